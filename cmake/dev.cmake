@@ -1,0 +1,40 @@
+# What our own programs are built with and no user ever sees: warnings, sanitizers, processor flags, ccache.
+
+add_library(prefer_dev INTERFACE)
+target_compile_options(prefer_dev INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow $<$<BOOL:${PREFER_WERROR}>:-Werror>)
+if(PREFER_SANITIZE)
+  target_compile_options(prefer_dev INTERFACE
+    -fsanitize=${PREFER_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(prefer_dev INTERFACE -fsanitize=${PREFER_SANITIZE})
+endif()
+
+# Apart from prefer_dev: the tests check the portable build, not that of one machine.
+add_library(prefer_native INTERFACE)
+target_compile_options(prefer_native INTERFACE $<$<BOOL:${PREFER_NATIVE}>:-march=native>)
+
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_CXX_EXTENSIONS OFF)
+  find_program(PREFER_CCACHE ccache)
+  if(PREFER_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${PREFER_CCACHE}")
+  endif()
+endif()
+
+# prefer_missing(<variable> <need>...): which of the needs are not here. A need is a component of prefer or
+# the name of a package.
+function(prefer_missing variable)
+  set(missing "")
+  foreach(need IN LISTS ARGN)
+    if(NOT TARGET prefer_${need})
+      find_package(${need} QUIET)
+      if(NOT ${need}_FOUND)
+        list(APPEND missing ${need})
+      endif()
+    elseif(NOT TARGET prefer::${need})
+      list(APPEND missing "prefer::${need}")
+    endif()
+  endforeach()
+  list(JOIN missing ", " missing)
+  set(${variable} "${missing}" PARENT_SCOPE)
+endfunction()

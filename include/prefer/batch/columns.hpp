@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <type_traits>
+
+#include <prefer/expects.hpp>
+#include <prefer/scalar/probe.hpp>
+
+namespace prefer {
+
+/// What a column's elements are stored as.
+enum class element : std::uint8_t { float32, float64, boolean, int32 };
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_element = std::same_as<T, float> || std::same_as<T, double> ||
+                                   std::same_as<T, bool> || std::same_as<T, std::int32_t>;
+template <class T>
+inline constexpr element element_of = std::same_as<T, float>    ? element::float32
+                                      : std::same_as<T, double> ? element::float64
+                                      : std::same_as<T, bool>   ? element::boolean
+                                                                : element::int32;
+
+template <class R>
+concept contiguous_numbers =
+    std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
+    is_element<std::remove_cv_t<std::remove_reference_t<std::ranges::range_reference_t<R>>>>;
+
+}  // namespace detail
+
+/// A view of numbers that lie one after another in memory: one per completion, or one per pair.
+///
+/// Made from any contiguous range of float or double (vectors, arrays, spans, mapped Eigen arrays), and
+/// for labels and lengths also of bool or int; nothing is copied, so the range must outlive the column.
+/// A default-constructed column is absent.
+class column {
+ public:
+  constexpr column() = default;
+
+  template <detail::contiguous_numbers R>
+    requires(!std::same_as<std::remove_cvref_t<R>, column>)
+  constexpr column(R const& range)  // NOLINT(google-explicit-constructor): ranges are columns
+      : data_(std::ranges::data(range)),
+        size_(std::ranges::size(range)),
+        element_(detail::element_of<std::remove_cvref_t<std::ranges::range_reference_t<R>>>) {}
+
+  [[nodiscard]] constexpr bool present() const { return data_ != nullptr; }
+  [[nodiscard]] constexpr std::size_t size() const { return size_; }
+  [[nodiscard]] constexpr element stored_as() const { return element_; }
+
+  /// Element i as double, whatever it is stored as.
+  [[nodiscard]] double operator[](std::size_t i) const {
+    switch (element_) {
+      case element::float32: return static_cast<double>(static_cast<float const*>(data_)[i]);
+      case element::float64: return static_cast<double const*>(data_)[i];
+      case element::boolean: return static_cast<bool const*>(data_)[i] ? 1.0 : 0.0;
+      case element::int32: return static_cast<double>(static_cast<std::int32_t const*>(data_)[i]);
+    }
+    return 0.0;
+  }
+
+  /// Elements [begin, begin + count) as T: in place where they are stored so, else converted into `room`.
+  template <class T>
+  [[nodiscard]] T const* as(std::size_t begin, std::size_t count, T* room) const {
+    if (element_ == detail::element_of<T>) return static_cast<T const*>(data_) + begin;
+    for (std::size_t i = 0; i < count; ++i) room[i] = static_cast<T>((*this)[begin + i]);
+    return room;
+  }
+
+ private:
+  void const* data_ = nullptr;
+  std::size_t size_ = 0;
+  element element_ = element::float64;
+};
+
+/// Where results go: a writable range of float or double, or nothing.
+class mutable_column {
+ public:
+  constexpr mutable_column() = default;
+
+  template <detail::contiguous_numbers R>
+    requires(!std::same_as<std::remove_cvref_t<R>, mutable_column> &&
+             !std::is_const_v<std::remove_reference_t<std::ranges::range_reference_t<R>>>)
+  constexpr mutable_column(R&& range)  // NOLINT: a view of the caller's range, never forwarded
+      : data_(std::ranges::data(range)),
+        size_(std::ranges::size(range)),
+        element_(detail::element_of<std::remove_cvref_t<std::ranges::range_reference_t<R>>>) {
+    using stored = std::remove_cvref_t<std::ranges::range_reference_t<R>>;
+    static_assert(std::floating_point<stored>, "prefer: results are written to float or double");
+  }
+
+  [[nodiscard]] constexpr bool present() const { return data_ != nullptr; }
+  [[nodiscard]] constexpr std::size_t size() const { return size_; }
+
+  /// Where T results for [begin, ...) can be written directly; null if they are stored differently.
+  template <class T>
+  [[nodiscard]] T* direct(std::size_t begin) const {
+    return element_ == detail::element_of<T> ? static_cast<T*>(data_) + begin : nullptr;
+  }
+  template <class T>
+  void assign(std::size_t begin, std::size_t count, T const* from) const {
+    for (std::size_t i = 0; i < count; ++i) {
+      if (element_ == element::float32) {
+        static_cast<float*>(data_)[begin + i] = static_cast<float>(from[i]);
+      } else {
+        static_cast<double*>(data_)[begin + i] = static_cast<double>(from[i]);
+      }
+    }
+  }
+
+ private:
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+  element element_ = element::float64;
+};
+
+/// A mean in two halves, so that parts of a batch (threads, processes) can be added up before dividing.
+struct sum_and_count {
+  double sum = 0.0;
+  double count = 0.0;
+
+  friend sum_and_count operator+(sum_and_count a, sum_and_count b) {
+    return {a.sum + b.sum, a.count + b.count};
+  }
+  /// 0 for an empty batch.
+  [[nodiscard]] double mean() const { return count > 0.0 ? sum / count : 0.0; }
+};
+
+/// One number for each pair's chosen and rejected completion.
+struct completions {
+  column chosen;
+  column rejected;
+
+  [[nodiscard]] bool present() const { return chosen.present() && rejected.present(); }
+};
+
+/// B preference pairs as columns of numbers. Absent columns are left out.
+struct pair_columns {
+  completions policy;            ///< log_prob, nats [B]
+  completions reference = {};    ///< log_prob, nats [B]
+  completions length = {};       ///< completion tokens that count [B]
+  column weight = {};            ///< multiplies each pair's loss [B]; the mean still divides by B
+  column beta = {};              ///< one beta per pair, in place of the loss's own [B]
+  column target_margin = {};     ///< the margin asked for, per pair, nats [B]
+
+  [[nodiscard]] std::size_t size() const { return policy.chosen.size(); }
+  [[nodiscard]] column_set available() const {
+    column_set set;
+    if (policy.present()) set = set | column_name::policy;
+    if (reference.present()) set = set | column_name::reference;
+    if (length.present()) set = set | column_name::length;
+    if (beta.present()) set = set | column_name::beta;
+    if (target_margin.present()) set = set | column_name::target_margin;
+    return set;
+  }
+};
+
+/// A policy's and a reference's log-probabilities of the same completions.
+struct scored_completions {
+  column policy = {};
+  column reference = {};
+};
+
+/// B unpaired completions, each labelled desirable or not.
+struct unpaired_columns {
+  column policy;                         ///< log_prob, nats [B]
+  column reference = {};                 ///< log_prob, nats [B]
+  column label = {};                     ///< true or > 0: desirable [B]
+  column length = {};                    ///< completion tokens that count [B]
+  column weight = {};                    ///< multiplies each example's loss [B]
+  column beta = {};                      ///< one beta per example [B]
+  scored_completions mismatched = {};    ///< completions of other prompts, for KTO's baseline [M]
+
+  [[nodiscard]] std::size_t size() const { return policy.size(); }
+  [[nodiscard]] column_set available() const {
+    column_set set;
+    if (policy.present()) set = set | column_name::policy;
+    if (reference.present()) set = set | column_name::reference;
+    if (label.present()) set = set | column_name::label;
+    if (length.present()) set = set | column_name::length;
+    if (beta.present()) set = set | column_name::beta;
+    return set;
+  }
+  /// Sum and count of the mismatched completions' log_ratio, added in order.
+  [[nodiscard]] sum_and_count mismatched_log_ratio() const {
+    if (!mismatched.policy.present() || !mismatched.reference.present()) {
+      detail::broken(
+          "unpaired_columns: this loss takes its baseline from mismatched completions; give "
+          "mismatched.policy and mismatched.reference");
+    }
+    expects_size(mismatched.reference.size(), mismatched.policy.size(), "unpaired_columns",
+                 "mismatched.reference");
+    sum_and_count total;
+    for (std::size_t i = 0; i < mismatched.policy.size(); ++i) {
+      total = total + sum_and_count{mismatched.policy[i] - mismatched.reference[i], 1.0};
+    }
+    return total;
+  }
+};
+
+/// G ragged lists of completions of one prompt each. List g is [offset[g], offset[g + 1]) of every column.
+struct list_columns {
+  column policy;                                ///< log_prob, nats [N]
+  column reference = {};                        ///< log_prob, nats [N]
+  column length = {};                           ///< completion tokens that count [N]
+  std::span<std::size_t const> offset = {};     ///< [G + 1], ascending, from 0 to N
+  column weight = {};                           ///< multiplies each list's loss [G]
+  column beta = {};                             ///< one beta per list [G]
+
+  [[nodiscard]] std::size_t size() const { return offset.empty() ? 0 : offset.size() - 1; }
+  [[nodiscard]] column_set available() const {
+    column_set set;
+    if (policy.present()) set = set | column_name::policy;
+    if (reference.present()) set = set | column_name::reference;
+    if (length.present()) set = set | column_name::length;
+    if (beta.present()) set = set | column_name::beta;
+    return set;
+  }
+};
+
+/// A batch that promises at compile time which columns it has, so that a loss which reads another one is
+/// a compile error. The promise is checked against the columns once, when it is made.
+///
+///   using sums_only = with_columns<column_name::policy | column_name::reference, pair_columns>;
+template <column_set Promised, class Columns>
+class with_columns {
+ public:
+  static constexpr column_set promised = Promised;
+
+  explicit with_columns(Columns const& columns) : columns_(columns) {
+    if (!columns.available().contains(Promised)) {
+      detail::broken("with_columns: promised " + to_string(Promised) + "; missing: " +
+                     to_string(Promised - columns.available()));
+    }
+  }
+  [[nodiscard]] Columns const& columns() const { return columns_; }
+
+ private:
+  Columns columns_;
+};
+
+}  // namespace prefer

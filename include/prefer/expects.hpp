@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+namespace prefer {
+
+/// A rule that is visible without reading elements (a shape, a size, a range) was broken by the caller.
+class precondition_error : public std::invalid_argument {
+ public:
+  using std::invalid_argument::invalid_argument;
+};
+
+/// The outside failed or handed us something unreadable: a file, a device call. Names the call, the
+/// place (a path, or path:line) and the reason.
+class backend_error : public std::runtime_error {
+ public:
+  backend_error(std::string const& call, std::string const& place, std::string const& reason)
+      : std::runtime_error(call + ": " + place + ": " + reason), place_(place) {}
+  [[nodiscard]] std::string const& place() const noexcept { return place_; }
+
+ private:
+  std::string place_;
+};
+
+namespace detail {
+
+// The only place that knows about builds without exceptions.
+template <class Error>
+[[noreturn]] void fail(Error const& error) {
+#if defined(__cpp_exceptions)
+  throw error;
+#else
+  std::fprintf(stderr, "%s\n", error.what());
+  std::abort();
+#endif
+}
+
+[[noreturn]] inline void broken(std::string const& sentence) { fail(precondition_error(sentence)); }
+
+}  // namespace detail
+
+/// Throws precondition_error with `sentence` unless `holds`; in a constant expression, does not compile.
+constexpr void expects(bool holds, char const* sentence) {
+  if (!holds) detail::broken(sentence);
+}
+
+/// Two sizes that must agree; the message names function, argument and both numbers.
+constexpr void expects_size(std::size_t actual, std::size_t expected, char const* where,
+                            char const* argument) {
+  if (actual != expected) {
+    detail::broken(std::string(where) + ": " + argument + " has " + std::to_string(actual) +
+                   " elements, expected " + std::to_string(expected));
+  }
+}
+
+}  // namespace prefer

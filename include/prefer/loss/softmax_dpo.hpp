@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include <prefer/loss/loss.hpp>
+
+namespace prefer {
+
+/// Softmax-DPO (S-DPO): one preferred completion, first in its list, against all the others.
+///
+///   loss = log sum over j of exp(beta * (log_ratio_j - log_ratio_first))
+///
+/// Reads   policy and reference log_prob of every completion; beta per list where given
+/// Units   nats; a list of one completion has loss 0
+/// Errors  beta <= 0 does not construct
+/// Source  Chen et al. 2024, arXiv:2406.09215 (recommendation with several negatives). For K = 2 it is dpo.
+struct softmax_dpo {
+  static constexpr std::size_t arity = dynamic_arity;
+  static constexpr char const* name = "softmax_dpo";
+
+  positive beta = 1.0;
+
+  constexpr auto operator()(auto const& list) const {
+    auto const preferred = list[0].log_ratio();
+    return log_sum_exp(list, 0, [&](auto const& completion) {
+      return list.beta_or(beta) * (completion.log_ratio() - preferred);
+    });
+  }
+
+  /// The loss, and d loss / d log_prob_i = beta * (softmax(s)_i - [i = 0]) into `out`, s = beta * log_ratio.
+  [[nodiscard]] double coefficients(auto const& list, std::span<double> out) const {
+    double const list_beta = list.beta_or(beta);
+    double largest = list[0].log_ratio();
+    for (std::size_t i = 1; i < list.size(); ++i) {
+      double const r = list[i].log_ratio();
+      if (r > largest) largest = r;
+    }
+    double total = 0.0;
+    double others = 0.0;  // without the preferred one: 1 - softmax_0 would cancel where it is near 1
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      out[i] = prefer::exp(list_beta * (list[i].log_ratio() - largest));
+      total += out[i];
+      if (i > 0) others += out[i];
+    }
+    for (std::size_t i = 1; i < list.size(); ++i) out[i] *= list_beta / total;
+    out[0] = -list_beta * others / total;
+    double const gap = list_beta * (list[0].log_ratio() - largest);
+    return gap < 0.0 ? prefer::log(total) - gap : std::log1p(others);
+  }
+  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+};
+
+}  // namespace prefer

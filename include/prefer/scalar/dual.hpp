@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+
+#include <prefer/scalar/lane_math.hpp>
+#include <prefer/scalar/math.hpp>
+#include <prefer/scalar/scalar.hpp>
+
+namespace prefer {
+
+/// A value and its N partial derivatives: forward-mode differentiation of whatever is computed with it.
+///
+/// S is the scalar underneath: double, or a lane. Numbers that carry no derivative stay plain S (or
+/// double), which costs nothing. The derivatives of the logistic primitives are written by hand, so
+/// they keep their precision where the rule of each elementary step would cancel or overflow.
+template <class S, std::size_t N>
+struct dual {
+  S value;
+  S partial[N];
+
+  dual() = default;
+  /// A constant: all partials are zero.
+  dual(S constant) : value(constant) {  // NOLINT(google-explicit-constructor)
+    for (S& p : partial) p = S(0.0);
+  }
+  dual(double constant)  // NOLINT(google-explicit-constructor)
+    requires(!std::same_as<S, double>)
+      : dual(S(constant)) {}
+
+  /// The variable with number `index`.
+  [[nodiscard]] static dual variable(S value, std::size_t index) {
+    dual out(value);
+    out.partial[index] = S(1.0);
+    return out;
+  }
+
+  /// f(x) where f and f' are known at x.value.
+  [[nodiscard]] friend dual chain(dual const& x, S f, S derivative) {
+    dual out;
+    out.value = f;
+    for (std::size_t i = 0; i < N; ++i) out.partial[i] = derivative * x.partial[i];
+    return out;
+  }
+
+  friend dual operator-(dual const& a) { return chain(a, -a.value, S(-1.0)); }
+  friend dual operator+(dual a, dual const& b) {
+    a.value = a.value + b.value;
+    for (std::size_t i = 0; i < N; ++i) a.partial[i] = a.partial[i] + b.partial[i];
+    return a;
+  }
+  friend dual operator-(dual a, dual const& b) {
+    a.value = a.value - b.value;
+    for (std::size_t i = 0; i < N; ++i) a.partial[i] = a.partial[i] - b.partial[i];
+    return a;
+  }
+  friend dual operator*(dual const& a, dual const& b) {
+    dual out;
+    out.value = a.value * b.value;
+    for (std::size_t i = 0; i < N; ++i) {
+      out.partial[i] = a.partial[i] * b.value + a.value * b.partial[i];
+    }
+    return out;
+  }
+  friend dual operator/(dual const& a, dual const& b) {
+    S const inverse = S(1.0) / b.value;
+    dual out;
+    out.value = a.value * inverse;
+    for (std::size_t i = 0; i < N; ++i) {
+      out.partial[i] = (a.partial[i] - out.value * b.partial[i]) * inverse;
+    }
+    return out;
+  }
+
+  // With a constant (double, or S) on one side; `C` keeps S and double from being ambiguous.
+  template <class C>
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator+(dual a, C const& c) {
+    a.value = a.value + S(c);
+    return a;
+  }
+  template <class C>
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator+(C const& c, dual a) {
+    a.value = S(c) + a.value;
+    return a;
+  }
+  template <class C>
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator-(dual a, C const& c) {
+    a.value = a.value - S(c);
+    return a;
+  }
+  template <class C>
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator-(C const& c, dual const& a) {
+    return chain(a, S(c) - a.value, S(-1.0));
+  }
+  template <class C>
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator*(dual const& a, C const& c) {
+    return chain(a, a.value * S(c), S(c));
+  }
+  template <class C>
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator*(C const& c, dual const& a) {
+    return chain(a, S(c) * a.value, S(c));
+  }
+  template <class C>
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator/(dual const& a, C const& c) {
+    return chain(a, a.value / S(c), S(1.0) / S(c));
+  }
+  template <class C>
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator/(C const& c, dual const& a) {
+    S const inverse = S(1.0) / a.value;
+    S const quotient = S(c) * inverse;
+    return chain(a, quotient, -quotient * inverse);
+  }
+
+  friend auto operator>(dual const& a, dual const& b) { return a.value > b.value; }
+  friend auto operator<(dual const& a, dual const& b) { return a.value < b.value; }
+  template <class C>
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend auto operator>(dual const& a, C const& c) {
+    return a.value > S(c);
+  }
+  template <class C>
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend auto operator<(dual const& a, C const& c) {
+    return a.value < S(c);
+  }
+
+  friend dual softplus(dual const& x) {
+    auto const both = softplus_with_derivative(x.value);
+    return chain(x, both.value, both.derivative);
+  }
+  friend dual sigmoid(dual const& x) {
+    auto const both = sigmoid_with_derivative(x.value);
+    return chain(x, both.value, both.derivative);
+  }
+  friend dual log_sigmoid(dual const& x) { return -softplus(-x); }
+  friend dual exp(dual const& x) {
+    S const e = prefer::exp(x.value);
+    return chain(x, e, e);
+  }
+  friend dual expm1(dual const& x) {
+    return chain(x, prefer::expm1(x.value), prefer::exp(x.value));
+  }
+  friend dual log(dual const& x) { return chain(x, prefer::log(x.value), S(1.0) / x.value); }
+  friend dual log1mexp(dual const& x) {
+    return chain(x, prefer::log1mexp(x.value), prefer::exp(x.value) / prefer::expm1(x.value));
+  }
+  friend dual square(dual const& x) { return chain(x, x.value * x.value, x.value + x.value); }
+  friend dual relu(dual const& x) {
+    return chain(x, prefer::relu(x.value), select_value(x.value > S(0.0), S(1.0), S(0.0)));
+  }
+  friend dual clamp(dual const& x, double low, double high) {
+    S const above = select_value(x.value > S(low), S(1.0), S(0.0));
+    return chain(x, prefer::clamp(x.value, low, high),
+                 select_value(x.value < S(high), above, S(0.0)));
+  }
+  friend S value_of(dual const& x) { return x.value; }
+
+  /// The first where the condition holds, else the second; either may be a constant.
+  template <class M>
+  [[nodiscard]] static dual choose(M const& condition, dual const& a, dual const& b) {
+    dual out;
+    out.value = select_value(condition, a.value, b.value);
+    for (std::size_t i = 0; i < N; ++i) {
+      out.partial[i] = select_value(condition, a.partial[i], b.partial[i]);
+    }
+    return out;
+  }
+
+ private:
+  template <class M>
+  [[nodiscard]] static S select_value(M const& condition, S a, S b) {
+    using prefer::select;
+    return select(condition, a, b);
+  }
+};
+
+template <class M, class S, std::size_t N>
+[[nodiscard]] inline dual<S, N> select(M const& condition, dual<S, N> const& a,
+                                       dual<S, N> const& b) {
+  return dual<S, N>::choose(condition, a, b);
+}
+template <class M, class C, class S, std::size_t N>
+  requires std::constructible_from<S, C>
+[[nodiscard]] inline dual<S, N> select(M const& condition, dual<S, N> const& a, C const& b) {
+  return dual<S, N>::choose(condition, a, dual<S, N>(S(b)));
+}
+template <class M, class C, class S, std::size_t N>
+  requires std::constructible_from<S, C>
+[[nodiscard]] inline dual<S, N> select(M const& condition, C const& a, dual<S, N> const& b) {
+  return dual<S, N>::choose(condition, dual<S, N>(S(a)), b);
+}
+
+/// The same for plain floating point, so that dual<double, N> shares the lanes' code path.
+template <std::floating_point T>
+[[nodiscard]] inline value_and_derivative<T> softplus_with_derivative(T x) {
+  return {softplus(x), sigmoid(x)};
+}
+template <std::floating_point T>
+[[nodiscard]] inline value_and_derivative<T> sigmoid_with_derivative(T x) {
+  T const e = std::exp(-std::abs(x));
+  T const inverse = T(1) / (T(1) + e);
+  return {(x < T(0) ? e : T(1)) * inverse, e * inverse * inverse};
+}
+
+namespace detail {
+template <class S, std::size_t N>
+struct primal<dual<S, N>> {
+  using type = S;
+};
+}  // namespace detail
+
+}  // namespace prefer

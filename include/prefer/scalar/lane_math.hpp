@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <limits>
+
+#include <prefer/scalar/lane.hpp>
+#include <prefer/scalar/scalar.hpp>
+
+namespace prefer {
+
+// Branch-free primitives on lanes. Polynomials are Taylor series, cut where the next term is below half
+// a unit in the last place of the reduced argument's range; measured errors are in tests/scalar.
+
+namespace detail {
+
+template <class T>
+struct float_layout;
+template <>
+struct float_layout<float> {
+  static constexpr int mantissa = 23;
+  static constexpr std::int32_t bias = 127;
+  static constexpr double to_integer = 12582912.0;  // 1.5 * 2^23: adding it rounds to an integer
+  static constexpr double ln2_high = 0.693359375;   // few bits, so that n * ln2_high is exact
+  static constexpr double ln2_low = -2.12194440054690583e-4;
+  static constexpr double exp_low = -86.6;   // below, the result would be subnormal: 0 instead
+  static constexpr double exp_high = 88.72;  // above, the result overflows to infinity
+  static constexpr int exp_terms = 7;        // r^8/8! < 5.2e-9 for |r| <= ln(2)/2
+  static constexpr int log_terms = 5;        // s^10/11 < 2.1e-9 for |s| <= 3 - 2 sqrt(2)
+  static constexpr int log1p_terms = 8;      // s^16/17 < 1.4e-9 for s <= 1/3
+};
+template <>
+struct float_layout<double> {
+  static constexpr int mantissa = 52;
+  static constexpr std::int64_t bias = 1023;
+  static constexpr double to_integer = 6755399441055744.0;  // 1.5 * 2^52
+  static constexpr double ln2_high = 0.693147180369123816490;
+  static constexpr double ln2_low = 1.90821492927058770002e-10;
+  static constexpr double exp_low = -707.5;
+  static constexpr double exp_high = 709.782;
+  static constexpr int exp_terms = 13;    // r^14/14! < 4.2e-18
+  static constexpr int log_terms = 11;    // s^22/23 < 6.2e-19
+  static constexpr int log1p_terms = 17;  // s^34/35 < 1.8e-18
+};
+
+/// Sum of x^k / k! for k = first ... last, divided by x^first.
+template <int First, int Last, class S>
+[[nodiscard]] inline S exponential_series(S x) {
+  double factorial = 1.0;
+  for (int k = 2; k <= Last; ++k) factorial *= k;
+  S p = 1.0 / factorial;
+  for (int k = Last; k > First; --k) {
+    factorial /= k;
+    p = p * x + S(1.0 / factorial);
+  }
+  return p;
+}
+
+/// atanh(s) = s * (1 + q/3 + q^2/5 + ...), q = s^2; returns the bracket.
+template <int Terms, class S>
+[[nodiscard]] inline S atanh_series(S q) {
+  S p = 1.0 / (2 * Terms - 1);
+  for (int k = Terms - 1; k >= 1; --k) p = p * q + S(1.0 / (2 * k - 1));
+  return p;
+}
+
+template <class T, std::size_t W>
+struct exp_parts {
+  lane<T, W> r;           // x - n ln 2, |r| <= ln(2)/2
+  lane<T, W> half_scale;  // 2^(n-1): one short, so that n = bias + 1 does not overflow
+};
+
+template <class T, std::size_t W>
+[[nodiscard]] inline exp_parts<T, W> reduce_for_exp(lane<T, W> x) {
+  using layout = float_layout<T>;
+  lane<T, W> const shifted = x * lane<T, W>(1.44269504088896340736) + lane<T, W>(layout::to_integer);
+  lane<T, W> const n = shifted - lane<T, W>(layout::to_integer);
+  auto const exponent = as_bits(shifted) - as_bits(lane<T, W>(layout::to_integer));
+  auto const scale = (exponent + same_bits<T, W>(layout::bias - 1)) << layout::mantissa;
+  return {x - n * lane<T, W>(layout::ln2_high) - n * lane<T, W>(layout::ln2_low),
+          from_bits<T, W>(scale)};
+}
+
+/// exp(x) for x <= 0.
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> exp_nonpositive(lane<T, W> x) {
+  using layout = float_layout<T>;
+  auto const [r, half_scale] = reduce_for_exp(x);
+  lane<T, W> const p = exponential_series<0, layout::exp_terms>(r);
+  return select(x < lane<T, W>(layout::exp_low), lane<T, W>(0.0), (p + p) * half_scale);
+}
+
+/// log1p(e) for 0 <= e <= 1, as 2 atanh(e / (2 + e)): no cancellation for small e.
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> log1p_unit(lane<T, W> e) {
+  lane<T, W> const s = e / (e + lane<T, W>(2.0));
+  return (s + s) * atanh_series<float_layout<T>::log1p_terms>(s * s);
+}
+
+}  // namespace detail
+
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> exp(lane<T, W> x) {
+  using L = lane<T, W>;
+  L const below = detail::exp_nonpositive(x);  // right for every x that does not overflow
+  return select(x > L(detail::float_layout<T>::exp_high),
+                L(std::numeric_limits<double>::infinity()), below);
+}
+
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> expm1(lane<T, W> x) {
+  using L = lane<T, W>;
+  using layout = detail::float_layout<T>;
+  auto const [r, half_scale] = detail::reduce_for_exp(x);
+  L const p = r * detail::exponential_series<1, layout::exp_terms + 1>(r);  // expm1(r)
+  L const whole = (p + p) * half_scale + (half_scale + half_scale - L(1.0));
+  L const bounded = select(x < L(layout::exp_low), L(-1.0), whole);
+  return select(x > L(layout::exp_high), L(std::numeric_limits<double>::infinity()), bounded);
+}
+
+/// log(x); -infinity at 0, NaN below, subnormal numbers count as 0.
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> log(lane<T, W> x) {
+  using L = lane<T, W>;
+  using layout = detail::float_layout<T>;
+  using bits = detail::bits_of<T>;
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  // Exponent of x * 2/sqrt(2), so that the mantissa lies in [sqrt(1/2), sqrt(2)).
+  constexpr bits half_root = sizeof(T) == 4 ? bits(0x3f3504f3) : static_cast<bits>(0x3fe6a09e667f3bcdLL);
+  auto const offset = detail::same_bits<T, W>(half_root);
+  auto const raw = detail::as_bits(x);
+  auto const exponent = (raw - offset) >> layout::mantissa;
+  L const m = detail::from_bits<T, W>(raw - (exponent << layout::mantissa));
+  // Small integers to floating point through the mantissa of 1.5 * 2^mantissa; no conversion needed.
+  L const magic = layout::to_integer;
+  L const n = detail::from_bits<T, W>(detail::as_bits(magic) + exponent) - magic;
+  L const s = (m - L(1.0)) / (m + L(1.0));
+  L const log_m = (s + s) * detail::atanh_series<layout::log_terms>(s * s);
+  L out = n * L(layout::ln2_high) + (n * L(layout::ln2_low) + log_m);
+  out = select(x < L(static_cast<double>(std::numeric_limits<T>::min())), L(-infinity), out);
+  out = select(x < L(0.0), L(std::numeric_limits<double>::quiet_NaN()), out);
+  return select(x < L(infinity), out, x);  // infinity and NaN pass through
+}
+
+/// log(1 + x) for x > -1.
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> log1p(lane<T, W> x) {
+  using L = lane<T, W>;
+  L const u = L(1.0) + x;
+  return select(x > L(-1.0), log(u) + (x - (u - L(1.0))) / u, log(u));
+}
+
+/// sqrt(x) for x >= 0, by Newton steps on 1/sqrt(x): neither compiler vectorises std::sqrt while errno
+/// must be kept, and the result is the same on every machine.
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> sqrt(lane<T, W> x) {
+  using L = lane<T, W>;
+  using bits = detail::bits_of<T>;
+  constexpr bits first_guess =
+      sizeof(T) == 4 ? bits(0x5f3759df) : static_cast<bits>(0x5fe6eb50c7b537a9LL);
+  L y = detail::from_bits<T, W>(detail::same_bits<T, W>(first_guess) - (detail::as_bits(x) >> 1));
+  L const half = x * L(0.5);
+  for (int step = 0; step < (sizeof(T) == 4 ? 3 : 4); ++step) y = y * (L(1.5) - half * y * y);
+  L const root = x * y;
+  L const corrected = root + (x - root * root) * y * L(0.5);
+  return select(x < L(std::numeric_limits<double>::infinity()), corrected, x);
+}
+
+/// log(1 + exp(x)) and its derivative sigmoid(x), from one exponential.
+template <class S>
+struct value_and_derivative {
+  S value;
+  S derivative;
+};
+
+template <class T, std::size_t W>
+[[nodiscard]] inline value_and_derivative<lane<T, W>> softplus_with_derivative(lane<T, W> x) {
+  using L = lane<T, W>;
+  L const e = detail::exp_nonpositive(-abs(x));
+  auto const positive = x > L(0.0);
+  return {select(positive, x, L(0.0)) + detail::log1p_unit(e),
+          select(x < L(0.0), e, L(1.0)) / (L(1.0) + e)};
+}
+
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> softplus(lane<T, W> x) {
+  return softplus_with_derivative(x).value;
+}
+
+/// sigmoid(x) and its derivative sigmoid(x) sigmoid(-x), never formed as 1 - sigmoid.
+template <class T, std::size_t W>
+[[nodiscard]] inline value_and_derivative<lane<T, W>> sigmoid_with_derivative(lane<T, W> x) {
+  using L = lane<T, W>;
+  L const e = detail::exp_nonpositive(-abs(x));
+  L const inverse = L(1.0) / (L(1.0) + e);
+  return {select(x < L(0.0), e, L(1.0)) * inverse, e * inverse * inverse};
+}
+
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> sigmoid(lane<T, W> x) {
+  return sigmoid_with_derivative(x).value;
+}
+
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> log_sigmoid(lane<T, W> x) {
+  return -softplus(-x);
+}
+
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> log1mexp(lane<T, W> x) {
+  using L = lane<T, W>;
+  return select(x > L(-0.69314718055994530942), log(-expm1(x)), log1p(-exp(x)));
+}
+
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> square(lane<T, W> x) {
+  return x * x;
+}
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> relu(lane<T, W> x) {
+  return select(x < lane<T, W>(0.0), lane<T, W>(0.0), x);  // NaN passes through
+}
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> clamp(lane<T, W> x, double low, double high) {
+  lane<T, W> const l = low;
+  lane<T, W> const h = high;
+  return select(x < l, l, select(x > h, h, x));
+}
+
+}  // namespace prefer

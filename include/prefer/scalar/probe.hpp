@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <string>
+
+namespace prefer {
+
+/// The columns that a record can offer to a formula.
+enum class column_name : std::uint32_t {
+  policy = 1u << 0,              ///< log-probabilities under the policy
+  reference = 1u << 1,           ///< log-probabilities under the reference
+  length = 1u << 2,              ///< completion lengths, tokens
+  label = 1u << 3,               ///< desirable or not (unpaired)
+  target_margin = 1u << 4,       ///< the margin asked for, per pair (optional everywhere)
+  beta = 1u << 5,                ///< one beta per example (optional everywhere)
+};
+
+/// A set of columns: what a loss reads, or what a batch has.
+struct column_set {
+  std::uint32_t bits = 0;  // public, so that a set can be a template argument
+
+  constexpr column_set() = default;
+  constexpr explicit column_set(std::uint32_t b) : bits(b) {}
+  constexpr column_set(column_name one)  // NOLINT(google-explicit-constructor)
+      : bits(static_cast<std::uint32_t>(one)) {}
+
+  [[nodiscard]] constexpr bool contains(column_set other) const {
+    return (bits & other.bits) == other.bits;
+  }
+  [[nodiscard]] constexpr bool empty() const { return bits == 0; }
+  friend constexpr column_set operator|(column_set a, column_set b) {
+    return column_set(a.bits | b.bits);
+  }
+  friend constexpr column_set operator-(column_set a, column_set b) {
+    return column_set(a.bits & ~b.bits);
+  }
+  friend constexpr bool operator==(column_set, column_set) = default;
+};
+
+[[nodiscard]] constexpr column_set operator|(column_name a, column_name b) {
+  return column_set(a) | column_set(b);
+}
+
+/// "policy, reference", for messages.
+[[nodiscard]] inline std::string to_string(column_set set) {
+  static constexpr struct {
+    column_name column;
+    char const* name;
+  } names[] = {{column_name::policy, "policy"},
+               {column_name::reference, "reference"},
+               {column_name::length, "length"},
+               {column_name::label, "label"},
+               {column_name::target_margin, "target_margin"},
+               {column_name::beta, "beta"}};
+  std::string out;
+  for (auto const& [column, name] : names) {
+    if (!set.contains(column)) continue;
+    if (!out.empty()) out += ", ";
+    out += name;
+  }
+  return out;
+}
+
+/// A scalar without a value: it records which columns a formula touches, and whether the policy enters
+/// only through the difference of the two log-probabilities of a pair.
+///
+/// That difference is tracked through sums and differences with unit coefficients and through any
+/// function of it. Scaling one side first makes the answer "no" even where the scales would agree:
+/// it must hold for every value of a parameter, not for the one at hand.
+class probe {
+ public:
+  constexpr probe() = default;
+  template <std::convertible_to<double> C>
+  constexpr probe(C const&) {}  // NOLINT(google-explicit-constructor): constants read nothing
+
+  [[nodiscard]] static constexpr probe column(column_name name) { return probe(name, kind::none, 0, 0); }
+  [[nodiscard]] static constexpr probe chosen_log_prob() {
+    return probe(column_name::policy, kind::linear, 1, 0);
+  }
+  [[nodiscard]] static constexpr probe rejected_log_prob() {
+    return probe(column_name::policy, kind::linear, 0, 1);
+  }
+
+  [[nodiscard]] constexpr column_set reads() const { return reads_; }
+  /// The policy enters, if at all, only as chosen minus rejected log-probability.
+  [[nodiscard]] constexpr bool margin_only() const {
+    return kind_ == kind::none || kind_ == kind::margin ||
+           (kind_ == kind::linear && chosen_ + rejected_ == 0);
+  }
+
+  friend constexpr probe operator+(probe a, probe b) { return linear(a, b, 1); }
+  friend constexpr probe operator-(probe a, probe b) { return linear(a, b, -1); }
+  friend constexpr probe operator-(probe a) { return linear(probe(), a, -1); }
+  friend constexpr probe operator*(probe a, probe b) { return mix(a, b); }
+  friend constexpr probe operator/(probe a, probe b) { return mix(a, b); }
+  friend constexpr probe operator>(probe a, probe b) { return mix(a, b); }
+  friend constexpr probe operator<(probe a, probe b) { return mix(a, b); }
+  friend constexpr probe select(probe condition, probe a, probe b) {
+    return mix(condition, mix(a, b));
+  }
+  friend constexpr probe softplus(probe a) { return mix(a, a); }
+  friend constexpr probe sigmoid(probe a) { return mix(a, a); }
+  friend constexpr probe log_sigmoid(probe a) { return mix(a, a); }
+  friend constexpr probe log1mexp(probe a) { return mix(a, a); }
+  friend constexpr probe exp(probe a) { return mix(a, a); }
+  friend constexpr probe expm1(probe a) { return mix(a, a); }
+  friend constexpr probe log(probe a) { return mix(a, a); }
+  friend constexpr probe square(probe a) { return mix(a, a); }
+  friend constexpr probe relu(probe a) { return mix(a, a); }
+  friend constexpr probe clamp(probe a, double, double) { return mix(a, a); }
+  /// Without derivatives the policy's value is a constant of the record, yet still read.
+  friend constexpr probe value_of(probe a) { return a; }
+
+ private:
+  enum class kind : std::uint8_t { none, linear, margin, general };
+
+  constexpr probe(column_set reads, kind k, int chosen, int rejected)
+      : reads_(reads), kind_(k), chosen_(chosen), rejected_(rejected) {}
+
+  static constexpr probe linear(probe a, probe b, int sign) {
+    bool const stays_linear = (a.kind_ == kind::linear || a.kind_ == kind::none) &&
+                              (b.kind_ == kind::linear || b.kind_ == kind::none);
+    if (!stays_linear) return mix(a, b);
+    int const chosen = a.chosen_ + sign * b.chosen_;
+    int const rejected = a.rejected_ + sign * b.rejected_;
+    bool const constant = a.kind_ == kind::none && b.kind_ == kind::none;
+    return probe(a.reads_ | b.reads_, constant ? kind::none : kind::linear, chosen, rejected);
+  }
+  static constexpr probe mix(probe a, probe b) {
+    column_set const reads = a.reads_ | b.reads_;
+    if (a.kind_ == kind::none && b.kind_ == kind::none) return probe(reads, kind::none, 0, 0);
+    bool const margin = a.margin_only() && b.margin_only();
+    return probe(reads, margin ? kind::margin : kind::general, 0, 0);
+  }
+
+  column_set reads_;
+  kind kind_ = kind::none;
+  int chosen_ = 0;
+  int rejected_ = 0;
+};
+
+}  // namespace prefer

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <prefer/expects.hpp>
+#include <prefer/parallel/executor.hpp>
+#include <prefer/policy/parameter.hpp>
+#include <prefer/scalar/lane.hpp>
+#include <prefer/train/checkpoint.hpp>
+#include <prefer/train/parameter_blocks.hpp>
+
+namespace prefer {
+
+/// Hyper-parameters of adamw other than the learning rate. Without weight decay it is Adam.
+struct adamw_options {
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0;
+};
+
+namespace detail {
+
+// What one step applies to every element of one parameter.
+struct adamw_factors {
+  double shrink;            // 1 - learning_rate * weight_decay
+  double gradient_in_mean;  // 1 - beta1
+  double beta2;
+  double gradient_in_square;  // 1 - beta2
+  double step_size;           // learning_rate / (1 - beta1^t)
+  double root_scale;          // 1 / sqrt(1 - beta2^t)
+  double epsilon;
+};
+
+// Elementwise square root. g++ and clang keep a call for negative arguments (errno) in a plain loop
+// over sqrt, which then stays scalar; the vector instruction itself has no such duty.
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> root(lane<T, W> a) {
+#if PREFER_VECTOR_LANES && defined(__SSE2__)
+  if constexpr (sizeof(a) == 16 && sizeof(T) == 4) {
+    return lane<T, W>(__builtin_ia32_sqrtps(a.v));
+  } else if constexpr (sizeof(a) == 16) {
+    return lane<T, W>(__builtin_ia32_sqrtpd(a.v));
+  }
+#if defined(__AVX__)
+  else if constexpr (sizeof(a) == 32 && sizeof(T) == 4) {
+    return lane<T, W>(__builtin_ia32_sqrtps256(a.v));
+  } else if constexpr (sizeof(a) == 32) {
+    return lane<T, W>(__builtin_ia32_sqrtpd256(a.v));
+  }
+#endif
+  else
+#endif
+  {
+    T elements[W];
+    a.store(elements);
+    for (T& each : elements) {
+      each = sizeof(T) == 4 ? static_cast<T>(__builtin_sqrtf(static_cast<float>(each)))
+                            : static_cast<T>(__builtin_sqrt(static_cast<double>(each)));
+    }
+    return lane<T, W>::load(elements);
+  }
+}
+
+// At most 32 bytes: the update waits for memory, and wider registers would not make it wait less.
+template <class T>
+using adamw_lane = lane<T, (register_bytes < 32 ? register_bytes : 32) / sizeof(T)>;
+
+template <class T>
+inline void adamw_update(adamw_factors const& factors, T* value, T const* gradient, T* mean,
+                         T* square) {
+  using pack = adamw_lane<T>;
+  pack const g = pack::load(gradient);
+  pack m = pack::load(mean);
+  pack v = pack::load(square);
+  m += (g - m) * pack(factors.gradient_in_mean);
+  v = v * pack(factors.beta2) + g * g * pack(factors.gradient_in_square);
+  pack const move =
+      pack(factors.step_size) * m / (root(v) * pack(factors.root_scale) + pack(factors.epsilon));
+  (pack::load(value) * pack(factors.shrink) - move).store(value);
+  m.store(mean);
+  v.store(square);
+}
+
+template <class T>
+void adamw_update_block(adamw_factors const& factors, T* value, T const* gradient, T* mean,
+                        T* square, std::size_t count) {
+  constexpr std::size_t width = adamw_lane<T>::width;
+  std::size_t i = 0;
+  for (; i + width <= count; i += width) {
+    adamw_update(factors, value + i, gradient + i, mean + i, square + i);
+  }
+  // The rest goes through the same instructions, so an element's bits do not depend on where it is.
+  if (std::size_t const rest = count - i; rest != 0) {
+    T padded[4][width] = {};
+    T const* const from[4] = {value + i, gradient + i, mean + i, square + i};
+    for (std::size_t k = 0; k != 4; ++k) std::memcpy(padded[k], from[k], rest * sizeof(T));
+    adamw_update(factors, padded[0], padded[1], padded[2], padded[3]);
+    std::memcpy(value + i, padded[0], rest * sizeof(T));
+    std::memcpy(mean + i, padded[2], rest * sizeof(T));
+    std::memcpy(square + i, padded[3], rest * sizeof(T));
+  }
+}
+
+// base^exponent by multiplications alone: the same bits with every C library.
+[[nodiscard]] constexpr double power(double base, std::uint64_t exponent) noexcept {
+  double result = 1;
+  for (; exponent != 0; exponent /= 2) {
+    if (exponent % 2 != 0) result *= base;
+    base *= base;
+  }
+  return result;
+}
+
+}  // namespace detail
+
+/// Adam with decoupled weight decay, and its state for a list of parameters.
+///
+///   mean   = beta1 * mean + (1 - beta1) * gradient
+///   square = beta2 * square + (1 - beta2) * gradient^2
+///   value  = value * (1 - learning_rate * weight_decay)
+///            - learning_rate * mean / (1 - beta1^t) / (sqrt(square / (1 - beta2^t)) + epsilon)
+///
+/// t counts the steps of each parameter from 1; a frozen parameter keeps its value, state and t.
+/// The same update as PyTorch's AdamW: epsilon outside the root and after the correction, and decay
+/// before the step. Elementwise over fixed blocks, so the bits do not depend on the executor. State
+/// of parameters is made in the first step in which they are not frozen; no other step allocates.
+///
+/// Errors  precondition_error before anything has moved: beta not in [0, 1), epsilon not positive,
+/// weight_decay or
+///         learning rate negative or not finite; a gradient whose size is not its value's;
+///         parameters that are not those of the first step, by number, name, order and size. NaN in
+///         a gradient flows into value and state: refuse the step when clip_gradient_norm reports
+///         it
+/// Source  Kingma and Ba 2015, arXiv:1412.6980, algorithm 1; decay: Loshchilov and Hutter 2019,
+/// arXiv:1711.05101,
+///         algorithm 2, its factor multiplied by the learning rate
+template <class T>
+class adamw {
+ public:
+  using element_type = T;
+
+  explicit adamw(adamw_options const& options = {}) : options_(options) {
+    expects(options.beta1 >= 0 && options.beta1 < 1, "adamw: beta1 must be in [0, 1)");
+    expects(options.beta2 >= 0 && options.beta2 < 1, "adamw: beta2 must be in [0, 1)");
+    expects(options.epsilon > 0 && finite(options.epsilon),
+            "adamw: epsilon must be positive and finite");
+    expects(options.weight_decay >= 0 && finite(options.weight_decay),
+            "adamw: weight_decay must be zero or positive, and finite");
+  }
+
+  /// Moves every parameter that is not frozen by one step.
+  void step(std::span<parameter<T> const> parameters, double learning_rate,
+            executor const& threads = {}) {
+    expects(learning_rate >= 0 && finite(learning_rate),
+            "adamw::step: learning rate must be zero or positive, and finite");
+    check(parameters);
+    prepare(parameters);
+    list_blocks(parameters, block_size, blocks_);
+
+    for (std::size_t i = 0; i != parameters.size(); ++i) {
+      if (parameters[i].frozen) continue;
+      auto const t = ++states_[i].steps;
+      factors_[i] = {
+          .shrink = 1 - learning_rate * options_.weight_decay,
+          .gradient_in_mean = 1 - options_.beta1,
+          .beta2 = options_.beta2,
+          .gradient_in_square = 1 - options_.beta2,
+          .step_size = learning_rate / (1 - detail::power(options_.beta1, t)),
+          .root_scale = 1 / __builtin_sqrt(1 - detail::power(options_.beta2, t)),
+          .epsilon = options_.epsilon,
+      };
+    }
+    ++steps_;
+    threads.for_each_chunk(blocks_.size(), [&](std::size_t chunk) {
+      auto const& [i, begin, end] = blocks_[chunk];
+      detail::adamw_update_block(
+          factors_[i], parameters[i].value.data() + begin, parameters[i].gradient.data() + begin,
+          states_[i].mean.data() + begin, states_[i].square.data() + begin, end - begin);
+    });
+  }
+
+  /// Calls of `step` so far.
+  [[nodiscard]] std::uint64_t steps() const noexcept { return steps_; }
+  [[nodiscard]] adamw_options const& options() const noexcept { return options_; }
+
+  /// Adds the state under `prefix`: `step`, and for each parameter `step/NAME`, `m/NAME` and
+  /// `v/NAME` (mean and square).
+  ///
+  /// Errors  two parameters of one name throw precondition_error
+  void save(checkpoint_writer& file, std::string const& prefix = "") const {
+    file.add(prefix + "step", steps_);
+    for (auto const& each : states_) {
+      file.add(prefix + "step/" + each.name, each.steps);
+      file.add(prefix + "m/" + each.name, each.mean);
+      file.add(prefix + "v/" + each.name, each.square);
+    }
+  }
+
+  /// Replaces the state by what `save` wrote for these parameters; the hyper-parameters stay.
+  ///
+  /// Errors  backend_error naming file and entry that is missing or does not fit; the state is then
+  /// as it was
+  void load(checkpoint const& file, std::span<parameter<T> const> parameters,
+            std::string const& prefix = "") {
+    auto const steps = file.number<std::uint64_t>(prefix + "step");
+    std::vector<state> states;
+    for (auto const& each : parameters) {
+      if (steps == 0) break;
+      std::string const name(each.name);
+      state loaded{.name = name,
+                   .size = each.value.size(),
+                   .steps = file.number<std::uint64_t>(prefix + "step/" + name),
+                   .mean = {},
+                   .square = {}};
+      if (loaded.steps != 0) {
+        loaded.mean.resize(loaded.size);
+        loaded.square.resize(loaded.size);
+      }
+      file.copy_to(prefix + "m/" + name, std::span(loaded.mean));
+      file.copy_to(prefix + "v/" + name, std::span(loaded.square));
+      states.push_back(std::move(loaded));
+    }
+    steps_ = steps;
+    states_.swap(states);
+    factors_.assign(states_.size(), {});
+  }
+
+ private:
+  static constexpr std::size_t block_size = 8192;
+
+  struct state {
+    std::string name;
+    std::size_t size = 0;  // of the parameter, whether or not it has moved yet
+    std::uint64_t steps = 0;
+    std::vector<T> mean;
+    std::vector<T> square;
+  };
+
+  static constexpr bool finite(double x) noexcept { return x - x == 0; }
+
+  void check(std::span<parameter<T> const> parameters) const {
+    for (auto const& each : parameters) {
+      if (each.frozen) continue;
+      expects_size(each.gradient.size(), each.value.size(), "adamw::step", "gradient");
+    }
+    if (states_.empty()) return;
+    expects_size(parameters.size(), states_.size(), "adamw::step", "parameters");
+    for (std::size_t i = 0; i != parameters.size(); ++i) {
+      if (parameters[i].name != states_[i].name) {
+        detail::broken("adamw::step: parameter " + std::to_string(i) + " is '" +
+                       std::string(parameters[i].name) + "', expected '" + states_[i].name +
+                       "' as in the first step");
+      }
+      expects_size(parameters[i].value.size(), states_[i].size, "adamw::step", "value");
+    }
+  }
+
+  // Everything that can run out of memory, before anything moves.
+  void prepare(std::span<parameter<T> const> parameters) {
+    if (states_.empty()) {
+      std::vector<state> states(parameters.size());
+      for (std::size_t i = 0; i != parameters.size(); ++i) {
+        states[i].name = parameters[i].name;
+        states[i].size = parameters[i].value.size();
+      }
+      factors_.assign(states.size(), {});
+      states_.swap(states);
+    }
+    for (std::size_t i = 0; i != parameters.size(); ++i) {
+      if (parameters[i].frozen || states_[i].square.size() == states_[i].size) continue;
+      states_[i].mean.resize(states_[i].size);
+      states_[i].square.resize(states_[i].size);
+    }
+  }
+
+  adamw_options options_;
+  std::uint64_t steps_ = 0;
+  std::vector<state> states_;
+  std::vector<detail::adamw_factors> factors_;
+  std::vector<parameter_block> blocks_;
+};
+
+}  // namespace prefer

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include <prefer/expects.hpp>
+#include <prefer/parallel/executor.hpp>
+#include <prefer/policy/parameter.hpp>
+#include <prefer/train/parameter_blocks.hpp>
+
+namespace prefer {
+
+/// Working memory of gradient_norm and clip_gradient_norm; kept between steps, it saves their
+/// allocations.
+struct gradient_norm_memory {
+  std::vector<parameter_block> blocks;
+  std::vector<double> sums;
+};
+
+namespace detail {
+
+inline constexpr std::size_t gradient_block = 4096;
+
+// Element i goes to accumulator i mod 8, whatever the machine's vector width, so the order of
+// additions is fixed.
+template <class T>
+[[nodiscard]] double sum_of_squares(T const* values, std::size_t count) noexcept {
+  constexpr std::size_t lanes = 8;
+  double sums[lanes] = {};
+  std::size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    for (std::size_t lane = 0; lane != lanes; ++lane) {
+      auto const value = static_cast<double>(values[i + lane]);
+      sums[lane] += value * value;
+    }
+  }
+  for (std::size_t lane = 0; i != count; ++i, ++lane) {
+    auto const value = static_cast<double>(values[i]);
+    sums[lane] += value * value;
+  }
+  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
+template <class T>
+[[nodiscard]] double gradient_norm(std::span<parameter<T> const> parameters,
+                                   gradient_norm_memory& memory, executor const& threads) {
+  for (auto const& each : parameters) {
+    if (each.frozen) continue;
+    expects_size(each.gradient.size(), each.value.size(), "gradient_norm", "gradient");
+  }
+  list_blocks(parameters, gradient_block, memory.blocks);
+  memory.sums.resize(memory.blocks.size());
+  threads.for_each_chunk(memory.blocks.size(), [&](std::size_t i) {
+    auto const& block = memory.blocks[i];
+    memory.sums[i] = sum_of_squares(parameters[block.parameter].gradient.data() + block.begin,
+                                    block.end - block.begin);
+  });
+  double sum = 0;
+  for (double const each : memory.sums) sum += each;
+  return __builtin_sqrt(sum);
+}
+
+}  // namespace detail
+
+/// Euclidean norm of the gradients of all parameters that are not frozen, as one vector.
+///
+///   norm = sqrt(sum over parameters and elements of gradient^2)
+///
+/// Sums in double over fixed blocks of 4096, so the bits do not depend on the executor. NaN or
+/// infinity when a gradient is, and infinity above about 1e154, where squares leave the range of
+/// double. Errors  a gradient whose size is not its value's throws precondition_error
+template <class Parameters>
+[[nodiscard]] double gradient_norm(Parameters const& parameters, gradient_norm_memory& memory,
+                                   executor const& threads = {}) {
+  std::span const list(parameters);
+  using element = typename decltype(list)::value_type::element_type;
+  return detail::gradient_norm<element>(list, memory, threads);
+}
+
+template <class Parameters>
+[[nodiscard]] double gradient_norm(Parameters const& parameters, executor const& threads = {}) {
+  gradient_norm_memory memory;
+  return gradient_norm(parameters, memory, threads);
+}
+
+/// Shortens the gradient to `max_norm` if it is longer, and returns the norm that it had before.
+///
+///   gradient *= max_norm / norm    if norm > max_norm
+///
+/// A norm that is not finite is returned and changes no gradient: the caller refuses the step. An
+/// infinite `max_norm` only measures. PyTorch divides by norm + 1e-6, which leaves the result that
+/// much shorter than asked for. Errors  max_norm not greater than zero, or a gradient whose size is
+/// not its value's: precondition_error Source  Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063,
+/// section 3.2
+template <class Parameters>
+double clip_gradient_norm(Parameters const& parameters, double max_norm,
+                          gradient_norm_memory& memory, executor const& threads = {}) {
+  expects(max_norm > 0, "clip_gradient_norm: max_norm must be greater than zero");
+  std::span const list(parameters);
+  using element = typename decltype(list)::value_type::element_type;
+  double const norm = detail::gradient_norm<element>(list, memory, threads);
+  if (norm > max_norm && norm <= std::numeric_limits<double>::max()) {
+    auto const scale = static_cast<element>(max_norm / norm);
+    threads.for_each_chunk(memory.blocks.size(), [&](std::size_t i) {
+      auto const& block = memory.blocks[i];
+      element* const gradient = list[block.parameter].gradient.data();
+      for (std::size_t j = block.begin; j != block.end; ++j) gradient[j] *= scale;
+    });
+  }
+  return norm;
+}
+
+template <class Parameters>
+double clip_gradient_norm(Parameters const& parameters, double max_norm,
+                          executor const& threads = {}) {
+  gradient_norm_memory memory;
+  return clip_gradient_norm(parameters, max_norm, memory, threads);
+}
+
+}  // namespace prefer

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// CMakeLists.txt reads the version from these lines, so this file is the only place that knows it.
+#define PREFER_VERSION_MAJOR 0
+#define PREFER_VERSION_MINOR 1
+#define PREFER_VERSION_PATCH 0
+#define PREFER_VERSION_STRING "0.1.0"
+
+namespace prefer {
+
+/// The version of these headers, for code that cannot use the macros. Semantic versioning.
+struct version_number {
+  int major_number;
+  int minor_number;
+  int patch_number;
+};
+
+inline constexpr version_number version{PREFER_VERSION_MAJOR, PREFER_VERSION_MINOR,
+                                        PREFER_VERSION_PATCH};
+
+}  // namespace prefer

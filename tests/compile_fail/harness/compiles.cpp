@@ -1,0 +1,3 @@
+// expect: a complaint
+// SPDX-License-Identifier: MIT
+int main() {}

@@ -1,0 +1,3 @@
+// expect: a sentence that no compiler says
+// SPDX-License-Identifier: MIT
+static_assert(false, "another sentence");

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+#include <catch2/catch.hpp>
+#include <optional>
+
+#include "source_tree.hpp"
+
+namespace {
+
+// Arrows point left: a header includes from its own folder, or from one with a lower number.
+// Folders with equal numbers do not know each other, except as `allowed_beside` says. A header that
+// lies in include/prefer itself stands under its own name.
+std::map<std::string, int> const level_of = {
+    {"version.hpp", 0}, {"expects.hpp", 0},                               //
+    {"file", 1},        {"parallel", 1},                                  //
+    {"scalar", 2},                                                        //
+    {"batch", 3},                                                         //
+    {"loss", 4},        {"reference", 4},   {"policy", 4},  {"beta", 4},  //
+    {"objective", 5},                                                     //
+    {"train", 6},                                                         //
+    {"prefer.hpp", 7},                                                    //
+    {"report", 8},      {"data", 8},        {"adapters", 8}};
+
+// A loss may have a schedule as its beta.
+std::set<std::pair<std::string, std::string>> const allowed_beside = {{"loss", "beta"}};
+
+// Whatever the core includes is paid for by everyone who includes prefer/prefer.hpp.
+std::set<std::string> const too_heavy_for_the_core = {
+    "chrono", "filesystem", "format",  "fstream", "functional", "future",  "iostream", "istream",
+    "memory", "mutex",      "ostream", "ranges",  "regex",      "sstream", "thread"};
+
+std::string folder_of(std::string const& header) { return header.substr(0, header.find('/')); }
+
+/// Why `from` must not include `to`, if it must not.
+std::optional<std::string> objection(std::string const& from, std::string const& to) {
+  std::string const own = folder_of(from);
+  std::string const other = folder_of(to);
+  if (level_of.count(own) == 0)
+    return own + " has no level in tests/tree/include_direction.test.cpp";
+  if (level_of.count(other) == 0)
+    return other + " has no level in tests/tree/include_direction.test.cpp";
+  if (own == other || level_of.at(other) < level_of.at(own)) return std::nullopt;
+  if (allowed_beside.count({own, other}) != 0) return std::nullopt;
+  return from + " includes " + to + ", which is not to its left";
+}
+
+using include_graph = std::map<std::string, std::vector<std::string>>;
+
+include_graph const& headers() {
+  static auto const graph = [] {
+    include_graph result;
+    for (std::string const& header : tree::files_below(tree::header_root, ".hpp")) {
+      result[header] = tree::includes_of(tree::read(tree::header_root / header));
+    }
+    return result;
+  }();
+  return graph;
+}
+
+/// Ours among the headers that can be reached from one, itself included.
+std::set<std::string> reachable(include_graph const& graph, std::string const& from) {
+  std::set<std::string> seen;
+  std::vector<std::string> waiting = {from};
+  while (!waiting.empty()) {
+    std::string const header = waiting.back();
+    waiting.pop_back();
+    if (!seen.insert(header).second || graph.count(header) == 0) continue;
+    for (std::string const& included : graph.at(header)) {
+      if (std::string const ours = tree::our_header(included); !ours.empty())
+        waiting.push_back(ours);
+    }
+  }
+  return seen;
+}
+
+bool in_a_cycle(include_graph const& graph, std::string const& header) {
+  for (std::string const& included : graph.at(header)) {
+    std::string const ours = tree::our_header(included);
+    if (!ours.empty() && reachable(graph, ours).count(header) != 0) return true;
+  }
+  return false;
+}
+
+bool is_standard(std::string const& included) {
+  return included.find_first_of("/.") == std::string::npos;
+}
+
+std::vector<std::string> const& core() { return tree::header_lists().at("core"); }
+
+}  // namespace
+
+TEST_CASE("include direction: the rule allows the own folder and the left, and objects to the rest",
+          "[tree][include_direction]") {
+  CHECK_FALSE(objection("loss/dpo.hpp", "loss/loss.hpp"));
+  CHECK_FALSE(objection("train/trainer.hpp", "scalar/dual.hpp"));
+  CHECK_FALSE(objection("loss/dpo.hpp", "beta/schedule.hpp"));
+  CHECK(objection("scalar/dual.hpp", "batch/record.hpp"));
+  CHECK(objection("loss/dpo.hpp", "policy/policy.hpp"));
+  CHECK(objection("beta/schedule.hpp", "loss/dpo.hpp"));
+  CHECK(objection("report/csv.hpp", "data/lines.hpp"));
+  CHECK(objection("elsewhere/a.hpp", "expects.hpp"));
+}
+
+TEST_CASE("include direction: a directive is read with any spacing, a comment is not",
+          "[tree][include_direction]") {
+  CHECK(tree::includes_of("#include <a>\n  #  include \"b/c.hpp\"  // why\n// #include <d>\n") ==
+        std::vector<std::string>{"a", "b/c.hpp"});
+}
+
+TEST_CASE("include direction: a cycle is found", "[tree][include_direction]") {
+  include_graph const graph = {
+      {"a.hpp", {"prefer/b.hpp"}}, {"b.hpp", {"prefer/c.hpp"}}, {"c.hpp", {"prefer/b.hpp"}}};
+  CHECK_FALSE(in_a_cycle(graph, "a.hpp"));
+  CHECK(in_a_cycle(graph, "b.hpp"));
+  CHECK(in_a_cycle(graph, "c.hpp"));
+}
+
+TEST_CASE("include direction: every header includes only from its own folder and from its left",
+          "[tree][include_direction]") {
+  for (auto const& [header, includes] : headers()) {
+    for (std::string const& included : includes) {
+      std::string const ours = tree::our_header(included);
+      if (ours.empty()) continue;
+      INFO(header << " includes " << included);
+      CHECK(headers().count(ours) == 1);
+      CHECK(objection(header, ours).value_or("") == "");
+    }
+    INFO(header);
+    CHECK_FALSE(in_a_cycle(headers(), header));
+  }
+}
+
+TEST_CASE("include direction: our headers are included by their full name",
+          "[tree][include_direction]") {
+  for (auto const& [header, includes] : headers()) {
+    std::string const text = tree::read(tree::header_root / header);
+    INFO(header);
+    CHECK(text.find("#include \"") == std::string::npos);
+  }
+}
+
+TEST_CASE("include direction: the core includes the core and cheap standard headers only",
+          "[tree][include_direction]") {
+  std::set<std::string> const in_core(core().begin(), core().end());
+  REQUIRE(in_core.count("expects.hpp") == 1);
+  for (std::string const& header : core()) {
+    if (headers().count(header) == 0) continue;  // header_lists.test.cpp reports it
+    for (std::string const& included : headers().at(header)) {
+      INFO(header << " includes " << included);
+      if (std::string const ours = tree::our_header(included); !ours.empty()) {
+        CHECK(in_core.count(ours) == 1);
+      } else {
+        CHECK(is_standard(included));
+        CHECK(too_heavy_for_the_core.count(included) == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("include direction: prefer.hpp brings every header of the core",
+          "[tree][include_direction]") {
+  auto const brought = reachable(headers(), "prefer.hpp");
+  for (std::string const& header : core()) {
+    INFO(header);
+    CHECK(brought.count(header) == 1);
+  }
+}
