@@ -2,12 +2,15 @@
 # tests/tree/header_lists.test.cpp compares these lists with the files on disk.
 
 set(prefer_core_headers
+  batch/choices.hpp
   batch/columns.hpp
   batch/record.hpp
+  beta/schedule.hpp
   expects.hpp
   file/atomic_file.hpp
   file/binary_file.hpp
   file/fingerprint.hpp
+  loss/catalogue.hpp
   loss/dpo.hpp
   loss/hinge.hpp
   loss/ipo.hpp
@@ -19,9 +22,18 @@ set(prefer_core_headers
   loss/simpo.hpp
   loss/softmax_dpo.hpp
   objective/evaluate.hpp
+  objective/metrics.hpp
   parallel/executor.hpp
+  policy/choice_ids.hpp
   policy/parameter.hpp
+  policy/policy.hpp
+  policy/softmax.hpp
+  policy/tabular.hpp
   prefer.hpp
+  reference/cached.hpp
+  reference/frozen.hpp
+  reference/none.hpp
+  reference/reference.hpp
   scalar/dual.hpp
   scalar/lane.hpp
   scalar/lane_math.hpp
@@ -32,8 +44,10 @@ set(prefer_core_headers
   train/checkpoint.hpp
   train/clip.hpp
   train/learning_rate.hpp
+  train/minibatch.hpp
   train/parameter_blocks.hpp
   train/random.hpp
+  train/trainer.hpp
   version.hpp
 )
 

@@ -42,6 +42,20 @@ template <class Error>
 
 [[noreturn]] inline void broken(std::string const& sentence) { fail(precondition_error(sentence)); }
 
+/// Runs `action`; a precondition_error leaves it with `context` in front of its sentence.
+template <class Action>
+void with_context(std::string const& context, Action const& action) {
+#if defined(__cpp_exceptions)
+  try {
+    action();
+  } catch (precondition_error const& error) {
+    throw precondition_error(context + error.what());
+  }
+#else
+  action();
+#endif
+}
+
 }  // namespace detail
 
 /// Throws precondition_error with `sentence` unless `holds`; in a constant expression, does not compile.

@@ -9,14 +9,15 @@
 
 namespace prefer {
 
-/// The version of these headers, for code that cannot use the macros. Semantic versioning.
 struct version_number {
   int major_number;
   int minor_number;
   int patch_number;
 };
 
-inline constexpr version_number version{PREFER_VERSION_MAJOR, PREFER_VERSION_MINOR,
-                                        PREFER_VERSION_PATCH};
+/// The version of these headers, for code that does not want the macros. Semantic versioning.
+[[nodiscard]] constexpr version_number version() noexcept {
+  return {PREFER_VERSION_MAJOR, PREFER_VERSION_MINOR, PREFER_VERSION_PATCH};
+}
 
 }  // namespace prefer

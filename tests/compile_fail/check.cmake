@@ -2,6 +2,13 @@
 #
 # Line 1 of the source is `// expect: <phrase>`: compilation must fail and its output must contain the phrase.
 # `// expect compiles` is for the control: it must compile without a word.
+
+# FATAL_ERROR would wrap the lines.
+function(fail text)
+  message(NOTICE "${text}")
+  message(FATAL_ERROR "the check failed")
+endfunction()
+
 file(STRINGS "${SOURCE}" first_line LIMIT_COUNT 1)
 execute_process(
   COMMAND "${COMPILER}" -std=c++20 -fsyntax-only -Wall -Wextra "-I${INCLUDE}" "${SOURCE}"
@@ -9,17 +16,17 @@ execute_process(
 
 if(first_line STREQUAL "// expect compiles")
   if(NOT result EQUAL 0 OR NOT output STREQUAL "")
-    message(FATAL_ERROR "${SOURCE} must compile without a word, but ${COMPILER} says:\n${output}")
+    fail("${SOURCE} must compile without a word, but ${COMPILER} says:\n${output}")
   endif()
 elseif(first_line MATCHES "^// expect: (.+)$")
   set(phrase "${CMAKE_MATCH_1}")
   if(result EQUAL 0)
-    message(FATAL_ERROR "${SOURCE} compiles, but must fail with: ${phrase}")
+    fail("${SOURCE} compiles, but must fail with: ${phrase}")
   endif()
   string(FIND "${output}" "${phrase}" at)
   if(at EQUAL -1)
-    message(FATAL_ERROR "${SOURCE} fails, but ${COMPILER} does not say: ${phrase}\nIt says:\n${output}")
+    fail("${SOURCE} fails, but ${COMPILER} does not say: ${phrase}\nIt says:\n${output}")
   endif()
 else()
-  message(FATAL_ERROR "${SOURCE}:1: expected `// expect: <phrase>`, got: ${first_line}")
+  fail("${SOURCE}:1: expected `// expect: <phrase>`, got: ${first_line}")
 endif()

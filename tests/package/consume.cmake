@@ -1,4 +1,10 @@
 # Configures, builds and runs one consumer; or, with COMPLAINT, expects that configuring fails with that phrase.
+# FATAL_ERROR would wrap the lines.
+function(fail text)
+  message(NOTICE "${text}")
+  message(FATAL_ERROR "the check failed")
+endfunction()
+
 set(prefix "${WORK}/install/moved")
 set(build "${WORK}/${TEST}")
 set(log_two 0.693147180560)
@@ -18,7 +24,6 @@ if(CONSUMER STREQUAL "pkg_config")
   execute_process(COMMAND "${COMPILER}" -std=c++20 ${flags} "${CMAKE_CURRENT_LIST_DIR}/program.cpp"
     -o "${build}/consumer" COMMAND_ERROR_IS_FATAL ANY)
 else()
-  string(REPLACE ";" "\\;" ARGUMENTS "${ARGUMENTS}")
   string(REPLACE "|" ";" ARGUMENTS "${ARGUMENTS}")
   execute_process(COMMAND "${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/${CONSUMER}" -B "${build}"
     -G "${GENERATOR}" "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DPREFER_SOURCE=${SOURCE}"
@@ -29,12 +34,12 @@ else()
     string(REGEX REPLACE "[ \n]+" " " output "${output}")
     string(FIND "${output}" "${COMPLAINT}" at)
     if(result EQUAL 0 OR at EQUAL -1)
-      message(FATAL_ERROR "configuring must fail with: ${COMPLAINT}\nIt ended with ${result} and said:\n${output}")
+      fail("configuring must fail with: ${COMPLAINT}\nIt ended with ${result} and said:\n${output}")
     endif()
     return()
   endif()
   if(NOT result EQUAL 0)
-    message(FATAL_ERROR "configuring failed:\n${output}")
+    fail("configuring failed:\n${output}")
   endif()
   execute_process(COMMAND "${CMAKE_COMMAND}" --build "${build}" COMMAND_ERROR_IS_FATAL ANY)
 endif()
@@ -42,5 +47,5 @@ endif()
 execute_process(COMMAND "${build}/consumer" OUTPUT_VARIABLE printed OUTPUT_STRIP_TRAILING_WHITESPACE
   COMMAND_ERROR_IS_FATAL ANY)
 if(NOT printed STREQUAL log_two)
-  message(FATAL_ERROR "the consumer printed ${printed} instead of ${log_two}")
+  fail("the consumer printed ${printed} instead of ${log_two}")
 endif()

@@ -20,8 +20,9 @@ std::map<std::string, int> const level_of = {
     {"prefer.hpp", 7},                                                    //
     {"report", 8},      {"data", 8},        {"adapters", 8}};
 
-// A loss may have a schedule as its beta.
-std::set<std::pair<std::string, std::string>> const allowed_beside = {{"loss", "beta"}};
+// A beta rule writes the beta of a loss; every policy is a reference.
+std::set<std::pair<std::string, std::string>> const allowed_beside = {{"beta", "loss"},
+                                                                      {"reference", "policy"}};
 
 // Whatever the core includes is paid for by everyone who includes prefer/prefer.hpp.
 std::set<std::string> const too_heavy_for_the_core = {
@@ -92,10 +93,10 @@ TEST_CASE("include direction: the rule allows the own folder and the left, and o
           "[tree][include_direction]") {
   CHECK_FALSE(objection("loss/dpo.hpp", "loss/loss.hpp"));
   CHECK_FALSE(objection("train/trainer.hpp", "scalar/dual.hpp"));
-  CHECK_FALSE(objection("loss/dpo.hpp", "beta/schedule.hpp"));
+  CHECK_FALSE(objection("beta/schedule.hpp", "loss/loss.hpp"));
   CHECK(objection("scalar/dual.hpp", "batch/record.hpp"));
   CHECK(objection("loss/dpo.hpp", "policy/policy.hpp"));
-  CHECK(objection("beta/schedule.hpp", "loss/dpo.hpp"));
+  CHECK(objection("loss/dpo.hpp", "beta/schedule.hpp"));
   CHECK(objection("report/csv.hpp", "data/lines.hpp"));
   CHECK(objection("elsewhere/a.hpp", "expects.hpp"));
 }

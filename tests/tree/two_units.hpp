@@ -3,7 +3,9 @@
 
 namespace tree {
 
-/// Addresses of the same inline variable as two translation units see them.
-void const* version_seen_by_the_second_unit();
+using address = void (*)();
+
+/// The address of prefer::version as the second translation unit sees it.
+address version_in_the_second_unit();
 
 }  // namespace tree

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -178,7 +178,7 @@ inline bool ends_early(std::string_view line) {
 // The NaN or infinity, as Python and JavaScript write it, that the parser stopped in; empty if it
 // is none.
 inline std::string_view not_finite(std::string_view line, std::size_t position) {
-  for (std::size_t back = 1; back <= 2 && back <= position; ++back) {
+  for (std::size_t back = std::min<std::size_t>(2, position); back > 0; --back) {
     std::string_view const rest = line.substr(std::min(position - back, line.size()));
     for (std::string_view const word :
          {"NaN", "nan", "-Infinity", "Infinity", "-inf", "inf", "Inf"}) {
@@ -203,11 +203,17 @@ inline std::string_view not_finite(std::string_view line, std::size_t position) 
                   ? "the line ends inside its JSON object; expected one whole object per line"
                   : "truncated: the file ends inside a JSON object");
   }
+  // The excerpt begins and ends between two code points.
+  auto const continues = [&](std::size_t i) {
+    return i < line.size() && (static_cast<unsigned char>(line[i]) & 0xC0u) == 0x80u;
+  };
   std::size_t start = read - std::min<std::size_t>(read, 24);
-  while (start < read && (static_cast<unsigned char>(line[start]) & 0xC0u) == 0x80u) ++start;
+  std::size_t end = read;
+  while (continues(start)) --start;
+  while (continues(end)) ++end;
   at.refuse("not valid JSON at byte " + std::to_string(read) +
             (built.reason().empty() ? "" : " (" + built.reason() + ")") + ", after " +
-            in_quotes(line.substr(start, read - start)));
+            in_quotes(line.substr(start, end - start)));
 }
 
 }  // namespace detail
@@ -298,7 +304,7 @@ inline json_row_reader json_stream(char const* reader, std::istream& stream, std
                                         std::string const& expected) {
   std::string reason = "field " + in_quotes(name) + " is missing; expected " + expected;
   for (auto const& [written, value] : row.fields.items()) {
-    if (written != name && edit_distance(written, name, 2) <= 2) {
+    if (written != name && edit_distance(written, name, slips(name)) <= slips(name)) {
       row.at.refuse(reason + "; is " + in_quotes(written) + " a misspelling of it?");
     }
   }

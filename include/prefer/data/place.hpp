@@ -34,7 +34,11 @@ struct place {
   std::string result = "\"";
   for (char const c : piece) {
     auto const byte = static_cast<unsigned char>(c);
-    result += byte < 0x20u || byte == 0x7Fu ? '?' : c;
+    if (c == '\t') {
+      result += "\\t";
+    } else {
+      result += byte < 0x20u || byte == 0x7Fu ? '?' : c;
+    }
   }
   return result + (cut ? "...\"" : "\"");
 }

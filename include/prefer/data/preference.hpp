@@ -158,8 +158,6 @@ inline bool begins_with(conversation const& whole, conversation const& beginning
 ///         or of different forms; lists that repeat an explicit prompt
 [[nodiscard]] inline preference_pair to_pair(json_row const& row,
                                              prompt_space space = prompt_space::stays) {
-  refuse_misspelt(
-      row, {"prompt", "chosen", "rejected", "weight", "beta", "score_chosen", "score_rejected"});
   std::string const expected = "\"prompt\", \"chosen\", \"rejected\"";
   auto const part = [&](char const* name) {
     return detail::turns_in(row, name, field(row, name, expected));
@@ -167,6 +165,8 @@ inline bool begins_with(conversation const& whole, conversation const& beginning
   preference_pair pair;
   pair.chosen = part("chosen");
   pair.rejected = part("rejected");
+  refuse_misspelt(
+      row, {"prompt", "chosen", "rejected", "weight", "beta", "score_chosen", "score_rejected"});
   detail::same_form(row, "chosen", pair.chosen, "rejected", pair.rejected);
   if (pair.chosen == pair.rejected)
     row.at.refuse("\"chosen\" and \"rejected\" are equal; expected a preference");
@@ -213,7 +213,6 @@ inline bool begins_with(conversation const& whole, conversation const& beginning
 ///
 /// Errors  backend_error, as for to_pair
 [[nodiscard]] inline unpaired_example to_unpaired(json_row const& row) {
-  refuse_misspelt(row, {"prompt", "completion", "label", "weight", "beta"});
   std::string const expected = "\"prompt\", \"completion\", \"label\"";
   auto const part = [&](char const* name) {
     return detail::turns_in(row, name, field(row, name, expected));
@@ -225,6 +224,7 @@ inline bool begins_with(conversation const& whole, conversation const& beginning
   detail::not_blank(row, "completion", example.completion);
   if (!row.fields.contains("label")) refuse_missing(row, "label", expected);
   example.label = truth(row, "label");
+  refuse_misspelt(row, {"prompt", "completion", "label", "weight", "beta"});
   example.weight = detail::weight_in(row);
   example.beta = detail::beta_in(row);
   example.line = row.at.line;

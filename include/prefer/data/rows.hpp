@@ -77,8 +77,11 @@ template <RowReader Reader>
 class rows<Reader>::iterator {
  public:
   using iterator_concept = std::input_iterator_tag;
+  using iterator_category = std::input_iterator_tag;  // range-v3's take asks for it
   using value_type = row;
   using difference_type = std::ptrdiff_t;
+  using pointer = row*;
+  using reference = row&;
 
   iterator() = default;
   explicit iterator(std::shared_ptr<cursor> cursor) : cursor_(std::move(cursor)) {}

@@ -40,16 +40,20 @@ namespace prefer::data {
   return std::min(row[b.size()], most + 1);
 }
 
+/// How many edits away a slip of the pen for `known` may be: a short name has too many neighbours.
+[[nodiscard]] constexpr std::size_t slips(std::string_view known) noexcept {
+  return known.size() < 3 ? 0 : known.size() < 6 ? 1 : 2;
+}
+
 /// True if `written` looks like a slip of the pen for `known`.
 ///
-/// At most two edits, one where `known` has fewer than six letters, and the same first letter:
+/// At most `slips` edits, and the same first letter:
 /// "wieght" and "Weight" are slips for "weight", "height" is a word of its own, and so are "meta"
 /// and "data" next to "beta".
 [[nodiscard]] inline bool misspells(std::string_view written, std::string_view known) {
   if (written.empty() || known.empty() || written == known) return false;
   if (edit_distance(written.substr(0, 1), known.substr(0, 1), 1) != 0) return false;
-  std::size_t const most = known.size() < 6 ? 1 : 2;
-  return edit_distance(written, known, most) <= most;
+  return edit_distance(written, known, slips(known)) <= slips(known);
 }
 
 }  // namespace prefer::data

@@ -24,17 +24,20 @@ class atomic_file {
   explicit atomic_file(std::string path)
       : path_(std::move(path)), temporary_(path_ + ".partial"), stream_(std::fopen(temporary_.c_str(), "wb")) {
     if (stream_ == nullptr) fail("cannot create file");
+    created_ = true;
   }
   atomic_file(atomic_file const&) = delete;
   atomic_file& operator=(atomic_file const&) = delete;
   ~atomic_file() { abandon(); }
 
   void write(void const* bytes, std::size_t count) {
+    expects(stream_ != nullptr, "atomic_file: written to after it was committed or had failed");
     if (count != 0 && std::fwrite(bytes, 1, count, stream_) != count) fail("cannot write");
   }
   void write(std::string_view text) { write(text.data(), text.size()); }
 
   void commit() {
+    expects(stream_ != nullptr, "atomic_file: committed twice, or after it had failed");
     bool const flushed = std::fflush(stream_) == 0;
     int const flush_error = errno;
     bool const closed = std::fclose(std::exchange(stream_, nullptr)) == 0;
@@ -53,15 +56,19 @@ class atomic_file {
     std::remove(temporary_.c_str());
   }
   [[noreturn]] void fail(char const* what) {
-    std::string const reason = std::string(what) + ": " + std::strerror(errno);
-    abandon();
-    std::remove(temporary_.c_str());
-    detail::fail(backend_error("atomic_file", path_, reason));
+    int const reason = errno;  // before anything else can set it
+    if (stream_ != nullptr) {
+      abandon();
+    } else if (created_) {
+      std::remove(temporary_.c_str());
+    }
+    detail::fail(backend_error("atomic_file", path_, std::string(what) + ": " + std::strerror(reason)));
   }
 
   std::string path_;
   std::string temporary_;
   std::FILE* stream_;
+  bool created_ = false;
 };
 
 }  // namespace prefer

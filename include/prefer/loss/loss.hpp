@@ -174,9 +174,11 @@ inline constexpr column_set needs = [] {
 template <class F>
 struct pair_loss {
   static constexpr std::size_t arity = 2;
-  F formula = {};
+  F formula;
 
-  constexpr pair_loss() = default;
+  constexpr pair_loss()
+    requires std::default_initializable<F>
+      : formula() {}
   constexpr explicit pair_loss(F f) : formula(f) {}
   constexpr auto operator()(auto const& pair) const { return formula(pair); }
 };
@@ -185,9 +187,11 @@ struct pair_loss {
 template <class F>
 struct unpaired_loss {
   static constexpr std::size_t arity = 1;
-  F formula = {};
+  F formula;
 
-  constexpr unpaired_loss() = default;
+  constexpr unpaired_loss()
+    requires std::default_initializable<F>
+      : formula() {}
   constexpr explicit unpaired_loss(F f) : formula(f) {}
   constexpr auto operator()(auto const& example) const { return formula(example); }
 };
@@ -196,9 +200,11 @@ struct unpaired_loss {
 template <class F>
 struct list_loss {
   static constexpr std::size_t arity = dynamic_arity;
-  F formula = {};
+  F formula;
 
-  constexpr list_loss() = default;
+  constexpr list_loss()
+    requires std::default_initializable<F>
+      : formula() {}
   constexpr explicit list_loss(F f) : formula(f) {}
   constexpr auto operator()(auto const& list) const { return formula(list); }
 };
@@ -211,7 +217,7 @@ struct scaled_loss {
   using memory = loss_memory<L>;
 
   double weight = 1.0;
-  L loss = {};
+  L loss;
 
   [[nodiscard]] state prepare(auto const& columns, memory& kept) const {
     return prefer::prepare(loss, columns, kept);
@@ -243,8 +249,8 @@ struct sum_of_losses {
       !std::same_as<loss_memory<A>, nothing> || !std::same_as<loss_memory<B>, nothing>;
   using memory = std::conditional_t<remembers, both_memories, nothing>;
 
-  A first = {};
-  B second = {};
+  A first;
+  B second;
 
   [[nodiscard]] state prepare(auto const& columns, memory& kept) const {
     if constexpr (remembers) {

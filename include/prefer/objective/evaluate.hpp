@@ -149,20 +149,20 @@ template <class Chunk>
   return total;
 }
 
-/// A sum of lanes that stays exact to double precision over a block of float lanes.
-template <class T, std::size_t W>
+/// A sum of lanes: in the lane's precision over a block, in double across blocks.
+template <class Lane>
 class lane_sum {
  public:
-  void add(lane<T, W> values) { recent_ += values; }
+  void add(Lane const& values) { recent_ = recent_ + values; }
   /// Moves what was added since the last flush into double precision.
   void flush() {
     total_ += static_cast<double>(sum(recent_));
-    recent_ = lane<T, W>(0.0);
+    recent_ = Lane(0.0);
   }
   [[nodiscard]] double total() const { return total_; }
 
  private:
-  lane<T, W> recent_ = 0.0;
+  Lane recent_ = 0.0;
   double total_ = 0.0;
 };
 
@@ -201,7 +201,7 @@ template <class Lane, Loss L>
                                     double scale) {
   constexpr std::size_t partials = margin_only<L> ? 1 : 2;
   using S = dual<Lane, partials>;
-  lane_sum<typename Lane::value_type, Lane::width> values;
+  lane_sum<Lane> values;
   for (std::size_t i = 0; i < count; i += Lane::width) {
     pair_record<S> record;
     record.chosen.log_prob = S::variable(Lane::load(in[policy_chosen] + i), 0);
@@ -235,9 +235,6 @@ template <class Lane, Loss L>
   values.flush();
   return values.total();
 }
-
-template <class T>
-using default_lane = lane<T>;
 
 template <class Lane, Loss L>
 [[nodiscard]] double evaluate_pairs(L const& loss, loss_state<L> const& state, pair_columns const& batch,
@@ -287,7 +284,7 @@ template <class Lane, Loss L>
                                         typename Lane::value_type* const (&out)[2],
                                         std::size_t count, double scale) {
   using S = dual<Lane, 1>;
-  lane_sum<typename Lane::value_type, Lane::width> values;
+  lane_sum<Lane> values;
   for (std::size_t i = 0; i < count; i += Lane::width) {
     unpaired_record<S> record;
     record.log_prob = S::variable(Lane::load(in[unpaired_policy] + i), 0);
@@ -407,6 +404,32 @@ inline void check_lists(list_columns const& batch) {
   }
 }
 
+template <class Columns>
+inline constexpr bool is_promise = requires { Columns::promised; };
+
+template <class Columns>
+concept known_columns =
+    is_promise<Columns> || std::same_as<Columns, unpaired_columns> ||
+    std::same_as<Columns, pair_columns> || std::same_as<Columns, list_columns>;
+
+/// One sentence where loss and columns are of different kinds; true where they may go together.
+template <Loss L, class Columns>
+consteval bool same_kind() {
+  if constexpr (known_columns<Columns> && !is_promise<Columns>) {
+    constexpr bool fits = std::same_as<Columns, unpaired_columns> ? L::arity == 1
+                          : std::same_as<Columns, pair_columns>   ? L::arity == 2
+                                                                  : L::arity == dynamic_arity;
+    static_assert(fits || L::arity != 1,
+                  "prefer: a loss over labelled completions is evaluated on unpaired_columns");
+    static_assert(fits || L::arity != 2, "prefer: a loss over pairs is evaluated on pair_columns");
+    static_assert(fits || L::arity != dynamic_arity,
+                  "prefer: a loss over lists is evaluated on list_columns");
+    return fits;
+  } else {
+    return true;
+  }
+}
+
 template <Loss L, class Columns>
 constexpr void promise_kept() {
   if constexpr (requires { Columns::promised; }) {
@@ -415,9 +438,41 @@ constexpr void promise_kept() {
   }
 }
 
+template <PairLoss L>
+void check_batch(L const& loss, pair_columns const& batch, pair_results const& results) {
+  std::size_t const n = batch.size();
+  check_columns(loss, batch, "evaluate");
+  expects(n > 0, "evaluate: the batch is empty");
+  check_size(batch.policy.rejected, n, "evaluate", "policy.rejected");
+  check_size(batch.reference.chosen, n, "evaluate", "reference.chosen");
+  check_size(batch.reference.rejected, n, "evaluate", "reference.rejected");
+  check_size(batch.length.chosen, n, "evaluate", "length.chosen");
+  check_size(batch.length.rejected, n, "evaluate", "length.rejected");
+  check_size(batch.weight, n, "evaluate", "weight");
+  check_size(batch.beta, n, "evaluate", "beta");
+  check_size(batch.target_margin, n, "evaluate", "target_margin");
+  check_size(results.value, n, "evaluate", "results.value");
+  check_size(results.chosen, n, "evaluate", "results.chosen");
+  check_size(results.rejected, n, "evaluate", "results.rejected");
+}
+
+template <UnpairedLoss L>
+void check_batch(L const& loss, unpaired_columns const& batch, unpaired_results const& results) {
+  std::size_t const n = batch.size();
+  check_columns(loss, batch, "evaluate");
+  expects(n > 0, "evaluate: the batch is empty");
+  check_size(batch.reference, n, "evaluate", "reference");
+  check_size(batch.label, n, "evaluate", "label");
+  check_size(batch.length, n, "evaluate", "length");
+  check_size(batch.weight, n, "evaluate", "weight");
+  check_size(batch.beta, n, "evaluate", "beta");
+  check_size(results.value, n, "evaluate", "results.value");
+  check_size(results.coefficient, n, "evaluate", "results.coefficient");
+}
+
 /// float is enough where every log-probability is stored as float.
 [[nodiscard]] inline bool all_float(column const& a, column const& b) {
-  return a.stored_as() == element::float32 && (!b.present() || b.stored_as() == element::float32);
+  return a.stored_as() == storage::float32 && (!b.present() || b.stored_as() == storage::float32);
 }
 
 }  // namespace detail
@@ -432,47 +487,25 @@ constexpr void promise_kept() {
 template <PairLoss L>
 double evaluate_into(L const& loss, pair_columns const& batch, pair_results const& results,
                      loss_state<L> const& state, evaluate_options const& options = {}) {
-  std::size_t const n = batch.size();
-  detail::check_columns(loss, batch, "evaluate");
-  expects(n > 0, "evaluate: the batch is empty");
-  detail::check_size(batch.policy.rejected, n, "evaluate", "policy.rejected");
-  detail::check_size(batch.reference.chosen, n, "evaluate", "reference.chosen");
-  detail::check_size(batch.reference.rejected, n, "evaluate", "reference.rejected");
-  detail::check_size(batch.length.chosen, n, "evaluate", "length.chosen");
-  detail::check_size(batch.length.rejected, n, "evaluate", "length.rejected");
-  detail::check_size(batch.weight, n, "evaluate", "weight");
-  detail::check_size(batch.beta, n, "evaluate", "beta");
-  detail::check_size(batch.target_margin, n, "evaluate", "target_margin");
-  detail::check_size(results.value, n, "evaluate", "results.value");
-  detail::check_size(results.chosen, n, "evaluate", "results.chosen");
-  detail::check_size(results.rejected, n, "evaluate", "results.rejected");
+  detail::check_batch(loss, batch, results);
   bool const in_float = detail::all_float(batch.policy.chosen, batch.reference.chosen) &&
                         detail::all_float(batch.policy.rejected, batch.reference.rejected);
   double const total =
       in_float ? detail::evaluate_pairs<lane<float>>(loss, state, batch, results, options)
                : detail::evaluate_pairs<lane<double>>(loss, state, batch, results, options);
-  return total / static_cast<double>(n);
+  return total / static_cast<double>(batch.size());
 }
 
 /// The same for a loss over labelled completions.
 template <UnpairedLoss L>
 double evaluate_into(L const& loss, unpaired_columns const& batch, unpaired_results const& results,
                      loss_state<L> const& state, evaluate_options const& options = {}) {
-  std::size_t const n = batch.size();
-  detail::check_columns(loss, batch, "evaluate");
-  expects(n > 0, "evaluate: the batch is empty");
-  detail::check_size(batch.reference, n, "evaluate", "reference");
-  detail::check_size(batch.label, n, "evaluate", "label");
-  detail::check_size(batch.length, n, "evaluate", "length");
-  detail::check_size(batch.weight, n, "evaluate", "weight");
-  detail::check_size(batch.beta, n, "evaluate", "beta");
-  detail::check_size(results.value, n, "evaluate", "results.value");
-  detail::check_size(results.coefficient, n, "evaluate", "results.coefficient");
+  detail::check_batch(loss, batch, results);
   double const total =
       detail::all_float(batch.policy, batch.reference)
           ? detail::evaluate_unpaired<lane<float>>(loss, state, batch, results, options)
           : detail::evaluate_unpaired<lane<double>>(loss, state, batch, results, options);
-  return total / static_cast<double>(n);
+  return total / static_cast<double>(batch.size());
 }
 
 /// The same for a loss over lists; the mean is over lists. Computed in double.
@@ -520,11 +553,42 @@ double evaluate_into(L const& loss, list_columns const& batch, list_results cons
 
 /// The same, preparing the loss's batch statistics on the way; for losses that remember nothing.
 template <Loss L, class Columns, class Results>
-  requires std::same_as<loss_memory<L>, nothing> && (!requires { Columns::promised; })
+  requires std::same_as<loss_memory<L>, nothing>
 double evaluate_into(L const& loss, Columns const& batch, Results const& results,
                      evaluate_options const& options = {}) {
+  if constexpr (detail::is_promise<Columns>) {
+    detail::promise_kept<L, Columns>();
+    return evaluate_into(loss, batch.columns(), results, options);
+  } else if constexpr (detail::same_kind<L, Columns>()) {
+    nothing memory;
+    return evaluate_into(loss, batch, results, prepare(loss, batch, memory), options);
+  }
+}
+
+/// The same on lanes of the caller's choice, such as another library's packets, whatever the columns store.
+///
+///   evaluate_on<eigen_lane<double, 16>>(dpo{}, batch, results);
+///
+/// Lane    a Scalar with `value_type`, `width` (a power of two, at most 256), `load`, `store` and `sum`
+template <class Lane, PairLoss L>
+  requires std::same_as<loss_memory<L>, nothing>
+double evaluate_on(L const& loss, pair_columns const& batch, pair_results const& results,
+                   evaluate_options const& options = {}) {
+  static_assert(detail::block_size % Lane::width == 0, "prefer: a lane's width divides 256");
+  detail::check_batch(loss, batch, results);
   nothing memory;
-  return evaluate_into(loss, batch, results, prepare(loss, batch, memory), options);
+  return detail::evaluate_pairs<Lane>(loss, prepare(loss, batch, memory), batch, results, options) /
+         static_cast<double>(batch.size());
+}
+template <class Lane, UnpairedLoss L>
+  requires std::same_as<loss_memory<L>, nothing>
+double evaluate_on(L const& loss, unpaired_columns const& batch, unpaired_results const& results,
+                   evaluate_options const& options = {}) {
+  static_assert(detail::block_size % Lane::width == 0, "prefer: a lane's width divides 256");
+  detail::check_batch(loss, batch, results);
+  nothing memory;
+  return detail::evaluate_unpaired<Lane>(loss, prepare(loss, batch, memory), batch, results, options) /
+         static_cast<double>(batch.size());
 }
 
 /// What a pair loss says of a batch.
@@ -583,10 +647,10 @@ evaluation evaluate_columns(L const& loss, Columns const& batch, loss_state<L> c
 template <Loss L, class Columns>
 [[nodiscard]] auto evaluate(L const& loss, Columns const& batch, loss_memory<L>& memory,
                             evaluate_options const& options = {}) {
-  detail::promise_kept<L, Columns>();
-  if constexpr (requires { Columns::promised; }) {
+  if constexpr (detail::is_promise<Columns>) {
+    detail::promise_kept<L, Columns>();
     return evaluate(loss, batch.columns(), memory, options);
-  } else {
+  } else if constexpr (detail::same_kind<L, Columns>()) {
     return detail::evaluate_columns(loss, batch, prepare(loss, batch, memory), options);
   }
 }
@@ -596,6 +660,20 @@ template <Loss L, class Columns>
 [[nodiscard]] auto evaluate(L const& loss, Columns const& batch, evaluate_options const& options = {}) {
   nothing memory;
   return evaluate(loss, batch, memory, options);
+}
+
+/// What is no loss is told why in one sentence.
+template <class L, detail::known_columns Columns, class... More>
+  requires(!Loss<L>)
+pair_evaluation evaluate(L const&, Columns const&, More&&...) {
+  static_assert(check::loss<L>());
+  return {};
+}
+template <class L, detail::known_columns Columns, class... More>
+  requires(!Loss<L>)
+double evaluate_into(L const&, Columns const&, More&&...) {
+  static_assert(check::loss<L>());
+  return 0.0;
 }
 
 }  // namespace prefer

@@ -67,7 +67,7 @@ struct horizontal_line {
 ///         a logarithmic axis; min not below max: precondition_error that names the series and the
 ///         point. Non-finite values, and those beyond 1e300, are not errors: they are left out, and
 ///         a series that has nothing else says so in the legend. On a logarithmic axis a bar that
-///         reaches zero or below ends at the edge of the plot.
+///         reaches far below its point, or below zero, ends at the edge of the plot.
 /// Source  colours: Okabe and Ito 2008, "Color Universal Design", without the yellow, which is
 /// faint on white
 struct line_plot {
@@ -99,6 +99,7 @@ struct plot_row {
 namespace detail {
 
 /// Beyond this, range arithmetic would overflow.
+inline constexpr double smallest_log = 1e-299;  // a logarithmic axis starts here at the latest
 [[nodiscard]] inline bool drawable(double value) { return std::fabs(value) <= 1e300; }
 [[nodiscard]] inline bool drawable(point const& p) { return drawable(p.x) && drawable(p.y); }
 
@@ -112,9 +113,12 @@ struct axis_mapping {
 
   [[nodiscard]] double share(double value) const {
     if (scale == scale::linear) return (value - low) / (high - low);
-    return std::log(value / low) / std::log(high / low);
+    return (std::log(value) - std::log(low)) / (std::log(high) - std::log(low));
   }
-  [[nodiscard]] double operator()(double value) const { return from + share(value) * (to - from); }
+  /// A value far off the plot lands a thousand plots away: viewers give up on larger coordinates.
+  [[nodiscard]] double operator()(double value) const {
+    return from + std::clamp(share(value), -1000.0, 1000.0) * (to - from);
+  }
   [[nodiscard]] bool holds(double value) const {
     return share(value) >= -1e-9 && share(value) <= 1 + 1e-9;
   }
@@ -132,23 +136,30 @@ struct value_range {
   [[nodiscard]] bool empty() const { return low > high; }
 };
 
+/// Whether two ends of an axis are far enough apart for ticks and positions between them.
+[[nodiscard]] inline bool apart(report::scale form, double low, double high) {
+  if (form == scale::log) return high > std::max(low, smallest_log) * (1 + 1e-9);
+  return high - low > std::max(1e-12 * std::max(std::fabs(low), std::fabs(high)), 1e-290);
+}
+
 /// Range of an axis over what it must show: its own limits where it has them, elsewhere 4% of air;
 /// a range without extent gets some.
 [[nodiscard]] inline axis_mapping fitted(axis const& a, value_range seen) {
   bool const log = a.scale == scale::log;
   for (double const tick : a.ticks) seen.include(tick);
-  if (seen.empty())
-    seen = log ? value_range{.low = 1, .high = 10} : value_range{.low = 0, .high = 1};
+  if (seen.empty()) seen = {.low = log ? 1.0 : 0.0, .high = log ? 10.0 : 1.0};
   double low = a.min.value_or(seen.low);
   double high = a.max.value_or(seen.high);
+  bool const flat = !apart(a.scale, low, high);
   if (log) {
-    bool const flat = high <= low * (1 + 1e-9);
-    double const factor = flat ? 2 : std::pow(high / low, 0.04);
-    if (!a.min) low = std::max((flat ? std::min(low, high) : low) / factor, 1e-307);
+    low = std::max(low, smallest_log);
+    high = std::max(high, smallest_log);
+    double const factor =
+        flat ? 2 : std::exp(std::min(0.04 * (std::log(high) - std::log(low)), 6.0));
+    if (!a.min) low = (flat ? std::min(low, high) : low) / factor;
     if (!a.max) high = (flat ? std::max(low, high) : high) * factor;
   } else {
     double const size = std::max(std::fabs(low), std::fabs(high));
-    bool const flat = high - low <= std::max(1e-12 * size, 1e-290);
     double const air = !flat ? 0.04 * (high - low) : size > 1e-280 ? 0.05 * size : 1;
     if (!a.min) low = (flat ? std::min(low, high) : low) - air;
     if (!a.max) high = (flat ? std::max(low, high) : high) + air;
@@ -267,9 +278,9 @@ class plot_panel {
       if (limit && !drawable(*limit)) refuse(where + " has the limit " + shortest(*limit));
       if (limit) check_value(a, name, *limit, where);
     }
-    if (a.min && a.max && !(*a.min < *a.max)) {
+    if (a.min && a.max && !apart(a.scale, *a.min, *a.max)) {
       refuse(where + " goes from " + shortest(*a.min) + " to " + shortest(*a.max) +
-             ", expected min below max");
+             ", expected min clearly below max");
     }
   }
 
@@ -456,8 +467,7 @@ class plot_panel {
   /// Half a bar beyond `value`, cut at the edge of the plot, so that a logarithm never sees zero.
   static double bar_end(axis_mapping const& axis, double value) {
     if (axis.scale == scale::log && value <= axis.low) return axis.from;
-    return axis(
-        std::clamp(value, axis.low - (axis.high - axis.low), axis.high + (axis.high - axis.low)));
+    return axis(value);
   }
 
   static bool has_bar(double error) { return error > 0 && drawable(error); }

@@ -122,7 +122,7 @@ class progress_bar {
                           : "  " + three_digits(1 / rate) + " s each";
       if (done_ < options_.total) line += "  ETA " + duration((total - done) / rate);
     }
-    if (finished_or_full()) line += "  in " + duration(elapsed);
+    if (complete()) line += "  in " + duration(elapsed);
     if (!text_.empty()) line += "  " + text_;
     for (char& c : line) {
       if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
@@ -130,9 +130,7 @@ class progress_bar {
     return line;
   }
 
-  [[nodiscard]] bool finished_or_full() const {
-    return options_.total != 0 && done_ >= options_.total;
-  }
+  [[nodiscard]] bool complete() const { return options_.total != 0 && done_ >= options_.total; }
 
   static std::string three_digits(double value) {
     return fixed(value, value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2);

@@ -73,7 +73,8 @@ struct scientific {
 }  // namespace detail
 
 /// Tick values inside [low, high] whose step is 1, 2 or 5 times a power of ten: the smallest such
-/// step that gives no more than `at_most` intervals over the range. Needs low < high, both finite.
+/// step that gives no more than `at_most` intervals over the range. Needs low < high, both finite,
+/// and more than a few roundings apart.
 [[nodiscard]] inline std::vector<double> linear_ticks(double low, double high, int at_most) {
   double const least = (high - low) / at_most;
   int exponent = static_cast<int>(std::floor(std::log10(least)));
@@ -90,9 +91,10 @@ struct scientific {
   }
   double const step = detail::scaled(mantissa, exponent);
   std::vector<double> ticks;
-  double const last = std::floor(high / step + 1e-9);
-  for (double i = std::ceil(low / step - 1e-9); i <= last; ++i) {
-    ticks.push_back(detail::scaled(i * mantissa, exponent) + 0.0);  // + 0.0 turns -0 into 0
+  double const first = std::ceil(low / step - 1e-9);
+  int const count = static_cast<int>(std::floor(high / step + 1e-9) - first) + 1;
+  for (int i = 0; i < count; ++i) {
+    ticks.push_back(detail::scaled((first + i) * mantissa, exponent) + 0.0);  // -0 becomes 0
   }
   return ticks;
 }

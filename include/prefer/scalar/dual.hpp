@@ -14,7 +14,8 @@ namespace prefer {
 ///
 /// S is the scalar underneath: double, or a lane. Numbers that carry no derivative stay plain S (or
 /// double), which costs nothing. The derivatives of the logistic primitives are written by hand, so
-/// they keep their precision where the rule of each elementary step would cancel or overflow.
+/// they keep their precision where the rule of each elementary step would cancel or overflow. Primitives
+/// of S are found as names of prefer or by argument-dependent lookup, so S may come from another header.
 template <class S, std::size_t N>
 struct dual {
   S value;
@@ -143,23 +144,31 @@ struct dual {
   }
   friend dual log_sigmoid(dual const& x) { return -softplus(-x); }
   friend dual exp(dual const& x) {
-    S const e = prefer::exp(x.value);
+    using prefer::exp;
+    S const e = exp(x.value);
     return chain(x, e, e);
   }
   friend dual expm1(dual const& x) {
-    return chain(x, prefer::expm1(x.value), prefer::exp(x.value));
+    using prefer::exp, prefer::expm1;
+    return chain(x, expm1(x.value), exp(x.value));
   }
-  friend dual log(dual const& x) { return chain(x, prefer::log(x.value), S(1.0) / x.value); }
+  friend dual log(dual const& x) {
+    using prefer::log;
+    return chain(x, log(x.value), S(1.0) / x.value);
+  }
   friend dual log1mexp(dual const& x) {
-    return chain(x, prefer::log1mexp(x.value), prefer::exp(x.value) / prefer::expm1(x.value));
+    using prefer::exp, prefer::expm1, prefer::log1mexp;
+    return chain(x, log1mexp(x.value), exp(x.value) / expm1(x.value));
   }
   friend dual square(dual const& x) { return chain(x, x.value * x.value, x.value + x.value); }
   friend dual relu(dual const& x) {
-    return chain(x, prefer::relu(x.value), select_value(x.value > S(0.0), S(1.0), S(0.0)));
+    using prefer::relu;
+    return chain(x, relu(x.value), select_value(x.value > S(0.0), S(1.0), S(0.0)));
   }
   friend dual clamp(dual const& x, double low, double high) {
     S const above = select_value(x.value > S(low), S(1.0), S(0.0));
-    return chain(x, prefer::clamp(x.value, low, high),
+    using prefer::clamp;
+    return chain(x, clamp(x.value, low, high),
                  select_value(x.value < S(high), above, S(0.0)));
   }
   friend S value_of(dual const& x) { return x.value; }

@@ -140,6 +140,12 @@ struct lane {
   friend lane value_of(lane a) { return a; }
 };
 
+/// The same between two constants: select(example.desirable, 1.0, -1.0).
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> select(lane_mask<T, W> m, double a, double b) {
+  return select(m, lane<T, W>(a), lane<T, W>(b));
+}
+
 /// The elements added up in a fixed order: halves onto halves.
 template <class T, std::size_t W>
 [[nodiscard]] inline T sum(lane<T, W> a) {

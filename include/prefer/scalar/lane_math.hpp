@@ -112,8 +112,8 @@ template <class T, std::size_t W>
   using layout = detail::float_layout<T>;
   auto const [r, half_scale] = detail::reduce_for_exp(x);
   L const p = r * detail::exponential_series<1, layout::exp_terms + 1>(r);  // expm1(r)
-  L const whole = (p + p) * half_scale + (half_scale + half_scale - L(1.0));
-  L const bounded = select(x < L(layout::exp_low), L(-1.0), whole);
+  L const half = p * half_scale + (half_scale - L(0.5));  // of the result: 2^n itself may overflow
+  L const bounded = select(x < L(layout::exp_low), L(-1.0), half + half);
   return select(x > L(layout::exp_high), L(std::numeric_limits<double>::infinity()), bounded);
 }
 

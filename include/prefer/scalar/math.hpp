@@ -57,10 +57,10 @@ template <std::floating_point T>
 [[nodiscard]] constexpr T square(T x) {
   return x * x;
 }
-/// max(x, 0); the derivative at the kink is 0.
+/// max(x, 0); the derivative at the kink is 0, NaN passes through.
 template <std::floating_point T>
 [[nodiscard]] constexpr T relu(T x) {
-  return x > T(0) ? x : T(0);
+  return x < T(0) ? T(0) : x;
 }
 template <std::floating_point T>
 [[nodiscard]] constexpr T clamp(T x, double low, double high) {
@@ -68,6 +68,9 @@ template <std::floating_point T>
 }
 template <std::floating_point T>
 [[nodiscard]] constexpr T select(bool condition, T a, T b) {
+  return condition ? a : b;
+}
+[[nodiscard]] constexpr double select(bool condition, double a, double b) {
   return condition ? a : b;
 }
 /// The value without derivatives.

@@ -110,8 +110,16 @@ class probe {
   friend constexpr probe square(probe a) { return mix(a, a); }
   friend constexpr probe relu(probe a) { return mix(a, a); }
   friend constexpr probe clamp(probe a, double, double) { return mix(a, a); }
-  /// Without derivatives the policy's value is a constant of the record, yet still read.
-  friend constexpr probe value_of(probe a) { return a; }
+  /// Without its derivative: x - value_of(y) is no difference in the eyes of the gradient.
+  friend constexpr probe value_of(probe a) { return mix(a, a); }
+
+  /// A formula that branches on a value has one branch for a whole lane, so it does not compile.
+  template <std::same_as<bool> B>
+  constexpr explicit operator B() const {
+    static_assert(!std::same_as<B, bool>,
+                  "prefer: a formula does not branch on a value; use select(condition, a, b)");
+    return false;
+  }
 
  private:
   enum class kind : std::uint8_t { none, linear, margin, general };

@@ -71,45 +71,61 @@ template <class T, std::size_t W>
   }
 }
 
-// At most 32 bytes: the update waits for memory, and wider registers would not make it wait less.
+// The factors, broadcast once: read from memory in the loop, they might change with any store.
 template <class T>
-using adamw_lane = lane<T, (register_bytes < 32 ? register_bytes : 32) / sizeof(T)>;
+class adamw_kernel {
+ public:
+  // At most 32 bytes: the update waits for memory, and wider registers would not make it wait less.
+  using pack = lane<T, (register_bytes < 32 ? register_bytes : 32) / sizeof(T)>;
 
-template <class T>
-inline void adamw_update(adamw_factors const& factors, T* value, T const* gradient, T* mean,
-                         T* square) {
-  using pack = adamw_lane<T>;
-  pack const g = pack::load(gradient);
-  pack m = pack::load(mean);
-  pack v = pack::load(square);
-  m += (g - m) * pack(factors.gradient_in_mean);
-  v = v * pack(factors.beta2) + g * g * pack(factors.gradient_in_square);
-  pack const move =
-      pack(factors.step_size) * m / (root(v) * pack(factors.root_scale) + pack(factors.epsilon));
-  (pack::load(value) * pack(factors.shrink) - move).store(value);
-  m.store(mean);
-  v.store(square);
-}
+  explicit adamw_kernel(adamw_factors const& factors)
+      : shrink_(factors.shrink),
+        gradient_in_mean_(factors.gradient_in_mean),
+        beta2_(factors.beta2),
+        gradient_in_square_(factors.gradient_in_square),
+        step_size_(factors.step_size),
+        root_scale_(factors.root_scale),
+        epsilon_(factors.epsilon) {}
 
-template <class T>
-void adamw_update_block(adamw_factors const& factors, T* value, T const* gradient, T* mean,
-                        T* square, std::size_t count) {
-  constexpr std::size_t width = adamw_lane<T>::width;
-  std::size_t i = 0;
-  for (; i + width <= count; i += width) {
-    adamw_update(factors, value + i, gradient + i, mean + i, square + i);
+  void operator()(T* value, T const* gradient, T* mean, T* square, std::size_t count) const {
+    adamw_kernel const self = *this;
+    std::size_t i = 0;
+    for (; i + pack::width <= count; i += pack::width) {
+      self.update(value + i, gradient + i, mean + i, square + i);
+    }
+    // The rest goes through the same instructions: an element's bits do not depend on its place.
+    if (std::size_t const rest = count - i; rest != 0) {
+      T padded[4][pack::width] = {};
+      T const* const from[4] = {value + i, gradient + i, mean + i, square + i};
+      for (std::size_t k = 0; k != 4; ++k) std::memcpy(padded[k], from[k], rest * sizeof(T));
+      self.update(padded[0], padded[1], padded[2], padded[3]);
+      std::memcpy(value + i, padded[0], rest * sizeof(T));
+      std::memcpy(mean + i, padded[2], rest * sizeof(T));
+      std::memcpy(square + i, padded[3], rest * sizeof(T));
+    }
   }
-  // The rest goes through the same instructions, so an element's bits do not depend on where it is.
-  if (std::size_t const rest = count - i; rest != 0) {
-    T padded[4][width] = {};
-    T const* const from[4] = {value + i, gradient + i, mean + i, square + i};
-    for (std::size_t k = 0; k != 4; ++k) std::memcpy(padded[k], from[k], rest * sizeof(T));
-    adamw_update(factors, padded[0], padded[1], padded[2], padded[3]);
-    std::memcpy(value + i, padded[0], rest * sizeof(T));
-    std::memcpy(mean + i, padded[2], rest * sizeof(T));
-    std::memcpy(square + i, padded[3], rest * sizeof(T));
+
+ private:
+  void update(T* value, T const* gradient, T* mean, T* square) const {
+    pack const g = pack::load(gradient);
+    pack m = pack::load(mean);
+    pack v = pack::load(square);
+    m += (g - m) * gradient_in_mean_;
+    v = v * beta2_ + g * g * gradient_in_square_;
+    pack const move = step_size_ * m / (root(v) * root_scale_ + epsilon_);
+    (pack::load(value) * shrink_ - move).store(value);
+    m.store(mean);
+    v.store(square);
   }
-}
+
+  pack shrink_;
+  pack gradient_in_mean_;
+  pack beta2_;
+  pack gradient_in_square_;
+  pack step_size_;
+  pack root_scale_;
+  pack epsilon_;
+};
 
 // base^exponent by multiplications alone: the same bits with every C library.
 [[nodiscard]] constexpr double power(double base, std::uint64_t exponent) noexcept {
@@ -183,9 +199,9 @@ class adamw {
     ++steps_;
     threads.for_each_chunk(blocks_.size(), [&](std::size_t chunk) {
       auto const& [i, begin, end] = blocks_[chunk];
-      detail::adamw_update_block(
-          factors_[i], parameters[i].value.data() + begin, parameters[i].gradient.data() + begin,
-          states_[i].mean.data() + begin, states_[i].square.data() + begin, end - begin);
+      detail::adamw_kernel<T> const update(factors_[i]);
+      update(parameters[i].value.data() + begin, parameters[i].gradient.data() + begin,
+             states_[i].mean.data() + begin, states_[i].square.data() + begin, end - begin);
     });
   }
 

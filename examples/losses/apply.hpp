@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+
+#include "named_loss.hpp"
+
+struct apply_options {
+  std::string input = "-";  // a path; "-" is standard input
+  std::string output;       // a path; empty is standard output
+  prefer::reduction reduce = prefer::reduction::none;
+};
+
+/// Reads rows, writes one JSON object per row, and a summary to standard error.
+///
+/// Errors  backend_error naming file, line and field. A file named by `output` appears only if all went
+///         well; on standard output the lines before the bad row are there, whole.
+void apply(named_loss const& loss, apply_options const& options);

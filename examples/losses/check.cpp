@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include "check.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include <prefer/report/number.hpp>
+#include <prefer/report/table.hpp>
+
+#include "golden.hpp"
+
+namespace {
+
+/// The cases of one loss of one file that were treated alike.
+struct group {
+  std::string family;
+  std::string loss_type;
+  std::string meaning;
+  bool covered = false;
+  std::size_t counts[4] = {};  // by golden::status
+  std::size_t numbers = 0;
+
+  std::size_t& count(golden::status status) { return counts[static_cast<std::size_t>(status)]; }
+  void add(group const& other) {
+    for (std::size_t s = 0; s < 4; ++s) counts[s] += other.counts[s];
+    numbers += other.numbers;
+  }
+};
+
+void print_failures(golden::golden_case const& row, golden::outcome const& outcome) {
+  constexpr std::size_t most = 5;  // of one case; the first says most
+  using prefer::report::shortest;
+  for (std::size_t i = 0; i < outcome.mismatches.size() && i < most; ++i) {
+    auto const& one = outcome.mismatches[i];
+    std::fprintf(stderr, "failed: %s (%s) %s%s: expected %s, got %s\n", row.id.c_str(),
+                 outcome.meaning.c_str(), one.field.c_str(),
+                 one.index.empty() ? "" : ("[" + one.index + "]").c_str(),
+                 shortest(one.expected).c_str(), shortest(one.got).c_str());
+  }
+  if (outcome.mismatches.size() > most) {
+    std::fprintf(stderr, "failed: %s: %zu more numbers\n", row.id.c_str(),
+                 outcome.mismatches.size() - most);
+  }
+}
+
+std::string count_or_dash(std::size_t count) { return count == 0 ? "-" : std::to_string(count); }
+
+}  // namespace
+
+bool check_golden_files(std::vector<std::string> const& paths, bool allow_uncovered) {
+  using golden::status;
+  std::vector<golden::golden_file> files;
+  for (auto const& path : paths) files.push_back(golden::read(path));  // all, before anything is printed
+
+  std::vector<group> groups;
+  group total{"all", "", "", true};
+  for (auto const& file : files) {
+    std::string const family = file.content["family"];
+    for (auto const& row : golden::cases_of(file)) {
+      auto const outcome = golden::check(row);
+      print_failures(row, outcome);
+      bool const covered = outcome.status != status::not_covered;
+      auto const same = [&](group const& g) {
+        return g.family == family && g.loss_type == row.loss_type && g.covered == covered &&
+               g.meaning == outcome.meaning;
+      };
+      auto found = std::find_if(groups.begin(), groups.end(), same);
+      if (found == groups.end()) {
+        groups.push_back({family, row.loss_type, outcome.meaning, covered});
+        found = groups.end() - 1;
+      }
+      ++found->count(outcome.status);
+      found->numbers += covered ? outcome.numbers : 0;
+    }
+  }
+  auto const is_covered = [](group const& g) { return g.covered; };
+  std::stable_partition(groups.begin(), groups.end(), is_covered);
+  for (auto const& g : groups) total.add(g);
+
+  constexpr auto right = prefer::report::align::right;
+  prefer::report::table table({{"file"},
+                               {"loss"},
+                               {"here"},
+                               {.header = "passed", .align = right},
+                               {.header = "failed", .align = right},
+                               {.header = "not covered", .align = right},
+                               {.header = "not finite", .align = right},
+                               {.header = "numbers", .align = right}});
+  auto const add = [&](group& g, std::string const& here) {
+    table.add_row({g.family, g.loss_type, here, count_or_dash(g.count(status::passed)),
+                   count_or_dash(g.count(status::failed)),
+                   count_or_dash(g.count(status::not_covered)),
+                   count_or_dash(g.count(status::not_finite)), count_or_dash(g.numbers)});
+  };
+  for (auto& g : groups) add(g, g.covered ? g.meaning : "(" + g.meaning + ")");
+  add(total, "");
+  table.print(stdout);
+
+  std::size_t const failed = total.count(status::failed);
+  std::size_t const uncovered = total.count(status::not_covered);
+  if (total.count(status::not_finite) != 0) {
+    std::fprintf(stderr, "%zu cases skipped: their expected values are not finite\n",
+                 total.count(status::not_finite));
+  }
+  if (uncovered != 0) {
+    std::fprintf(stderr, "%zu cases not covered by a loss of this version%s\n", uncovered,
+                 allow_uncovered ? "" : "; --allow-uncovered accepts that");
+  }
+  if (failed != 0) std::fprintf(stderr, "%zu cases failed\n", failed);
+  return failed == 0 && (allow_uncovered || uncovered == 0);
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+//
+// losses: preference losses from the command line, for people who compare them. See --help.
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "apply.hpp"
+#include "check.hpp"
+#include "named_loss.hpp"
+#include "plot.hpp"
+
+namespace {
+
+constexpr char const* description =
+    R"(Preference losses: their values, coefficients and rewards, on your numbers.
+
+A row of input is one JSON object on a line. Log-probabilities are natural
+logarithms, summed over the tokens of a completion:
+
+  pairs    policy_chosen policy_rejected ref_chosen ref_rejected
+           [chosen_len rejected_len] [weight]
+  labels   policy ref label [kl_policy kl_ref] [weight]     (kto)
+  lists    policy ref, each a list, best first [weight]     (plackett_luce, ...)
+
+A loss asks only for what it reads, see --list. kl_policy and kl_ref score a
+completion of another prompt; all rows together give the baseline of kto.
+One JSON object per row comes out:
+
+  loss                  weight included
+  coefficient_chosen    d loss / d policy_chosen, and so on: a descent step is
+  coefficient_rejected  minus it; multiply by 1/B for a mean (or --reduction mean)
+  reward_chosen         beta * (policy - ref); without a reference beta * policy,
+  reward_rejected       per token for losses that average
+
+Rows that are labels or lists have `coefficient` and `reward`. Values beyond
+JSON are the strings "inf", "-inf" and "nan". A summary goes to standard error.
+)";
+
+constexpr char const* examples =
+    R"(Examples:
+  losses --list
+  echo '{"policy_chosen": -12, "policy_rejected": -15,
+         "ref_chosen": -13, "ref_rejected": -14}' | tr -d '\n' | losses --loss dpo
+  losses --loss simpo --set beta=2 --set gamma=1 pairs.jsonl > results.jsonl
+  losses --loss dpo --loss hinge --loss ipo_sum --plot margins.svg
+  losses --loss dpo:beta=0.1 --loss dpo:beta=0.1,label_smoothing=0.2 --plot smoothing.svg
+  losses --check tests/golden/*.json --allow-uncovered
+)";
+
+struct arguments {
+  bool list = false;
+  std::vector<std::string> losses;
+  std::vector<std::string> settings;
+  std::string reduction = "none";
+  std::string plot;
+  std::vector<double> margins;
+  std::vector<std::string> check;
+  bool allow_uncovered = false;
+  apply_options apply;
+};
+
+void declare(CLI::App& app, arguments& given) {
+  app.footer(examples);
+  app.add_flag("--list", given.list, "Every loss: parameters, defaults, what it reads, paper");
+  app.add_option("--loss", given.losses,
+                 "A loss by its name here or in TRL, with own settings behind a colon; for --plot several times")
+      ->type_name("NAME[:K=V,...]")
+      ->allow_extra_args(false);
+  app.add_option("--set", given.settings, "A parameter, for every --loss that has it")
+      ->type_name("K=V")
+      ->allow_extra_args(false);
+  app.add_option("--reduction", given.reduction,
+                 "Coefficients of each row's own loss (none), or of the mean over rows (mean)")
+      ->check(CLI::IsMember({"none", "mean"}))
+      ->capture_default_str();
+  app.add_option("input", given.apply.input, "File of JSON lines, - for standard input")
+      ->type_name("FILE")
+      ->capture_default_str();
+  app.add_option("--output", given.apply.output, "Write the results here, whole or not at all")
+      ->type_name("FILE");
+  app.add_option("--plot", given.plot, "Draw loss and coefficient against the margin, read no input")
+      ->type_name("FILE.svg");
+  app.add_option("--margins", given.margins, "Where the plot begins and ends, nats")
+      ->type_name("LOW HIGH")
+      ->expected(2);
+  app.add_option("--check", given.check, "Compare golden files with this library, print a table")
+      ->type_name("FILE ...");
+  app.add_flag("--allow-uncovered", given.allow_uncovered,
+               "Cases of losses that are not in this version do not make --check fail");
+}
+
+int run(arguments& given) {
+  int const jobs = (given.list ? 1 : 0) + (given.check.empty() ? 0 : 1) + (given.losses.empty() ? 0 : 1);
+  if (jobs != 1) {
+    prefer::detail::broken("give one of --list, --loss NAME and --check FILE; --help shows examples");
+  }
+  if (given.list) {
+    std::fputs(list_of_losses().c_str(), stdout);
+    return 0;
+  }
+  if (!given.check.empty()) {
+    return check_golden_files(given.check, given.allow_uncovered) ? 0 : 1;
+  }
+
+  std::vector<setting> shared;
+  for (auto const& text : given.settings) shared.push_back(parse_setting(text, "--set " + text));
+  auto const losses = make_losses(given.losses, shared);
+  if (!given.plot.empty()) {
+    std::optional<std::pair<double, double>> margins;
+    if (!given.margins.empty()) margins = {given.margins[0], given.margins[1]};
+    auto const note = plot_losses(losses, given.plot, margins);
+    std::fprintf(stderr, "wrote %s%s\n", given.plot.c_str(), note.empty() ? "" : (" (" + note + ")").c_str());
+    return 0;
+  }
+  if (losses.size() != 1) prefer::detail::broken("several --loss need --plot FILE.svg; give one to read rows");
+  given.apply.reduce =
+      given.reduction == "mean" ? prefer::reduction::mean : prefer::reduction::none;
+  apply(losses.front(), given.apply);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(description, "losses");
+  arguments given;
+  declare(app, given);
+  if (argc == 1) {
+    std::fputs(app.help().c_str(), stderr);
+    return 2;
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (CLI::ParseError const& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    std::fprintf(stderr, "losses: %s; --help shows examples\n", error.what());
+    return 2;
+  }
+  try {
+    return run(given);
+  } catch (prefer::backend_error const& error) {
+    // The place says more to a user than the call that failed.
+    std::string const what = error.what();
+    std::fprintf(stderr, "losses: %s\n", what.substr(what.find(error.place())).c_str());
+    return 1;
+  } catch (prefer::precondition_error const& error) {
+    std::fprintf(stderr, "losses: %s\n", error.what());
+    return 2;
+  } catch (std::exception const& error) {
+    std::fprintf(stderr, "losses: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#include "named_loss.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <string_view>
+
+#include <prefer/loss/catalogue.hpp>
+#include <prefer/report/number.hpp>
+#include <prefer/report/table.hpp>
+
+namespace {
+
+using prefer::detail::broken;
+using prefer::detail::with_context;
+
+std::vector<std::string> split(std::string const& text, char separator) {
+  std::vector<std::string> pieces;
+  std::size_t begin = 0;
+  for (;;) {
+    std::size_t const end = text.find(separator, begin);
+    pieces.push_back(text.substr(begin, end - begin));
+    if (end == std::string::npos) return pieces;
+    begin = end + 1;
+  }
+}
+
+template <prefer::Loss L>
+std::string parameters_of(L const& loss) {
+  std::string out;
+  prefer::for_each_parameter(loss, [&](std::string const& name, double value) {
+    out += (out.empty() ? "" : " ") + name + "=" + prefer::report::shortest(value);
+  });
+  return out;
+}
+
+template <prefer::Loss L>
+named_loss erased(L const& loss, prefer::loss_info const& info) {
+  named_loss out;
+  std::string const parameters = parameters_of(loss);
+  out.name = L::name;
+  out.label = out.name + (parameters.empty() ? "" : " " + parameters);
+  out.needs = prefer::needs<L>;
+  out.batch_statistic = *info.batch_statistic != '\0';
+  prefer::for_each_parameter(loss, [&](std::string_view name, double value) {
+    if (name == "beta") out.beta = value;
+  });
+  auto const evaluate = [loss](auto const& columns, prefer::evaluate_options options) {
+    return prefer::evaluate(loss, columns, options);
+  };
+  if constexpr (prefer::PairLoss<L>) {
+    out.kind = example_kind::pair;
+    out.pairs = evaluate;
+  } else if constexpr (prefer::UnpairedLoss<L>) {
+    out.kind = example_kind::unpaired;
+    out.unpaired = evaluate;
+  } else {
+    out.kind = example_kind::list;
+    out.lists = evaluate;
+  }
+  return out;
+}
+
+/// `taken[i]` becomes true where shared setting i belongs to this loss.
+named_loss make_loss(std::string const& written, std::vector<setting> const& shared,
+                     std::vector<bool>& taken) {
+  std::string const argument = "--loss " + written;
+  std::size_t const colon = written.find(':');
+  std::vector<setting> own;
+  if (colon != std::string::npos) {
+    for (auto const& piece : split(written.substr(colon + 1), ',')) {
+      own.push_back(parse_setting(piece, argument));
+    }
+  }
+  named_loss out;
+  with_context(argument + ": ", [&] {
+    prefer::with_loss(written.substr(0, colon), [&](auto loss, prefer::loss_info const& info) {
+      for (std::size_t i = 0; i < shared.size(); ++i) {
+        if (!prefer::has_parameter(loss, shared[i].name)) continue;
+        taken[i] = true;
+        with_context(shared[i].argument + ": ",
+                     [&] { prefer::set_parameter(loss, shared[i].name, shared[i].value); });
+      }
+      for (auto const& one : own) prefer::set_parameter(loss, one.name, one.value);
+      out = erased(loss, info);
+    });
+  });
+  return out;
+}
+
+}  // namespace
+
+setting parse_setting(std::string const& text, std::string const& argument) {
+  std::size_t const equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    broken(argument + ": expected NAME=NUMBER, found \"" + text + "\"");
+  }
+  std::string const number = text.substr(equals + 1);
+  setting out{argument, text.substr(0, equals), 0.0};
+  auto const [end, error] =
+      std::from_chars(number.data(), number.data() + number.size(), out.value);
+  if (error != std::errc{} || end != number.data() + number.size() || !std::isfinite(out.value)) {
+    broken(argument + ": \"" + number + "\" is not a finite number");
+  }
+  return out;
+}
+
+std::vector<named_loss> make_losses(std::vector<std::string> const& written,
+                                    std::vector<setting> const& shared) {
+  std::vector<bool> taken(shared.size());
+  std::vector<named_loss> losses;
+  for (auto const& one : written) losses.push_back(make_loss(one, shared, taken));
+  for (std::size_t i = 0; i < shared.size(); ++i) {
+    if (taken[i]) continue;
+    // Nobody has this parameter: let the first loss say so, with what it has instead.
+    std::string const first = written.front().substr(0, written.front().find(':'));
+    with_context(shared[i].argument + ": ", [&] {
+      prefer::with_loss(first, [&](auto loss, prefer::loss_info const&) {
+        prefer::set_parameter(loss, shared[i].name, shared[i].value);
+      });
+    });
+  }
+  return losses;
+}
+
+std::string list_of_losses() {
+  prefer::report::table losses({{"loss"}, {"over"}, {"parameters"}, {"reads"}, {"paper"}});
+  prefer::report::table meanings({{"loss"}, {"loss of one example"}, {"TRL"}});
+  prefer::for_each_loss([&]<prefer::Loss L>(L const& loss, prefer::loss_info const& info) {
+    std::string read = to_string(prefer::needs<L>);
+    if (*info.batch_statistic != '\0') read += std::string(", ") + info.batch_statistic;
+    std::string const parameters = parameters_of(loss);
+    losses.add_row({L::name,
+                    L::arity == 1   ? "labels"
+                    : L::arity == 2 ? "pairs"
+                                    : "lists",
+                    parameters.empty() ? "-" : parameters, read, info.paper});
+    meanings.add_row({L::name, info.summary, *info.trl == '\0' ? "-" : info.trl});
+  });
+  return losses.text() + "\n" + meanings.text();
+}

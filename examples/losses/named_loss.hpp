@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <prefer/prefer.hpp>
+
+/// `--set name=value`, or a piece of `--loss dpo:name=value`.
+struct setting {
+  std::string argument;  // as it was written, for messages
+  std::string name;
+  double value = 0.0;
+};
+
+/// Reads "name=value".
+///
+/// Errors  precondition_error that quotes `argument`
+setting parse_setting(std::string const& text, std::string const& argument);
+
+enum class example_kind { pair, unpaired, list };
+
+/// A loss whose type was chosen by its name at run time.
+struct named_loss {
+  std::string name;   // ours, whatever was written
+  std::string label;  // "dpo beta=0.1 label_smoothing=0"
+  example_kind kind = example_kind::pair;
+  prefer::column_set needs;     // the columns it cannot do without
+  bool batch_statistic = false;
+  std::optional<double> beta;
+  // The one of these that fits `kind` is set.
+  std::function<prefer::pair_evaluation(prefer::pair_columns const&, prefer::evaluate_options)> pairs;
+  std::function<prefer::evaluation(prefer::unpaired_columns const&, prefer::evaluate_options)> unpaired;
+  std::function<prefer::evaluation(prefer::list_columns const&, prefer::evaluate_options)> lists;
+
+  /// Whether implicit rewards are per token: so they are where lengths stand in for a reference (simpo).
+  [[nodiscard]] bool reward_per_token() const {
+    return needs.contains(prefer::column_name::length) &&
+           !needs.contains(prefer::column_name::reference);
+  }
+};
+
+/// The losses of `--loss NAME[:parameter=value,...]`, each with `shared` settings for the parameters it has.
+///
+/// Errors  precondition_error for an unknown loss or parameter or a value out of range, and for a shared
+///         setting that no loss takes
+std::vector<named_loss> make_losses(std::vector<std::string> const& written,
+                                    std::vector<setting> const& shared);
+
+/// The table that `--list` prints.
+std::string list_of_losses();

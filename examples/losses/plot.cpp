@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+#include "plot.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <prefer/report/line_plot.hpp>
+
+namespace {
+
+namespace report = prefer::report;
+
+constexpr std::size_t points = 241;
+
+/// One curve of the two panels.
+struct curve {
+  std::string name;
+  std::vector<double> loss;
+  std::vector<double> coefficient;
+};
+
+// The reference gives every completion log-probability 0 and all completions have one token, so that log-ratio,
+// log-probability and their averages per token agree; the margin comes from the chosen completion alone.
+
+curve pair_curve(named_loss const& loss, std::vector<double> const& margin) {
+  std::vector<double> const zero(margin.size(), 0.0);
+  std::vector<double> const one(margin.size(), 1.0);
+  auto result = loss.pairs({.policy = {.chosen = margin, .rejected = zero},
+                            .reference = {.chosen = zero, .rejected = zero},
+                            .length = {.chosen = one, .rejected = one}},
+                           {.reduce = prefer::reduction::none});
+  return {loss.label, std::move(result.value), std::move(result.coefficient.chosen)};
+}
+
+curve unpaired_curve(named_loss const& loss, std::vector<double> const& margin, bool desirable) {
+  std::vector<double> const zero(margin.size(), 0.0);
+  std::vector<double> const one(margin.size(), 1.0);
+  auto result = loss.unpaired({.policy = margin,
+                               .reference = zero,
+                               .label = desirable ? one : zero,
+                               .length = one,
+                               .mismatched = {.policy = zero, .reference = zero}},
+                              {.reduce = prefer::reduction::none});
+  return {loss.label + (desirable ? ", desirable" : ", undesirable"), std::move(result.value),
+          std::move(result.coefficient)};
+}
+
+curve list_curve(named_loss const& loss, std::vector<double> const& margin) {
+  std::vector<double> policy;
+  std::vector<std::size_t> offset = {0};
+  for (double const m : margin) {
+    policy.insert(policy.end(), {m, 0.0, 0.0});
+    offset.push_back(policy.size());
+  }
+  std::vector<double> const zero(policy.size(), 0.0);
+  auto result = loss.lists({.policy = policy, .reference = zero, .offset = offset},
+                           {.reduce = prefer::reduction::none});
+  curve out{loss.label + ", first of three", std::move(result.value), {}};
+  for (std::size_t g = 0; g < margin.size(); ++g) {
+    out.coefficient.push_back(result.coefficient[offset[g]]);
+  }
+  return out;
+}
+
+double largest_size(std::vector<double> const& values) {
+  double out = 0.0;
+  for (double const value : values) out = std::max(out, std::fabs(value));
+  return out;
+}
+
+/// Where to cut the axis so that a squared loss does not press the others flat; nothing if all fit.
+std::optional<double> cut(std::vector<curve> const& curves, std::vector<double> curve::*values) {
+  std::vector<double> sizes;
+  for (auto const& one : curves) sizes.push_back(largest_size(one.*values));
+  std::sort(sizes.begin(), sizes.end());
+  double const middle = sizes[(sizes.size() - 1) / 2];
+  double const fair = 3.0 * middle;
+  if (middle <= 0.0 || sizes.back() <= fair) return std::nullopt;
+  return fair;
+}
+
+report::line_plot panel(std::vector<curve> const& curves, std::vector<double> const& margin,
+                        std::vector<double> curve::*values, std::string const& x, std::string const& y) {
+  report::line_plot out{.x = {.label = x}, .y = {.label = y}};
+  for (auto const& one : curves) {
+    report::series series{.name = one.name, .markers = curves.size() > 1};
+    for (std::size_t i = 0; i < margin.size(); ++i) {
+      series.points.push_back({.x = margin[i], .y = (one.*values)[i]});
+    }
+    out.add(std::move(series));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string plot_losses(std::vector<named_loss> const& losses, std::string const& path,
+                        std::optional<std::pair<double, double>> margins) {
+  if (!margins) {
+    double smallest = HUGE_VAL;
+    for (auto const& loss : losses) smallest = std::min(smallest, loss.beta.value_or(HUGE_VAL));
+    double const reach = 3.0 / (std::isfinite(smallest) ? smallest : 1.0);
+    margins = {-reach, reach};
+  }
+  auto const [low, high] = *margins;
+  if (!(low < high)) prefer::detail::broken("--margins: expected LOW HIGH with LOW < HIGH");
+
+  std::vector<double> margin;
+  for (std::size_t i = 0; i < points; ++i) {
+    double const share = static_cast<double>(i) / static_cast<double>(points - 1);
+    margin.push_back(low + share * (high - low));
+  }
+  std::vector<curve> curves;
+  bool any_pairs = false;
+  for (auto const& loss : losses) {
+    if (loss.kind == example_kind::unpaired) {
+      curves.push_back(unpaired_curve(loss, margin, true));
+      curves.push_back(unpaired_curve(loss, margin, false));
+    } else {
+      any_pairs = true;
+      curves.push_back(loss.kind == example_kind::pair ? pair_curve(loss, margin)
+                                                       : list_curve(loss, margin));
+    }
+  }
+  std::string const x = any_pairs ? "margin of chosen over rejected (nats)"
+                                  : "log-ratio above the baseline (nats)";
+  report::plot_row row;
+  row.plots.push_back(panel(curves, margin, &curve::loss, x, "loss"));
+  row.plots.push_back(
+      panel(curves, margin, &curve::coefficient, x, "coefficient of the chosen completion"));
+  std::string note;
+  if (auto const top = cut(curves, &curve::loss)) {
+    row.plots[0].y.max = *top;
+    note = "one loss is much larger than the others; its curve is cut off";
+  }
+  if (auto const top = cut(curves, &curve::coefficient)) {
+    bool below = false;
+    bool above = false;
+    for (auto const& one : curves) {
+      for (double const value : one.coefficient) {
+        below = below || value < -*top;
+        above = above || value > *top;
+      }
+    }
+    if (below) row.plots[1].y.min = -*top;
+    if (above) row.plots[1].y.max = *top;
+    note = "one loss is much larger than the others; its curve is cut off";
+  }
+  row.write(path);
+  return note;
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include <prefer/policy/factorized.hpp>
+
+#include "interactions.hpp"
+
+namespace recommend {
+
+using model = prefer::factorized<float>;
+
+/// How good a policy is on what it has not seen.
+struct judgement {
+  double pair_accuracy = 0.0;  ///< share of held-out preferences with log_prob(chosen) > log_prob(rejected)
+  double ndcg_at_10 = 0.0;     ///< of items not met in training, mean over people with a liked test item
+  double hit_rate_at_10 = 0.0; ///< share of them with a liked test item among the first ten
+  double kl_start = 0.0;       ///< KL(policy || start), nats, exact, mean over people
+};
+
+/// log_prob of every item for every person: [people, items].
+[[nodiscard]] std::vector<float> all_log_probs(model& policy);
+
+/// Judges the policy whose log-probabilities these are against the start model's.
+[[nodiscard]] judgement judge(interactions const& data, std::vector<float> const& log_prob,
+                              std::vector<float> const& start_log_prob);
+
+}  // namespace recommend

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+#include "report.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include <prefer/report/csv.hpp>
+#include <prefer/report/line_plot.hpp>
+#include <prefer/report/number.hpp>
+#include <prefer/report/table.hpp>
+
+namespace recommend {
+
+namespace {
+
+bool same(setting const& a, study_row const& b) {
+  return a.loss == b.loss && a.beta == b.beta && a.reference == b.reference;
+}
+
+summary::spread spread_of(std::vector<study_row const*> const& rows, auto const& number) {
+  double mean = 0.0;
+  for (auto const* row : rows) mean += number(*row);
+  mean /= static_cast<double>(rows.size());
+  double squares = 0.0;
+  for (auto const* row : rows) squares += (number(*row) - mean) * (number(*row) - mean);
+  double const deviation =
+      rows.size() > 1 ? std::sqrt(squares / static_cast<double>(rows.size() - 1)) : 0.0;
+  return {mean, deviation};
+}
+
+prefer::report::table_cell cell(summary::spread const& s) {
+  return prefer::report::mean_spread{s.mean, s.deviation};
+}
+
+std::string beta_text(summary const& s) {
+  return s.what.loss == "start" ? "" : prefer::report::shortest(s.what.beta);
+}
+
+prefer::report::series curve(std::vector<summary> const& all, std::string const& loss,
+                             std::string const& reference, std::string name, auto const& point) {
+  prefer::report::series out{.name = std::move(name)};
+  for (summary const& s : all) {
+    if (s.what.loss == loss && s.what.reference == reference) out.points.push_back(point(s));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<summary> summarize(std::vector<study_row> const& rows) {
+  std::vector<summary> out;
+  for (study_row const& row : rows) {
+    bool const known =
+        std::any_of(out.begin(), out.end(), [&](summary const& s) { return same(s.what, row); });
+    if (known) continue;
+    summary s;
+    s.what = {row.loss, row.beta, row.reference};
+    std::vector<study_row const*> group;
+    for (study_row const& each : rows) {
+      if (same(s.what, each)) group.push_back(&each);
+    }
+    s.pair_accuracy = spread_of(group, [](auto const& r) { return r.quality.pair_accuracy; });
+    s.ndcg_at_10 = spread_of(group, [](auto const& r) { return r.quality.ndcg_at_10; });
+    s.hit_rate_at_10 = spread_of(group, [](auto const& r) { return r.quality.hit_rate_at_10; });
+    s.reward_margin = spread_of(group, [](auto const& r) { return r.reward_margin; });
+    s.kl_start = spread_of(group, [](auto const& r) { return r.quality.kl_start; });
+    s.seconds = spread_of(group, [](auto const& r) { return r.seconds; });
+    s.pairs_per_second = spread_of(group, [](auto const& r) { return r.pairs_per_second; });
+    out.push_back(std::move(s));
+  }
+  return out;
+}
+
+std::string table_of(std::vector<summary> const& all) {
+  prefer::report::table table({{.header = "loss"},
+                               {.header = "beta", .align = prefer::report::align::right},
+                               {.header = "reference"},
+                               {.header = "pair accuracy", .precision = 3},
+                               {.header = "NDCG@10", .precision = 4},
+                               {.header = "hit rate@10", .precision = 3},
+                               {.header = "reward margin", .precision = 3},
+                               {.header = "KL to start", .precision = 3},
+                               {.header = "seconds", .precision = 2},
+                               {.header = "pairs/s", .precision = 0}});
+  std::map<std::string, double> best;
+  for (summary const& s : all) {
+    auto const [place, fresh] = best.try_emplace(s.what.loss, s.ndcg_at_10.mean);
+    if (!fresh) place->second = std::max(place->second, s.ndcg_at_10.mean);
+  }
+  for (summary const& s : all) {
+    bool const listed = s.what.loss == "start" || s.what.loss == "dpo";
+    if (!listed && s.ndcg_at_10.mean < best[s.what.loss]) continue;
+    table.add_row({s.what.loss, beta_text(s), s.what.loss == "start" ? "" : s.what.reference,
+                   cell(s.pair_accuracy), cell(s.ndcg_at_10), cell(s.hit_rate_at_10), cell(s.reward_margin),
+                   cell(s.kl_start), s.seconds.mean, s.pairs_per_second.mean});
+  }
+  return table.text();
+}
+
+std::vector<std::string> write_files(std::string const& folder, std::vector<study_row> const& rows,
+                                     std::vector<summary> const& all) {
+  std::string const csv_path = folder + "/recommend.csv";
+  std::string const beta_path = folder + "/recommend_beta.svg";
+  std::string const frontier_path = folder + "/recommend_frontier.svg";
+
+  prefer::report::csv_writer csv(
+      csv_path, {"loss", "beta", "reference", "seed", "pair_accuracy", "ndcg_at_10", "hit_rate_at_10",
+                 "reward_margin", "kl_start", "seconds", "pairs_per_second"});
+  for (study_row const& r : rows) {
+    csv.add_row({r.loss, r.beta, r.reference, r.seed, r.quality.pair_accuracy, r.quality.ndcg_at_10,
+                 r.quality.hit_rate_at_10, r.reward_margin, r.quality.kl_start, r.seconds,
+                 r.pairs_per_second});
+  }
+  csv.commit();
+
+  std::vector<double> betas;
+  for (summary const& s : all) {
+    if (s.what.loss == "dpo" && s.what.reference == "trained") betas.push_back(s.what.beta);
+  }
+  summary const& start = all.front();
+  prefer::report::line_plot ndcg{
+      .title = "Ranking of unseen items",
+      .x = {.label = "beta", .scale = prefer::report::scale::log, .ticks = betas},
+      .y = {.label = "NDCG@10"}};
+  prefer::report::line_plot accuracy{
+      .title = "Held-out preferences",
+      .x = {.label = "beta", .scale = prefer::report::scale::log, .ticks = betas},
+      .y = {.label = "pair accuracy"}};
+  prefer::report::line_plot frontier{
+      .title = "What accuracy costs: DPO, one point per beta",
+      .x = {.label = "KL(policy || start), nats", .scale = prefer::report::scale::log},
+      .y = {.label = "pair accuracy"},
+      .width = 640,
+      .height = 440};
+  for (char const* const reference : {"trained", "popularity", "none"}) {
+    std::string const name = std::string("reference: ") + reference;
+    ndcg.add(curve(all, "dpo", reference, name, [](summary const& s) {
+      return prefer::report::point{.x = s.what.beta, .y = s.ndcg_at_10.mean, .y_error = s.ndcg_at_10.deviation};
+    }));
+    accuracy.add(curve(all, "dpo", reference, name, [](summary const& s) {
+      return prefer::report::point{
+          .x = s.what.beta, .y = s.pair_accuracy.mean, .y_error = s.pair_accuracy.deviation};
+    }));
+    frontier.add(curve(all, "dpo", reference, name, [](summary const& s) {
+      return prefer::report::point{.x = s.kl_start.mean,
+                                   .y = s.pair_accuracy.mean,
+                                   .y_error = s.pair_accuracy.deviation,
+                                   .label = prefer::report::shortest(s.what.beta)};
+    }));
+  }
+  ndcg.add_horizontal({.y = start.ndcg_at_10.mean, .label = "start model"});
+  accuracy.add_horizontal({.y = start.pair_accuracy.mean, .label = "start model"});
+  frontier.add_horizontal({.y = start.pair_accuracy.mean, .label = "start model"});
+  prefer::report::plot_row{{ndcg, accuracy}}.write(beta_path);
+  frontier.write(frontier_path);
+  return {csv_path, beta_path, frontier_path};
+}
+
+}  // namespace recommend

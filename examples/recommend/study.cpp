@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+#include "study.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <span>
+
+#include <prefer/loss/dpo.hpp>
+#include <prefer/loss/ipo.hpp>
+#include <prefer/loss/kto.hpp>
+#include <prefer/loss/simpo.hpp>
+#include <prefer/loss/softmax_dpo.hpp>
+#include <prefer/reference/cached.hpp>
+#include <prefer/reference/none.hpp>
+#include <prefer/train/random.hpp>
+#include <prefer/train/trainer.hpp>
+
+#include "popularity.hpp"
+
+namespace recommend {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+double seconds_since(clock::time_point begin) {
+  return std::chrono::duration<double>(clock::now() - begin).count();
+}
+
+/// A loss of one's own: the negative log-likelihood of what people did.
+constexpr auto likelihood = prefer::unpaired_loss([](auto const& event) { return -event.log_prob; });
+
+prefer::choice_data events_of(interactions const& data) {
+  prefer::choice_data out;
+  for (std::uint32_t p = 0; p < data.people.size(); ++p) {
+    for (std::uint32_t const item : data.people[p].train_items) out.add_labelled(p, item, true);
+  }
+  return out;
+}
+
+/// Mean over held-out preferences of beta * (policy's margin - reference's margin).
+double reward_margin(interactions const& data, std::vector<float> const& log_prob, double beta,
+                     auto const& reference_margin) {
+  double total = 0.0;
+  double count = 0.0;
+  for (std::uint32_t p = 0; p < data.people.size(); ++p) {
+    float const* const row = log_prob.data() + p * data.items;
+    for (preference const& each : data.people[p].test_preferences) {
+      total += static_cast<double>(row[each.chosen]) - static_cast<double>(row[each.rejected]) -
+               reference_margin(p, each);
+      ++count;
+    }
+  }
+  return beta * total / count;
+}
+
+}  // namespace
+
+std::vector<setting> settings_of(study_options const& options) {
+  std::vector<setting> out;
+  for (char const* const reference : {"trained", "popularity", "none"}) {
+    for (double const beta : options.betas) out.push_back({"dpo", beta, reference});
+  }
+  // The scale of beta differs from loss to loss, so each has its own range.
+  for (double const beta : options.betas) out.push_back({"softmax_dpo", beta, "trained"});
+  for (double const beta : {0.1, 0.2, 0.5, 1.0, 2.0}) out.push_back({"ipo_sum", beta, "trained"});
+  for (double const beta : {0.5, 1.0, 2.0, 5.0}) out.push_back({"simpo", beta, "none"});
+  for (double const beta : {0.1, 0.5, 1.0, 2.0, 5.0}) out.push_back({"kto", beta, "trained"});
+  return out;
+}
+
+study::study(interactions const& data, study_options const& options, prefer::executor threads)
+    : data_(data),
+      options_(options),
+      threads_(threads),
+      start_(data.people.size(), data.items, options.factors) {}
+
+study_row study::start(std::uint64_t seed) {
+  seed_ = seed;
+  std::uint64_t purpose_index = 0;
+  for (auto const& parameter : start_.parameters()) {
+    double const spread = parameter.name == "bias" ? 0.0 : 0.1;
+    prefer::fill_normal(parameter.value,
+                        {.seed = seed, .purpose = prefer::random_purpose::initial_values,
+                         .step = purpose_index++},
+                        0.0, spread);
+  }
+  prefer::choice_data const events = events_of(data_);
+  prefer::no_reference<float> none;
+  auto const begin = clock::now();
+  prefer::trainer run(start_, likelihood, none, events,
+                      {.batch_size = options_.batch_size,
+                       .epochs = options_.start_epochs,
+                       .seed = seed,
+                       .rate = options_.start_rate,
+                       .optimizer = {.weight_decay = options_.start_weight_decay},
+                       .threads = threads_});
+  run.run();
+  double const seconds = seconds_since(begin);
+
+  start_log_prob_ = all_log_probs(start_);
+  draw_preferences(seed);
+  study_row row{.loss = "start", .beta = 0.0, .reference = "none", .seed = seed};
+  row.quality = judge(data_, start_log_prob_, start_log_prob_);
+  row.seconds = seconds;
+  row.pairs_per_second =
+      static_cast<double>(events.size()) * static_cast<double>(options_.start_epochs) / seconds;
+  return row;
+}
+
+void study::draw_preferences(std::uint64_t seed) {
+  pairs_ = {};
+  lists_ = {};
+  labelled_ = {};
+  std::size_t const draws = options_.pairs_per_person * options_.tune_epochs;
+  std::vector<std::uint32_t> list;
+  for (std::uint32_t p = 0; p < data_.people.size(); ++p) {
+    person const& someone = data_.people[p];
+    if (someone.train_preferences.empty()) continue;
+    prefer::random_stream numbers({.seed = seed, .purpose = prefer::random_purpose::data, .index = p});
+    for (std::size_t d = 0; d < draws; ++d) {
+      preference const drawn =
+          someone.train_preferences[prefer::below(numbers, someone.train_preferences.size())];
+      pairs_.add_pair(p, drawn.chosen, drawn.rejected);
+      labelled_.add_labelled(p, drawn.chosen, true);
+      labelled_.add_labelled(p, drawn.rejected, false);
+
+      list = {drawn.chosen, drawn.rejected};
+      std::vector<std::uint32_t> others = someone.train_disliked;
+      prefer::shuffle(std::span(others), numbers);
+      for (std::uint32_t const other : others) {
+        if (list.size() > options_.negatives) break;
+        if (std::find(list.begin(), list.end(), other) == list.end()) list.push_back(other);
+      }
+      lists_.add_list(p, list);
+    }
+  }
+  labelled_.pair_with_others();
+}
+
+study_row study::tune(setting const& what) {
+  model policy = start_;
+  study_row row{.loss = what.loss, .beta = what.beta, .reference = what.reference, .seed = seed_};
+
+  auto const train = [&](auto const& loss, auto& reference, prefer::choice_data const& data) {
+    auto const begin = clock::now();
+    prefer::trainer run(policy, loss, reference, data,
+                        {.batch_size = options_.batch_size,
+                         .epochs = 1,  // the draws of all epochs are in the data
+                         .seed = seed_,
+                         .rate = options_.tune_rate,
+                         .threads = threads_});
+    run.run();
+    row.seconds = seconds_since(begin);
+    row.pairs_per_second = static_cast<double>(pairs_.size()) / row.seconds;
+  };
+  // The start model does not move, so what it says of the data is computed once.
+  auto const with_start = [&](auto const& loss, prefer::choice_data const& data) {
+    auto reference = prefer::cached<float>::of(start_, data, prefer::fingerprint_of(data));
+    train(loss, reference, data);
+  };
+  popularity popular(data_);
+  prefer::no_reference<float> none;
+
+  if (what.loss == "dpo") {
+    prefer::dpo const loss{.beta = what.beta};
+    if (what.reference == "trained") {
+      with_start(loss, pairs_);
+    } else if (what.reference == "popularity") {
+      train(loss, popular, pairs_);
+    } else {
+      train(loss, none, pairs_);
+    }
+  } else if (what.loss == "softmax_dpo") {
+    with_start(prefer::softmax_dpo{.beta = what.beta}, lists_);
+  } else if (what.loss == "ipo_sum") {
+    with_start(prefer::ipo_sum{.beta = what.beta}, pairs_);
+  } else if (what.loss == "simpo") {
+    train(prefer::simpo{.beta = what.beta, .gamma = 0.5 * what.beta}, none, pairs_);
+  } else if (what.loss == "kto") {
+    with_start(prefer::kto{.beta = what.beta}, labelled_);
+  } else {
+    prefer::detail::broken("study: unknown loss " + what.loss);
+  }
+
+  std::vector<float> const log_prob = all_log_probs(policy);
+  row.quality = judge(data_, log_prob, start_log_prob_);
+  row.reward_margin = reward_margin(data_, log_prob, what.beta, [&](std::uint32_t p, preference const& pair) {
+    if (what.reference == "none") return 0.0;
+    if (what.reference == "trained") {
+      float const* const start = start_log_prob_.data() + p * data_.items;
+      return static_cast<double>(start[pair.chosen]) - static_cast<double>(start[pair.rejected]);
+    }
+    return popular.margin(pair);
+  });
+  return row;
+}
+
+}  // namespace recommend

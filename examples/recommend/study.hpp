@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <prefer/parallel/executor.hpp>
+
+#include "interactions.hpp"
+#include "ranking.hpp"
+
+namespace recommend {
+
+/// What to run. The defaults are those of the table in the README.
+struct study_options {
+  std::vector<double> betas = {0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0};
+  std::uint64_t seeds = 3;
+  std::size_t factors = 64;
+  std::size_t batch_size = 1024;
+  std::uint64_t start_epochs = 12;     ///< of maximum likelihood on the training interactions
+  double start_rate = 0.01;
+  double start_weight_decay = 0.1;
+  std::uint64_t tune_epochs = 3;       ///< of preference tuning
+  std::size_t pairs_per_person = 40;   ///< in each of them
+  double tune_rate = 0.002;
+  std::size_t negatives = 3;           ///< of softmax-DPO, beside the preferred item
+};
+
+/// One trained model: what it was trained with, how good it is, what it cost.
+struct study_row {
+  std::string loss;
+  double beta = 0.0;
+  std::string reference;
+  std::uint64_t seed = 0;
+  judgement quality = {};
+  double reward_margin = 0.0;  ///< mean implicit reward margin on held-out preferences, nats
+  double seconds = 0.0;        ///< of training
+  double pairs_per_second = 0.0;
+};
+
+/// A loss at one beta with one reference, which the study runs for each seed.
+struct setting {
+  std::string loss;
+  double beta = 0.0;
+  std::string reference;  ///< "trained", "popularity" or "none"
+};
+
+/// DPO for every beta and reference, then the other losses over ranges of their own.
+[[nodiscard]] std::vector<setting> settings_of(study_options const& options);
+
+/// Runs the study one setting at a time.
+class study {
+ public:
+  study(interactions const& data, study_options const& options, prefer::executor threads);
+
+  /// Trains the start model of a seed and draws its preference pairs; the settings that follow use them.
+  study_row start(std::uint64_t seed);
+  /// Tunes a copy of the start model.
+  study_row tune(setting const& what);
+
+ private:
+  void draw_preferences(std::uint64_t seed);
+
+  interactions const& data_;
+  study_options options_;
+  prefer::executor threads_;
+  std::uint64_t seed_ = 0;
+  model start_;
+  std::vector<float> start_log_prob_;
+  prefer::choice_data pairs_;
+  prefer::choice_data lists_;
+  prefer::choice_data labelled_;
+};
+
+}  // namespace recommend

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <prefer/expects.hpp>
+
+namespace prefer {
+
+/// A batch of prompts, each with its completions, all given by number: what policies over finite sets
+/// (tabular, log_linear, factorized) score. Ragged, never padded.
+///
+/// Group g is prompt[g] with completions [offset[g], offset[g + 1]): one for a labelled example, chosen and
+/// rejected for a pair, any number for a list. Results for it lie in the same flat order.
+struct choice_batch {
+  std::span<std::uint32_t const> prompt;      ///< [G]
+  std::span<std::uint32_t const> completion;  ///< [N]
+  std::span<std::size_t const> offset;        ///< [G + 1], from 0 to N
+  std::span<std::size_t const> row = {};      ///< [G], each group's number in its data set, for caches
+  bool mismatched = false;                    ///< completions of other prompts, as KTO's baseline wants
+
+  [[nodiscard]] std::size_t size() const { return prompt.size(); }
+  [[nodiscard]] std::size_t completions() const { return completion.size(); }
+};
+
+/// A data set of preferences between numbered completions, with what is known of each group.
+///
+/// Optional columns are empty or as long as stated. All groups have the same kind: pairs (two completions,
+/// chosen first), labelled examples (one, with a label), or lists.
+struct choice_data {
+  std::vector<std::uint32_t> prompt;         ///< [G]
+  std::vector<std::uint32_t> completion;     ///< [N]
+  std::vector<std::size_t> offset = {0};     ///< [G + 1]
+  std::vector<float> label = {};             ///< 1 desirable, 0 not [G]
+  std::vector<float> weight = {};            ///< [G]
+  std::vector<float> beta = {};              ///< [G]
+  std::vector<float> length = {};            ///< tokens; without it a completion counts as one token [N]
+  std::vector<std::uint32_t> mismatched = {};  ///< another prompt's completion, see pair_with_others [G]
+
+  [[nodiscard]] std::size_t size() const { return prompt.size(); }
+
+  void add_pair(std::uint32_t p, std::uint32_t chosen, std::uint32_t rejected) {
+    if (chosen == rejected) {
+      detail::broken("choice_data: pair " + std::to_string(size()) + " of prompt " + std::to_string(p) +
+                     " has the same completion, " + std::to_string(chosen) +
+                     ", as chosen and as rejected");
+    }
+    prompt.push_back(p);
+    completion.push_back(chosen);
+    completion.push_back(rejected);
+    offset.push_back(completion.size());
+  }
+  void add_labelled(std::uint32_t p, std::uint32_t y, bool desirable) {
+    prompt.push_back(p);
+    completion.push_back(y);
+    offset.push_back(completion.size());
+    label.push_back(desirable ? 1.0f : 0.0f);
+  }
+  void add_list(std::uint32_t p, std::span<std::uint32_t const> ys) {
+    if (ys.empty()) detail::broken("choice_data: a list needs at least one completion");
+    prompt.push_back(p);
+    completion.insert(completion.end(), ys.begin(), ys.end());
+    offset.push_back(completion.size());
+  }
+
+  /// Gives every labelled example the completion of the next example that has another prompt: the
+  /// mismatched pairs of KTO's baseline. The order is fixed, so references can be cached for them.
+  void pair_with_others() {
+    std::size_t const n = size();
+    mismatched.assign(n, 0);
+    std::size_t other = 0;  // first example after i, cyclically, with another prompt; counted without wrap
+    for (std::size_t i = 0; i < n; ++i) {
+      if (other <= i) other = i + 1;
+      while (other < i + n && prompt[other % n] == prompt[i]) ++other;
+      if (other >= i + n) {
+        detail::broken("choice_data: mismatched completions need examples of at least two prompts");
+      }
+      mismatched[i] = completion[offset[other % n]];
+    }
+  }
+
+  [[nodiscard]] choice_batch batch() const { return {prompt, completion, offset}; }
+};
+
+}  // namespace prefer

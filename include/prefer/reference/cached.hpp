@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <prefer/batch/choices.hpp>
+#include <prefer/expects.hpp>
+#include <prefer/file/archive.hpp>
+#include <prefer/reference/reference.hpp>
+
+namespace prefer {
+
+/// A reference's log-probabilities of a whole data set, computed once, in memory and on request in a file.
+///
+///   auto reference = prefer::cached<float>::of(start, data, identity);
+///   reference.save("start.cache");
+///   auto again = prefer::cached<float>::load("start.cache", data, identity);
+///
+/// `identity` stands for all that the numbers depend on: the fingerprint of the data set, the model, and for
+/// language models tokenizer and truncation. A file with another identity is stale and refused.
+/// Batches must carry row numbers, which the trainer's do.
+///
+/// Errors  precondition_error for a batch without rows, or with a row or mismatched completions that are
+///         not in the cache; backend_error for a file that is damaged, stale, or of another size
+template <std::floating_point T>
+class cached {
+ public:
+  using value_type = T;
+
+  template <class R>
+    requires Reference<R, choice_batch>
+  [[nodiscard]] static cached of(R& reference, choice_data const& data, std::uint64_t identity) {
+    cached out;
+    out.identity_ = identity;
+    out.offset_.assign(data.offset.begin(), data.offset.end());
+    out.log_prob_.resize(data.completion.size());
+    std::vector<std::size_t> offset;
+    for (std::size_t begin = 0; begin < data.size(); begin += rows_at_once) {
+      std::size_t const count = std::min(rows_at_once, data.size() - begin);
+      std::size_t const first = data.offset[begin];
+      offset.clear();
+      for (std::size_t g = 0; g <= count; ++g) offset.push_back(data.offset[begin + g] - first);
+      choice_batch const batch{.prompt = std::span(data.prompt).subspan(begin, count),
+                               .completion = std::span(data.completion).subspan(first, offset.back()),
+                               .offset = offset};
+      score(reference, batch, std::span(out.log_prob_).subspan(first, offset.back()));
+    }
+    out.mismatched_.resize(data.mismatched.size());
+    for (std::size_t begin = 0; begin < data.mismatched.size(); begin += rows_at_once) {
+      std::size_t const count = std::min(rows_at_once, data.mismatched.size() - begin);
+      offset.clear();
+      for (std::size_t g = 0; g <= count; ++g) offset.push_back(g);
+      choice_batch const batch{.prompt = std::span(data.prompt).subspan(begin, count),
+                               .completion = std::span(data.mismatched).subspan(begin, count),
+                               .offset = offset,
+                               .mismatched = true};
+      score(reference, batch, std::span(out.mismatched_).subspan(begin, count));
+    }
+    return out;
+  }
+
+  void save(std::string const& path) const {
+    archive_writer file;
+    file.add("format", "prefer reference cache 1");
+    file.add("identity", identity_);
+    file.add("log_prob", log_prob_);
+    file.add("mismatched", mismatched_);
+    file.write(path);
+  }
+
+  [[nodiscard]] static cached load(std::string const& path, choice_data const& data,
+                                   std::uint64_t identity) {
+    archive const file = archive::read(path);
+    if (!file.contains("format") || file.text("format") != "prefer reference cache 1") {
+      detail::fail(backend_error("cached::load", path, "this file is not a reference cache"));
+    }
+    cached out;
+    out.identity_ = file.number<std::uint64_t>("identity");
+    if (out.identity_ != identity) {
+      detail::fail(backend_error("cached::load", path,
+                                 "the cache is stale: it was made for another data set or model; delete "
+                                 "it and compute it again"));
+    }
+    out.offset_.assign(data.offset.begin(), data.offset.end());
+    out.log_prob_ = file.get<T>("log_prob");
+    out.mismatched_ = file.get<T>("mismatched");
+    if (out.log_prob_.size() != data.completion.size() ||
+        out.mismatched_.size() != data.mismatched.size()) {
+      detail::fail(backend_error("cached::load", path,
+                                 "the cache has " + std::to_string(out.log_prob_.size()) +
+                                     " completions; the data set has " +
+                                     std::to_string(data.completion.size())));
+    }
+    return out;
+  }
+
+  void log_prob(choice_batch const& batch, std::span<T> out) const {
+    expects_size(out.size(), batch.completions(), "cached::log_prob", "out");
+    if (batch.row.size() != batch.size()) {
+      detail::broken("cached::log_prob: the batch has no row numbers to look up");
+    }
+    std::size_t at = 0;
+    for (std::size_t g = 0; g < batch.size(); ++g) {
+      std::size_t const row = batch.row[g];
+      std::size_t const count = batch.offset[g + 1] - batch.offset[g];
+      std::size_t const first = batch.mismatched ? row : row + 1 < offset_.size() ? offset_[row] : 0;
+      auto const& from = batch.mismatched ? mismatched_ : log_prob_;
+      bool const there = batch.mismatched
+                             ? row < mismatched_.size() && count == 1
+                             : row + 1 < offset_.size() && offset_[row + 1] - offset_[row] == count;
+      if (!there) {
+        detail::broken("cached::log_prob: row " + std::to_string(row) + " with " +
+                       std::to_string(count) + " completions is not in the cache");
+      }
+      for (std::size_t k = 0; k < count; ++k) out[at++] = from[first + k];
+    }
+  }
+
+  [[nodiscard]] std::uint64_t identity() const { return identity_; }
+
+ private:
+  static constexpr std::size_t rows_at_once = 1024;
+
+  template <class R>
+  static void score(R& reference, choice_batch const& batch, std::span<T> out) {
+    if constexpr (std::same_as<typename R::value_type, T>) {
+      reference.log_prob(batch, out);
+    } else {
+      std::vector<typename R::value_type> theirs(out.size());
+      reference.log_prob(batch, theirs);
+      std::transform(theirs.begin(), theirs.end(), out.begin(), [](auto x) { return static_cast<T>(x); });
+    }
+  }
+
+  std::uint64_t identity_ = 0;
+  std::vector<std::size_t> offset_;
+  std::vector<T> log_prob_;
+  std::vector<T> mismatched_;
+};
+
+}  // namespace prefer

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <span>
+#include <utility>
+
+#include <prefer/parallel/executor.hpp>
+
+namespace prefer {
+
+/// A policy as it is now, copied once and never changed.
+///
+///   auto reference = prefer::frozen(policy);
+///
+/// Source  the reference policy of Rafailov et al. 2023, arXiv:2305.18290, section 3
+template <class P>
+class frozen {
+ public:
+  using value_type = typename P::value_type;
+
+  explicit frozen(P policy) : policy_(std::move(policy)) {}
+
+  template <class B>
+  void log_prob(B const& batch, std::span<value_type> out) {
+    policy_.log_prob(batch, out);
+  }
+  template <class B>
+  void score(B const& batch, std::span<value_type> out)
+    requires requires(P& p) { p.score(batch, out); }
+  {
+    policy_.score(batch, out);
+  }
+  void use(executor threads)
+    requires requires(P& p) { p.use(threads); }
+  {
+    policy_.use(threads);
+  }
+
+  [[nodiscard]] P const& policy() const { return policy_; }
+
+ private:
+  P policy_;
+};
+
+}  // namespace prefer

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <span>
+
+namespace prefer {
+
+/// No reference: every log-probability is 0, so a log_ratio is the policy's log_prob.
+///
+/// The same as a uniform reference wherever only a margin is read. Nothing then holds the policy near its
+/// start; watch the KL divergence to it.
+template <std::floating_point T>
+struct no_reference {
+  using value_type = T;
+
+  void log_prob(auto const& /*batch*/, std::span<T> out) const {
+    std::fill(out.begin(), out.end(), T(0));
+  }
+  void score(auto const& batch, std::span<T> out) const { log_prob(batch, out); }
+};
+
+}  // namespace prefer

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <prefer/expects.hpp>
+#include <prefer/policy/policy.hpp>
+
+namespace prefer {
+
+/// What a policy is held near: log-probabilities without a gradient.
+///
+/// Asked for   `value_type` and `log_prob(batch, out)`, one number per completion in nats
+/// Semantics   the same batch gives the same numbers until `after_step` changes the reference
+/// Optional    `after_step(policy, step)`, called when an optimizer step is done
+///             `score(batch, out)`: log_prob up to a constant per prompt, as for a ScoringPolicy
+///
+/// Every Policy is a Reference.
+template <class R, class B>
+concept Reference = detail::has_value_type<R> && detail::gives_log_prob<R, B>;
+
+/// How far a reference is from the policy on a batch.
+struct reference_distance {
+  double largest = 0.0;  ///< |log_ratio|, nats
+  std::size_t row = 0;   ///< completion that has it
+};
+
+/// The largest |log_ratio| over a batch: 0 before the first step where the reference is the start policy.
+///
+/// Anything else there means that the two were scored differently: another template, mask or dropout.
+template <class P, class R, class B>
+  requires Policy<P, B> && Reference<R, B>
+[[nodiscard]] reference_distance distance_to_reference(P& policy, R& reference, B const& batch) {
+  std::vector<typename P::value_type> ours(batch.completions());
+  std::vector<typename R::value_type> theirs(batch.completions());
+  policy.log_prob(batch, ours);
+  reference.log_prob(batch, theirs);
+  reference_distance out;
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    double const gap = std::abs(static_cast<double>(ours[i]) - static_cast<double>(theirs[i]));
+    if (!(gap <= out.largest)) out = {gap, i};  // NaN counts as far
+  }
+  return out;
+}
+
+/// The check at step 0: a reference that claims to be the initial policy gives log-ratios of 0, hence DPO
+/// a loss of ln 2.
+///
+/// Errors  precondition_error naming the completion and its log-ratio
+template <class P, class R, class B>
+void expect_initial_reference(P& policy, R& reference, B const& batch, double tolerance = 1e-5) {
+  auto const [largest, row] = distance_to_reference(policy, reference, batch);
+  if (!(largest <= tolerance)) {
+    detail::broken("reference: it should be the initial policy, yet |log_ratio| of completion " +
+                   std::to_string(row) + " is " + std::to_string(largest) +
+                   " nats; expected 0 before the first step");
+  }
+}
+
+}  // namespace prefer

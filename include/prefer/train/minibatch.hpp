@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <prefer/batch/choices.hpp>
+#include <prefer/file/fingerprint.hpp>
+
+namespace prefer {
+
+/// Rows of a choice_data gathered into one batch, of which any run of groups can be handed to a policy.
+/// Keeps its memory from batch to batch.
+class choice_minibatch {
+ public:
+  void gather(choice_data const& data, std::span<std::uint32_t const> rows) {
+    prompt_.clear();
+    completion_.clear();
+    mismatched_.clear();
+    row_.clear();
+    label_.clear();
+    weight_.clear();
+    beta_.clear();
+    length_.clear();
+    offset_.assign(1, 0);
+    for (std::uint32_t const r : rows) {
+      prompt_.push_back(data.prompt[r]);
+      row_.push_back(r);
+      for (std::size_t i = data.offset[r]; i < data.offset[r + 1]; ++i) {
+        completion_.push_back(data.completion[i]);
+        if (!data.length.empty()) length_.push_back(data.length[i]);
+      }
+      offset_.push_back(completion_.size());
+      if (!data.label.empty()) label_.push_back(data.label[r]);
+      if (!data.weight.empty()) weight_.push_back(data.weight[r]);
+      if (!data.beta.empty()) beta_.push_back(data.beta[r]);
+      if (!data.mismatched.empty()) mismatched_.push_back(data.mismatched[r]);
+    }
+    one_each_.resize(prompt_.size() + 1);
+    for (std::size_t g = 0; g < one_each_.size(); ++g) one_each_[g] = g;
+  }
+
+  [[nodiscard]] std::size_t size() const { return prompt_.size(); }
+  [[nodiscard]] std::size_t completions() const { return completion_.size(); }
+  [[nodiscard]] std::span<std::size_t const> offset() const { return offset_; }
+  [[nodiscard]] std::span<std::size_t const> row() const { return row_; }
+  [[nodiscard]] std::span<float const> label() const { return label_; }
+  [[nodiscard]] std::span<float const> weight() const { return weight_; }
+  [[nodiscard]] std::span<float const> beta() const { return beta_; }
+  [[nodiscard]] std::span<float const> length() const { return length_; }
+  [[nodiscard]] bool has_mismatched() const { return !mismatched_.empty(); }
+
+  /// Groups [begin, begin + count) as a batch; valid until the next gather or slice.
+  [[nodiscard]] choice_batch slice(std::size_t begin, std::size_t count) {
+    std::size_t const first = offset_[begin];
+    slice_offset_.resize(count + 1);
+    for (std::size_t g = 0; g <= count; ++g) slice_offset_[g] = offset_[begin + g] - first;
+    return {.prompt = std::span(prompt_).subspan(begin, count),
+            .completion = std::span(completion_).subspan(first, slice_offset_[count]),
+            .offset = slice_offset_,
+            .row = std::span(row_).subspan(begin, count)};
+  }
+  /// The mismatched completions of groups [begin, begin + count), one each.
+  [[nodiscard]] choice_batch mismatched_slice(std::size_t begin, std::size_t count) const {
+    return {.prompt = std::span(prompt_).subspan(begin, count),
+            .completion = std::span(mismatched_).subspan(begin, count),
+            .offset = std::span(one_each_).first(count + 1),
+            .row = std::span(row_).subspan(begin, count),
+            .mismatched = true};
+  }
+
+ private:
+  std::vector<std::uint32_t> prompt_;
+  std::vector<std::uint32_t> completion_;
+  std::vector<std::uint32_t> mismatched_;
+  std::vector<std::size_t> offset_ = {0};
+  std::vector<std::size_t> slice_offset_;
+  std::vector<std::size_t> one_each_;
+  std::vector<std::size_t> row_;
+  std::vector<float> label_;
+  std::vector<float> weight_;
+  std::vector<float> beta_;
+  std::vector<float> length_;
+};
+
+/// Identity of a data set: every column, in order.
+[[nodiscard]] inline std::uint64_t fingerprint_of(choice_data const& data) {
+  fingerprint identity;
+  identity.add(std::span(data.prompt)).add(std::span(data.completion)).add(std::span(data.label));
+  identity.add(std::span(data.weight)).add(std::span(data.beta)).add(std::span(data.length));
+  identity.add(std::span(data.mismatched));
+  for (std::size_t const o : data.offset) identity.add(static_cast<std::uint64_t>(o));
+  return identity.value();
+}
+
+}  // namespace prefer

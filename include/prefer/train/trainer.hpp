@@ -1,0 +1,599 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <prefer/batch/choices.hpp>
+#include <prefer/beta/schedule.hpp>
+#include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
+#include <prefer/loss/loss.hpp>
+#include <prefer/objective/evaluate.hpp>
+#include <prefer/objective/metrics.hpp>
+#include <prefer/parallel/executor.hpp>
+#include <prefer/policy/policy.hpp>
+#include <prefer/reference/reference.hpp>
+#include <prefer/train/adamw.hpp>
+#include <prefer/train/checkpoint.hpp>
+#include <prefer/train/clip.hpp>
+#include <prefer/train/learning_rate.hpp>
+#include <prefer/train/minibatch.hpp>
+#include <prefer/train/random.hpp>
+
+namespace prefer {
+
+/// How to train. Sizes count groups: pairs, labelled examples or lists.
+struct train_options {
+  std::size_t batch_size = 64;
+  std::size_t micro_batch_size = 0;  ///< groups scored at a time; 0: the whole batch. Does not change results
+  std::uint64_t epochs = 1;
+  std::uint64_t steps = 0;  ///< if not 0, stop after so many steps, whatever the epochs
+  std::uint64_t seed = 1;   ///< of the order of examples
+  learning_rate rate = 1e-3;
+  adamw_options optimizer = {};
+  double max_gradient_norm = std::numeric_limits<double>::infinity();  ///< infinite: not measured
+  bool reference_is_start = false;  ///< check at step 0 that the log-ratios are 0
+  bool allow_scores = true;  ///< use unnormalised scores where the loss reads only margins
+  executor threads = {};
+};
+
+/// What one step did. Numbers that do not apply are NaN.
+struct step_report {
+  std::uint64_t step = 0;   ///< counted from 1
+  std::uint64_t steps = 0;  ///< that the run will have
+  double loss = 0.0;        ///< mean over the batch, before the step
+  double learning_rate = 0.0;
+  double beta = 0.0;
+  double gradient_norm = std::numeric_limits<double>::quiet_NaN();  ///< before clipping
+  double reward_margin = std::numeric_limits<double>::quiet_NaN();  ///< mean over pairs, nats
+  double accuracy = std::numeric_limits<double>::quiet_NaN();       ///< share of pairs with margin > 0
+};
+
+/// When to evaluate and when to stop for it.
+struct evaluation_plan {
+  std::uint64_t every = 0;     ///< steps; 0: never
+  std::uint64_t patience = 0;  ///< evaluations without improvement before stopping; 0: never stop
+  double min_improvement = 0.0;
+  bool restore_best = false;  ///< end with the parameters of the best evaluation
+};
+
+/// Why a run ended.
+enum class run_outcome : std::uint8_t { finished, stopped_early, interrupted };
+
+/// Trains a policy by preferences, one optimizer step at a time.
+///
+///   prefer::trainer run(policy, prefer::dpo{.beta = 0.1}, reference, data, {.batch_size = 256});
+///   run.run([](prefer::step_report const& r) { std::printf("%g\n", r.loss); });
+///
+/// Policy, reference and data are borrowed and outlive the trainer. The same bits come out for any number of
+/// threads, any micro_batch_size and any number of save and resume on the way. A step completes or leaves
+/// the parameters as they were.
+///
+/// Errors  precondition_error for data that does not fit the loss, a loss or gradient that is not finite, a
+///         reference that is not what it claims to be; backend_error from checkpoints
+template <class P, Loss L, class R, class Beta = beta_of_the_loss>
+  requires Policy<P, choice_batch> && Reference<R, choice_batch>
+class trainer {
+ public:
+  using value_type = typename P::value_type;
+
+  trainer(P& policy, L loss, R& reference, choice_data const& data, train_options const& options = {},
+          Beta beta = {})
+      : policy_(policy),
+        loss_(loss),
+        reference_(reference),
+        data_(data),
+        options_(options),
+        beta_(beta),
+        optimizer_(options.optimizer),
+        parameters_(policy.parameters()) {
+    check_data();
+    if constexpr (requires { policy_.use(options_.threads); }) policy_.use(options_.threads);
+    if constexpr (requires { reference_.use(options_.threads); }) reference_.use(options_.threads);
+    for (auto const& each : parameters_) std::fill(each.gradient.begin(), each.gradient.end(), value_type(0));
+  }
+
+  [[nodiscard]] std::uint64_t steps_done() const { return step_; }
+  [[nodiscard]] std::uint64_t steps_planned() const {
+    std::uint64_t const by_epochs = options_.epochs * steps_per_epoch();
+    return options_.steps != 0 ? options_.steps : by_epochs;
+  }
+  [[nodiscard]] std::uint64_t steps_per_epoch() const {
+    return (data_.size() + options_.batch_size - 1) / options_.batch_size;
+  }
+  [[nodiscard]] bool done() const { return step_ >= steps_planned() || stopped_; }
+  [[nodiscard]] L const& loss() const { return loss_; }
+
+  /// One optimizer step on the next batch.
+  step_report step() {
+    std::uint64_t const epoch = step_ / steps_per_epoch();
+    std::size_t const begin = static_cast<std::size_t>(step_ % steps_per_epoch()) * options_.batch_size;
+    if (order_.empty() || order_epoch_ != epoch) {
+      order_ = permutation(data_.size(), options_.seed, epoch);
+      order_epoch_ = epoch;
+    }
+    std::size_t const count = std::min(options_.batch_size, data_.size() - begin);
+    batch_.gather(data_, std::span<std::uint32_t const>(order_).subspan(begin, count));
+
+    if constexpr (!std::same_as<Beta, beta_of_the_loss>) {
+      if (set_beta(loss_, beta_(step_)) == 0) {
+        detail::broken("trainer: a beta schedule was given, but this loss has no parameter beta");
+      }
+    }
+    resize(count, batch_.completions());
+    if (step_ == 0 && options_.reference_is_start) {
+      expect_initial_reference(policy_, reference_, batch_.slice(0, count));
+    }
+    loss_memory<L> const remembered = memory_;
+    step_report report{.step = step_ + 1, .steps = steps_planned(), .learning_rate = options_.rate(step_),
+                       .beta = beta_of(loss_)};
+    try_step(report, remembered);
+    optimizer_.step(parameters_, report.learning_rate, options_.threads);
+    clear_gradient();
+    ++step_;
+    if constexpr (requires { reference_.after_step(policy_, step_); }) reference_.after_step(policy_, step_);
+    return report;
+  }
+
+  /// Steps until the plan is done. `on_step(report)` may return false to interrupt.
+  template <class OnStep>
+  run_outcome run(OnStep&& on_step) {
+    return run(on_step, {}, [](P&) { return 0.0; });
+  }
+  run_outcome run() {
+    return run([](step_report const&) {});
+  }
+
+  /// The same with an evaluation every `plan.every` steps: `evaluate(policy)` returns a number, the higher
+  /// the better; after `plan.patience` of them without improvement the run stops.
+  template <class OnStep, class Evaluate>
+  run_outcome run(OnStep&& on_step, evaluation_plan const& plan, Evaluate&& evaluate) {
+    while (!done()) {
+      step_report const report = step();
+      if (plan.every != 0 && (step_ % plan.every == 0 || done())) {
+        judge(static_cast<double>(evaluate(policy_)), plan);
+      }
+      if constexpr (std::convertible_to<decltype(on_step(report)), bool>) {
+        if (!on_step(report)) return run_outcome::interrupted;
+      } else {
+        on_step(report);
+      }
+    }
+    if (plan.restore_best && !best_values_.empty()) restore_best();
+    return stopped_ ? run_outcome::stopped_early : run_outcome::finished;
+  }
+
+  /// The best evaluation so far; -infinity before the first.
+  [[nodiscard]] double best_evaluation() const { return best_; }
+
+  /// Writes all that `resume` needs, whole or not at all.
+  void save(std::string const& path) const {
+    checkpoint_writer file;
+    file.add("format", "prefer trainer 1");
+    file.add("run", run_fingerprint());
+    file.add("data", fingerprint_of(data_));
+    file.add("step", step_);
+    file.add("stopped", std::uint64_t{stopped_ ? 1u : 0u});
+    file.add("best", best_);
+    file.add("stale", stale_);
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      file.add("value/" + std::string(parameters_[i].name), parameters_[i].value);
+      if (!best_values_.empty()) {
+        file.add("best/" + std::string(parameters_[i].name), best_values_[i]);
+      }
+    }
+    optimizer_.save(file, "optimizer/");
+    file.add("memory", std::string_view(reinterpret_cast<char const*>(&memory_), sizeof memory_));
+    if constexpr (requires { reference_.save(file); }) reference_.save(file);
+    file.write(path);
+  }
+
+  /// Continues from a checkpoint to the bits that an uninterrupted run would have reached.
+  ///
+  /// Errors  backend_error for a file that is damaged, or of another run or data set; nothing changes then
+  void resume(std::string const& path) {
+    static_assert(std::is_trivially_copyable_v<loss_memory<L>>);
+    checkpoint const file = checkpoint::read(path);
+    if (!file.contains("format") || file.text("format") != "prefer trainer 1") {
+      detail::fail(backend_error("resume", path, "this file is not a trainer's checkpoint"));
+    }
+    if (file.number<std::uint64_t>("data") != fingerprint_of(data_)) {
+      detail::fail(backend_error("resume", path, "this checkpoint belongs to another data set"));
+    }
+    if (file.number<std::uint64_t>("run") != run_fingerprint()) {
+      detail::fail(backend_error("resume", path,
+                                 "this checkpoint was made with another loss, seed, batch size, learning "
+                                 "rate or optimizer"));
+    }
+    std::string const memory = file.text("memory");
+    if (memory.size() != sizeof memory_) {
+      detail::fail(backend_error("resume", path, "the loss's memory has another size"));
+    }
+    // Everything is read before anything is replaced.
+    bool const has_best = !parameters_.empty() && file.contains("best/" + std::string(parameters_[0].name));
+    std::vector<std::vector<value_type>> values;
+    std::vector<std::vector<value_type>> best_values;
+    for (auto const& each : parameters_) {
+      std::string const name(each.name);
+      values.emplace_back(each.value.size());
+      file.copy_to("value/" + name, std::span<value_type>(values.back()));
+      if (!has_best) continue;
+      best_values.emplace_back(each.value.size());
+      file.copy_to("best/" + name, std::span<value_type>(best_values.back()));
+    }
+    auto const step = file.number<std::uint64_t>("step");
+    auto const stopped = file.number<std::uint64_t>("stopped");
+    auto const best = file.number<double>("best");
+    auto const stale = file.number<std::uint64_t>("stale");
+    if constexpr (requires { reference_.load(file); }) reference_.load(file);
+    optimizer_.load(file, parameters_, "optimizer/");
+
+    step_ = step;
+    stopped_ = stopped != 0;
+    best_ = best;
+    stale_ = stale;
+    std::memcpy(&memory_, memory.data(), sizeof memory_);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      std::copy(values[i].begin(), values[i].end(), parameters_[i].value.begin());
+    }
+    best_values_.swap(best_values);
+    order_.clear();
+  }
+
+ private:
+  static constexpr std::size_t group_size = L::arity;  // 0: any
+  static constexpr bool has_state = !std::same_as<loss_state<L>, nothing>;
+  static constexpr bool can_score = margin_only<L> && ScoringPolicy<P, choice_batch>;
+
+  void check_data() const {
+    expects(options_.batch_size > 0, "trainer: batch_size must be at least 1");
+    expects(data_.size() > 0, "trainer: the data set is empty");
+    expects(options_.max_gradient_norm > 0.0, "trainer: max_gradient_norm must be greater than zero");
+    if constexpr (group_size != dynamic_arity) {
+      for (std::size_t g = 0; g < data_.size(); ++g) {
+        if (data_.offset[g + 1] - data_.offset[g] != group_size) {
+          detail::broken("trainer: row " + std::to_string(g) + " has " +
+                         std::to_string(data_.offset[g + 1] - data_.offset[g]) +
+                         " completions; this loss takes " + std::to_string(group_size));
+        }
+      }
+    }
+    column_set const read = reads(loss_);
+    if (read.contains(column_name::label)) {
+      expects_size(data_.label.size(), data_.size(), "trainer", "label");
+    }
+    auto const optional_size = [&](auto const& c, std::size_t size, char const* name) {
+      if (!c.empty()) expects_size(c.size(), size, "trainer", name);
+    };
+    optional_size(data_.weight, data_.size(), "weight");
+    optional_size(data_.beta, data_.size(), "beta");
+    optional_size(data_.length, data_.completion.size(), "length");
+    optional_size(data_.mismatched, data_.size(), "mismatched");
+  }
+
+  void resize(std::size_t groups, std::size_t completions) {
+    log_prob_.resize(completions);
+    coefficient_.resize(completions);
+    reference_log_prob_.resize(completions);
+    value_.resize(groups);
+    length_.assign(completions, 1.0f);
+    if (!batch_.length().empty()) {
+      std::copy(batch_.length().begin(), batch_.length().end(), length_.begin());
+    }
+    if constexpr (group_size == 2) {
+      for (auto* column : {&chosen_, &rejected_}) {
+        column->policy.resize(groups);
+        column->reference.resize(groups);
+        column->length.resize(groups);
+        column->coefficient.resize(groups);
+      }
+    }
+  }
+
+  // Gradients and report of one step; on an error everything is as before the step.
+  void try_step(step_report& report, loss_memory<L> const& remembered) {
+    struct restore {
+      trainer& self;
+      loss_memory<L> const& remembered;
+      bool armed = true;
+      ~restore() {
+        if (!armed) return;
+        self.memory_ = remembered;
+        if constexpr (requires { self.policy_.finish_backward(); }) self.policy_.finish_backward();
+        self.clear_gradient();
+      }
+    } guard{*this, remembered};
+
+    if constexpr (has_state) {
+      two_passes();
+    } else {
+      one_pass();
+    }
+    double total = 0.0;
+    for (std::size_t g = 0; g < value_.size(); ++g) {
+      if (!std::isfinite(value_[g])) {
+        detail::broken("trainer: at step " + std::to_string(step_ + 1) + " the loss of row " +
+                       std::to_string(batch_.row()[g]) + " is not finite");
+      }
+      total += static_cast<double>(value_[g]);
+    }
+    report.loss = total / static_cast<double>(value_.size());
+    if constexpr (group_size == 2) {
+      pair_metrics const sums = metrics(pair_slice(0, batch_.size()), report.beta);
+      report.reward_margin = sums.reward_margin.mean();
+      report.accuracy = sums.accuracy.mean();
+    }
+    if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
+    if (options_.max_gradient_norm < std::numeric_limits<double>::infinity()) {
+      report.gradient_norm = clip_gradient_norm(parameters_, options_.max_gradient_norm, norm_memory_,
+                                                options_.threads);
+      if (!std::isfinite(report.gradient_norm)) {
+        detail::broken("trainer: at step " + std::to_string(step_ + 1) + " the gradient is not finite");
+      }
+    }
+    guard.armed = false;
+  }
+
+  void one_pass() {
+    for_each_micro_batch([&](std::size_t begin, std::size_t count) {
+      choice_batch const slice = batch_.slice(begin, count);
+      score(slice, begin);
+      evaluate_slice(begin, count, {});
+      backward(slice, begin);
+    });
+  }
+
+  // A batch statistic needs every log-probability before the first coefficient.
+  void two_passes() {
+    for_each_micro_batch([&](std::size_t begin, std::size_t count) {
+      score(batch_.slice(begin, count), begin);
+    });
+    if constexpr (group_size == 1) score_mismatched();
+    loss_state<L> const state = prepare(loss_, columns_of(0, batch_.size()), memory_);
+    evaluate_slice(0, batch_.size(), state);
+    for_each_micro_batch([&](std::size_t begin, std::size_t count) {
+      choice_batch const slice = batch_.slice(begin, count);
+      std::size_t const first = batch_.offset()[begin];
+      policy_log_prob(slice, std::span(log_prob_).subspan(first, slice.completions()));
+      backward(slice, begin);
+    });
+  }
+
+  template <class Work>
+  void for_each_micro_batch(Work&& work) {
+    std::size_t const size = options_.micro_batch_size == 0 ? batch_.size() : options_.micro_batch_size;
+    for (std::size_t begin = 0; begin < batch_.size(); begin += size) {
+      work(begin, std::min(size, batch_.size() - begin));
+    }
+  }
+
+  void policy_log_prob(choice_batch const& slice, std::span<value_type> out) {
+    if constexpr (can_score) {
+      if (options_.allow_scores) return policy_.score(slice, out);
+    }
+    policy_.log_prob(slice, out);
+  }
+
+  // Log-probabilities of a slice under policy and reference. Where only margins are read, scores do: a
+  // shift by a constant per prompt cancels on either side.
+  void score(choice_batch const& slice, std::size_t begin) {
+    std::size_t const first = batch_.offset()[begin];
+    policy_log_prob(slice, std::span(log_prob_).subspan(first, slice.completions()));
+    if (!reads_reference()) return;
+    auto const out = std::span(reference_log_prob_).subspan(first, slice.completions());
+    if constexpr (can_score && requires { reference_.score(slice, out); }) {
+      if (options_.allow_scores) return reference_.score(slice, out);
+    }
+    reference_.log_prob(slice, out);
+  }
+
+  void score_mismatched() {
+    if (!batch_.has_mismatched()) return;  // whether the loss wants it, its prepare says
+    mismatched_policy_.resize(batch_.size());
+    mismatched_reference_.resize(batch_.size());
+    for_each_micro_batch([&](std::size_t begin, std::size_t count) {
+      choice_batch const slice = batch_.mismatched_slice(begin, count);
+      policy_.log_prob(slice, std::span(mismatched_policy_).subspan(begin, count));
+      reference_.log_prob(slice, std::span(mismatched_reference_).subspan(begin, count));
+    });
+  }
+
+  [[nodiscard]] bool reads_reference() const { return reads(loss_).contains(column_name::reference); }
+
+  [[nodiscard]] static column part(auto const& values, std::size_t begin, std::size_t count) {
+    return values.empty() ? column() : column(std::span(values).subspan(begin, count));
+  }
+
+  [[nodiscard]] pair_columns pair_slice(std::size_t begin, std::size_t count) {
+    for (std::size_t g = begin; g < begin + count; ++g) {
+      std::size_t const i = batch_.offset()[g];
+      chosen_.policy[g] = log_prob_[i];
+      rejected_.policy[g] = log_prob_[i + 1];
+      chosen_.reference[g] = reference_log_prob_[i];
+      rejected_.reference[g] = reference_log_prob_[i + 1];
+      chosen_.length[g] = length_[i];
+      rejected_.length[g] = length_[i + 1];
+    }
+    pair_columns columns{.policy = {part(chosen_.policy, begin, count), part(rejected_.policy, begin, count)},
+                         .length = {part(chosen_.length, begin, count), part(rejected_.length, begin, count)},
+                         .weight = part(batch_.weight(), begin, count),
+                         .beta = part(batch_.beta(), begin, count)};
+    if (reads_reference()) {
+      columns.reference = {part(chosen_.reference, begin, count), part(rejected_.reference, begin, count)};
+    }
+    return columns;
+  }
+
+  [[nodiscard]] unpaired_columns unpaired_slice(std::size_t begin, std::size_t count) const {
+    unpaired_columns columns{.policy = part(log_prob_, begin, count),
+                             .label = part(batch_.label(), begin, count),
+                             .length = part(length_, begin, count),
+                             .weight = part(batch_.weight(), begin, count),
+                             .beta = part(batch_.beta(), begin, count)};
+    if (reads_reference()) columns.reference = part(reference_log_prob_, begin, count);
+    if (batch_.has_mismatched() && !mismatched_policy_.empty()) {
+      columns.mismatched = {mismatched_policy_, mismatched_reference_};
+    }
+    return columns;
+  }
+
+  [[nodiscard]] list_columns list_slice(std::size_t begin, std::size_t count) {
+    std::size_t const first = batch_.offset()[begin];
+    std::size_t const size = batch_.offset()[begin + count] - first;
+    list_offset_.resize(count + 1);
+    for (std::size_t g = 0; g <= count; ++g) list_offset_[g] = batch_.offset()[begin + g] - first;
+    list_columns columns{.policy = part(log_prob_, first, size),
+                         .length = part(length_, first, size),
+                         .offset = list_offset_,
+                         .weight = part(batch_.weight(), begin, count),
+                         .beta = part(batch_.beta(), begin, count)};
+    if (reads_reference()) columns.reference = part(reference_log_prob_, first, size);
+    return columns;
+  }
+
+  [[nodiscard]] auto columns_of(std::size_t begin, std::size_t count) {
+    if constexpr (group_size == 1) {
+      return unpaired_slice(begin, count);
+    } else if constexpr (group_size == 2) {
+      return pair_slice(begin, count);
+    } else {
+      return list_slice(begin, count);
+    }
+  }
+
+  // Values, and coefficients of the mean over the whole batch.
+  void evaluate_slice(std::size_t begin, std::size_t count, loss_state<L> const& state) {
+    std::size_t const first = batch_.offset()[begin];
+    std::size_t const size = batch_.offset()[begin + count] - first;
+    auto const coefficients = std::span(coefficient_).subspan(first, size);
+    auto const values = std::span(value_).subspan(begin, count);
+    auto const mean = static_cast<value_type>(1.0 / static_cast<double>(batch_.size()));
+    evaluate_options const each{.reduce = reduction::none, .threads = options_.threads};
+    auto const columns = columns_of(begin, count);
+    if constexpr (group_size == 2) {
+      auto const chosen = std::span(chosen_.coefficient).subspan(begin, count);
+      auto const rejected = std::span(rejected_.coefficient).subspan(begin, count);
+      evaluate_into(loss_, columns, {.value = values, .chosen = chosen, .rejected = rejected}, state, each);
+      for (std::size_t g = 0; g < count; ++g) {
+        coefficients[2 * g] = chosen[g] * mean;
+        coefficients[2 * g + 1] = rejected[g] * mean;
+      }
+    } else {
+      evaluate_into(loss_, columns, {.value = values, .coefficient = coefficients}, state, each);
+      for (value_type& c : coefficients) c *= mean;
+    }
+  }
+
+  void backward(choice_batch const& slice, std::size_t begin) {
+    auto const coefficients = std::span<value_type const>(coefficient_)
+                                  .subspan(batch_.offset()[begin], slice.completions());
+    if constexpr (can_score) {
+      if (options_.allow_scores) return policy_.backward_score(slice, coefficients);
+    }
+    policy_.backward(slice, coefficients);
+  }
+
+  void clear_gradient() {
+    if constexpr (requires { policy_.clear_gradient(); }) {
+      policy_.clear_gradient();
+    } else {
+      for (auto const& each : parameters_) {
+        std::fill(each.gradient.begin(), each.gradient.end(), value_type(0));
+      }
+    }
+  }
+
+  void judge(double score, evaluation_plan const& plan) {
+    if (score > best_ + plan.min_improvement) {
+      best_ = score;
+      stale_ = 0;
+      if (!plan.restore_best) return;
+      best_values_.resize(parameters_.size());
+      for (std::size_t i = 0; i < parameters_.size(); ++i) {
+        best_values_[i].assign(parameters_[i].value.begin(), parameters_[i].value.end());
+      }
+    } else if (++stale_ >= plan.patience && plan.patience != 0) {
+      stopped_ = true;
+    }
+  }
+
+  void restore_best() {
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      std::copy(best_values_[i].begin(), best_values_[i].end(), parameters_[i].value.begin());
+    }
+  }
+
+  // What must agree for a checkpoint to continue this run. Not micro_batch_size and threads, which do not
+  // change results, nor epochs and steps, so that a run can be prolonged.
+  [[nodiscard]] std::uint64_t run_fingerprint() const {
+    fingerprint identity;
+    identity.add(static_cast<std::uint64_t>(options_.batch_size)).add(options_.seed);
+    identity.add(options_.max_gradient_norm);
+    for (std::uint64_t s : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1000}}) {
+      identity.add(options_.rate(s));
+      if constexpr (!std::same_as<Beta, beta_of_the_loss>) identity.add(static_cast<double>(beta_(s)));
+    }
+    identity.add(options_.optimizer.beta1).add(options_.optimizer.beta2);
+    identity.add(options_.optimizer.epsilon).add(options_.optimizer.weight_decay);
+    if constexpr (requires { L::name; }) identity.add(L::name);
+    L loss = loss_;
+    detail::visit_parameters(loss, [&](char const* name, auto const& value) {
+      // A scheduled beta is what it is at this step; the schedule itself is above.
+      if (std::same_as<Beta, beta_of_the_loss> || !detail::is_beta(name)) {
+        identity.add(name).add(static_cast<double>(value));
+      }
+    });
+    for (auto const& each : parameters_) {
+      identity.add(each.name).add(static_cast<std::uint64_t>(each.value.size()));
+    }
+    return identity.value();
+  }
+
+  struct side {
+    std::vector<value_type> policy;
+    std::vector<value_type> reference;
+    std::vector<float> length;
+    std::vector<value_type> coefficient;
+  };
+
+  P& policy_;
+  L loss_;
+  R& reference_;
+  choice_data const& data_;
+  train_options options_;
+  Beta beta_;
+  adamw<value_type> optimizer_;
+  std::vector<parameter<value_type>> parameters_;
+  loss_memory<L> memory_ = {};
+
+  std::uint64_t step_ = 0;
+  bool stopped_ = false;
+  double best_ = -std::numeric_limits<double>::infinity();
+  std::uint64_t stale_ = 0;
+  std::vector<std::vector<value_type>> best_values_;
+
+  // Working memory, kept from step to step.
+  std::vector<std::uint32_t> order_;
+  std::uint64_t order_epoch_ = 0;
+  choice_minibatch batch_;
+  std::vector<value_type> log_prob_;
+  std::vector<value_type> reference_log_prob_;
+  std::vector<value_type> coefficient_;
+  std::vector<value_type> value_;
+  std::vector<float> length_;
+  side chosen_;
+  side rejected_;
+  std::vector<value_type> mismatched_policy_;
+  std::vector<value_type> mismatched_reference_;
+  std::vector<std::size_t> list_offset_;
+  gradient_norm_memory norm_memory_;
+};
+
+}  // namespace prefer

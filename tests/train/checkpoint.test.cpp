@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <array>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <prefer/train/checkpoint.hpp>
+#include <string>
+#include <vector>
+
+using Catch::Contains;
+using prefer::checkpoint;
+using prefer::checkpoint_writer;
+
+namespace {
+
+using bytes = std::vector<unsigned char>;
+
+checkpoint_writer small_file() {
+  checkpoint_writer file;
+  file.add("value/bias", std::vector<float>{1.5F, -2.0F, 3.0F});
+  file.add("step", std::uint64_t{100});
+  file.add("loss", "dpo");
+  return file;
+}
+
+// What a forger would do: the checksum of the changed content.
+bytes with_checksum(bytes content) {
+  std::size_t const end = content.size() - 8;
+  auto const sum =
+      prefer::detail::checkpoint_checksum(std::span<unsigned char const>(content).first(end));
+  std::memcpy(content.data() + end, &sum, 8);
+  return content;
+}
+
+template <class T>
+bytes with_number(bytes content, std::size_t offset, T number) {
+  std::memcpy(content.data() + offset, &number, sizeof number);
+  return with_checksum(content);
+}
+
+template <class T>
+void number_bytes(bytes& out, T number) {
+  auto const* const first = reinterpret_cast<unsigned char const*>(&number);
+  out.insert(out.end(), first, first + sizeof number);
+}
+
+checkpoint parse(bytes content) { return checkpoint::parse(std::move(content), "test.prefer"); }
+
+}  // namespace
+
+TEST_CASE("checkpoint: gives back every type that was added, bit by bit", "[train][checkpoint]") {
+  std::vector<float> const floats = {0.0F, -0.0F, 1e-45F, std::numeric_limits<float>::infinity()};
+  std::vector<double> const doubles = {std::numeric_limits<double>::quiet_NaN(), 0.1};
+  std::vector<std::int64_t> const integers = {std::numeric_limits<std::int64_t>::min(), -1};
+  std::array<std::uint64_t, 1> const unsigned_integers = {~std::uint64_t{0}};
+  std::string const text("two\0lines\n", 10);
+  checkpoint_writer writer;
+  writer.add("floats", std::span(floats));
+  writer.add("doubles", doubles);
+  writer.add("integers", integers);
+  writer.add("unsigned", unsigned_integers);
+  writer.add("nothing", std::vector<double>{});
+  writer.add("text", text);
+  writer.add("empty text", "");
+  writer.add("float", 2.5F);
+  writer.add("double", 2.5);
+  writer.add("zero", 0);
+  writer.add("int", -3);
+  writer.add("size", std::uint32_t{7});
+
+  auto const file = parse(writer.bytes());
+  auto const same_bits = [](auto const& left, auto const& right) {
+    return left.size() == right.size() &&
+           std::memcmp(left.data(), right.data(), left.size() * sizeof(left[0])) == 0;
+  };
+  CHECK(same_bits(file.get<float>("floats"), floats));
+  CHECK(same_bits(file.get<double>("doubles"), doubles));
+  CHECK(file.get<std::int64_t>("integers") == integers);
+  CHECK(file.get<std::uint64_t>("unsigned") == std::vector<std::uint64_t>{~std::uint64_t{0}});
+  CHECK(file.get<double>("nothing").empty());
+  CHECK(file.text("text") == text);
+  CHECK(file.text("empty text").empty());
+  CHECK(file.number<float>("float") == 2.5F);
+  CHECK(file.number<double>("double") == 2.5);
+  CHECK(file.number<std::int64_t>("zero") == 0);
+  CHECK(file.number<std::int64_t>("int") == -3);
+  CHECK(file.number<std::uint64_t>("size") == 7);
+  CHECK(file.names().size() == 12);
+  CHECK(file.contains("text"));
+  CHECK_FALSE(file.contains("tex"));
+}
+
+TEST_CASE("checkpoint: the file has the documented bytes", "[train][checkpoint]") {
+  bytes expected = {'p', 'r', 'e', 'f', 'e', 'r', 0x1a, 0x0a, 1, 0, 0, 0, 2, 0, 0, 0};
+  number_bytes(expected, std::uint64_t{24 + 16 + 8 + 8 + 16 + 8 + 8 + 8});
+  bytes const loss = {5,   0,   0,   0,   4, 0, 0, 0, 3,   0,   0,   0, 0, 0, 0, 0,
+                      'l', 'o', 's', 's', 0, 0, 0, 0, 'd', 'p', 'o', 0, 0, 0, 0, 0};
+  bytes const step = {4,   0,   0,   0,   4, 0, 0, 0, 1,    0, 0, 0, 0, 0, 0, 0,
+                      's', 't', 'e', 'p', 0, 0, 0, 0, 0x2a, 1, 0, 0, 0, 0, 0, 0};
+  expected.insert(expected.end(), loss.begin(), loss.end());
+  expected.insert(expected.end(), step.begin(), step.end());
+  expected.resize(expected.size() + 8);
+
+  checkpoint_writer writer;
+  writer.add("step", std::uint64_t{0x12a});
+  writer.add("loss", "dpo");
+  CHECK(writer.bytes() == with_checksum(expected));
+}
+
+TEST_CASE("checkpoint: equal content is an equal file, in whatever order it was added",
+          "[train][checkpoint]") {
+  checkpoint_writer other;
+  other.add("loss", "dpo");
+  other.add("value/bias", std::vector<float>{1.5F, -2.0F, 3.0F});
+  other.add("step", 100U);
+  CHECK(other.bytes() == small_file().bytes());
+  CHECK(parse(other.bytes()).names() == std::vector<std::string>{"loss", "step", "value/bias"});
+}
+
+TEST_CASE("checkpoint: written to a file and read back", "[train][checkpoint]") {
+  std::string const path = "checkpoint_test.prefer";
+  small_file().write(path);
+  auto const file = checkpoint::read(path);
+  CHECK(file.path() == path);
+  CHECK(file.get<float>("value/bias") == std::vector<float>{1.5F, -2.0F, 3.0F});
+  std::remove(path.c_str());
+  CHECK_THROWS_WITH(checkpoint::read(path), Contains(path) && Contains("cannot open file"));
+  CHECK_THROWS_WITH(small_file().write("no/such/folder/file"), Contains("no/such/folder/file"));
+}
+
+TEST_CASE("checkpoint: an entry that is missing or does not fit is refused by name",
+          "[train][checkpoint]") {
+  auto const file = parse(small_file().bytes());
+  CHECK_THROWS_AS(file.text("beta"), prefer::backend_error);
+  CHECK_THROWS_WITH(file.text("beta"), Contains("test.prefer") && Contains("no entry 'beta'"));
+  CHECK_THROWS_WITH(file.number<double>("step"),
+                    Contains("'step'") && Contains("uint64") && Contains("double"));
+  CHECK_THROWS_WITH(file.get<float>("loss"), Contains("'loss'") && Contains("text"));
+  std::vector<float> two(2);
+  CHECK_THROWS_WITH(file.copy_to("value/bias", std::span(two)),
+                    Contains("'value/bias'") && Contains("3 elements, expected 2"));
+  CHECK_THROWS_WITH(file.number<float>("value/bias"), Contains("3 elements, expected 1"));
+}
+
+TEST_CASE("checkpoint_writer: a name is needed, once", "[train][checkpoint]") {
+  checkpoint_writer writer;
+  writer.add("step", 1);
+  CHECK_THROWS_AS(writer.add("", 1), prefer::precondition_error);
+  CHECK_THROWS_WITH(writer.add("step", 2.0), Contains("'step'"));
+}
+
+TEST_CASE("checkpoint: a file cut off anywhere is refused", "[train][checkpoint]") {
+  auto const whole = small_file().bytes();
+  for (std::size_t size = 0; size != whole.size(); ++size) {
+    bytes const part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+    REQUIRE_THROWS_AS(parse(part), prefer::backend_error);
+    // And so is one that claims to be no longer than it is.
+    if (size < 32) continue;
+    REQUIRE_THROWS_AS(parse(with_number(part, 16, std::uint64_t{size})), prefer::backend_error);
+  }
+  auto longer = whole;
+  longer.push_back(0);
+  CHECK_THROWS_WITH(parse(longer), Contains("appended"));
+}
+
+TEST_CASE("checkpoint: a change of any byte to any value is refused", "[train][checkpoint]") {
+  auto const whole = small_file().bytes();
+  for (std::size_t i = 0; i != whole.size(); ++i) {
+    for (int change = 1; change != 256; ++change) {
+      auto damaged = whole;
+      damaged[i] = static_cast<unsigned char>(damaged[i] ^ change);
+      REQUIRE_THROWS_AS(parse(damaged), prefer::backend_error);
+    }
+  }
+}
+
+TEST_CASE("checkpoint: damage under a correct checksum is refused or is another valid file",
+          "[train][checkpoint]") {
+  auto const whole = small_file().bytes();
+  int accepted = 0;
+  for (std::size_t i = 0; i != whole.size() - 8; ++i) {
+    for (int change = 1; change != 256; ++change) {
+      auto forged = whole;
+      forged[i] = static_cast<unsigned char>(forged[i] ^ change);
+      forged = with_checksum(forged);
+      try {
+        auto const file = parse(forged);
+        ++accepted;
+        REQUIRE(file.names().size() == 3);
+      } catch (prefer::backend_error const&) {
+      }
+    }
+  }
+  // What can change unseen is content (3, 8 and 12 bytes), names that stay in order, and a number's type.
+  CHECK(accepted >= (3 + 8 + 12) * 255);
+  CHECK(accepted < (3 + 8 + 12 + 4 + 4 + 10 + 3) * 255);
+}
+
+TEST_CASE("checkpoint: each kind of damage has its own sentence", "[train][checkpoint]") {
+  auto const whole = small_file().bytes();
+  CHECK_THROWS_WITH(parse({}), Contains("not a prefer checkpoint"));
+  CHECK_THROWS_WITH(parse({'#', '!', '/', 'b', 'i', 'n', '/', 's', 'h'}),
+                    Contains("not a prefer checkpoint"));
+  CHECK_THROWS_WITH(parse(bytes(whole.begin(), whole.begin() + 20)), Contains("truncated"));
+  CHECK_THROWS_WITH(parse(bytes(whole.begin(), whole.end() - 1)), Contains("truncated"));
+  CHECK_THROWS_WITH(parse(with_number(whole, 8, std::uint32_t{2})),
+                    Contains("version 2, expected 1"));
+  auto damaged = whole;
+  damaged[50] ^= 1;
+  CHECK_THROWS_WITH(parse(damaged), Contains("checksum"));
+
+  // The first entry, "loss", begins at 24: kind, size of the name at 28, number of elements at 32, name at 40.
+  CHECK_THROWS_WITH(parse(with_number(whole, 12, std::uint32_t{2})), Contains("after its last"));
+  CHECK_THROWS_WITH(parse(with_number(whole, 12, std::uint32_t{4})), Contains("past the end"));
+  CHECK_THROWS_WITH(parse(with_number(whole, 24, std::uint32_t{9})),
+                    Contains("'loss'") && Contains("type"));
+  CHECK_THROWS_WITH(parse(with_number(whole, 28, std::uint32_t{0})), Contains("no name"));
+  CHECK_THROWS_WITH(parse(with_number(whole, 28, std::uint32_t{0xffffffff})),
+                    Contains("past the end"));
+  CHECK_THROWS_WITH(parse(with_number(whole, 44, std::uint32_t{1})),
+                    Contains("between two entries"));
+  // As numbers of 8 bytes, 2^61 of them would be 2^64 bytes, that is none.
+  auto const many = with_number(whole, 32, std::uint64_t{1} << 61);
+  CHECK_THROWS_WITH(parse(with_number(many, 24, std::uint32_t{2})),
+                    Contains("'loss' goes past the end"));
+  // "step" (24 + 32 + 16) renamed to what stands before it.
+  std::array<char, 4> const name = {'l', 'o', 's', 's'};
+  CHECK_THROWS_WITH(parse(with_number(whole, 72, name)), Contains("'loss' is there twice"));
+}
