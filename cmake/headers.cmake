@@ -7,6 +7,7 @@ set(prefer_core_headers
   batch/record.hpp
   beta/schedule.hpp
   expects.hpp
+  file/archive.hpp
   file/atomic_file.hpp
   file/binary_file.hpp
   file/fingerprint.hpp
@@ -25,6 +26,9 @@ set(prefer_core_headers
   objective/metrics.hpp
   parallel/executor.hpp
   policy/choice_ids.hpp
+  policy/factorized.hpp
+  policy/log_linear.hpp
+  policy/matrix_product.hpp
   policy/parameter.hpp
   policy/policy.hpp
   policy/softmax.hpp
@@ -41,7 +45,6 @@ set(prefer_core_headers
   scalar/probe.hpp
   scalar/scalar.hpp
   train/adamw.hpp
-  train/checkpoint.hpp
   train/clip.hpp
   train/learning_rate.hpp
   train/minibatch.hpp

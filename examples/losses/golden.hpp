@@ -408,6 +408,8 @@ void compare_pairs(golden_case const& row, L const& loss, nll_term const& nll,
     if (!compare.has("chosen_rewards")) continue;
     q.kind = quantity_kind::statistic;
     q.batch = 1.0;
+    q.magnitude += std::fabs(static_cast<double>(ref_chosen[i])) +
+                   std::fabs(static_cast<double>(ref_rejected[i]));
     double const chosen_policy = static_cast<double>(data.policy_chosen[i]) /
                                  (averaged_rewards ? data.length_chosen[i] : 1.0);
     double const rejected_policy = static_cast<double>(data.policy_rejected[i]) /

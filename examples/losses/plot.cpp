@@ -74,9 +74,8 @@ std::optional<double> cut(std::vector<curve> const& curves, std::vector<double> 
   for (auto const& one : curves) sizes.push_back(largest_size(one.*values));
   std::sort(sizes.begin(), sizes.end());
   double const middle = sizes[(sizes.size() - 1) / 2];
-  double const fair = 3.0 * middle;
-  if (middle <= 0.0 || sizes.back() <= fair) return std::nullopt;
-  return fair;
+  if (middle <= 0.0 || sizes.back() <= 10.0 * middle) return std::nullopt;
+  return 3.0 * middle;
 }
 
 report::line_plot panel(std::vector<curve> const& curves, std::vector<double> const& margin,

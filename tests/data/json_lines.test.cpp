@@ -93,7 +93,7 @@ TEST_CASE("json_lines: an empty file is an error", "[data][json_lines]") {
 TEST_CASE("json_lines: a last line that was cut off is called truncated", "[data][json_lines]") {
   for (auto const* const text :
        {"{", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":tr", "{\"a\":-", "{\"a\":[1,",
-        "{\"a\":\"x\\", "{\"a\":\"\\u00", "{\"a\":{}"}) {
+        "{\"a\":\"x\\", "{\"a\":\"\\\"}", "{\"a\":\"\\u00", "{\"a\":{}"}) {
     CAPTURE(text);
     REQUIRE(objection(text) == "truncated: the file ends inside a JSON object");
   }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,6 +35,21 @@ numbered all_of(data::line_reader reader) {
 std::string error_reading(std::string_view text, std::size_t most_bytes = 1000) {
   return error_of([&] { all_of(lines_of(text, most_bytes)); });
 }
+
+// A line without end.
+class endless final : public data::byte_source {
+ public:
+  explicit endless(std::size_t& given) : given_(&given) {}
+  std::size_t read(char* to, std::size_t count) override {
+    if (*given_ > 10'000'000) throw std::logic_error("read on far behind the limit");
+    std::fill_n(to, count, 'x');
+    *given_ += count;
+    return count;
+  }
+
+ private:
+  std::size_t* given_;
+};
 
 // Gives one byte per call, so that every line crosses the end of a block.
 class one_byte_at_a_time final : public data::byte_source {
@@ -91,6 +108,15 @@ TEST_CASE("line_reader: a line longer than the limit is an error, one of that le
           "read: text:2: the line is longer than the limit of 10 bytes");
   REQUIRE(error_reading("a\n" + std::string(1u << 20, 'x'), 10) ==
           "read: text:2: the line is longer than the limit of 10 bytes");
+}
+
+TEST_CASE("line_reader: a line without end is given up soon behind the limit", "[data][lines]") {
+  std::size_t given = 0;
+  data::line_reader reader(std::make_unique<endless>(given), data::place{"read", "text", 0},
+                           "lines", 1000);
+  REQUIRE(error_of([&] { reader.next(); }) ==
+          "read: text:1: the line is longer than the limit of 1000 bytes");
+  REQUIRE(given < 1'000'000);
 }
 
 TEST_CASE("line_reader: lines longer than a block arrive whole", "[data][lines]") {

@@ -185,7 +185,7 @@ TEST_CASE("adamw: a resumed run has the bits of one that went through", "[train]
   tensor<float> through("weight", start);
   tensor<float> resting("resting", start);
   prefer::adamw<float> optimizer({.weight_decay = 0.1});
-  prefer::checkpoint_writer file;
+  prefer::archive_writer file;
   std::vector<float> halfway;
   for (std::uint64_t step = 0; step != 10; ++step) {
     if (step == 5) {
@@ -198,7 +198,7 @@ TEST_CASE("adamw: a resumed run has the bits of one that went through", "[train]
 
   tensor<float> resumed("weight", halfway);
   prefer::adamw<float> second({.weight_decay = 0.1});
-  auto const saved = prefer::checkpoint::parse(file.bytes(), "memory");
+  auto const saved = prefer::archive::parse(file.bytes(), "memory");
   second.load(saved, std::vector{resumed.parameter(), resting.parameter(true)}, "optimizer/");
   CHECK(second.steps() == 5);
   for (std::uint64_t step = 5; step != 10; ++step) {
@@ -212,9 +212,9 @@ TEST_CASE("adamw: a checkpoint of other parameters is refused by name", "[train]
   tensor<float> weight("weight", {1, 2, 3});
   prefer::adamw<float> optimizer;
   optimizer.step(std::vector{weight.parameter()}, 0.01);
-  prefer::checkpoint_writer file;
+  prefer::archive_writer file;
   optimizer.save(file);
-  auto const saved = prefer::checkpoint::parse(file.bytes(), "memory");
+  auto const saved = prefer::archive::parse(file.bytes(), "memory");
 
   tensor<float> renamed("bias", {1, 2, 3});
   tensor<float> longer("weight", {1, 2, 3, 4});
@@ -227,12 +227,12 @@ TEST_CASE("adamw: a checkpoint of other parameters is refused by name", "[train]
 }
 
 TEST_CASE("adamw: the state before the first step can be saved and loaded", "[train][adamw]") {
-  prefer::checkpoint_writer file;
+  prefer::archive_writer file;
   prefer::adamw<float>().save(file);
   tensor<float> weight("weight", {1});
   weight.gradient = {1};
   prefer::adamw<float> loaded;
-  loaded.load(prefer::checkpoint::parse(file.bytes(), "memory"), std::vector{weight.parameter()});
+  loaded.load(prefer::archive::parse(file.bytes(), "memory"), std::vector{weight.parameter()});
   loaded.step(std::vector{weight.parameter()}, 0.25);
   CHECK(weight.value[0] == Approx(0.75));
 }

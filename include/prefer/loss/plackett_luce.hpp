@@ -36,28 +36,28 @@ struct plackett_luce {
 
   /// The loss, and d loss / d log_prob_i into `out`, in time linear in K (the formula's dual is quadratic):
   ///
-  ///   beta * (sum over k <= min(i, K - 2) of softmax_{j >= k}(s)_i - [i < K - 1]),  s = beta * log_ratio
+  ///   beta * (sum over k < i of softmax_{j >= k}(s)_i - [i < K - 1] * sum over j > i of softmax_{j >= i}(s)_j)
+  ///
+  /// with s = beta * log_ratio. All of it is in the gaps between s_i and log sum over j > i of exp(s_j), so
+  /// nothing near 1 is subtracted from 1.
   [[nodiscard]] double coefficients(auto const& list, std::span<double> out) const {
     std::size_t const count = list.size();
     double const list_beta = list.beta_or(beta);
-    auto const score = [&](std::size_t i) { return list_beta * list[i].log_ratio(); };
-
-    out[count - 1] = score(count - 1);  // out[i] holds log sum over j >= i of exp(s_j) at first
+    double tail = list_beta * list[count - 1].log_ratio();  // log sum over j > i of exp(s_j)
     for (std::size_t i = count - 1; i-- > 0;) {
-      double const s = score(i);
-      out[i] = relu(s - out[i + 1]) + out[i + 1] + softplus(-(s > out[i + 1] ? s - out[i + 1] : out[i + 1] - s));
+      out[i] = list_beta * list[i].log_ratio() - tail;  // the gap, until its coefficient is known
+      tail = tail + softplus(out[i]);
     }
     double loss = 0.0;
-    double share = 0.0;  // sum over k <= i of exp(tail_i - tail_k); tails fall, so nothing overflows
-    double previous_tail = out[0];
-    for (std::size_t i = 0; i < count; ++i) {
-      double const tail = out[i];
-      bool const ranked = i + 1 < count;
-      share = share * prefer::exp(tail - previous_tail) + (ranked ? 1.0 : 0.0);
-      if (ranked) loss += tail - score(i);
-      out[i] = list_beta * (share * prefer::exp(score(i) - tail) - (ranked ? 1.0 : 0.0));
-      previous_tail = tail;
+    double share = 0.0;  // sum over k < i of exp(tail from i on - tail from k on)
+    for (std::size_t i = 0; i + 1 < count; ++i) {
+      double const gap = out[i];
+      double const rest = sigmoid(-gap);  // what softmax_{j >= i} leaves to those behind i
+      loss += softplus(-gap);
+      out[i] = list_beta * (share * sigmoid(gap) - rest);
+      share = (share + 1.0) * rest;
     }
+    out[count - 1] = list_beta * share;
     return loss;
   }
   static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }

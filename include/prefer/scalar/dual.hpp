@@ -10,6 +10,18 @@
 
 namespace prefer {
 
+/// Value and derivative for plain floating point; before dual, because no argument-dependent lookup finds them.
+template <std::floating_point T>
+[[nodiscard]] inline value_and_derivative<T> softplus_with_derivative(T x) {
+  return {softplus(x), sigmoid(x)};
+}
+template <std::floating_point T>
+[[nodiscard]] inline value_and_derivative<T> sigmoid_with_derivative(T x) {
+  T const e = std::exp(-std::abs(x));
+  T const inverse = T(1) / (T(1) + e);
+  return {(x < T(0) ? e : T(1)) * inverse, e * inverse * inverse};
+}
+
 /// A value and its N partial derivatives: forward-mode differentiation of whatever is computed with it.
 ///
 /// S is the scalar underneath: double, or a lane. Numbers that carry no derivative stay plain S (or
@@ -206,18 +218,6 @@ template <class M, class C, class S, std::size_t N>
   requires std::constructible_from<S, C>
 [[nodiscard]] inline dual<S, N> select(M const& condition, C const& a, dual<S, N> const& b) {
   return dual<S, N>::choose(condition, dual<S, N>(S(a)), b);
-}
-
-/// The same for plain floating point, so that dual<double, N> shares the lanes' code path.
-template <std::floating_point T>
-[[nodiscard]] inline value_and_derivative<T> softplus_with_derivative(T x) {
-  return {softplus(x), sigmoid(x)};
-}
-template <std::floating_point T>
-[[nodiscard]] inline value_and_derivative<T> sigmoid_with_derivative(T x) {
-  T const e = std::exp(-std::abs(x));
-  T const inverse = T(1) / (T(1) + e);
-  return {(x < T(0) ? e : T(1)) * inverse, e * inverse * inverse};
 }
 
 namespace detail {

@@ -15,7 +15,7 @@
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/scalar/lane.hpp>
-#include <prefer/train/checkpoint.hpp>
+#include <prefer/file/archive.hpp>
 #include <prefer/train/parameter_blocks.hpp>
 
 namespace prefer {
@@ -40,36 +40,6 @@ struct adamw_factors {
   double root_scale;          // 1 / sqrt(1 - beta2^t)
   double epsilon;
 };
-
-// Elementwise square root. g++ and clang keep a call for negative arguments (errno) in a plain loop
-// over sqrt, which then stays scalar; the vector instruction itself has no such duty.
-template <class T, std::size_t W>
-[[nodiscard]] inline lane<T, W> root(lane<T, W> a) {
-#if PREFER_VECTOR_LANES && defined(__SSE2__)
-  if constexpr (sizeof(a) == 16 && sizeof(T) == 4) {
-    return lane<T, W>(__builtin_ia32_sqrtps(a.v));
-  } else if constexpr (sizeof(a) == 16) {
-    return lane<T, W>(__builtin_ia32_sqrtpd(a.v));
-  }
-#if defined(__AVX__)
-  else if constexpr (sizeof(a) == 32 && sizeof(T) == 4) {
-    return lane<T, W>(__builtin_ia32_sqrtps256(a.v));
-  } else if constexpr (sizeof(a) == 32) {
-    return lane<T, W>(__builtin_ia32_sqrtpd256(a.v));
-  }
-#endif
-  else
-#endif
-  {
-    T elements[W];
-    a.store(elements);
-    for (T& each : elements) {
-      each = sizeof(T) == 4 ? static_cast<T>(__builtin_sqrtf(static_cast<float>(each)))
-                            : static_cast<T>(__builtin_sqrt(static_cast<double>(each)));
-    }
-    return lane<T, W>::load(elements);
-  }
-}
 
 // The factors, broadcast once: read from memory in the loop, they might change with any store.
 template <class T>
@@ -112,7 +82,7 @@ class adamw_kernel {
     pack v = pack::load(square);
     m += (g - m) * gradient_in_mean_;
     v = v * beta2_ + g * g * gradient_in_square_;
-    pack const move = step_size_ * m / (root(v) * root_scale_ + epsilon_);
+    pack const move = step_size_ * m / (sqrt(v) * root_scale_ + epsilon_);
     (pack::load(value) * shrink_ - move).store(value);
     m.store(mean);
     v.store(square);
@@ -213,7 +183,7 @@ class adamw {
   /// `v/NAME` (mean and square).
   ///
   /// Errors  two parameters of one name throw precondition_error
-  void save(checkpoint_writer& file, std::string const& prefix = "") const {
+  void save(archive_writer& file, std::string const& prefix = "") const {
     file.add(prefix + "step", steps_);
     for (auto const& each : states_) {
       file.add(prefix + "step/" + each.name, each.steps);
@@ -226,7 +196,7 @@ class adamw {
   ///
   /// Errors  backend_error naming file and entry that is missing or does not fit; the state is then
   /// as it was
-  void load(checkpoint const& file, std::span<parameter<T> const> parameters,
+  void load(archive const& file, std::span<parameter<T> const> parameters,
             std::string const& prefix = "") {
     auto const steps = file.number<std::uint64_t>(prefix + "step");
     std::vector<state> states;

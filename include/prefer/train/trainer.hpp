@@ -21,7 +21,7 @@
 #include <prefer/policy/policy.hpp>
 #include <prefer/reference/reference.hpp>
 #include <prefer/train/adamw.hpp>
-#include <prefer/train/checkpoint.hpp>
+#include <prefer/file/archive.hpp>
 #include <prefer/train/clip.hpp>
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/minibatch.hpp>
@@ -175,7 +175,7 @@ class trainer {
 
   /// Writes all that `resume` needs, whole or not at all.
   void save(std::string const& path) const {
-    checkpoint_writer file;
+    archive_writer file;
     file.add("format", "prefer trainer 1");
     file.add("run", run_fingerprint());
     file.add("data", fingerprint_of(data_));
@@ -200,7 +200,7 @@ class trainer {
   /// Errors  backend_error for a file that is damaged, or of another run or data set; nothing changes then
   void resume(std::string const& path) {
     static_assert(std::is_trivially_copyable_v<loss_memory<L>>);
-    checkpoint const file = checkpoint::read(path);
+    archive const file = archive::read(path);
     if (!file.contains("format") || file.text("format") != "prefer trainer 1") {
       detail::fail(backend_error("resume", path, "this file is not a trainer's checkpoint"));
     }

@@ -34,54 +34,54 @@ namespace prefer {
 // Entries ascend by name (bytes compared as unsigned), so that equal content is an equal file and a
 // name occurs once.
 
-/// Element types of a checkpoint's arrays and scalars.
+/// Element types of an archive's arrays and scalars.
 template <class T>
-concept CheckpointElement = std::same_as<T, float> || std::same_as<T, double> ||
+concept ArchiveElement = std::same_as<T, float> || std::same_as<T, double> ||
     std::same_as<T, std::int64_t> || std::same_as<T, std::uint64_t>;
 
 namespace detail {
 
-enum class checkpoint_kind : std::uint32_t { float32 = 1, float64, int64, uint64, text };
+enum class archive_kind : std::uint32_t { float32 = 1, float64, int64, uint64, text };
 
-inline constexpr unsigned char checkpoint_magic[8] = {'p', 'r', 'e', 'f', 'e', 'r', 0x1a, 0x0a};
-inline constexpr std::uint32_t checkpoint_version = 1;
-inline constexpr std::size_t checkpoint_header_size = 24;
-inline constexpr std::size_t checkpoint_entry_header_size = 16;
-inline constexpr std::size_t checkpoint_checksum_size = 8;
+inline constexpr unsigned char archive_magic[8] = {'p', 'r', 'e', 'f', 'e', 'r', 0x1a, 0x0a};
+inline constexpr std::uint32_t archive_version = 1;
+inline constexpr std::size_t archive_header_size = 24;
+inline constexpr std::size_t archive_entry_header_size = 16;
+inline constexpr std::size_t archive_checksum_size = 8;
 
-template <CheckpointElement T>
-inline constexpr checkpoint_kind checkpoint_kind_of =
-    std::is_same_v<T, float>          ? checkpoint_kind::float32
-    : std::is_same_v<T, double>       ? checkpoint_kind::float64
-    : std::is_same_v<T, std::int64_t> ? checkpoint_kind::int64
-                                      : checkpoint_kind::uint64;
+template <ArchiveElement T>
+inline constexpr archive_kind archive_kind_of =
+    std::is_same_v<T, float>          ? archive_kind::float32
+    : std::is_same_v<T, double>       ? archive_kind::float64
+    : std::is_same_v<T, std::int64_t> ? archive_kind::int64
+                                      : archive_kind::uint64;
 
 // 0 for a kind that this version does not know.
-[[nodiscard]] constexpr std::size_t element_size(checkpoint_kind kind) noexcept {
+[[nodiscard]] constexpr std::size_t element_size(archive_kind kind) noexcept {
   switch (kind) {
-    case checkpoint_kind::text:
+    case archive_kind::text:
       return 1;
-    case checkpoint_kind::float32:
+    case archive_kind::float32:
       return 4;
-    case checkpoint_kind::float64:
-    case checkpoint_kind::int64:
-    case checkpoint_kind::uint64:
+    case archive_kind::float64:
+    case archive_kind::int64:
+    case archive_kind::uint64:
       return 8;
   }
   return 0;
 }
 
-[[nodiscard]] constexpr char const* kind_name(checkpoint_kind kind) noexcept {
+[[nodiscard]] constexpr char const* kind_name(archive_kind kind) noexcept {
   switch (kind) {
-    case checkpoint_kind::text:
+    case archive_kind::text:
       return "text";
-    case checkpoint_kind::float32:
+    case archive_kind::float32:
       return "float";
-    case checkpoint_kind::float64:
+    case archive_kind::float64:
       return "double";
-    case checkpoint_kind::int64:
+    case archive_kind::int64:
       return "int64";
-    case checkpoint_kind::uint64:
+    case archive_kind::uint64:
       return "uint64";
   }
   return "unknown";
@@ -91,7 +91,7 @@ inline constexpr checkpoint_kind checkpoint_kind_of =
   return (8 - size % 8) % 8;
 }
 
-[[nodiscard]] inline std::uint64_t checkpoint_checksum(
+[[nodiscard]] inline std::uint64_t archive_checksum(
     std::span<unsigned char const> bytes) noexcept {
   return fingerprint().add(bytes).value();
 }
@@ -118,7 +118,7 @@ template <class Entries>
 /// Collects named arrays, numbers and texts, and writes them as one file that appears whole or not
 /// at all.
 ///
-///   checkpoint_writer file;
+///   archive_writer file;
 ///   file.add("value/bias", std::span(bias));
 ///   file.add("step", step);
 ///   file.add("loss", "dpo");
@@ -127,7 +127,7 @@ template <class Entries>
 /// `add` copies. Equal content gives an equal file, in whatever order it was added.
 /// Errors  an empty name or one added twice throws precondition_error; write throws backend_error
 /// with path and reason
-class checkpoint_writer {
+class archive_writer {
  public:
   /// An array: anything contiguous with data() and size() whose elements are float, double, int64
   /// or uint64.
@@ -135,11 +135,11 @@ class checkpoint_writer {
   requires requires(Array const& array) {
     { *array.data() } -> std::convertible_to<double>;
     array.size();
-    requires CheckpointElement<std::remove_cvref_t<decltype(*array.data())>>;
+    requires ArchiveElement<std::remove_cvref_t<decltype(*array.data())>>;
   }
   void add(std::string_view name, Array const& array) {
     using element = std::remove_cvref_t<decltype(*array.data())>;
-    insert(name, detail::checkpoint_kind_of<element>, array.data(), array.size(), sizeof(element));
+    insert(name, detail::archive_kind_of<element>, array.data(), array.size(), sizeof(element));
   }
 
   /// A number: an array of one. Integers are stored as int64 or uint64, after their signedness.
@@ -148,30 +148,30 @@ class checkpoint_writer {
            std::same_as<T, float> ||
            std::same_as<T, double>) void add(std::string_view name, T number) {
     if constexpr (std::floating_point<T>) {
-      insert(name, detail::checkpoint_kind_of<T>, &number, 1, sizeof(T));
+      insert(name, detail::archive_kind_of<T>, &number, 1, sizeof(T));
     } else {
       using stored = std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>;
       stored const wide = number;
-      insert(name, detail::checkpoint_kind_of<stored>, &wide, 1, sizeof(stored));
+      insert(name, detail::archive_kind_of<stored>, &wide, 1, sizeof(stored));
     }
   }
 
   void add(std::string_view name, std::string_view text) {
-    insert(name, detail::checkpoint_kind::text, text.data(), text.size(), 1);
+    insert(name, detail::archive_kind::text, text.data(), text.size(), 1);
   }
   void add(std::string_view name, char const* text) { add(name, std::string_view(text)); }
 
   /// The bytes that `write` puts into the file.
   [[nodiscard]] std::vector<unsigned char> bytes() const {
-    std::size_t size = detail::checkpoint_header_size + detail::checkpoint_checksum_size;
+    std::size_t size = detail::archive_header_size + detail::archive_checksum_size;
     for (auto const& each : entries_) {
-      size += detail::checkpoint_entry_header_size + padded(each.name.size()) +
+      size += detail::archive_entry_header_size + padded(each.name.size()) +
               padded(each.content.size());
     }
     std::vector<unsigned char> out;
     out.reserve(size);
-    append(out, detail::checkpoint_magic, sizeof(detail::checkpoint_magic));
-    append_number(out, detail::checkpoint_version);
+    append(out, detail::archive_magic, sizeof(detail::archive_magic));
+    append_number(out, detail::archive_version);
     append_number(out, static_cast<std::uint32_t>(entries_.size()));
     append_number(out, std::uint64_t{size});
     for (auto const& each : entries_) {
@@ -183,7 +183,7 @@ class checkpoint_writer {
       append(out, each.content.data(), each.content.size());
       out.resize(padded(out.size()));
     }
-    append_number(out, detail::checkpoint_checksum(out));
+    append_number(out, detail::archive_checksum(out));
     return out;
   }
 
@@ -197,7 +197,7 @@ class checkpoint_writer {
  private:
   struct entry {
     std::string name;
-    detail::checkpoint_kind kind;
+    detail::archive_kind kind;
     std::uint64_t count;
     std::vector<unsigned char> content;
   };
@@ -214,12 +214,12 @@ class checkpoint_writer {
     append(out, &number, sizeof(T));
   }
 
-  void insert(std::string_view name, detail::checkpoint_kind kind, void const* data,
+  void insert(std::string_view name, detail::archive_kind kind, void const* data,
               std::size_t count, std::size_t size) {
-    expects(!name.empty() && name.size() < 0xffffffff, "checkpoint_writer: an entry needs a name");
+    expects(!name.empty() && name.size() < 0xffffffff, "archive_writer: an entry needs a name");
     std::size_t const place = detail::lower_bound_by_name(entries_, name);
     if (place != entries_.size() && entries_[place].name == name) {
-      detail::broken("checkpoint_writer: entry '" + std::string(name) + "' is added twice");
+      detail::broken("archive_writer: entry '" + std::string(name) + "' is added twice");
     }
     auto const* const bytes = static_cast<unsigned char const*>(data);
     entries_.insert(entries_.begin() + static_cast<std::ptrdiff_t>(place),
@@ -229,22 +229,22 @@ class checkpoint_writer {
   std::vector<entry> entries_;
 };
 
-/// A checkpoint file in memory, every byte of it checked.
+/// A archive file in memory, every byte of it checked.
 ///
-///   auto const file = checkpoint::read("run/step-100.prefer");
+///   auto const file = archive::read("run/step-100.prefer");
 ///   file.copy_to("value/bias", std::span(bias));
 ///   auto const step = file.number<std::uint64_t>("step");
 ///
-/// Errors  backend_error naming the file, and the entry where one is at fault: not a checkpoint,
+/// Errors  backend_error naming the file, and the entry where one is at fault: not an archive,
 /// another format version,
 ///         truncated, damaged (checksum, sizes, order); an entry that is missing, of another type,
 ///         or of another size
-class checkpoint {
+class archive {
  public:
-  [[nodiscard]] static checkpoint read(std::string const& path) { return {read_bytes(path), path}; }
+  [[nodiscard]] static archive read(std::string const& path) { return {read_bytes(path), path}; }
 
   /// From the bytes of a file; `place` stands for the path in messages.
-  [[nodiscard]] static checkpoint parse(std::vector<unsigned char> bytes, std::string place) {
+  [[nodiscard]] static archive parse(std::vector<unsigned char> bytes, std::string place) {
     return {std::move(bytes), std::move(place)};
   }
 
@@ -261,24 +261,24 @@ class checkpoint {
   }
 
   /// A copy of an array.
-  template <CheckpointElement T>
+  template <ArchiveElement T>
   [[nodiscard]] std::vector<T> get(std::string_view name) const {
-    entry const& found = require(name, detail::checkpoint_kind_of<T>);
+    entry const& found = require(name, detail::archive_kind_of<T>);
     std::vector<T> values(found.count);
     copy(found, values.data());
     return values;
   }
 
   /// An array copied into memory that is there already and has the array's size.
-  template <CheckpointElement T>
+  template <ArchiveElement T>
   void copy_to(std::string_view name, std::span<T> values) const {
-    entry const& found = require(name, detail::checkpoint_kind_of<T>);
+    entry const& found = require(name, detail::archive_kind_of<T>);
     require_count(found, values.size());
     copy(found, values.data());
   }
 
   /// A number, that is an array of one.
-  template <CheckpointElement T>
+  template <ArchiveElement T>
   [[nodiscard]] T number(std::string_view name) const {
     T value{};
     copy_to(name, std::span<T>(&value, 1));
@@ -286,7 +286,7 @@ class checkpoint {
   }
 
   [[nodiscard]] std::string text(std::string_view name) const {
-    entry const& found = require(name, detail::checkpoint_kind::text);
+    entry const& found = require(name, detail::archive_kind::text);
     std::string value(found.count, '\0');
     copy(found, value.data());
     return value;
@@ -297,18 +297,18 @@ class checkpoint {
  private:
   struct entry {
     std::string name;
-    detail::checkpoint_kind kind;
+    detail::archive_kind kind;
     std::size_t count;
     std::size_t offset;
   };
 
-  checkpoint(std::vector<unsigned char> bytes, std::string path)
+  archive(std::vector<unsigned char> bytes, std::string path)
       : bytes_(std::move(bytes)), path_(std::move(path)) {
     index();
   }
 
   [[noreturn]] void refuse(std::string const& reason) const {
-    detail::fail(backend_error("checkpoint", path_, reason));
+    detail::fail(backend_error("archive", path_, reason));
   }
   void check(bool holds, char const* reason) const {
     if (!holds) refuse(reason);
@@ -323,41 +323,41 @@ class checkpoint {
 
   void index() {
     namespace d = detail;
-    check(bytes_.size() >= sizeof(d::checkpoint_magic) &&
-              std::memcmp(bytes_.data(), d::checkpoint_magic, sizeof(d::checkpoint_magic)) == 0,
-          "is not a prefer checkpoint: it does not begin with the checkpoint mark");
-    check(bytes_.size() >= d::checkpoint_header_size + d::checkpoint_checksum_size,
-          "is truncated: it is shorter than an empty checkpoint");
+    check(bytes_.size() >= sizeof(d::archive_magic) &&
+              std::memcmp(bytes_.data(), d::archive_magic, sizeof(d::archive_magic)) == 0,
+          "is not a prefer archive: it does not begin with the archive mark");
+    check(bytes_.size() >= d::archive_header_size + d::archive_checksum_size,
+          "is truncated: it is shorter than an empty archive");
     auto const version = number_at<std::uint32_t>(8);
-    if (version != d::checkpoint_version) {
-      refuse("has checkpoint format version " + std::to_string(version) + ", expected " +
-             std::to_string(d::checkpoint_version));
+    if (version != d::archive_version) {
+      refuse("has archive format version " + std::to_string(version) + ", expected " +
+             std::to_string(d::archive_version));
     }
     auto const size = number_at<std::uint64_t>(16);
     if (size != bytes_.size()) {
       refuse("has " + std::to_string(bytes_.size()) + " bytes, expected " + std::to_string(size) +
              ": it is truncated or has been appended to");
     }
-    std::size_t const end = bytes_.size() - d::checkpoint_checksum_size;
+    std::size_t const end = bytes_.size() - d::archive_checksum_size;
     check(number_at<std::uint64_t>(end) ==
-              d::checkpoint_checksum(std::span<unsigned char const>(bytes_).first(end)),
+              d::archive_checksum(std::span<unsigned char const>(bytes_).first(end)),
           "is damaged: its checksum does not match its content");
 
     // The checksum finds accidents. What follows also holds for a file that somebody made up.
     auto const count = number_at<std::uint32_t>(12);
-    std::size_t offset = d::checkpoint_header_size;
+    std::size_t offset = d::archive_header_size;
     for (std::uint32_t i = 0; i != count; ++i) offset = index_entry(offset, end);
     check(offset == end, "is damaged: there are bytes after its last entry");
   }
 
   // Every comparison is against what is left of the file, so that no sum or product can overflow.
   std::size_t index_entry(std::size_t offset, std::size_t end) {
-    check(end - offset >= detail::checkpoint_entry_header_size,
+    check(end - offset >= detail::archive_entry_header_size,
           "is damaged: an entry goes past the end of the file");
-    auto const kind = static_cast<detail::checkpoint_kind>(number_at<std::uint32_t>(offset));
+    auto const kind = static_cast<detail::archive_kind>(number_at<std::uint32_t>(offset));
     auto const name_size = std::size_t{number_at<std::uint32_t>(offset + 4)};
     auto const count = number_at<std::uint64_t>(offset + 8);
-    offset += detail::checkpoint_entry_header_size;
+    offset += detail::archive_entry_header_size;
 
     check(name_size != 0, "is damaged: an entry has no name");
     check(name_size <= end - offset,
@@ -390,7 +390,7 @@ class checkpoint {
     std::size_t const place = detail::lower_bound_by_name(entries_, name);
     return place != entries_.size() && entries_[place].name == name ? &entries_[place] : nullptr;
   }
-  [[nodiscard]] entry const& require(std::string_view name, detail::checkpoint_kind kind) const {
+  [[nodiscard]] entry const& require(std::string_view name, detail::archive_kind kind) const {
     entry const* const found = find(name);
     if (found == nullptr) refuse("has no entry '" + std::string(name) + "'");
     if (found->kind != kind) {

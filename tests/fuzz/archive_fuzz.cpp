@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// For libFuzzer: clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude checkpoint_fuzz.cpp
+// For libFuzzer: clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude archive_fuzz.cpp
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <prefer/train/checkpoint.hpp>
+#include <prefer/file/archive.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,8 +12,8 @@
 namespace {
 
 // Whatever is accepted can be read whole, and writing it again gives the same bytes.
-void read_and_write_again(prefer::checkpoint const& file, std::vector<unsigned char> const& bytes) {
-  prefer::checkpoint_writer writer;
+void read_and_write_again(prefer::archive const& file, std::vector<unsigned char> const& bytes) {
+  prefer::archive_writer writer;
   auto const try_to_add = [&](std::string const& name, auto read) {
     try {
       writer.add(name, read());
@@ -43,11 +43,11 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     std::uint64_t const total = bytes.size();
     std::memcpy(bytes.data() + 16, &total, 8);
     auto const sum =
-        prefer::detail::checkpoint_checksum(std::span<unsigned char const>(bytes).first(size));
+        prefer::detail::archive_checksum(std::span<unsigned char const>(bytes).first(size));
     std::memcpy(bytes.data() + size, &sum, 8);
   }
   try {
-    read_and_write_again(prefer::checkpoint::parse(bytes, "fuzz"), bytes);
+    read_and_write_again(prefer::archive::parse(bytes, "fuzz"), bytes);
   } catch (prefer::backend_error const&) {
   }
   return 0;

@@ -6,20 +6,20 @@
 #include <cstdio>
 #include <cstring>
 #include <limits>
-#include <prefer/train/checkpoint.hpp>
+#include <prefer/file/archive.hpp>
 #include <string>
 #include <vector>
 
 using Catch::Contains;
-using prefer::checkpoint;
-using prefer::checkpoint_writer;
+using prefer::archive;
+using prefer::archive_writer;
 
 namespace {
 
 using bytes = std::vector<unsigned char>;
 
-checkpoint_writer small_file() {
-  checkpoint_writer file;
+archive_writer small_file() {
+  archive_writer file;
   file.add("value/bias", std::vector<float>{1.5F, -2.0F, 3.0F});
   file.add("step", std::uint64_t{100});
   file.add("loss", "dpo");
@@ -30,7 +30,7 @@ checkpoint_writer small_file() {
 bytes with_checksum(bytes content) {
   std::size_t const end = content.size() - 8;
   auto const sum =
-      prefer::detail::checkpoint_checksum(std::span<unsigned char const>(content).first(end));
+      prefer::detail::archive_checksum(std::span<unsigned char const>(content).first(end));
   std::memcpy(content.data() + end, &sum, 8);
   return content;
 }
@@ -47,17 +47,17 @@ void number_bytes(bytes& out, T number) {
   out.insert(out.end(), first, first + sizeof number);
 }
 
-checkpoint parse(bytes content) { return checkpoint::parse(std::move(content), "test.prefer"); }
+archive parse(bytes content) { return archive::parse(std::move(content), "test.prefer"); }
 
 }  // namespace
 
-TEST_CASE("checkpoint: gives back every type that was added, bit by bit", "[train][checkpoint]") {
+TEST_CASE("archive: gives back every type that was added, bit by bit", "[file][archive]") {
   std::vector<float> const floats = {0.0F, -0.0F, 1e-45F, std::numeric_limits<float>::infinity()};
   std::vector<double> const doubles = {std::numeric_limits<double>::quiet_NaN(), 0.1};
   std::vector<std::int64_t> const integers = {std::numeric_limits<std::int64_t>::min(), -1};
   std::array<std::uint64_t, 1> const unsigned_integers = {~std::uint64_t{0}};
   std::string const text("two\0lines\n", 10);
-  checkpoint_writer writer;
+  archive_writer writer;
   writer.add("floats", std::span(floats));
   writer.add("doubles", doubles);
   writer.add("integers", integers);
@@ -93,7 +93,7 @@ TEST_CASE("checkpoint: gives back every type that was added, bit by bit", "[trai
   CHECK_FALSE(file.contains("tex"));
 }
 
-TEST_CASE("checkpoint: the file has the documented bytes", "[train][checkpoint]") {
+TEST_CASE("archive: the file has the documented bytes", "[file][archive]") {
   bytes expected = {'p', 'r', 'e', 'f', 'e', 'r', 0x1a, 0x0a, 1, 0, 0, 0, 2, 0, 0, 0};
   number_bytes(expected, std::uint64_t{24 + 16 + 8 + 8 + 16 + 8 + 8 + 8});
   bytes const loss = {5,   0,   0,   0,   4, 0, 0, 0, 3,   0,   0,   0, 0, 0, 0, 0,
@@ -104,15 +104,15 @@ TEST_CASE("checkpoint: the file has the documented bytes", "[train][checkpoint]"
   expected.insert(expected.end(), step.begin(), step.end());
   expected.resize(expected.size() + 8);
 
-  checkpoint_writer writer;
+  archive_writer writer;
   writer.add("step", std::uint64_t{0x12a});
   writer.add("loss", "dpo");
   CHECK(writer.bytes() == with_checksum(expected));
 }
 
-TEST_CASE("checkpoint: equal content is an equal file, in whatever order it was added",
-          "[train][checkpoint]") {
-  checkpoint_writer other;
+TEST_CASE("archive: equal content is an equal file, in whatever order it was added",
+          "[file][archive]") {
+  archive_writer other;
   other.add("loss", "dpo");
   other.add("value/bias", std::vector<float>{1.5F, -2.0F, 3.0F});
   other.add("step", 100U);
@@ -120,19 +120,19 @@ TEST_CASE("checkpoint: equal content is an equal file, in whatever order it was 
   CHECK(parse(other.bytes()).names() == std::vector<std::string>{"loss", "step", "value/bias"});
 }
 
-TEST_CASE("checkpoint: written to a file and read back", "[train][checkpoint]") {
-  std::string const path = "checkpoint_test.prefer";
+TEST_CASE("archive: written to a file and read back", "[file][archive]") {
+  std::string const path = "archive_test.prefer";
   small_file().write(path);
-  auto const file = checkpoint::read(path);
+  auto const file = archive::read(path);
   CHECK(file.path() == path);
   CHECK(file.get<float>("value/bias") == std::vector<float>{1.5F, -2.0F, 3.0F});
   std::remove(path.c_str());
-  CHECK_THROWS_WITH(checkpoint::read(path), Contains(path) && Contains("cannot open file"));
+  CHECK_THROWS_WITH(archive::read(path), Contains(path) && Contains("cannot open file"));
   CHECK_THROWS_WITH(small_file().write("no/such/folder/file"), Contains("no/such/folder/file"));
 }
 
-TEST_CASE("checkpoint: an entry that is missing or does not fit is refused by name",
-          "[train][checkpoint]") {
+TEST_CASE("archive: an entry that is missing or does not fit is refused by name",
+          "[file][archive]") {
   auto const file = parse(small_file().bytes());
   CHECK_THROWS_AS(file.text("beta"), prefer::backend_error);
   CHECK_THROWS_WITH(file.text("beta"), Contains("test.prefer") && Contains("no entry 'beta'"));
@@ -145,14 +145,14 @@ TEST_CASE("checkpoint: an entry that is missing or does not fit is refused by na
   CHECK_THROWS_WITH(file.number<float>("value/bias"), Contains("3 elements, expected 1"));
 }
 
-TEST_CASE("checkpoint_writer: a name is needed, once", "[train][checkpoint]") {
-  checkpoint_writer writer;
+TEST_CASE("archive_writer: a name is needed, once", "[file][archive]") {
+  archive_writer writer;
   writer.add("step", 1);
   CHECK_THROWS_AS(writer.add("", 1), prefer::precondition_error);
   CHECK_THROWS_WITH(writer.add("step", 2.0), Contains("'step'"));
 }
 
-TEST_CASE("checkpoint: a file cut off anywhere is refused", "[train][checkpoint]") {
+TEST_CASE("archive: a file cut off anywhere is refused", "[file][archive]") {
   auto const whole = small_file().bytes();
   for (std::size_t size = 0; size != whole.size(); ++size) {
     bytes const part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
@@ -166,7 +166,7 @@ TEST_CASE("checkpoint: a file cut off anywhere is refused", "[train][checkpoint]
   CHECK_THROWS_WITH(parse(longer), Contains("appended"));
 }
 
-TEST_CASE("checkpoint: a change of any byte to any value is refused", "[train][checkpoint]") {
+TEST_CASE("archive: a change of any byte to any value is refused", "[file][archive]") {
   auto const whole = small_file().bytes();
   for (std::size_t i = 0; i != whole.size(); ++i) {
     for (int change = 1; change != 256; ++change) {
@@ -177,8 +177,8 @@ TEST_CASE("checkpoint: a change of any byte to any value is refused", "[train][c
   }
 }
 
-TEST_CASE("checkpoint: damage under a correct checksum is refused or is another valid file",
-          "[train][checkpoint]") {
+TEST_CASE("archive: damage under a correct checksum is refused or is another valid file",
+          "[file][archive]") {
   auto const whole = small_file().bytes();
   int accepted = 0;
   for (std::size_t i = 0; i != whole.size() - 8; ++i) {
@@ -199,11 +199,11 @@ TEST_CASE("checkpoint: damage under a correct checksum is refused or is another 
   CHECK(accepted < (3 + 8 + 12 + 4 + 4 + 10 + 3) * 255);
 }
 
-TEST_CASE("checkpoint: each kind of damage has its own sentence", "[train][checkpoint]") {
+TEST_CASE("archive: each kind of damage has its own sentence", "[file][archive]") {
   auto const whole = small_file().bytes();
-  CHECK_THROWS_WITH(parse({}), Contains("not a prefer checkpoint"));
+  CHECK_THROWS_WITH(parse({}), Contains("not a prefer archive"));
   CHECK_THROWS_WITH(parse({'#', '!', '/', 'b', 'i', 'n', '/', 's', 'h'}),
-                    Contains("not a prefer checkpoint"));
+                    Contains("not a prefer archive"));
   CHECK_THROWS_WITH(parse(bytes(whole.begin(), whole.begin() + 20)), Contains("truncated"));
   CHECK_THROWS_WITH(parse(bytes(whole.begin(), whole.end() - 1)), Contains("truncated"));
   CHECK_THROWS_WITH(parse(with_number(whole, 8, std::uint32_t{2})),
