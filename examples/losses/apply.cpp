@@ -36,8 +36,8 @@ class line_sink {
 
  private:
   [[noreturn]] static void refuse() {
-    prefer::detail::fail(prefer::backend_error("losses", "standard output",
-                                               std::string("cannot write: ") + std::strerror(errno)));
+    prefer::detail::fail(prefer::backend_error(
+        "losses", "standard output", std::string("cannot write: ") + std::strerror(errno)));
   }
   std::optional<prefer::atomic_file> file_;
 };
@@ -74,9 +74,9 @@ double reference_field(json_row const& row, std::string_view name, bool required
 double weight_field(json_row const& row) {
   double const weight = prefer::data::optional_number(row, "weight").value_or(1.0);
   if (weight < 0) {
-    prefer::data::refuse_field(row, "weight",
-                               "found " + prefer::report::shortest(weight) +
-                                   "; expected a number, zero or greater");
+    prefer::data::refuse_field(
+        row, "weight",
+        "found " + prefer::report::shortest(weight) + "; expected a number, zero or greater");
   }
   return weight;
 }
@@ -109,7 +109,8 @@ struct summary {
   void print(named_loss const& of) const {
     using prefer::report::fixed;
     std::string text = of.label + ": " + std::to_string(static_cast<std::size_t>(loss.count)) +
-                       (loss.count == 1 ? " row" : " rows") + ", mean loss " + fixed(loss.mean(), 6);
+                       (loss.count == 1 ? " row" : " rows") + ", mean loss " +
+                       fixed(loss.mean(), 6);
     if (of.kind == example_kind::unpaired) {
       auto const mean = [](prefer::sum_and_count rewards) {
         return rewards.count > 0 ? fixed(rewards.mean(), 6) : std::string("- (no rows)");
@@ -133,8 +134,8 @@ class pair_rows {
         needs_length_(loss.needs.contains(column_name::length)) {}
 
   void add(json_row const& row) {
-    prefer::data::refuse_misspelt(row, {"policy_chosen", "policy_rejected", "ref_chosen", "ref_rejected",
-                                        "chosen_len", "rejected_len", "weight"});
+    prefer::data::refuse_misspelt(row, {"policy_chosen", "policy_rejected", "ref_chosen",
+                                        "ref_rejected", "chosen_len", "rejected_len", "weight"});
     policy_chosen_.push_back(prefer::data::number(row, "policy_chosen"));
     policy_rejected_.push_back(prefer::data::number(row, "policy_rejected"));
     ref_chosen_.push_back(reference_field(row, "ref_chosen", needs_reference_));
@@ -192,7 +193,8 @@ class unpaired_rows {
   explicit unpaired_rows(named_loss const& loss) : loss_(&loss) {}
 
   void add(json_row const& row) {
-    prefer::data::refuse_misspelt(row, {"policy", "ref", "label", "len", "weight", "kl_policy", "kl_ref"});
+    prefer::data::refuse_misspelt(
+        row, {"policy", "ref", "label", "len", "weight", "kl_policy", "kl_ref"});
     bool const needs_reference = loss_->needs.contains(column_name::reference);
     policy_.push_back(prefer::data::number(row, "policy"));
     ref_.push_back(reference_field(row, "ref", needs_reference));
@@ -205,12 +207,13 @@ class unpaired_rows {
     }
   }
   void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
-    prefer::unpaired_columns const batch{.policy = policy_,
-                                         .reference = ref_,
-                                         .label = label_,
-                                         .length = length_,
-                                         .weight = weight_,
-                                         .mismatched = {.policy = kl_policy_, .reference = kl_ref_}};
+    prefer::unpaired_columns const batch{
+        .policy = policy_,
+        .reference = ref_,
+        .label = label_,
+        .length = length_,
+        .weight = weight_,
+        .mismatched = {.policy = kl_policy_, .reference = kl_ref_}};
     auto const result = loss_->unpaired(batch, {.reduce = reduce});
     for (std::size_t i = 0; i < batch.size(); ++i) {
       double const reward = loss_->beta.value_or(1.0) * (policy_[i] - ref_[i]);
@@ -262,8 +265,8 @@ class list_rows {
         reward.push_back(loss_->beta.value_or(1.0) * (policy_[i] - ref_[i]));
       }
       std::span const coefficient(result.coefficient);
-      out.write("{\"loss\": " + json_number(result.value[g]) + ", \"coefficient\": " +
-                json_list(coefficient.subspan(offset_[g], reward.size())) +
+      out.write("{\"loss\": " + json_number(result.value[g]) +
+                ", \"coefficient\": " + json_list(coefficient.subspan(offset_[g], reward.size())) +
                 ", \"reward\": " + json_list(reward) + "}\n");
       total.loss = total.loss + prefer::sum_and_count{result.value[g], 1};
       if (reward.size() == 1) continue;  // nothing to be better than

@@ -50,7 +50,8 @@ std::string count_or_dash(std::size_t count) { return count == 0 ? "-" : std::to
 bool check_golden_files(std::vector<std::string> const& paths, bool allow_uncovered) {
   using golden::status;
   std::vector<golden::golden_file> files;
-  for (auto const& path : paths) files.push_back(golden::read(path));  // all, before anything is printed
+  for (auto const& path : paths)
+    files.push_back(golden::read(path));  // all, before anything is printed
 
   std::vector<group> groups;
   group total{"all", "", "", true};
@@ -98,14 +99,13 @@ bool check_golden_files(std::vector<std::string> const& paths, bool allow_uncove
 
   std::size_t const failed = total.count(status::failed);
   std::size_t const uncovered = total.count(status::not_covered);
-  if (total.count(status::not_finite) != 0) {
-    std::fprintf(stderr, "%zu cases skipped: their expected values are not finite\n",
-                 total.count(status::not_finite));
-  }
-  if (uncovered != 0) {
-    std::fprintf(stderr, "%zu cases not covered by a loss of this version%s\n", uncovered,
-                 allow_uncovered ? "" : "; --allow-uncovered accepts that");
-  }
-  if (failed != 0) std::fprintf(stderr, "%zu cases failed\n", failed);
+  auto const say = [](std::size_t cases, char const* what) {
+    if (cases != 0) std::fprintf(stderr, "%zu case%s %s\n", cases, cases == 1 ? "" : "s", what);
+  };
+  say(total.count(status::not_finite), "skipped: the expected values are not finite");
+  say(uncovered, allow_uncovered
+                     ? "not covered by a loss of this version"
+                     : "not covered by a loss of this version; --allow-uncovered accepts that");
+  say(failed, "failed");
   return failed == 0 && (allow_uncovered || uncovered == 0);
 }

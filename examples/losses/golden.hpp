@@ -3,9 +3,7 @@
 
 #include <cmath>
 #include <cstddef>
-#include <fstream>
 #include <span>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -13,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <prefer/data/lines.hpp>
 #include <prefer/objective/metrics.hpp>
 #include <prefer/prefer.hpp>
 
@@ -64,12 +63,11 @@ inline std::string text_of(json const& object, char const* name, std::string con
 ///
 /// Errors  backend_error naming the file and, for broken JSON, the line
 inline golden_file read(std::string const& path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  if (!stream || !(text << stream.rdbuf())) {
-    detail::refuse(path, "cannot read file; expected a golden file");
-  }
-  std::string const content = text.str();
+  std::string content;
+  prefer::data::file_bytes bytes(prefer::data::place{"golden", path, 0});
+  char room[1 << 14];
+  while (std::size_t const got = bytes.read(room, sizeof room)) content.append(room, got);
+  if (content.empty()) detail::refuse(path, "there is nothing in it; expected a golden file");
   golden_file out{path, {}};
   try {
     out.content = json::parse(content);
@@ -77,9 +75,9 @@ inline golden_file read(std::string const& path) {
     std::size_t const read = error.byte < content.size() ? error.byte : content.size();
     std::size_t line = 1;
     for (std::size_t i = 0; i < read; ++i) line += content[i] == '\n' ? 1 : 0;
-    detail::refuse(path + ":" + std::to_string(line), read == content.size()
-                                                          ? "truncated: the file ends inside its JSON"
-                                                          : "not valid JSON; expected a golden file");
+    detail::refuse(path + ":" + std::to_string(line),
+                   read == content.size() ? "truncated: the file ends inside its JSON"
+                                          : "not valid JSON; expected a golden file");
   }
   detail::text_of(out.content, "family", path);
   if (!detail::member(out.content, "inputs", path).is_object()) {
@@ -94,11 +92,12 @@ inline golden_file read(std::string const& path) {
 /// One case of a golden file; refers to it.
 struct golden_case {
   std::string id;
-  std::string family;   // of the inputs and the formula: rows of exact_edges belong to another file's family
+  std::string
+      family;  // of the inputs and the formula: rows of exact_edges belong to another file's family
   std::string loss_type;
   std::string inputs_name;
-  std::string place;    // for messages
-  bool exact = false;   // 60-digit values, where TRL's double fails
+  std::string place;   // for messages
+  bool exact = false;  // 60-digit values, where TRL's double fails
   bool finite = true;
   json const* hyper = nullptr;
   json const* inputs = nullptr;
@@ -160,7 +159,8 @@ inline std::vector<golden_case> cases_of(golden_file const& file) {
     one.place = file.path + ", case " + one.id;
     one.loss_type = detail::text_of(fields, "loss_type", one.place);
     one.inputs_name = detail::text_of(fields, "inputs", one.place);
-    one.family = family == "exact_edges" ? one.inputs_name.substr(0, one.inputs_name.find('/')) : family;
+    one.family =
+        family == "exact_edges" ? one.inputs_name.substr(0, one.inputs_name.find('/')) : family;
     one.exact = detail::text_of(fields, "source", one.place) == "formula";
     json const& finite = detail::member(fields, "finite", one.place);
     if (!finite.is_boolean()) detail::refuse(one.place, "field \"finite\" is not true or false");
@@ -186,9 +186,10 @@ struct quantity {
   quantity_kind kind = quantity_kind::loss;
   double expected = 0.0;
   double beta = 1.0;
-  double magnitude = 0.0;    // sum of the sizes of the log-probabilities (per token where the loss averages)
-  double batch = 1.0;        // examples behind the number
-  double nll_weight = 0.0;   // of the NLL term per token of the batch, if it has one
+  double magnitude =
+      0.0;  // sum of the sizes of the log-probabilities (per token where the loss averages)
+  double batch = 1.0;       // examples behind the number
+  double nll_weight = 0.0;  // of the NLL term per token of the batch, if it has one
 };
 
 struct mismatch {
@@ -255,7 +256,8 @@ pair_data<Real> pairs_of(golden_case const& row) {
   auto const column = [&](char const* name) { return converted<Real>(row.input(name)); };
   if (row.family == "online_dpo") {  // flat answers; the row says who won
     auto const chosen = member(*row.fields, "chosen_index", row.place).get<std::vector<double>>();
-    auto const rejected = member(*row.fields, "rejected_index", row.place).get<std::vector<double>>();
+    auto const rejected =
+        member(*row.fields, "rejected_index", row.place).get<std::vector<double>>();
     out.policy_chosen = converted<Real>(picked(row.input("policy"), chosen));
     out.policy_rejected = converted<Real>(picked(row.input("policy"), rejected));
     out.ref_chosen = converted<Real>(picked(row.input("ref"), chosen));
@@ -294,7 +296,8 @@ class comparison {
   void element(char const* field, std::size_t i, quantity const& q, double got) {
     json const& values = (*row_->fields)[field];
     std::string const at = std::to_string(i);
-    if (!values.is_array() || i >= values.size()) refuse(row_->place, std::string(field) + " is too short");
+    if (!values.is_array() || i >= values.size())
+      refuse(row_->place, std::string(field) + " is too short");
     if (!values[i].is_array()) return compare(field, at, values[i], q, got);
     for (std::size_t t = 0; t < values[i].size(); ++t) {
       compare(field, at + "." + std::to_string(t), values[i][t], q, got);
@@ -328,8 +331,8 @@ inline prefer::scaled_loss<prefer::nll> nll_per_batch_token(golden_case const& r
 
 /// What a TRL trainer adds to the preference loss.
 struct nll_term {
-  double weight = 0.0;           // times the NLL per completion token of the batch
-  bool in_pair_values = false;   // the old trainer adds the batch's term to every pair's value
+  double weight = 0.0;          // times the NLL per completion token of the batch
+  bool in_pair_values = false;  // the old trainer adds the batch's term to every pair's value
 };
 
 template <prefer::PairLoss L>
@@ -368,7 +371,8 @@ void compare_pairs(golden_case const& row, L const& loss, nll_term const& nll,
   mean.magnitude = largest;
   mean.batch = static_cast<double>(count);
   compare.number("loss", mean, with_nll.loss);
-  if (compare.has("nll") && nll.weight != 0.0) {  // without a weight TRL reports 0 and computes nothing
+  if (compare.has("nll") &&
+      nll.weight != 0.0) {  // without a weight TRL reports 0 and computes nothing
     mean.kind = quantity_kind::statistic;
     mean.beta = 1.0;
     compare.number("nll", mean, nll_value);
@@ -441,7 +445,8 @@ void compare_kto(golden_case const& row, prefer::kto const& loss, Tolerance cons
   comparison compare(row, loss, tolerance, into);
   double baseline = 0.0;  // the size of what the baseline is made from
   for (std::size_t i = 0; i < kl_policy.size(); ++i) {
-    baseline += std::fabs(static_cast<double>(kl_policy[i])) + std::fabs(static_cast<double>(kl_ref[i]));
+    baseline +=
+        std::fabs(static_cast<double>(kl_policy[i])) + std::fabs(static_cast<double>(kl_ref[i]));
   }
   baseline /= static_cast<double>(kl_policy.size());
   auto const size_of = [&](std::size_t i) {
@@ -485,7 +490,8 @@ std::pair<bool, std::string> with_pair_loss(golden_case const& row, auto const& 
   if (row.text("f_divergence_type", plain) != plain) return none("f-divergence");
   if (row.family == "dpo" || row.family == "dpo_tokens") {
     if (row.value("use_weighting", 0.0) != 0.0) return none("WPO weights");
-    if (row.value("ld_alpha", 1.0) != 1.0) return none("LD-DPO length weights");  // 1 weights nothing
+    if (row.value("ld_alpha", 1.0) != 1.0)
+      return none("LD-DPO length weights");  // 1 weights nothing
     // TRL 1.16 ignores label_smoothing here.
     if (type == "sigmoid") return ours(prefer::dpo{.beta = beta}, "dpo");
     if (type == "hinge") return ours(prefer::hinge{.beta = beta}, "hinge");
@@ -514,10 +520,10 @@ std::pair<bool, std::string> with_pair_loss(golden_case const& row, auto const& 
     if (type == "hinge") return ours(prefer::hinge{.beta = beta}, "hinge", nll);
     if (type == "ipo") return ours(prefer::ipo{.beta = beta}, "ipo", nll);
     if (type == "simpo") {
-      return ours(prefer::simpo{.beta = beta,
-                                .gamma = row.value("simpo_gamma", 0.0),
-                                .label_smoothing = smoothing},
-                  "simpo", nll);
+      return ours(
+          prefer::simpo{
+              .beta = beta, .gamma = row.value("simpo_gamma", 0.0), .label_smoothing = smoothing},
+          "simpo", nll);
     }
   }
   if (row.family == "online_dpo") {
@@ -537,7 +543,7 @@ template <class Real, class Tolerance>
 outcome check(golden_case const& row, Tolerance const& tolerance) {
   outcome out;
   auto const settle = [&] {
-    out.status = !row.finite                ? status::not_finite
+    out.status = !row.finite              ? status::not_finite
                  : out.mismatches.empty() ? status::passed
                                           : status::failed;
     if (!row.finite) out.mismatches.clear();
@@ -545,11 +551,12 @@ outcome check(golden_case const& row, Tolerance const& tolerance) {
   try {
     if (row.family == "kto" && row.loss_type == "kto") {
       out.meaning = "kto";
-      detail::compare_kto<Real>(row,
-                                prefer::kto{.beta = row.value("beta", 0.1),
-                                            .desirable_weight = row.value("desirable_weight", 1.0),
-                                            .undesirable_weight = row.value("undesirable_weight", 1.0)},
-                                tolerance, out);
+      detail::compare_kto<Real>(
+          row,
+          prefer::kto{.beta = row.value("beta", 0.1),
+                      .desirable_weight = row.value("desirable_weight", 1.0),
+                      .undesirable_weight = row.value("undesirable_weight", 1.0)},
+          tolerance, out);
       settle();
       return out;
     }

@@ -69,7 +69,8 @@ void declare(CLI::App& app, arguments& given) {
   app.footer(examples);
   app.add_flag("--list", given.list, "Every loss: parameters, defaults, what it reads, paper");
   app.add_option("--loss", given.losses,
-                 "A loss by its name here or in TRL, with own settings behind a colon; for --plot several times")
+                 "A loss by its name here or in TRL, with own settings behind a colon; for --plot "
+                 "several times")
       ->type_name("NAME[:K=V,...]")
       ->allow_extra_args(false);
   app.add_option("--set", given.settings, "A parameter, for every --loss that has it")
@@ -84,21 +85,24 @@ void declare(CLI::App& app, arguments& given) {
       ->capture_default_str();
   app.add_option("--output", given.apply.output, "Write the results here, whole or not at all")
       ->type_name("FILE");
-  app.add_option("--plot", given.plot, "Draw loss and coefficient against the margin, read no input")
+  app.add_option("--plot", given.plot,
+                 "Draw loss and coefficient against the margin, read no input")
       ->type_name("FILE.svg");
   app.add_option("--margins", given.margins, "Where the plot begins and ends, nats")
       ->type_name("LOW HIGH")
       ->expected(2);
   app.add_option("--check", given.check, "Compare golden files with this library, print a table")
-      ->type_name("FILE ...");
+      ->type_name("FILE");
   app.add_flag("--allow-uncovered", given.allow_uncovered,
                "Cases of losses that are not in this version do not make --check fail");
 }
 
 int run(arguments& given) {
-  int const jobs = (given.list ? 1 : 0) + (given.check.empty() ? 0 : 1) + (given.losses.empty() ? 0 : 1);
+  int const jobs =
+      (given.list ? 1 : 0) + (given.check.empty() ? 0 : 1) + (given.losses.empty() ? 0 : 1);
   if (jobs != 1) {
-    prefer::detail::broken("give one of --list, --loss NAME and --check FILE; --help shows examples");
+    prefer::detail::broken(
+        "give one of --list, --loss NAME and --check FILE; --help shows examples");
   }
   if (given.list) {
     std::fputs(list_of_losses().c_str(), stdout);
@@ -115,10 +119,12 @@ int run(arguments& given) {
     std::optional<std::pair<double, double>> margins;
     if (!given.margins.empty()) margins = {given.margins[0], given.margins[1]};
     auto const note = plot_losses(losses, given.plot, margins);
-    std::fprintf(stderr, "wrote %s%s\n", given.plot.c_str(), note.empty() ? "" : (" (" + note + ")").c_str());
+    std::fprintf(stderr, "wrote %s%s\n", given.plot.c_str(),
+                 note.empty() ? "" : (" (" + note + ")").c_str());
     return 0;
   }
-  if (losses.size() != 1) prefer::detail::broken("several --loss need --plot FILE.svg; give one to read rows");
+  if (losses.size() != 1)
+    prefer::detail::broken("several --loss need --plot FILE.svg; give one to read rows");
   given.apply.reduce =
       given.reduction == "mean" ? prefer::reduction::mean : prefer::reduction::none;
   apply(losses.front(), given.apply);

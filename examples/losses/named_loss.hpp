@@ -28,12 +28,14 @@ struct named_loss {
   std::string name;   // ours, whatever was written
   std::string label;  // "dpo beta=0.1 label_smoothing=0"
   example_kind kind = example_kind::pair;
-  prefer::column_set needs;     // the columns it cannot do without
+  prefer::column_set needs;  // the columns it cannot do without
   bool batch_statistic = false;
   std::optional<double> beta;
   // The one of these that fits `kind` is set.
-  std::function<prefer::pair_evaluation(prefer::pair_columns const&, prefer::evaluate_options)> pairs;
-  std::function<prefer::evaluation(prefer::unpaired_columns const&, prefer::evaluate_options)> unpaired;
+  std::function<prefer::pair_evaluation(prefer::pair_columns const&, prefer::evaluate_options)>
+      pairs;
+  std::function<prefer::evaluation(prefer::unpaired_columns const&, prefer::evaluate_options)>
+      unpaired;
   std::function<prefer::evaluation(prefer::list_columns const&, prefer::evaluate_options)> lists;
 
   /// Whether implicit rewards are per token: so they are where lengths stand in for a reference (simpo).

@@ -79,7 +79,8 @@ std::optional<double> cut(std::vector<curve> const& curves, std::vector<double> 
 }
 
 report::line_plot panel(std::vector<curve> const& curves, std::vector<double> const& margin,
-                        std::vector<double> curve::*values, std::string const& x, std::string const& y) {
+                        std::vector<double> curve::*values, std::string const& x,
+                        std::string const& y) {
   report::line_plot out{.x = {.label = x}, .y = {.label = y}};
   for (auto const& one : curves) {
     report::series series{.name = one.name, .markers = curves.size() > 1};
@@ -121,8 +122,8 @@ std::string plot_losses(std::vector<named_loss> const& losses, std::string const
                                                        : list_curve(loss, margin));
     }
   }
-  std::string const x = any_pairs ? "margin of chosen over rejected (nats)"
-                                  : "log-ratio above the baseline (nats)";
+  std::string const x =
+      any_pairs ? "margin of chosen over rejected (nats)" : "log-ratio above the baseline (nats)";
   report::plot_row row;
   row.plots.push_back(panel(curves, margin, &curve::loss, x, "loss"));
   row.plots.push_back(

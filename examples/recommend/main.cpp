@@ -44,7 +44,7 @@ void describe(CLI::App& app, arguments& given) {
                                            "JSONL file with prompt (a person), chosen and rejected (items)");
   ratings->excludes(preferences);
   app.add_option("--output", given.output, "Folder for recommend.csv and the pictures")->capture_default_str();
-  app.add_option("--beta", given.study.betas, "Betas of DPO and softmax-DPO")
+  app.add_option("--beta", given.study.betas, "Betas of DPO; the other losses have ranges of their own")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--seeds", given.study.seeds, "How often to repeat, each time with its own start model")

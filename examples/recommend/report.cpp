@@ -46,6 +46,18 @@ prefer::report::series curve(std::vector<summary> const& all, std::string const&
   return out;
 }
 
+/// Small betas all end near the same KL divergence; of points that close together, the last keeps its label.
+void drop_crowded_labels(std::vector<prefer::report::point>& points) {
+  double labelled = 0.0;
+  for (std::size_t i = points.size(); i-- > 0;) {
+    if (labelled > 0.0 && points[i].x < 1.3 * labelled && points[i].x > labelled / 1.3) {
+      points[i].label.clear();
+    } else {
+      labelled = points[i].x;
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<summary> summarize(std::vector<study_row> const& rows) {
@@ -142,12 +154,14 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
       return prefer::report::point{
           .x = s.what.beta, .y = s.pair_accuracy.mean, .y_error = s.pair_accuracy.deviation};
     }));
-    frontier.add(curve(all, "dpo", reference, name, [](summary const& s) {
+    auto points = curve(all, "dpo", reference, name, [](summary const& s) {
       return prefer::report::point{.x = s.kl_start.mean,
                                    .y = s.pair_accuracy.mean,
                                    .y_error = s.pair_accuracy.deviation,
                                    .label = prefer::report::shortest(s.what.beta)};
-    }));
+    });
+    drop_crowded_labels(points.points);
+    frontier.add(std::move(points));
   }
   ndcg.add_horizontal({.y = start.ndcg_at_10.mean, .label = "start model"});
   accuracy.add_horizontal({.y = start.pair_accuracy.mean, .label = "start model"});

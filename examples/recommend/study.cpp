@@ -63,10 +63,10 @@ std::vector<setting> settings_of(study_options const& options) {
     for (double const beta : options.betas) out.push_back({"dpo", beta, reference});
   }
   // The scale of beta differs from loss to loss, so each has its own range.
-  for (double const beta : options.betas) out.push_back({"softmax_dpo", beta, "trained"});
-  for (double const beta : {0.1, 0.2, 0.5, 1.0, 2.0}) out.push_back({"ipo_sum", beta, "trained"});
-  for (double const beta : {0.5, 1.0, 2.0, 5.0}) out.push_back({"simpo", beta, "none"});
-  for (double const beta : {0.1, 0.5, 1.0, 2.0, 5.0}) out.push_back({"kto", beta, "trained"});
+  for (double const beta : {0.5, 1.0, 2.0, 5.0, 10.0}) out.push_back({"softmax_dpo", beta, "trained"});
+  for (double const beta : {0.05, 0.1, 0.2, 0.5, 1.0}) out.push_back({"ipo_sum", beta, "trained"});
+  for (double const beta : {1.0, 2.0, 5.0, 10.0}) out.push_back({"simpo", beta, "none"});
+  for (double const beta : {1.0, 2.0, 5.0, 10.0}) out.push_back({"kto", beta, "trained"});
   return out;
 }
 

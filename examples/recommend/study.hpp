@@ -24,7 +24,7 @@ struct study_options {
   double start_weight_decay = 0.1;
   std::uint64_t tune_epochs = 3;       ///< of preference tuning
   std::size_t pairs_per_person = 40;   ///< in each of them
-  double tune_rate = 0.002;
+  double tune_rate = 0.005;
   std::size_t negatives = 3;           ///< of softmax-DPO, beside the preferred item
 };
 

@@ -67,11 +67,36 @@ struct choice_data {
     offset.push_back(completion.size());
   }
 
+  /// Throws precondition_error unless the columns fit together; `where` is the caller's name. Whether ids
+  /// exist, only a policy knows.
+  void expects_shapes(char const* where) const {
+    expects_size(offset.size(), size() + 1, where, "offset");
+    expects_size(offset.front(), 0, where, "the part of completion before the first group");
+    for (std::size_t g = 0; g < size(); ++g) {
+      if (offset[g] > offset[g + 1]) {
+        detail::broken(std::string(where) + ": offset falls from " + std::to_string(offset[g]) +
+                       " to " + std::to_string(offset[g + 1]) + " in row " + std::to_string(g));
+      }
+    }
+    expects_size(completion.size(), offset.back(), where, "completion");
+    auto const optional = [&](std::size_t actual, std::size_t expected, char const* name) {
+      if (actual != 0) expects_size(actual, expected, where, name);
+    };
+    optional(label.size(), size(), "label");
+    optional(weight.size(), size(), "weight");
+    optional(beta.size(), size(), "beta");
+    optional(length.size(), completion.size(), "length");
+    optional(mismatched.size(), size(), "mismatched");
+  }
+
   /// Gives every labelled example the completion of the next example that has another prompt: the
   /// mismatched pairs of KTO's baseline. The order is fixed, so references can be cached for them.
   void pair_with_others() {
     std::size_t const n = size();
-    mismatched.assign(n, 0);
+    if (completion.size() != n) {
+      detail::broken("choice_data: mismatched completions are for labelled examples, one completion each");
+    }
+    std::vector<std::uint32_t> found(n);
     std::size_t other = 0;  // first example after i, cyclically, with another prompt; counted without wrap
     for (std::size_t i = 0; i < n; ++i) {
       if (other <= i) other = i + 1;
@@ -79,8 +104,9 @@ struct choice_data {
       if (other >= i + n) {
         detail::broken("choice_data: mismatched completions need examples of at least two prompts");
       }
-      mismatched[i] = completion[offset[other % n]];
+      found[i] = completion[offset[other % n]];
     }
+    mismatched.swap(found);
   }
 
   [[nodiscard]] choice_batch batch() const { return {prompt, completion, offset}; }

@@ -17,8 +17,7 @@
 #include <prefer/loss/simpo.hpp>
 #include <prefer/loss/softmax_dpo.hpp>
 
-// Losses by name, for tools: prefer/prefer.hpp does not include this header, because code that knows its
-// loss names the type.
+// Losses by name, for tools; code that knows which loss it wants names the type.
 
 namespace prefer {
 
@@ -44,10 +43,9 @@ constexpr void for_each_loss(auto&& visit) {
   visit(hinge{}, loss_info{.summary = "max(0, 1 - beta * log_ratio_margin)",
                            .paper = "Zhao et al. 2023, arXiv:2305.10425",
                            .trl = "hinge"});
-  visit(simpo{},
-        loss_info{.summary = "-log sigmoid(beta * margin of log-probs per token - gamma)",
-                  .paper = "Meng et al. 2024, arXiv:2405.14734",
-                  .trl = "simpo"});
+  visit(simpo{}, loss_info{.summary = "-log sigmoid(beta * margin of log-probs per token - gamma)",
+                           .paper = "Meng et al. 2024, arXiv:2405.14734",
+                           .trl = "simpo"});
   visit(kto{}, loss_info{.summary = "weight * (1 - sigmoid(+-beta * (log_ratio - baseline)))",
                          .paper = "Ethayarajh et al. 2024, arXiv:2402.01306",
                          .trl = "kto",
@@ -55,8 +53,7 @@ constexpr void for_each_loss(auto&& visit) {
   visit(nll{}, loss_info{.summary = "-log_prob_chosen", .paper = "maximum likelihood"});
   visit(nll_per_token{}, loss_info{.summary = "-log_prob_chosen / length_chosen",
                                    .paper = "Pang et al. 2024, arXiv:2404.19733"});
-  visit(plackett_luce{},
-        loss_info{.summary = "dpo over a ranking, best first", .paper = rafailov});
+  visit(plackett_luce{}, loss_info{.summary = "dpo over a ranking, best first", .paper = rafailov});
   visit(softmax_dpo{}, loss_info{.summary = "dpo of the first completion against all others",
                                  .paper = "Chen et al. 2024, arXiv:2406.09215"});
 }
@@ -78,7 +75,8 @@ inline constexpr other_name loss_aliases[] = {
     {"sigmoid", "dpo"}, {"s_dpo", "softmax_dpo"}, {"sdpo", "softmax_dpo"}};
 inline constexpr refused_name refused_losses[] = {
     {"sft",
-     "it divides by the completion tokens of the whole batch; nll sums over the tokens of a completion and "
+     "it divides by the completion tokens of the whole batch; nll sums over the tokens of a "
+     "completion and "
      "nll_per_token averages over them"},
     {"cdpo", "it is dpo with label_smoothing > 0"},
     {"rpo", "it is the sum of dpo and a multiple of nll_per_token"}};
@@ -122,7 +120,9 @@ class known_names {
   void suggest(std::string_view spelling, std::string_view name) {
     std::size_t const edits = edits_between(written_, spelling);
     // More than a third of the letters wrong is another word.
-    if (edits * 3 > (spelling.size() > written_.size() ? spelling.size() : written_.size()) || edits >= fewest_) return;
+    if (edits * 3 > (spelling.size() > written_.size() ? spelling.size() : written_.size()) ||
+        edits >= fewest_)
+      return;
     fewest_ = edits;
     nearest_ = name;
   }
@@ -141,7 +141,9 @@ class known_names {
 };
 
 template <Loss L>
-constexpr bool has_parameters = requires(L& loss) { L::parameters(loss, [](auto const&...) {}); };
+constexpr bool names_parameters = requires(L& loss) {
+  L::parameters(loss, [](auto const&...) {});
+};
 
 }  // namespace detail
 
@@ -164,7 +166,8 @@ void with_loss(std::string_view name, auto&& visit) {
 
   std::string const quoted = "\"" + std::string(name) + "\"";
   for (auto const& refused : detail::refused_losses) {
-    if (refused.written == name) detail::broken("no loss is named " + quoted + ": " + refused.reason);
+    if (refused.written == name)
+      detail::broken("no loss is named " + quoted + ": " + refused.reason);
   }
   detail::known_names known(name);
   for_each_loss([&]<Loss L>(L const&, loss_info const&) { known.add(L::name); });
@@ -175,18 +178,19 @@ void with_loss(std::string_view name, auto&& visit) {
 /// Calls `visit(name, parameter)` for each hyper-parameter; `parameter` converts from and to double.
 template <Loss L>
 constexpr void for_each_parameter(L& loss, auto&& visit) {
-  if constexpr (detail::has_parameters<L>) L::parameters(loss, visit);
+  if constexpr (detail::names_parameters<L>) L::parameters(loss, visit);
 }
 template <Loss L>
 constexpr void for_each_parameter(L const& loss, auto&& visit) {
-  if constexpr (detail::has_parameters<L>) L::parameters(loss, visit);
+  if constexpr (detail::names_parameters<L>) L::parameters(loss, visit);
 }
 
 /// Whether this loss has the parameter, by our name or by another that means the same.
 template <Loss L>
 [[nodiscard]] bool has_parameter(L const& loss, std::string_view name) {
   bool found = false;
-  for_each_parameter(loss, [&](std::string_view own, auto const&) { found = found || own == name; });
+  for_each_parameter(loss,
+                     [&](std::string_view own, auto const&) { found = found || own == name; });
   for (auto const& alias : detail::parameter_aliases) {
     found = found || alias.written == std::string(L::name) + "." + std::string(name);
   }
@@ -213,7 +217,8 @@ void set_parameter(L& loss, std::string_view name, double value) {
   });
   if (found) return;
 
-  std::string const missing = std::string(L::name) + " has no parameter \"" + std::string(name) + "\"";
+  std::string const missing =
+      std::string(L::name) + " has no parameter \"" + std::string(name) + "\"";
   for (auto const& refused : detail::refused_parameters) {
     if (refused.written == written) detail::broken(missing + ": " + refused.reason);
   }

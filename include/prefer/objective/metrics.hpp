@@ -30,11 +30,12 @@ struct pair_metrics {
 [[nodiscard]] inline pair_metrics metrics(pair_columns const& batch, double beta) {
   std::size_t const n = batch.size();
   expects_size(batch.policy.rejected.size(), n, "metrics", "policy.rejected");
-  bool const referenced = batch.reference.present();
-  if (referenced) {
+  bool const referenced = batch.reference.chosen.present();
+  if (referenced || batch.reference.rejected.present()) {
     expects_size(batch.reference.chosen.size(), n, "metrics", "reference.chosen");
     expects_size(batch.reference.rejected.size(), n, "metrics", "reference.rejected");
   }
+  if (batch.beta.present()) expects_size(batch.beta.size(), n, "metrics", "beta");
   pair_metrics out;
   for (std::size_t i = 0; i < n; ++i) {
     double const b = batch.beta.present() ? batch.beta[i] : beta;

@@ -26,7 +26,8 @@ namespace prefer {
 ///   log_prob(u, i) = score(u, i) - log sum_i' exp(score(u, i'))
 ///
 /// The whole softmax of every user of a batch is computed once, as matrix products, and kept from log_prob to
-/// finish_backward as long as it fits into kept_bytes; what is not kept is computed again, to the same bits.
+/// finish_backward if it fits into kept_bytes of working memory. If not, or if a step has several micro-batches,
+/// it is computed again, to the same bits.
 ///
 /// Parameters  "user" [users, factors], "item" [items, factors], "bias" [items], initially 0; user or item
 ///             must be filled with something else before training, or neither moves
@@ -36,10 +37,9 @@ template <std::floating_point T = float>
 class factorized {
  public:
   using value_type = T;
-  /// Working memory for softmaxes, at most; a single user's may exceed it.
-  static constexpr std::size_t kept_bytes = std::size_t{64} << 20;
 
-  factorized(std::size_t users, std::size_t items, std::size_t factors)
+  factorized(std::size_t users, std::size_t items, std::size_t factors,
+             std::size_t kept_bytes = std::size_t{64} << 20)
       : users_(users),
         items_(items),
         factors_(factors),
@@ -219,15 +219,12 @@ class factorized {
   // it the exponential 0.
   void pack_items() {
     threads_.for_each_chunk(strips_, [&](std::size_t s) {
-      constexpr double infinity = std::numeric_limits<double>::infinity();
-      T* const to = packed_item_.data() + s * strip * factors_;
       std::size_t const count = detail::at_most(strip, items_ - s * strip);
-      for (std::size_t j = 0; j != count; ++j) {
-        T const* const from = item_row(s * strip + j);
-        for (std::size_t f = 0; f != factors_; ++f) to[f * strip + j] = from[f];
-      }
+      detail::transpose(count, factors_, item_row(s * strip), factors_,
+                        packed_item_.data() + s * strip * factors_, strip);
+      T* const bias = packed_bias_.data() + s * strip;
       for (std::size_t j = 0; j != strip; ++j) {
-        packed_bias_[s * strip + j] = j < count ? bias_[s * strip + j] : static_cast<T>(-infinity);
+        bias[j] = j < count ? bias_[s * strip + j] : -std::numeric_limits<T>::infinity();
       }
     });
   }
@@ -374,11 +371,27 @@ class factorized {
                       .to_stride = factors_},
                      [&](std::size_t j) -> T const* { return exponential(s, k) + j; });
     }
-    T sum[strip] = {};
-    for (std::size_t r = 0; r != count; ++r) {
-      detail::add_scaled(sum, weight_[r], exponential(s, r), strip);
+    add_to_bias(s, count, items);
+  }
+
+  void add_to_bias(std::size_t s, std::size_t count, std::size_t items) {
+    constexpr std::size_t chains = 4;
+    T bias[strip] = {};
+    T* const gradient = bias_gradient_.data() + s * strip;
+    std::memcpy(bias, gradient, items * sizeof(T));
+    for (std::size_t j = 0; j < items; j += chains * width) {
+      pack sum[chains];
+      for (std::size_t c = 0; c != chains; ++c) sum[c] = pack::load(bias + j + c * width);
+      for (std::size_t r = 0; r != count; ++r) {
+        T const* const from = exponential(s, r) + j;
+        pack const weight = weight_[r];
+        for (std::size_t c = 0; c != chains; ++c) {
+          sum[c] = detail::multiply_add(weight, pack::load(from + c * width), sum[c]);
+        }
+      }
+      for (std::size_t c = 0; c != chains; ++c) sum[c].store(bias + j + c * width);
     }
-    for (std::size_t j = 0; j != items; ++j) bias_gradient_[s * strip + j] += sum[j];
+    std::memcpy(gradient, bias, items * sizeof(T));
   }
 
   template <class U>

@@ -186,6 +186,50 @@ void add_product(matrix_product<T> const& p, Left const& left) {
 
 namespace detail {
 
+// One round of a transposition: out rows 2i and 2i + 1 are rows i and i + W/2, their elements in turn. After as
+// many rounds as W has doublings, columns are rows.
+template <class T, std::size_t W>
+inline void interleave_halves(lane<T, W> (&row)[W]) {
+  lane<T, W> out[W];
+  auto const mix = [&]<std::size_t... I>(std::index_sequence<I...>) {
+    for (std::size_t i = 0; i != W / 2; ++i) {
+      auto const a = row[i].v;
+      auto const b = row[i + W / 2].v;
+#if PREFER_VECTOR_LANES
+      out[2 * i].v = __builtin_shufflevector(a, b, (I / 2 + I % 2 * W)...);
+      out[2 * i + 1].v = __builtin_shufflevector(a, b, (I / 2 + W / 2 + I % 2 * W)...);
+#else
+      ((out[2 * i].v[I] = I % 2 == 0 ? a[I / 2] : b[I / 2]), ...);
+      ((out[2 * i + 1].v[I] = I % 2 == 0 ? a[I / 2 + W / 2] : b[I / 2 + W / 2]), ...);
+#endif
+    }
+  };
+  mix(std::make_index_sequence<W>());
+  for (std::size_t i = 0; i != W; ++i) row[i] = out[i];
+}
+
+/// to[columns, rows] = transpose of from[rows, columns]
+template <class T>
+inline void transpose(std::size_t rows, std::size_t columns, T const* from, std::size_t from_stride,
+                      T* to, std::size_t to_stride) {
+  constexpr std::size_t width = lane<T>::width;
+  std::size_t const whole_rows = rows / width * width;
+  std::size_t const whole_columns = columns / width * width;
+  for (std::size_t r = 0; r != whole_rows; r += width) {
+    for (std::size_t c = 0; c != whole_columns; c += width) {
+      lane<T> part[width];
+      for (std::size_t i = 0; i != width; ++i) part[i] = lane<T>::load(from + (r + i) * from_stride + c);
+      for (std::size_t half = 1; half != width; half *= 2) interleave_halves(part);
+      for (std::size_t i = 0; i != width; ++i) part[i].store(to + (c + i) * to_stride + r);
+    }
+  }
+  for (std::size_t r = 0; r != rows; ++r) {
+    for (std::size_t c = r < whole_rows ? whole_columns : 0; c != columns; ++c) {
+      to[c * to_stride + r] = from[r * from_stride + c];
+    }
+  }
+}
+
 // A lane that straddles two cache lines costs two reads.
 template <class T>
 struct cache_line_allocator {

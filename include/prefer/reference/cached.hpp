@@ -36,11 +36,14 @@ class cached {
   template <class R>
     requires Reference<R, choice_batch>
   [[nodiscard]] static cached of(R& reference, choice_data const& data, std::uint64_t identity) {
+    data.expects_shapes("cached::of");
     cached out;
     out.identity_ = identity;
     out.offset_.assign(data.offset.begin(), data.offset.end());
     out.log_prob_.resize(data.completion.size());
     std::vector<std::size_t> offset;
+    std::vector<std::size_t> row(data.size());
+    for (std::size_t g = 0; g < row.size(); ++g) row[g] = g;
     for (std::size_t begin = 0; begin < data.size(); begin += rows_at_once) {
       std::size_t const count = std::min(rows_at_once, data.size() - begin);
       std::size_t const first = data.offset[begin];
@@ -48,7 +51,8 @@ class cached {
       for (std::size_t g = 0; g <= count; ++g) offset.push_back(data.offset[begin + g] - first);
       choice_batch const batch{.prompt = std::span(data.prompt).subspan(begin, count),
                                .completion = std::span(data.completion).subspan(first, offset.back()),
-                               .offset = offset};
+                               .offset = offset,
+                               .row = std::span(row).subspan(begin, count)};
       score(reference, batch, std::span(out.log_prob_).subspan(first, offset.back()));
     }
     out.mismatched_.resize(data.mismatched.size());
@@ -59,6 +63,7 @@ class cached {
       choice_batch const batch{.prompt = std::span(data.prompt).subspan(begin, count),
                                .completion = std::span(data.mismatched).subspan(begin, count),
                                .offset = offset,
+                               .row = std::span(row).subspan(begin, count),
                                .mismatched = true};
       score(reference, batch, std::span(out.mismatched_).subspan(begin, count));
     }
@@ -76,6 +81,7 @@ class cached {
 
   [[nodiscard]] static cached load(std::string const& path, choice_data const& data,
                                    std::uint64_t identity) {
+    data.expects_shapes("cached::load");
     archive const file = archive::read(path);
     if (!file.contains("format") || file.text("format") != "prefer reference cache 1") {
       detail::fail(backend_error("cached::load", path, "this file is not a reference cache"));
@@ -90,13 +96,14 @@ class cached {
     out.offset_.assign(data.offset.begin(), data.offset.end());
     out.log_prob_ = file.get<T>("log_prob");
     out.mismatched_ = file.get<T>("mismatched");
-    if (out.log_prob_.size() != data.completion.size() ||
-        out.mismatched_.size() != data.mismatched.size()) {
+    auto const expect = [&](std::size_t in_cache, std::size_t in_data, char const* what) {
+      if (in_cache == in_data) return;
       detail::fail(backend_error("cached::load", path,
-                                 "the cache has " + std::to_string(out.log_prob_.size()) +
-                                     " completions; the data set has " +
-                                     std::to_string(data.completion.size())));
-    }
+                                 "the cache has " + std::to_string(in_cache) + " " + what +
+                                     "; the data set has " + std::to_string(in_data)));
+    };
+    expect(out.log_prob_.size(), data.completion.size(), "completions");
+    expect(out.mismatched_.size(), data.mismatched.size(), "mismatched completions");
     return out;
   }
 

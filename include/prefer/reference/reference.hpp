@@ -28,11 +28,12 @@ concept Reference = detail::has_value_type<R> && detail::gives_log_prob<R, B>;
 
 /// How far a reference is from the policy on a batch.
 struct reference_distance {
-  double largest = 0.0;  ///< |log_ratio|, nats
-  std::size_t row = 0;   ///< completion that has it
+  double largest = 0.0;        ///< |log_ratio|, nats
+  std::size_t completion = 0;  ///< of the batch, that has it
 };
 
-/// The largest |log_ratio| over a batch: 0 before the first step where the reference is the start policy.
+/// The largest |log_ratio| over a batch: 0 before the first step where the reference is the start policy. NaN
+/// counts as larger than any number.
 ///
 /// Anything else there means that the two were scored differently: another template, mask or dropout.
 template <class P, class R, class B>
@@ -45,7 +46,8 @@ template <class P, class R, class B>
   reference_distance out;
   for (std::size_t i = 0; i < ours.size(); ++i) {
     double const gap = std::abs(static_cast<double>(ours[i]) - static_cast<double>(theirs[i]));
-    if (!(gap <= out.largest)) out = {gap, i};  // NaN counts as far
+    if (!(gap <= out.largest)) out = {gap, i};
+    if (std::isnan(gap)) break;
   }
   return out;
 }
@@ -53,15 +55,24 @@ template <class P, class R, class B>
 /// The check at step 0: a reference that claims to be the initial policy gives log-ratios of 0, hence DPO
 /// a loss of ln 2.
 ///
-/// Errors  precondition_error naming the completion and its log-ratio
+/// Errors  precondition_error naming the completion, its row where the batch has row numbers, and its
+///         log-ratio
 template <class P, class R, class B>
+  requires Policy<P, B> && Reference<R, B>
 void expect_initial_reference(P& policy, R& reference, B const& batch, double tolerance = 1e-5) {
-  auto const [largest, row] = distance_to_reference(policy, reference, batch);
-  if (!(largest <= tolerance)) {
-    detail::broken("reference: it should be the initial policy, yet |log_ratio| of completion " +
-                   std::to_string(row) + " is " + std::to_string(largest) +
-                   " nats; expected 0 before the first step");
+  auto const [largest, completion] = distance_to_reference(policy, reference, batch);
+  if (largest <= tolerance) return;
+  std::string place = "completion " + std::to_string(completion);
+  if constexpr (requires { std::to_string(batch.row[0] + batch.offset[0]); }) {
+    if (batch.row.size() != 0) {
+      std::size_t group = 0;
+      while (batch.offset[group + 1] <= completion) ++group;
+      place = "completion " + std::to_string(completion - batch.offset[group]) + " of row " +
+              std::to_string(batch.row[group]);
+    }
   }
+  detail::broken("reference: it should be the initial policy, yet |log_ratio| of " + place + " is " +
+                 std::to_string(largest) + " nats; expected 0 before the first step");
 }
 
 }  // namespace prefer

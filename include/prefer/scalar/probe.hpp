@@ -117,7 +117,7 @@ class probe {
   template <std::same_as<bool> B>
   constexpr explicit operator B() const {
     static_assert(!std::same_as<B, bool>,
-                  "prefer: a formula does not branch on a value; use select(condition, a, b)");
+                  "prefer: a formula does not branch on a value: write select(condition, a, b)");
     return false;
   }
 

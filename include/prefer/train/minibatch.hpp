@@ -4,18 +4,28 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
+#include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
 
 namespace prefer {
 
 /// Rows of a choice_data gathered into one batch, of which any run of groups can be handed to a policy.
 /// Keeps its memory from batch to batch.
+///
+/// Errors  precondition_error for a row that the data set does not have
 class choice_minibatch {
  public:
   void gather(choice_data const& data, std::span<std::uint32_t const> rows) {
+    for (std::uint32_t const r : rows) {
+      if (r >= data.size()) {
+        detail::broken("choice_minibatch::gather: row " + std::to_string(r) +
+                       " of a data set of " + std::to_string(data.size()));
+      }
+    }
     prompt_.clear();
     completion_.clear();
     mismatched_.clear();

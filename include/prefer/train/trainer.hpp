@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <span>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/beta/schedule.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/file/archive.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/evaluate.hpp>
@@ -21,7 +26,6 @@
 #include <prefer/policy/policy.hpp>
 #include <prefer/reference/reference.hpp>
 #include <prefer/train/adamw.hpp>
-#include <prefer/file/archive.hpp>
 #include <prefer/train/clip.hpp>
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/minibatch.hpp>
@@ -67,19 +71,66 @@ struct evaluation_plan {
 /// Why a run ended.
 enum class run_outcome : std::uint8_t { finished, stopped_early, interrupted };
 
+namespace detail {
+
+/// What a loss computes: its values on a few fixed examples. Tells apart losses without a name, and
+/// lambdas with other constants. As float, so that the last bits of a C library do not count.
+template <Loss L>
+[[nodiscard]] std::uint64_t fingerprint_of_formula(L const& loss) {
+  constexpr double policy[] = {-1.5, -3.25, -7.0, -2.0, -4.5, -0.5, -6.25, -5.0};
+  constexpr double reference[] = {-2.0, -3.0, -5.5, -2.75, -4.0, -1.25, -6.5, -3.5};
+  constexpr double length[] = {2, 3, 5, 1, 4, 2, 7, 6};
+  constexpr double label[] = {1, 0, 0, 1, 1, 0, 1, 0};
+  double value[8] = {};
+  std::size_t count = 0;
+  if constexpr (L::arity == 1) {
+    count = 8;
+    unpaired_columns const examples{
+        .policy = policy, .reference = reference, .label = label, .length = length};
+    evaluate_into(loss, examples, {.value = value}, loss_state<L>{});
+  } else if constexpr (L::arity == 2) {
+    count = 4;
+    auto const halves = [](auto const& numbers) {
+      return completions{.chosen = std::span(numbers).template first<4>(),
+                         .rejected = std::span(numbers).template last<4>()};
+    };
+    evaluate_into(loss,
+                  pair_columns{.policy = halves(policy),
+                               .reference = halves(reference),
+                               .length = halves(length)},
+                  {.value = std::span(value).first(count)}, loss_state<L>{});
+  } else {
+    count = 2;
+    constexpr std::size_t offset[] = {0, 3, 8};
+    list_columns const lists{
+        .policy = policy, .reference = reference, .length = length, .offset = offset};
+    evaluate_into(loss, lists, {.value = std::span(value).first(count)}, loss_state<L>{});
+  }
+  fingerprint identity;
+  for (std::size_t i = 0; i < count; ++i) {
+    identity.add(std::isnan(value[i]) ? std::numeric_limits<float>::quiet_NaN()
+                                      : static_cast<float>(value[i]));
+  }
+  return identity.value();
+}
+
+}  // namespace detail
+
 /// Trains a policy by preferences, one optimizer step at a time.
 ///
 ///   prefer::trainer run(policy, prefer::dpo{.beta = 0.1}, reference, data, {.batch_size = 256});
 ///   run.run([](prefer::step_report const& r) { std::printf("%g\n", r.loss); });
 ///
-/// Policy, reference and data are borrowed and outlive the trainer. The same bits come out for any number of
-/// threads, any micro_batch_size and any number of save and resume on the way. A step completes or leaves
-/// the parameters as they were.
+/// Policy, reference and data are borrowed and outlive the trainer; the data does not change meanwhile. While
+/// the trainer lives, policy and reference run on its threads, and serially from then on. The same bits come
+/// out for any number of threads, any micro_batch_size and any number of save and resume on the way. A step
+/// completes or leaves the parameters as they were.
 ///
 /// Errors  precondition_error for data that does not fit the loss, a loss or gradient that is not finite, a
 ///         reference that is not what it claims to be; backend_error from checkpoints
 template <class P, Loss L, class R, class Beta = beta_of_the_loss>
-  requires Policy<P, choice_batch> && Reference<R, choice_batch>
+  requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
+           (std::same_as<Beta, beta_of_the_loss> || BetaRule<Beta>)
 class trainer {
  public:
   using value_type = typename P::value_type;
@@ -93,52 +144,65 @@ class trainer {
         options_(options),
         beta_(beta),
         optimizer_(options.optimizer),
-        parameters_(policy.parameters()) {
+        parameters_(policy.parameters()),
+        reads_reference_(reads(loss).contains(column_name::reference)) {
+    check_options();
     check_data();
-    if constexpr (requires { policy_.use(options_.threads); }) policy_.use(options_.threads);
-    if constexpr (requires { reference_.use(options_.threads); }) reference_.use(options_.threads);
-    for (auto const& each : parameters_) std::fill(each.gradient.begin(), each.gradient.end(), value_type(0));
+    use(options_.threads);
+    discard_gradient();
   }
+  // clang-format off
+  trainer(P&, L, R&, choice_data const&&, train_options const& = {}, Beta = {}) = delete;  // prefer: the data outlives the trainer; give it a name
+  // clang-format on
+  trainer(trainer const&) = delete;
+  trainer& operator=(trainer const&) = delete;
+  ~trainer() { use({}); }
 
   [[nodiscard]] std::uint64_t steps_done() const { return step_; }
   [[nodiscard]] std::uint64_t steps_planned() const {
-    std::uint64_t const by_epochs = options_.epochs * steps_per_epoch();
-    return options_.steps != 0 ? options_.steps : by_epochs;
+    if (options_.steps != 0) return options_.steps;
+    constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t const each = steps_per_epoch();
+    return options_.epochs > most / each ? most : options_.epochs * each;
   }
   [[nodiscard]] std::uint64_t steps_per_epoch() const {
-    return (data_.size() + options_.batch_size - 1) / options_.batch_size;
+    return data_.size() / options_.batch_size + (data_.size() % options_.batch_size != 0 ? 1 : 0);
   }
   [[nodiscard]] bool done() const { return step_ >= steps_planned() || stopped_; }
   [[nodiscard]] L const& loss() const { return loss_; }
 
   /// One optimizer step on the next batch.
   step_report step() {
-    std::uint64_t const epoch = step_ / steps_per_epoch();
-    std::size_t const begin = static_cast<std::size_t>(step_ % steps_per_epoch()) * options_.batch_size;
-    if (order_.empty() || order_epoch_ != epoch) {
-      order_ = permutation(data_.size(), options_.seed, epoch);
-      order_epoch_ = epoch;
-    }
-    std::size_t const count = std::min(options_.batch_size, data_.size() - begin);
-    batch_.gather(data_, std::span<std::uint32_t const>(order_).subspan(begin, count));
-
-    if constexpr (!std::same_as<Beta, beta_of_the_loss>) {
-      if (set_beta(loss_, beta_(step_)) == 0) {
-        detail::broken("trainer: a beta schedule was given, but this loss has no parameter beta");
-      }
-    }
-    resize(count, batch_.completions());
+    if (!gradient_is_clear_) discard_gradient();
+    gather_next();
+    apply_beta(loss_, step_);
+    resize(batch_.size(), batch_.completions());
     if (step_ == 0 && options_.reference_is_start) {
-      expect_initial_reference(policy_, reference_, batch_.slice(0, count));
+      expect_initial_reference(policy_, reference_, batch_.slice(0, batch_.size()));
     }
-    loss_memory<L> const remembered = memory_;
-    step_report report{.step = step_ + 1, .steps = steps_planned(), .learning_rate = options_.rate(step_),
+    step_report report{.step = step_ + 1,
+                       .steps = steps_planned(),
+                       .learning_rate = options_.rate(step_),
                        .beta = beta_of(loss_)};
-    try_step(report, remembered);
+    // Until the optimizer has moved the parameters, an exception leaves all but gradients as it was, and
+    // those are discarded before the next step.
+    gradient_is_clear_ = false;
+    loss_memory<L> memory = memory_;
+    if constexpr (has_state) {
+      two_passes(memory);
+    } else {
+      one_pass();
+    }
+    if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
+    measure(report);
     optimizer_.step(parameters_, report.learning_rate, options_.threads);
-    clear_gradient();
+    memory_ = memory;
     ++step_;
-    if constexpr (requires { reference_.after_step(policy_, step_); }) reference_.after_step(policy_, step_);
+    clear_gradient();
+    gradient_is_clear_ = true;
+    if constexpr (requires { reference_.after_step(policy_, step_); }) {
+      reference_.after_step(policy_, step_);
+    }
     return report;
   }
 
@@ -175,6 +239,7 @@ class trainer {
 
   /// Writes all that `resume` needs, whole or not at all.
   void save(std::string const& path) const {
+    static_assert(std::is_trivially_copyable_v<loss_memory<L>>);
     archive_writer file;
     file.add("format", "prefer trainer 1");
     file.add("run", run_fingerprint());
@@ -209,14 +274,15 @@ class trainer {
     }
     if (file.number<std::uint64_t>("run") != run_fingerprint()) {
       detail::fail(backend_error("resume", path,
-                                 "this checkpoint was made with another loss, seed, batch size, learning "
-                                 "rate or optimizer"));
+                                 "this checkpoint was made with another loss, reference, seed, batch size, "
+                                 "learning rate or optimizer"));
     }
     std::string const memory = file.text("memory");
     if (memory.size() != sizeof memory_) {
       detail::fail(backend_error("resume", path, "the loss's memory has another size"));
     }
-    // Everything is read before anything is replaced.
+    // Everything is read before anything is replaced; the reference comes last because only it replaces as
+    // it reads.
     bool const has_best = !parameters_.empty() && file.contains("best/" + std::string(parameters_[0].name));
     std::vector<std::vector<value_type>> values;
     std::vector<std::vector<value_type>> best_values;
@@ -232,9 +298,11 @@ class trainer {
     auto const stopped = file.number<std::uint64_t>("stopped");
     auto const best = file.number<double>("best");
     auto const stale = file.number<std::uint64_t>("stale");
+    adamw<value_type> optimizer(options_.optimizer);
+    optimizer.load(file, parameters_, "optimizer/");
     if constexpr (requires { reference_.load(file); }) reference_.load(file);
-    optimizer_.load(file, parameters_, "optimizer/");
 
+    optimizer_ = static_cast<adamw<value_type>&&>(optimizer);
     step_ = step;
     stopped_ = stopped != 0;
     best_ = best;
@@ -252,30 +320,73 @@ class trainer {
   static constexpr bool has_state = !std::same_as<loss_state<L>, nothing>;
   static constexpr bool can_score = margin_only<L> && ScoringPolicy<P, choice_batch>;
 
-  void check_data() const {
+  void check_options() {
     expects(options_.batch_size > 0, "trainer: batch_size must be at least 1");
-    expects(data_.size() > 0, "trainer: the data set is empty");
     expects(options_.max_gradient_norm > 0.0, "trainer: max_gradient_norm must be greater than zero");
-    if constexpr (group_size != dynamic_arity) {
-      for (std::size_t g = 0; g < data_.size(); ++g) {
-        if (data_.offset[g + 1] - data_.offset[g] != group_size) {
-          detail::broken("trainer: row " + std::to_string(g) + " has " +
-                         std::to_string(data_.offset[g + 1] - data_.offset[g]) +
-                         " completions; this loss takes " + std::to_string(group_size));
-        }
+    L loss = loss_;
+    apply_beta(loss, 0);
+  }
+
+  void check_data() const {
+    expects(data_.size() > 0, "trainer: the data set is empty");
+    data_.expects_shapes("trainer");
+    std::string const row = "trainer: row ";
+    for (std::size_t g = 0; g < data_.size(); ++g) {
+      std::size_t const count = data_.offset[g + 1] - data_.offset[g];
+      if (group_size != dynamic_arity ? count != group_size : count == 0) {
+        detail::broken(row + std::to_string(g) + " has " + std::to_string(count) +
+                       " completions; this loss takes " +
+                       (group_size != dynamic_arity ? std::to_string(group_size) : "at least 1"));
       }
     }
     column_set const read = reads(loss_);
     if (read.contains(column_name::label)) {
       expects_size(data_.label.size(), data_.size(), "trainer", "label");
     }
-    auto const optional_size = [&](auto const& c, std::size_t size, char const* name) {
-      if (!c.empty()) expects_size(c.size(), size, "trainer", name);
-    };
-    optional_size(data_.weight, data_.size(), "weight");
-    optional_size(data_.beta, data_.size(), "beta");
-    optional_size(data_.length, data_.completion.size(), "length");
-    optional_size(data_.mismatched, data_.size(), "mismatched");
+    if (!data_.beta.empty()) {
+      expects(read.contains(column_name::beta),
+              "trainer: the data has a column beta, which this loss does not read");
+      expects((std::same_as<Beta, beta_of_the_loss>),
+              "trainer: a beta schedule was given, but each row of the data has its own beta");
+      for (std::size_t g = 0; g < data_.beta.size(); ++g) {
+        if (data_.beta[g] > 0.0f && std::isfinite(data_.beta[g])) continue;
+        detail::broken(row + std::to_string(g) + " has beta " + std::to_string(data_.beta[g]) +
+                       "; expected a finite number greater than zero");
+      }
+    }
+    for (std::size_t i = 0; i < data_.length.size(); ++i) {
+      if (data_.length[i] > 0.0f && std::isfinite(data_.length[i])) continue;
+      detail::broken("trainer: completion " + std::to_string(i) + " of the data has length " +
+                     std::to_string(data_.length[i]) +
+                     "; expected a finite number greater than zero");
+    }
+  }
+
+  void use(executor threads) {
+    if constexpr (requires { policy_.use(threads); }) policy_.use(threads);
+    if constexpr (requires { reference_.use(threads); }) reference_.use(threads);
+  }
+
+  void gather_next() {
+    std::uint64_t const epoch = step_ / steps_per_epoch();
+    std::size_t const begin =
+        static_cast<std::size_t>(step_ % steps_per_epoch()) * options_.batch_size;
+    if (order_.empty() || order_epoch_ != epoch) {
+      order_ = permutation(data_.size(), options_.seed, epoch);
+      order_epoch_ = epoch;
+    }
+    std::size_t const count = std::min(options_.batch_size, data_.size() - begin);
+    batch_.gather(data_, std::span<std::uint32_t const>(order_).subspan(begin, count));
+  }
+
+  void apply_beta(L& loss, std::uint64_t step) const {
+    if constexpr (!std::same_as<Beta, beta_of_the_loss>) {
+      detail::with_context("trainer: beta of step " + std::to_string(step + 1) + " ", [&] {
+        if (set_beta(loss, static_cast<double>(beta_(step))) == 0) {
+          detail::broken("comes from a schedule, but this loss has no parameter beta");
+        }
+      });
+    }
   }
 
   void resize(std::size_t groups, std::size_t completions) {
@@ -297,40 +408,15 @@ class trainer {
     }
   }
 
-  // Gradients and report of one step; on an error everything is as before the step.
-  void try_step(step_report& report, loss_memory<L> const& remembered) {
-    struct restore {
-      trainer& self;
-      loss_memory<L> const& remembered;
-      bool armed = true;
-      ~restore() {
-        if (!armed) return;
-        self.memory_ = remembered;
-        if constexpr (requires { self.policy_.finish_backward(); }) self.policy_.finish_backward();
-        self.clear_gradient();
-      }
-    } guard{*this, remembered};
-
-    if constexpr (has_state) {
-      two_passes();
-    } else {
-      one_pass();
-    }
+  void measure(step_report& report) {
     double total = 0.0;
-    for (std::size_t g = 0; g < value_.size(); ++g) {
-      if (!std::isfinite(value_[g])) {
-        detail::broken("trainer: at step " + std::to_string(step_ + 1) + " the loss of row " +
-                       std::to_string(batch_.row()[g]) + " is not finite");
-      }
-      total += static_cast<double>(value_[g]);
-    }
+    for (value_type const value : value_) total += static_cast<double>(value);
     report.loss = total / static_cast<double>(value_.size());
     if constexpr (group_size == 2) {
-      pair_metrics const sums = metrics(pair_slice(0, batch_.size()), report.beta);
+      pair_metrics const sums = metrics(pair_columns_of(0, batch_.size()), report.beta);
       report.reward_margin = sums.reward_margin.mean();
       report.accuracy = sums.accuracy.mean();
     }
-    if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
     if (options_.max_gradient_norm < std::numeric_limits<double>::infinity()) {
       report.gradient_norm = clip_gradient_norm(parameters_, options_.max_gradient_norm, norm_memory_,
                                                 options_.threads);
@@ -338,7 +424,6 @@ class trainer {
         detail::broken("trainer: at step " + std::to_string(step_ + 1) + " the gradient is not finite");
       }
     }
-    guard.armed = false;
   }
 
   void one_pass() {
@@ -350,18 +435,23 @@ class trainer {
     });
   }
 
-  // A batch statistic needs every log-probability before the first coefficient.
-  void two_passes() {
+  // A batch statistic needs every log-probability before the first coefficient. If the batch is scored in one
+  // piece, and last, backward can follow at once; else each piece is scored again before its backward.
+  void two_passes(loss_memory<L>& memory) {
+    if constexpr (group_size == 1) score_mismatched();
     for_each_micro_batch([&](std::size_t begin, std::size_t count) {
       score(batch_.slice(begin, count), begin);
     });
-    if constexpr (group_size == 1) score_mismatched();
-    loss_state<L> const state = prepare(loss_, columns_of(0, batch_.size()), memory_);
+    loss_state<L> const state = prepare(loss_, columns_of(0, batch_.size()), memory);
     evaluate_slice(0, batch_.size(), state);
+    bool const in_one_piece =
+        options_.micro_batch_size == 0 || options_.micro_batch_size >= batch_.size();
     for_each_micro_batch([&](std::size_t begin, std::size_t count) {
       choice_batch const slice = batch_.slice(begin, count);
       std::size_t const first = batch_.offset()[begin];
-      policy_log_prob(slice, std::span(log_prob_).subspan(first, slice.completions()));
+      if (!in_one_piece) {
+        policy_log_prob(slice, std::span(log_prob_).subspan(first, slice.completions()));
+      }
       backward(slice, begin);
     });
   }
@@ -376,7 +466,10 @@ class trainer {
 
   void policy_log_prob(choice_batch const& slice, std::span<value_type> out) {
     if constexpr (can_score) {
-      if (options_.allow_scores) return policy_.score(slice, out);
+      if (options_.allow_scores) {
+        policy_.score(slice, out);
+        return;
+      }
     }
     policy_.log_prob(slice, out);
   }
@@ -386,10 +479,13 @@ class trainer {
   void score(choice_batch const& slice, std::size_t begin) {
     std::size_t const first = batch_.offset()[begin];
     policy_log_prob(slice, std::span(log_prob_).subspan(first, slice.completions()));
-    if (!reads_reference()) return;
+    if (!reads_reference_) return;
     auto const out = std::span(reference_log_prob_).subspan(first, slice.completions());
     if constexpr (can_score && requires { reference_.score(slice, out); }) {
-      if (options_.allow_scores) return reference_.score(slice, out);
+      if (options_.allow_scores) {
+        reference_.score(slice, out);
+        return;
+      }
     }
     reference_.log_prob(slice, out);
   }
@@ -405,8 +501,6 @@ class trainer {
     });
   }
 
-  [[nodiscard]] bool reads_reference() const { return reads(loss_).contains(column_name::reference); }
-
   [[nodiscard]] static column part(auto const& values, std::size_t begin, std::size_t count) {
     return values.empty() ? column() : column(std::span(values).subspan(begin, count));
   }
@@ -421,11 +515,15 @@ class trainer {
       chosen_.length[g] = length_[i];
       rejected_.length[g] = length_[i + 1];
     }
+    return pair_columns_of(begin, count);
+  }
+
+  [[nodiscard]] pair_columns pair_columns_of(std::size_t begin, std::size_t count) const {
     pair_columns columns{.policy = {part(chosen_.policy, begin, count), part(rejected_.policy, begin, count)},
                          .length = {part(chosen_.length, begin, count), part(rejected_.length, begin, count)},
                          .weight = part(batch_.weight(), begin, count),
                          .beta = part(batch_.beta(), begin, count)};
-    if (reads_reference()) {
+    if (reads_reference_) {
       columns.reference = {part(chosen_.reference, begin, count), part(rejected_.reference, begin, count)};
     }
     return columns;
@@ -437,7 +535,7 @@ class trainer {
                              .length = part(length_, begin, count),
                              .weight = part(batch_.weight(), begin, count),
                              .beta = part(batch_.beta(), begin, count)};
-    if (reads_reference()) columns.reference = part(reference_log_prob_, begin, count);
+    if (reads_reference_) columns.reference = part(reference_log_prob_, begin, count);
     if (batch_.has_mismatched() && !mismatched_policy_.empty()) {
       columns.mismatched = {mismatched_policy_, mismatched_reference_};
     }
@@ -454,7 +552,7 @@ class trainer {
                          .offset = list_offset_,
                          .weight = part(batch_.weight(), begin, count),
                          .beta = part(batch_.beta(), begin, count)};
-    if (reads_reference()) columns.reference = part(reference_log_prob_, first, size);
+    if (reads_reference_) columns.reference = part(reference_log_prob_, first, size);
     return columns;
   }
 
@@ -489,13 +587,31 @@ class trainer {
       evaluate_into(loss_, columns, {.value = values, .coefficient = coefficients}, state, each);
       for (value_type& c : coefficients) c *= mean;
     }
+    expect_finite(begin, count);
+  }
+
+  // One number that is not finite would spread to every parameter.
+  void expect_finite(std::size_t begin, std::size_t count) const {
+    for (std::size_t g = begin; g < begin + count; ++g) {
+      if (!std::isfinite(value_[g])) refuse_row(g, "the loss");
+      for (std::size_t i = batch_.offset()[g]; i < batch_.offset()[g + 1]; ++i) {
+        if (!std::isfinite(coefficient_[i])) refuse_row(g, "the derivative of the loss");
+      }
+    }
+  }
+  [[noreturn]] void refuse_row(std::size_t group, char const* what) const {
+    detail::broken("trainer: at step " + std::to_string(step_ + 1) + " " + what + " of row " +
+                   std::to_string(batch_.row()[group]) + " is not finite");
   }
 
   void backward(choice_batch const& slice, std::size_t begin) {
     auto const coefficients = std::span<value_type const>(coefficient_)
                                   .subspan(batch_.offset()[begin], slice.completions());
     if constexpr (can_score) {
-      if (options_.allow_scores) return policy_.backward_score(slice, coefficients);
+      if (options_.allow_scores) {
+        policy_.backward_score(slice, coefficients);
+        return;
+      }
     }
     policy_.backward(slice, coefficients);
   }
@@ -508,6 +624,16 @@ class trainer {
         std::fill(each.gradient.begin(), each.gradient.end(), value_type(0));
       }
     }
+  }
+
+  // What earlier calls of backward have left behind, those of a step that failed included.
+  void discard_gradient() {
+    if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
+    clear_gradient();
+    for (auto const& each : parameters_) {
+      std::fill(each.gradient.begin(), each.gradient.end(), value_type(0));
+    }
+    gradient_is_clear_ = true;
   }
 
   void judge(double score, evaluation_plan const& plan) {
@@ -535,8 +661,8 @@ class trainer {
   [[nodiscard]] std::uint64_t run_fingerprint() const {
     fingerprint identity;
     identity.add(static_cast<std::uint64_t>(options_.batch_size)).add(options_.seed);
-    identity.add(options_.max_gradient_norm);
-    for (std::uint64_t s : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1000}}) {
+    identity.add(options_.max_gradient_norm).add(can_score && options_.allow_scores);
+    for (std::uint64_t s = 0; s < std::uint64_t{1} << 32; s = 2 * s + 1) {
       identity.add(options_.rate(s));
       if constexpr (!std::same_as<Beta, beta_of_the_loss>) identity.add(static_cast<double>(beta_(s)));
     }
@@ -544,12 +670,14 @@ class trainer {
     identity.add(options_.optimizer.epsilon).add(options_.optimizer.weight_decay);
     if constexpr (requires { L::name; }) identity.add(L::name);
     L loss = loss_;
+    apply_beta(loss, 0);  // a scheduled beta is what it is at this step; the schedule itself is above
     detail::visit_parameters(loss, [&](char const* name, auto const& value) {
-      // A scheduled beta is what it is at this step; the schedule itself is above.
-      if (std::same_as<Beta, beta_of_the_loss> || !detail::is_beta(name)) {
-        identity.add(name).add(static_cast<double>(value));
-      }
+      identity.add(name).add(static_cast<double>(value));
     });
+    identity.add(detail::fingerprint_of_formula(loss));
+    if constexpr (requires { { reference_.identity() } -> std::convertible_to<std::uint64_t>; }) {
+      identity.add(static_cast<std::uint64_t>(reference_.identity()));
+    }
     for (auto const& each : parameters_) {
       identity.add(each.name).add(static_cast<std::uint64_t>(each.value.size()));
     }
@@ -558,7 +686,7 @@ class trainer {
 
   struct side {
     std::vector<value_type> policy;
-    std::vector<value_type> reference;
+    std::vector<typename R::value_type> reference;
     std::vector<float> length;
     std::vector<value_type> coefficient;
   };
@@ -571,6 +699,8 @@ class trainer {
   Beta beta_;
   adamw<value_type> optimizer_;
   std::vector<parameter<value_type>> parameters_;
+  bool reads_reference_;
+  bool gradient_is_clear_ = false;
   loss_memory<L> memory_ = {};
 
   std::uint64_t step_ = 0;
@@ -584,14 +714,14 @@ class trainer {
   std::uint64_t order_epoch_ = 0;
   choice_minibatch batch_;
   std::vector<value_type> log_prob_;
-  std::vector<value_type> reference_log_prob_;
+  std::vector<typename R::value_type> reference_log_prob_;
   std::vector<value_type> coefficient_;
   std::vector<value_type> value_;
   std::vector<float> length_;
   side chosen_;
   side rejected_;
   std::vector<value_type> mismatched_policy_;
-  std::vector<value_type> mismatched_reference_;
+  std::vector<typename R::value_type> mismatched_reference_;
   std::vector<std::size_t> list_offset_;
   gradient_norm_memory norm_memory_;
 };

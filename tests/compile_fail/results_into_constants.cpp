@@ -1,0 +1,8 @@
+// expect: prefer: results are written to contiguous float or double, not const
+// SPDX-License-Identifier: MIT
+#include <vector>
+
+#include <prefer/prefer.hpp>
+
+std::vector<double> const value;
+prefer::pair_results const results{.value = value};

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <prefer/prefer.hpp>
+#include <vector>
+
+namespace own_loss {
+
+// [loss]
+/// Exponential loss on the reward margin: loss = exp(-beta * log_ratio_margin).
+struct exponential {
+  static constexpr std::size_t arity = 2;  // 1: labelled completions, prefer::dynamic_arity: lists
+  static constexpr char const* name = "exponential";
+
+  prefer::positive beta = 0.1;
+
+  constexpr auto operator()(auto const& pair) const {
+    return exp(-pair.beta_or(beta) * pair.log_ratio_margin());
+  }
+  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+};
+
+static_assert(prefer::check::loss<exponential>());
+static_assert(prefer::margin_only<exponential>);
+static_assert(prefer::needs<exponential> ==
+              (prefer::column_name::policy | prefer::column_name::reference));
+// [/loss]
+
+// [select]
+/// Hinge whose slope doubles where the pair is in the wrong order.
+struct strict_hinge {
+  static constexpr std::size_t arity = 2;
+  prefer::positive beta = 0.1;
+
+  constexpr auto operator()(auto const& pair) const {
+    auto const z = beta * pair.log_ratio_margin();
+    return select(z < 0.0, 1.0 - 2.0 * z, relu(1.0 - z));
+  }
+};
+// [/select]
+
+// [prepare]
+/// DPO around the batch's mean margin, as it was before: the mean carries no gradient.
+struct centred_dpo {
+  static constexpr std::size_t arity = 2;
+  struct state {
+    double mean_margin = 0.0;  // nats
+  };
+  prefer::positive beta = 0.1;
+
+  state prepare(prefer::pair_columns const& batch, prefer::nothing&) const {
+    prefer::sum_and_count margin;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      margin = margin +
+               prefer::sum_and_count{(batch.policy.chosen[i] - batch.policy.rejected[i]) -
+                                         (batch.reference.chosen[i] - batch.reference.rejected[i]),
+                                     1.0};
+    }
+    return {margin.mean()};
+  }
+  constexpr auto operator()(auto const& pair, state const& batch) const {
+    return softplus(-beta * (pair.log_ratio_margin() - batch.mean_margin));
+  }
+};
+// [/prepare]
+
+prefer::pair_columns columns(std::vector<double> const& chosen, std::vector<double> const& rejected,
+                             std::vector<double> const& zero) {
+  return {.policy = {.chosen = chosen, .rejected = rejected},
+          .reference = {.chosen = zero, .rejected = zero}};
+}
+
+}  // namespace own_loss
+
+using namespace own_loss;
+
+TEST_CASE("own loss: value and coefficients follow from the formula", "[docs][own_loss]") {
+  std::vector<double> const chosen = {-3.0, -7.5};
+  std::vector<double> const rejected = {-4.0, -2.0};
+  std::vector<double> const zero = {0.0, 0.0};
+  auto const batch = columns(chosen, rejected, zero);
+
+  // [use]
+  auto const result = prefer::evaluate(exponential{.beta = 0.5}, batch);
+  auto const both = prefer::evaluate(exponential{.beta = 0.5} + 0.1 * prefer::nll{}, batch);
+  // [/use]
+
+  CHECK(result.value[0] == Approx(std::exp(-0.5)));  // margin 1
+  CHECK(result.value[1] == Approx(std::exp(2.75)));  // margin -5.5
+  CHECK(result.coefficient.chosen[0] == Approx(-0.5 * std::exp(-0.5) / 2));
+  CHECK(result.coefficient.rejected[0] == Approx(0.5 * std::exp(-0.5) / 2));
+  CHECK(both.value[0] == Approx(std::exp(-0.5) + 0.3));
+  CHECK(both.coefficient.chosen[0] == Approx(-0.5 * std::exp(-0.5) / 2 - 0.05));
+  CHECK_FALSE(prefer::margin_only<decltype(exponential{} + 0.1 * prefer::nll{})>);
+}
+
+TEST_CASE("own loss: select takes a branch per pair", "[docs][own_loss]") {
+  std::vector<double> const chosen = {-3.0, -7.5};
+  std::vector<double> const rejected = {-4.0, -2.0};
+  std::vector<double> const zero = {0.0, 0.0};
+  auto const result = prefer::evaluate(strict_hinge{.beta = 0.5}, columns(chosen, rejected, zero));
+  CHECK(result.value[0] == Approx(0.5));  // 1 - 0.5
+  CHECK(result.value[1] == Approx(6.5));  // 1 + 2 * 2.75
+  CHECK(result.coefficient.chosen[1] == Approx(-2 * 0.5 / 2));
+}
+
+TEST_CASE("own loss: prepare sees the whole batch", "[docs][own_loss]") {
+  std::vector<double> const chosen = {-3.0, -7.5};
+  std::vector<double> const rejected = {-4.0, -2.0};
+  std::vector<double> const zero = {0.0, 0.0};
+  auto const result = prefer::evaluate(centred_dpo{.beta = 1.0}, columns(chosen, rejected, zero));
+  // margins 1 and -5.5, mean -2.25: 3.25 above and 3.25 below
+  CHECK(result.value[0] == Approx(std::log1p(std::exp(-3.25))));
+  CHECK(result.value[1] == Approx(std::log1p(std::exp(3.25))));
+}
+
+TEST_CASE("own loss: a loss that captures a number is no less a loss", "[docs][own_loss]") {
+  std::vector<double> const chosen = {-3.0};
+  std::vector<double> const rejected = {-4.0};
+  // [lambda]
+  double const beta = 0.3;
+  auto const captured = prefer::pair_loss([=](auto const& pair) {
+    return softplus(-beta * pair.log_prob_margin());  // no reference: it is never asked for
+  });
+  auto const result = prefer::evaluate(
+      captured, prefer::pair_columns{.policy = {.chosen = chosen, .rejected = rejected}});
+  // [/lambda]
+  CHECK(result.loss == Approx(std::log1p(std::exp(-0.3))));
+  // Not known at compile time: such a lambda is not default-constructible.
+  CHECK_FALSE(prefer::margin_only<std::remove_const_t<decltype(captured)>>);
+}

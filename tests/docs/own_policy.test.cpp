@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <prefer/prefer.hpp>
+#include <span>
+#include <vector>
+
+namespace own_policy {
+
+// [policy]
+/// One score per completion, the same for every prompt: log_prob(y) = score(y) - log sum exp(score).
+class item_scores {
+ public:
+  using value_type = double;  // float or double
+
+  explicit item_scores(std::size_t items) : score_(items), gradient_(items) {}
+
+  void log_prob(prefer::choice_batch const& batch, std::span<double> out) {
+    double const normaliser = log_sum();
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      out[i] = score_[batch.completion[i]] - normaliser;
+    }
+  }
+
+  /// Adds sum_i coefficient_i * d log_prob_i / d score to the gradient: here the part of the score
+  /// itself, example by example.
+  void backward(prefer::choice_batch const& batch, std::span<double const> coefficient) {
+    for (std::size_t i = 0; i < coefficient.size(); ++i) {
+      gradient_[batch.completion[i]] += coefficient[i];
+      total_ += coefficient[i];
+    }
+  }
+
+  /// The part of the normaliser, once per step.
+  void finish_backward() {
+    double const normaliser = log_sum();
+    for (std::size_t y = 0; y < score_.size(); ++y) {
+      gradient_[y] -= total_ * std::exp(score_[y] - normaliser);
+    }
+    total_ = 0.0;
+  }
+
+  std::vector<prefer::parameter<double>> parameters() {
+    return {{.name = "score", .value = score_, .gradient = gradient_}};
+  }
+
+ private:
+  [[nodiscard]] double log_sum() const {
+    double total = 0.0;
+    for (double const s : score_) total += std::exp(s);
+    return std::log(total);
+  }
+
+  std::vector<double> score_;
+  std::vector<double> gradient_;
+  double total_ = 0.0;  // of the coefficients since the last finish_backward
+};
+
+static_assert(prefer::check::policy<item_scores, prefer::choice_batch>());
+// [/policy]
+
+// [scores]
+/// The same policy, which also offers log_prob up to a constant.
+class scored_items : public item_scores {
+ public:
+  using item_scores::item_scores;
+
+  void score(prefer::choice_batch const& batch, std::span<double> out) {
+    auto const values = parameters()[0].value;
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = values[batch.completion[i]];
+  }
+  void backward_score(prefer::choice_batch const& batch, std::span<double const> coefficient) {
+    auto const gradient = parameters()[0].gradient;
+    for (std::size_t i = 0; i < coefficient.size(); ++i) {
+      gradient[batch.completion[i]] += coefficient[i];
+    }
+  }
+};
+
+static_assert(prefer::ScoringPolicy<scored_items, prefer::choice_batch>);
+// [/scores]
+
+template <class P>
+std::vector<double> trained(bool allow_scores, std::size_t micro_batch_size) {
+  prefer::choice_data data;
+  data.add_pair(0, 2, 1);
+  data.add_pair(0, 3, 1);
+  data.add_pair(0, 2, 0);
+  P policy(4);
+  auto reference = prefer::frozen(policy);
+  prefer::trainer run(policy, prefer::dpo{.beta = 0.5}, reference, data,
+                      {.batch_size = 3,
+                       .micro_batch_size = micro_batch_size,
+                       .steps = 100,
+                       .rate = 0.05,
+                       .allow_scores = allow_scores});
+  run.run();
+  auto const values = policy.parameters()[0].value;
+  return {values.begin(), values.end()};
+}
+
+}  // namespace own_policy
+
+using namespace own_policy;
+
+TEST_CASE("own policy: backward is the transpose of log_prob's derivative", "[docs][own_policy]") {
+  // [check_gradient]
+  std::vector<std::uint32_t> const prompt = {0, 0};
+  std::vector<std::uint32_t> const completion = {1, 2, 0};
+  std::vector<std::size_t> const offset = {0, 2, 3};
+  prefer::choice_batch const batch{.prompt = prompt, .completion = completion, .offset = offset};
+  std::vector<double> const coefficient = {0.7, -0.2, 0.4};
+
+  item_scores policy(3);
+  auto const parameter = policy.parameters()[0];
+  parameter.value[1] = 0.3;
+  std::vector<double> log_prob(3);
+  policy.log_prob(batch, log_prob);
+  policy.backward(batch, coefficient);
+  policy.finish_backward();
+
+  auto const weighted = [&] {
+    policy.log_prob(batch, log_prob);
+    return 0.7 * log_prob[0] - 0.2 * log_prob[1] + 0.4 * log_prob[2];
+  };
+  double const step = 1e-5;
+  for (std::size_t y = 0; y < 3; ++y) {
+    double const here = parameter.value[y];
+    parameter.value[y] = here + step;
+    double const above = weighted();
+    parameter.value[y] = here - step;
+    double const below = weighted();
+    parameter.value[y] = here;
+    CHECK(parameter.gradient[y] == Approx((above - below) / (2 * step)).margin(1e-8));
+  }
+  // [/check_gradient]
+}
+
+TEST_CASE("own policy: it trains, to the same bits for any micro-batch size",
+          "[docs][own_policy]") {
+  auto const whole = trained<item_scores>(true, 0);
+  CHECK(whole[2] > whole[1]);
+  CHECK(whole[3] > whole[1]);
+  CHECK(whole == trained<item_scores>(true, 1));
+}
+
+TEST_CASE("own policy: scores give what log-probabilities give, to rounding",
+          "[docs][own_policy]") {
+  auto const full = trained<scored_items>(false, 0);
+  auto const scores = trained<scored_items>(true, 0);
+  for (std::size_t y = 0; y < full.size(); ++y) {
+    CHECK(scores[y] == Approx(full[y]).margin(1e-6));
+  }
+}

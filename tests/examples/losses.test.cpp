@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: MIT
+//
+// The program `losses` as its users run it: arguments, files and pipes in; streams, files and exit code out.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+using Catch::Matchers::Contains;
+using Catch::Matchers::EndsWith;
+using Catch::Matchers::StartsWith;
+
+std::string read(std::filesystem::path const& path) {
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream out;
+  out << stream.rdbuf();
+  return out.str();
+}
+
+struct finished {
+  int code = -1;
+  std::string out;
+  std::string err;
+
+  [[nodiscard]] std::size_t lines() const {
+    return static_cast<std::size_t>(std::count(out.begin(), out.end(), '\n'));
+  }
+};
+
+/// A folder of its own in which the program runs.
+class workplace {
+ public:
+  workplace()
+      : folder_(std::filesystem::temp_directory_path() /
+                ("prefer-losses-" + std::to_string(::getpid()))) {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+  }
+  workplace(workplace const&) = delete;
+  workplace& operator=(workplace const&) = delete;
+  ~workplace() { std::filesystem::remove_all(folder_); }
+
+  void file(std::string const& name, std::string_view content) const {
+    std::ofstream(folder_ / name, std::ios::binary) << content;
+  }
+  [[nodiscard]] bool has(std::string const& name) const {
+    return std::filesystem::exists(folder_ / name);
+  }
+  [[nodiscard]] std::string content(std::string const& name) const { return read(folder_ / name); }
+
+  /// `arguments` is a piece of shell: it may quote and redirect.
+  [[nodiscard]] finished losses(std::string const& arguments, std::string_view input = "") const {
+    file(".in", input);
+    std::string const command = "cd '" + folder_.string() +
+                                "' && '" PREFER_EXAMPLE_LOSSES "' <.in >.out 2>.err " + arguments;
+    int const status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(".out"), content(".err")};
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+// log_ratio_margin 2: chosen +1, rejected -1.
+constexpr char const* pair =
+    R"({"policy_chosen": -12, "policy_rejected": -15, "ref_chosen": -13, "ref_rejected": -14})"
+    "\n";
+
+/// The number behind `"name": ` in one line of output.
+double number(std::string const& line, std::string const& name) {
+  std::size_t const at = line.find("\"" + name + "\": ");
+  REQUIRE(at != std::string::npos);
+  return std::strtod(line.c_str() + at + name.size() + 4, nullptr);
+}
+
+/// One sentence on standard error, nothing on standard output.
+void check_refused(finished const& run, std::string const& sentence) {
+  INFO(run.err);
+  CHECK(run.code != 0);
+  CHECK(run.code != -1);
+  CHECK(run.out.empty());
+  CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
+  CHECK_THAT(run.err, StartsWith("losses: ") && Contains(sentence));
+}
+
+}  // namespace
+
+TEST_CASE("losses: --list names every loss with its parameters, columns and paper",
+          "[examples][losses]") {
+  workplace const place;
+  auto const run = place.losses("--list");
+  CHECK(run.code == 0);
+  CHECK(run.err.empty());
+  for (char const* piece :
+       {"dpo ", "ipo_sum ", "hinge ", "simpo ", "kto ", "nll ", "plackett_luce ", "softmax_dpo ",
+        "beta=0.1 label_smoothing=0", "policy, length", "mismatched completions",
+        "arXiv:2305.18290", "sigmoid"}) {
+    CHECK_THAT(run.out, Contains(piece));
+  }
+}
+
+TEST_CASE("losses: --help teaches by example, and no arguments lead there", "[examples][losses]") {
+  workplace const place;
+  auto const help = place.losses("--help");
+  CHECK(help.code == 0);
+  CHECK_THAT(help.out, Contains("Examples:") && Contains("policy_chosen"));
+  auto const nothing = place.losses("");
+  CHECK(nothing.code == 2);
+  CHECK(nothing.err == help.out);
+}
+
+TEST_CASE("losses: a pair from a pipe has DPO's value and coefficients", "[examples][losses]") {
+  workplace const place;
+  auto const run = place.losses("--loss dpo --set beta=0.5", pair);
+  CHECK(run.code == 0);
+  REQUIRE(run.lines() == 1);
+  double const z = 0.5 * 2;
+  CHECK(number(run.out, "loss") == Approx(std::log1p(std::exp(-z))).epsilon(1e-14));
+  double const slope = 0.5 / (1 + std::exp(z));
+  CHECK(number(run.out, "coefficient_chosen") == Approx(-slope).epsilon(1e-14));
+  CHECK(number(run.out, "coefficient_rejected") == Approx(slope).epsilon(1e-14));
+  CHECK(number(run.out, "reward_chosen") == 0.5);
+  CHECK(number(run.out, "reward_rejected") == -0.5);
+  CHECK_THAT(run.err, Contains("1 row,") && Contains("accuracy 1.0000") &&
+                          Contains("mean reward margin 1.000000"));
+}
+
+TEST_CASE("losses: an alias and its settings behind a colon say the same", "[examples][losses]") {
+  workplace const place;
+  place.file("pairs.jsonl", pair);
+  auto const ours = place.losses("--loss dpo --set beta=0.5 pairs.jsonl");
+  auto const trl = place.losses("--loss sigmoid:beta=0.5 -", pair);
+  CHECK(ours.out == trl.out);
+  CHECK(ours.err == trl.err);
+  CHECK(place.losses("--loss simpo:simpo_gamma=1 pairs.jsonl").code != 0);  // no lengths
+}
+
+TEST_CASE("losses: with --reduction mean coefficients are divided by the rows",
+          "[examples][losses]") {
+  workplace const place;
+  std::string const two = std::string(pair) + pair;
+  auto const each = place.losses("--loss hinge", two);
+  auto const mean = place.losses("--loss hinge --reduction mean", two);
+  CHECK(number(each.out, "coefficient_chosen") == -0.1);
+  CHECK(number(mean.out, "coefficient_chosen") == -0.05);
+  CHECK(number(each.out, "loss") == number(mean.out, "loss"));
+}
+
+TEST_CASE("losses: accuracy is strict, a tie is a miss", "[examples][losses]") {
+  workplace const place;
+  auto const run = place.losses(
+      "--loss dpo",
+      std::string(pair) +
+          R"({"policy_chosen": -1, "policy_rejected": -2, "ref_chosen": -1, "ref_rejected": -2})");
+  CHECK(run.lines() == 2);
+  CHECK_THAT(run.err, Contains("accuracy 0.5000"));
+}
+
+TEST_CASE("losses: a weight multiplies loss and coefficients of its row", "[examples][losses]") {
+  workplace const place;
+  auto const run = place.losses(
+      "--loss ipo_sum:beta=0.5",  // (2 - 1)^2 = 1, slope 2
+      R"({"policy_chosen": -12, "policy_rejected": -15, "ref_chosen": -13, "ref_rejected": -14, "weight": 3})");
+  CHECK(number(run.out, "loss") == 3);
+  CHECK(number(run.out, "coefficient_rejected") == -6);
+}
+
+TEST_CASE("losses: KTO takes its baseline from all rows", "[examples][losses]") {
+  workplace const place;
+  // Mismatched log-ratios 3 and 1: the baseline is 2, which is both rows' own log-ratio.
+  auto const run =
+      place.losses("--loss kto",
+                   R"({"policy": -3, "ref": -5, "label": true, "kl_policy": -1, "kl_ref": -4}
+{"policy": -6, "ref": -8, "label": false, "kl_policy": -1, "kl_ref": -2})");
+  CHECK(run.code == 0);
+  REQUIRE(run.lines() == 2);
+  std::string const second = run.out.substr(run.out.find('\n') + 1);
+  CHECK(number(run.out, "loss") == 0.5);
+  CHECK(number(second, "loss") == 0.5);
+  CHECK(number(run.out, "coefficient") == Approx(-0.025).epsilon(1e-14));  // beta / 4
+  CHECK(number(second, "coefficient") == Approx(0.025).epsilon(1e-14));
+  CHECK(number(run.out, "reward") == 0.2);
+}
+
+TEST_CASE("losses: a list of two is a pair", "[examples][losses]") {
+  workplace const place;
+  auto const list =
+      place.losses("--loss plackett_luce", R"({"policy": [-12, -15], "ref": [-13, -14]})");
+  auto const two = place.losses("--loss dpo", pair);
+  CHECK(number(list.out, "loss") == Approx(number(two.out, "loss")).epsilon(1e-15));
+  CHECK_THAT(list.out, Contains("\"reward\": [0.1, -0.1]"));
+}
+
+TEST_CASE("losses: what a JSON number cannot say is a string", "[examples][losses]") {
+  workplace const place;
+  auto const run = place.losses(
+      "--loss ipo_sum",
+      R"({"policy_chosen": 0, "policy_rejected": -1e300, "ref_chosen": 0, "ref_rejected": 0})");
+  CHECK(run.code == 0);
+  CHECK_THAT(run.out, Contains("\"loss\": \"inf\""));
+}
+
+TEST_CASE("losses: bad rows are refused with file, line and field", "[examples][losses]") {
+  workplace const place;
+  std::string const good = pair;
+  auto const run = [&](std::string const& content, std::string const& loss = "dpo") {
+    place.file("rows.jsonl", content);
+    return place.losses("--loss " + loss + " --reduction mean rows.jsonl");
+  };
+  auto const pair_with = [](std::string const& chosen) {
+    return R"({"policy_chosen": )" + chosen +
+           R"(, "policy_rejected": -15, "ref_chosen": -13, "ref_rejected": -14})" + "\n";
+  };
+  check_refused(run(""), "rows.jsonl: there is nothing in it");
+  check_refused(run("\n\n"), "rows.jsonl: there are only blank lines");
+  check_refused(run(good + R"({"policy_chosen": -1, "policy_rejected": -2, "ref_chosen": -1})"),
+                "rows.jsonl:2: field \"ref_rejected\" is missing");
+  check_refused(run(good + good + pair_with("\"-1\"")), "rows.jsonl:3: field \"policy_chosen\"");
+  check_refused(run(pair_with("null")), "rows.jsonl:1: field \"policy_chosen\"");
+  check_refused(run(pair_with("1e999")), "rows.jsonl:1: ");
+  check_refused(run(pair_with("-Infinity")), "expected a finite number");
+  check_refused(run(pair_with("NaN")), "expected a finite number");
+  check_refused(run(good + R"({"policy_chosen": -1, "policy_rej)"), "rows.jsonl:2: truncated");
+  check_refused(run(good + "{\"policy_chosen\": -1, \"note\": \"\xFF\"}"),
+                "rows.jsonl:2: byte 32 of the line is not valid UTF-8");
+  check_refused(run("[1, 2]"), "rows.jsonl:1: found a list; expected one JSON object per line");
+  std::string const spelt = R"({"policy_chosen": -1, "policy_rejected": -2, "ref_chosen": -1, )";
+  check_refused(run(spelt + R"("ref_rejected": -2, "wieght": 2})"), "did you mean \"weight\"?");
+  check_refused(run(spelt + R"("ref_rejected": -2, "weight": -1})"),
+                "field \"weight\": found -1; expected a number, zero or greater");
+  check_refused(run(spelt + R"("ref_rejected": -2, "chosen_len": 0, "rejected_len": 3})", "ipo"),
+                "rows.jsonl:1: field \"chosen_len\": found 0");
+  check_refused(run(good, "simpo"), "rows.jsonl:1: field \"chosen_len\" is missing");
+  check_refused(
+      run(R"({"policy": -1, "ref": -2, "label": "yes", "kl_policy": -1, "kl_ref": -1})", "kto"),
+      "field \"label\"");
+  check_refused(run(R"({"policy": -1, "ref": -2, "label": true})", "kto"),
+                "field \"kl_policy\" is missing");
+  check_refused(run(R"({"policy": [-1, -2], "ref": [-1]})", "softmax_dpo"),
+                "field \"ref\": has 1 numbers; expected 2");
+  check_refused(run(R"({"policy": [], "ref": []})", "softmax_dpo"), "field \"policy\"");
+  check_refused(run(R"({"policy": [-1, "x"], "ref": [-1, -1]})", "softmax_dpo"), "element 1");
+  check_refused(place.losses("--loss dpo absent.jsonl"), "absent.jsonl: cannot open file");
+  check_refused(place.losses("--loss dpo .."), "cannot read file");
+  check_refused(place.losses("--loss dpo"), "standard input: there is nothing in it");
+}
+
+TEST_CASE("losses: rows before a bad one are written whole", "[examples][losses]") {
+  workplace const place;
+  auto const run = place.losses("--loss dpo", std::string(pair) + pair + "{\n");
+  CHECK(run.code == 1);
+  CHECK(run.lines() == 2);
+  CHECK_THAT(run.out, EndsWith("}\n"));
+  CHECK_THAT(run.err, StartsWith("losses: standard input:3: "));
+}
+
+TEST_CASE("losses: bad arguments are refused with the nearest good one", "[examples][losses]") {
+  workplace const place;
+  place.file("pairs.jsonl", pair);
+  auto const refused = [&](std::string const& arguments, std::string const& sentence) {
+    INFO(arguments);
+    check_refused(place.losses(arguments + " pairs.jsonl"), sentence);
+  };
+  refused("--loss dpoo", "no loss is named \"dpoo\"; did you mean \"dpo\"?");
+  refused("--loss sft", "it divides by the completion tokens of the whole batch");
+  refused("--loss dpo --set bta=1",
+          "--set bta=1: dpo has no parameter \"bta\"; did you mean \"beta\"?");
+  refused("--loss dpo:gamma=1", "dpo has no parameter \"gamma\"");
+  refused("--loss dpo --set beta=0",
+          "--set beta=0: dpo: beta must be a finite number greater than zero");
+  refused("--loss dpo:beta=-1", "dpo: beta must be");
+  refused("--loss dpo --set beta=nan", "\"nan\" is not a finite number");
+  refused("--loss dpo --set beta=0.1x", "\"0.1x\" is not a finite number");
+  refused("--loss dpo --set beta", "expected NAME=NUMBER");
+  refused("--loss dpo --set label_smoothing=0.5", "label_smoothing must be");
+  refused("--loss dpo --reduction sum", "sum not in {none,mean}");
+  refused("--loss dpo --loss ipo", "several --loss need --plot");
+  refused("--list --loss dpo", "give one of");
+  check_refused(place.losses("--lss dpo"), "--lss");
+}
+
+TEST_CASE("losses: --output appears whole or not at all", "[examples][losses]") {
+  workplace const place;
+  place.file("good.jsonl", pair);
+  place.file("bad.jsonl", std::string(pair) + "{");
+  CHECK(place.losses("--loss dpo --output out.jsonl bad.jsonl").code == 1);
+  CHECK_FALSE(place.has("out.jsonl"));
+  CHECK_FALSE(place.has("out.jsonl.partial"));
+  auto const run = place.losses("--loss dpo --output out.jsonl good.jsonl");
+  CHECK(run.code == 0);
+  CHECK(run.out.empty());
+  std::string const first = place.content("out.jsonl");
+  CHECK_THAT(first, StartsWith("{\"loss\": "));
+  CHECK(place.losses("--loss dpo --output out.jsonl bad.jsonl").code == 1);
+  CHECK(place.content("out.jsonl") == first);
+  check_refused(place.losses("--loss dpo --output nowhere/out.jsonl good.jsonl"),
+                "nowhere/out.jsonl: cannot create file");
+}
+
+TEST_CASE("losses: a full disk is noticed", "[examples][losses]") {
+  if (!std::filesystem::exists("/dev/full")) return;
+  workplace const place;
+  auto const run = place.losses("--loss dpo >/dev/full", pair);
+  CHECK(run.code == 1);
+  CHECK_THAT(run.err, Contains("losses: standard output: cannot write"));
+}
+
+TEST_CASE("losses: --plot draws every loss it was given", "[examples][losses]") {
+  workplace const place;
+  auto const run = place.losses("--loss dpo --loss hinge:beta=1 --loss kto --plot margins.svg");
+  CHECK(run.code == 0);
+  CHECK_THAT(run.err, Contains("wrote margins.svg"));
+  std::string const picture = place.content("margins.svg");
+  for (char const* name : {"dpo beta=0.1", "hinge beta=1", ", undesirable", "</svg>"}) {
+    CHECK_THAT(picture, Contains(name));
+  }
+  check_refused(place.losses("--loss dpo --plot nowhere/margins.svg"), "nowhere/margins.svg");
+  check_refused(place.losses("--loss dpo --plot a.svg --margins 2 1"), "LOW < HIGH");
+  CHECK_FALSE(place.has("a.svg"));
+}
+
+TEST_CASE("losses: --check passes our golden rows and tells what it does not cover",
+          "[examples][losses]") {
+  workplace const place;
+  std::string const dpo = "--check '" PREFER_GOLDEN_DIR "/dpo.json'";
+  auto const strict = place.losses(dpo);
+  CHECK(strict.code == 1);
+  CHECK_THAT(strict.err, Contains("572 cases not covered") && !Contains("failed"));
+  auto const allowed = place.losses(dpo + " --allow-uncovered");
+  CHECK(allowed.code == 0);
+  CHECK_THAT(allowed.out, Contains("passed") && Contains("(f-divergence)"));
+  CHECK(place.losses(dpo + " '" PREFER_GOLDEN_DIR "/kto.json' --allow-uncovered").code == 0);
+}
+
+TEST_CASE("losses: --check finds a wrong value and says where", "[examples][losses]") {
+  workplace const place;
+  std::string text = read(PREFER_GOLDEN_DIR "/dpo.json");
+  std::string const right = "\"loss\": 0.690980990246105";
+  std::size_t const at = text.find(right);
+  REQUIRE(at != std::string::npos);
+  text.replace(at, right.size(), "\"loss\": 0.690980990346105");
+  place.file("wrong.json", text);
+  auto const run = place.losses("--check wrong.json --allow-uncovered");
+  CHECK(run.code == 1);
+  CHECK_THAT(
+      run.err,
+      Contains("failed: dpo/0000 (dpo) loss: expected 0.690980990346105, got 0.6909809902461"));
+  CHECK_THAT(run.err, Contains("1 case failed"));
+}
+
+TEST_CASE("losses: --check refuses what is no golden file", "[examples][losses]") {
+  workplace const place;
+  std::string const text = read(PREFER_GOLDEN_DIR "/dpo.json");
+  place.file("cut.json", std::string_view(text).substr(0, text.size() / 2));
+  auto const refused = [&](std::string const& file, std::string const& sentence) {
+    check_refused(place.losses("--check " + file + " --allow-uncovered"), sentence);
+  };
+  refused("cut.json", ": truncated: the file ends inside its JSON");
+  refused("absent.json", "absent.json: cannot open file");
+  refused("..", "..: cannot read file");
+  place.file("empty.json", "");
+  refused("empty.json", "empty.json: there is nothing in it");
+  place.file("other.json", "{\"a\": 1}");
+  refused("other.json", "other.json: field \"family\" is missing");
+  place.file("no_inputs.json",
+             R"({"family": "dpo", "inputs": {}, "cases": [{"id": "dpo/0000", "loss_type": "sigmoid",
+                "inputs": "rand", "hyper": {}, "source": "trl", "finite": true}]})");
+  refused("no_inputs.json", "no_inputs.json, case dpo/0000");
+  place.file("bad.json", "{\"family\": \"dpo\",\n x}");
+  refused("bad.json", "bad.json:2: not valid JSON");
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#include <set>
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include <prefer/loss/catalogue.hpp>
+
+using Catch::Matchers::Contains;
+using Catch::Matchers::EndsWith;
+using Catch::Matchers::StartsWith;
+
+namespace {
+
+std::string name_of(std::string const& written) {
+  std::string out;
+  prefer::with_loss(written,
+                    [&]<prefer::Loss L>(L const&, prefer::loss_info const&) { out = L::name; });
+  return out;
+}
+
+template <class Act>
+std::string complaint(Act act) {
+  try {
+    act();
+  } catch (prefer::precondition_error const& error) {
+    return error.what();
+  }
+  return "no complaint";
+}
+
+template <class L>
+std::string complaint_about(std::string const& name, double value) {
+  return complaint([&] {
+    L loss;
+    prefer::set_parameter(loss, name, value);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("catalogue: every loss is found by its own name, once", "[loss][catalogue]") {
+  std::set<std::string> names;
+  prefer::for_each_loss([&]<prefer::Loss L>(L const&, prefer::loss_info const& info) {
+    CHECK(names.insert(L::name).second);
+    CHECK(name_of(L::name) == L::name);
+    CHECK(*info.summary != '\0');
+    CHECK(*info.paper != '\0');
+  });
+  CHECK(names.size() >= 10);
+}
+
+TEST_CASE("catalogue: TRL's name of a loss leads to the same formula", "[loss][catalogue]") {
+  CHECK(name_of("sigmoid") == "dpo");
+  prefer::for_each_loss([&]<prefer::Loss L>(L const&, prefer::loss_info const& info) {
+    if (*info.trl != '\0') CHECK(name_of(info.trl) == L::name);
+  });
+}
+
+TEST_CASE("catalogue: a name that means something else is refused with the difference",
+          "[loss][catalogue]") {
+  CHECK_THAT(complaint([] { name_of("sft"); }), Contains("whole batch"));
+  CHECK_THAT(complaint_about<prefer::simpo>("gamma_beta_ratio", 0.5), Contains("ratio"));
+  CHECK_THAT(complaint_about<prefer::simpo>("cpo_alpha", 1.0), Contains("not part of simpo"));
+}
+
+TEST_CASE("catalogue: an unknown loss is answered with the nearest one", "[loss][catalogue]") {
+  CHECK_THAT(complaint([] { name_of("simpoo"); }), Contains("did you mean \"simpo\"?"));
+  CHECK_THAT(complaint([] { name_of("sigmod"); }), Contains("did you mean \"sigmoid\"?"));
+  CHECK_THAT(complaint([] { name_of("quadratic"); }),
+             Contains("known: dpo, ipo") && !Contains("did you mean"));
+  CHECK_THAT(complaint([] { name_of(""); }),
+             Contains("no loss is named \"\"") && !Contains("did you"));
+}
+
+TEST_CASE("catalogue: a parameter is set by our name or by TRL's", "[loss][catalogue]") {
+  prefer::simpo simpo;
+  prefer::set_parameter(simpo, "gamma", 0.25);
+  CHECK(simpo.gamma == 0.25);
+  prefer::set_parameter(simpo, "simpo_gamma", 0.5);
+  CHECK(simpo.gamma == 0.5);
+  CHECK(prefer::has_parameter(simpo, "simpo_gamma"));
+  CHECK_FALSE(prefer::has_parameter(prefer::dpo{}, "simpo_gamma"));
+
+  prefer::kto kto;
+  prefer::set_parameter(kto, "undesirable_weight", 1.5);
+  CHECK(kto.undesirable_weight == 1.5);
+  CHECK(kto.desirable_weight == 1.0);
+}
+
+TEST_CASE("catalogue: a value out of range is refused in the parameter's words, by name",
+          "[loss][catalogue]") {
+  CHECK(complaint_about<prefer::dpo>("beta", 0.0) ==
+        "dpo: beta must be a finite number greater than zero");
+  CHECK_THAT(complaint_about<prefer::dpo>("label_smoothing", 0.5),
+             StartsWith("dpo: label_smoothing must be"));
+  CHECK_THAT(complaint_about<prefer::kto>("desirable_weight", -1.0),
+             StartsWith("kto: desirable_weight must be"));
+  prefer::dpo dpo{.beta = 0.3};
+  CHECK_THROWS_AS(prefer::set_parameter(dpo, "beta", -1.0), prefer::precondition_error);
+  CHECK(dpo.beta == 0.3);  // unchanged
+}
+
+TEST_CASE("catalogue: an unknown parameter is answered with those there are", "[loss][catalogue]") {
+  CHECK_THAT(complaint_about<prefer::dpo>("bta", 1.0),
+             StartsWith("dpo has no parameter \"bta\"") && Contains("did you mean \"beta\"?"));
+  CHECK_THAT(complaint_about<prefer::dpo>("gamma", 1.0), EndsWith("known: beta, label_smoothing"));
+  CHECK_THAT(complaint_about<prefer::nll>("beta", 1.0), EndsWith("it has none"));
+}
+
+TEST_CASE("catalogue: a distance counts insertions, deletions and replacements",
+          "[loss][catalogue]") {
+  using prefer::detail::edits_between;
+  CHECK(edits_between("beta", "beta") == 0);
+  CHECK(edits_between("", "abc") == 3);
+  CHECK(edits_between("abc", "") == 3);
+  CHECK(edits_between("kitten", "sitting") == 3);  // k -> s, e -> i, + g
+  CHECK(edits_between("dpo", "ipo") == 1);
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+#include <array>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <vector>
+
+#include <prefer/loss/kto.hpp>
+#include <prefer/objective/evaluate.hpp>
+
+#include "support/near.hpp"
+
+namespace {
+
+using prefer::kto;
+using prefer::unpaired_columns;
+using prefer::test::near;
+
+std::vector<double> const policy = {-10.0, -10.0};
+std::vector<double> const reference = {-12.0, -12.0};  // log_ratio 2 each
+std::array<bool, 2> const label = {true, false};
+
+unpaired_columns batch(std::vector<double> const& mismatched_policy,
+                       std::vector<double> const& mismatched_reference) {
+  return {.policy = policy,
+          .reference = reference,
+          .label = label,
+          .mismatched = {mismatched_policy, mismatched_reference}};
+}
+
+TEST_CASE("kto: loss is 1/2 for both labels at the baseline", "[loss][kto]") {
+  std::vector<double> const p = {-1.0, -3.0}, r = {-2.0, -6.0};  // log-ratios 1 and 3, mean 2
+  auto const y = evaluate(kto{}, batch(p, r));
+  CHECK(y.value == std::vector<double>{0.5, 0.5});
+  CHECK(y.loss == 0.5);
+  // d/dx (1 - sigmoid(beta (x - 2))) = -beta / 4 at x = 2, divided by the two examples.
+  CHECK(near(y.coefficient[0], -0.1 / 4.0 / 2.0, 1e-15));
+  CHECK(near(y.coefficient[1], 0.1 / 4.0 / 2.0, 1e-15));
+}
+
+TEST_CASE("kto: the baseline is the mean mismatched log_ratio, and no less than zero", "[loss][kto]") {
+  std::vector<double> const low = {-5.0}, high = {-2.0};  // log_ratio -3
+  prefer::nothing memory;
+  CHECK(kto{}.prepare(batch(low, high), memory).baseline == 0.0);
+  CHECK(kto{}.prepare(batch(high, low), memory).baseline == 3.0);
+  auto const y = evaluate(kto{.beta = 0.5}, batch(low, high));  // gain = 0.5 * (2 - 0)
+  CHECK(near(y.value[0], 1.0 / (1.0 + std::exp(1.0)), 1e-15));
+  CHECK(near(y.value[1], 1.0 / (1.0 + std::exp(-1.0)), 1e-15));
+}
+
+TEST_CASE("kto: weights multiply their kind of example alone", "[loss][kto]") {
+  std::vector<double> const zero = {0.0};
+  auto const one = evaluate(kto{}, batch(zero, zero));
+  auto const weighted = evaluate(kto{.desirable_weight = 3.0, .undesirable_weight = 0.0}, batch(zero, zero));
+  CHECK(near(weighted.value[0], 3.0 * one.value[0], 1e-15));
+  CHECK(weighted.value[1] == 0.0);
+  CHECK(weighted.coefficient[1] == 0.0);
+}
+
+TEST_CASE("kto: NaN among the mismatched completions reaches the loss", "[loss][kto]") {
+  std::vector<double> const p = {std::nan("")}, r = {0.0};
+  CHECK(std::isnan(evaluate(kto{}, batch(p, r)).loss));
+}
+
+TEST_CASE("kto: parameters out of range are refused", "[loss][kto]") {
+  CHECK_THROWS_AS((kto{.beta = 0.0}), prefer::precondition_error);
+  CHECK_THROWS_AS((kto{.desirable_weight = -1.0}), prefer::precondition_error);
+  CHECK_THROWS_AS((kto{.undesirable_weight = std::nan("")}), prefer::precondition_error);
+}
+
+}  // namespace
