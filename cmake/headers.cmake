@@ -84,10 +84,13 @@ set(prefer_threads_headers
 )
 
 set(prefer_eigen_headers
+  adapters/eigen.hpp
 )
 
 set(prefer_ranges_headers
+  adapters/ranges.hpp
 )
 
 set(prefer_fmt_headers
+  adapters/fmt.hpp
 )

@@ -44,7 +44,7 @@ template <class Error>
 
 /// Runs `action`; a precondition_error leaves it with `context` in front of its sentence.
 template <class Action>
-void with_context(std::string const& context, Action const& action) {
+void with_context([[maybe_unused]] std::string const& context, Action const& action) {
 #if defined(__cpp_exceptions)
   try {
     action();

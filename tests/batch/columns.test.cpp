@@ -11,12 +11,12 @@
 
 namespace {
 
+using Catch::Contains;
 using prefer::column;
 using prefer::column_name;
 using prefer::mutable_column;
 using prefer::pair_columns;
 using prefer::storage;
-using Catch::Contains;
 
 /// A foreign container: numbers that are no range.
 struct foreign {
@@ -62,7 +62,8 @@ TEST_CASE("column: labels may be bool and lengths int", "[batch][columns]") {
   CHECK(column(lengths)[1] == 12.0);
 }
 
-TEST_CASE("column: elements of another type are converted into the room given", "[batch][columns]") {
+TEST_CASE("column: elements of another type are converted into the room given",
+          "[batch][columns]") {
   std::vector<std::int32_t> const lengths = {7, 12, 9};
   float room[2] = {};
   float const* const got = column(lengths).as(1, 2, room);
@@ -123,8 +124,10 @@ TEST_CASE("pair_columns: available names what was given, both sides of it", "[ba
   CHECK(pair_columns{.policy = {v, v}, .reference = half}.available() == policy);
   CHECK(pair_columns{.policy = {v, v}, .length = {v, v}, .weight = v, .beta = v}.available() ==
         (policy | column_name::length | column_name::beta));
-  CHECK(prefer::list_columns{.policy = v, .reference = v}.available() == (policy | column_name::reference));
-  CHECK(prefer::unpaired_columns{.policy = v, .label = v}.available() == (policy | column_name::label));
+  CHECK(prefer::list_columns{.policy = v, .reference = v}.available() ==
+        (policy | column_name::reference));
+  CHECK(prefer::unpaired_columns{.policy = v, .label = v}.available() ==
+        (policy | column_name::label));
 }
 
 TEST_CASE("with_columns: a promise is kept or refused by name", "[batch][columns]") {

@@ -18,7 +18,8 @@ TEST_CASE("pair_record: margins are differences of chosen and rejected", "[batch
   CHECK(pair.rejected.mean_log_ratio() == -0.5);
 }
 
-TEST_CASE("pair_record: a pair's own beta and target margin replace the loss's", "[batch][record]") {
+TEST_CASE("pair_record: a pair's own beta and target margin replace the loss's",
+          "[batch][record]") {
   prefer::pair_record<double> pair{.chosen = {-1.0}, .rejected = {-2.0}};
   CHECK(pair.beta_or(0.1) == 0.1);
   CHECK(pair.target_margin_or(1.4) == 1.4);

@@ -34,19 +34,23 @@ void for_every_loss(Check const& check) {
   });
 }
 
-bool one_of(std::string const& name, std::set<std::string> const& names) { return names.count(name) > 0; }
+bool one_of(std::string const& name, std::set<std::string> const& names) {
+  return names.count(name) > 0;
+}
 
 template <class T>
 bool same(std::vector<T> const& a, std::vector<T> const& b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), same_bits<T>);
 }
 
-TEST_CASE("laws: every loss header is in the catalogue, so that these laws hold for it", "[laws][loss]") {
+TEST_CASE("laws: every loss header is in the catalogue, so that these laws hold for it",
+          "[laws][loss]") {
   std::set<std::string> catalogued;
   prefer::for_each_loss([&](auto const& loss, auto const&) { catalogued.insert(loss.name); });
   std::string const marker = "static constexpr char const* name = \"";
   std::size_t found = 0;
-  for (auto const& entry : std::filesystem::directory_iterator(PREFER_SOURCE_DIR "/include/prefer/loss")) {
+  for (auto const& entry :
+       std::filesystem::directory_iterator(PREFER_SOURCE_DIR "/include/prefer/loss")) {
     std::ifstream file(entry.path());
     std::string const text{std::istreambuf_iterator<char>(file), {}};
     for (auto at = text.find(marker); at != std::string::npos; at = text.find(marker, at + 1)) {
@@ -82,7 +86,8 @@ TEST_CASE("laws: a coefficient is the derivative of the loss", "[laws][loss]") {
   });
 }
 
-TEST_CASE("laws: reduction::mean divides the coefficients by the number of examples", "[laws][loss]") {
+TEST_CASE("laws: reduction::mean divides the coefficients by the number of examples",
+          "[laws][loss]") {
   for_every_loss([](auto const& loss) {
     problem_for<decltype(loss), double> each(32);
     auto mean = each;
@@ -92,7 +97,8 @@ TEST_CASE("laws: reduction::mean divides the coefficients by the number of examp
     CHECK(same(each.value, mean.value));
     for (std::size_t i = 0; i < each.size(); ++i) {
       for (std::size_t k = 0; k < each.moves; ++k) {
-        CHECK(mean.coefficient_of(i, k) == each.coefficient_of(i, k) / 32.0);  // a power of two: exact
+        CHECK(mean.coefficient_of(i, k) ==
+              each.coefficient_of(i, k) / 32.0);  // a power of two: exact
       }
     }
     double sum = 0.0;
@@ -116,7 +122,8 @@ TEST_CASE("laws: lanes compute what the formula computes on plain numbers", "[la
   });
 }
 
-TEST_CASE("laws: float columns give what double columns give, to float's rounding", "[laws][loss]") {
+TEST_CASE("laws: float columns give what double columns give, to float's rounding",
+          "[laws][loss]") {
   for_every_loss([](auto const& loss) {
     problem_for<decltype(loss), double> in_double(67);
     problem_for<decltype(loss), float> in_float(67);
@@ -155,7 +162,8 @@ TEST_CASE("laws: one thread and two give the same bits", "[laws][loss]") {
     problem_for<decltype(loss), float> serial(20000);
     auto parallel = serial;
     double const one = solve(loss, serial, {.reduce = reduction::mean});
-    double const two = solve(loss, parallel, {.reduce = reduction::mean, .threads = pool.executor()});
+    double const two =
+        solve(loss, parallel, {.reduce = reduction::mean, .threads = pool.executor()});
     CHECK(same_bits(one, two));
     CHECK(same(serial.all(), parallel.all()));
   });
@@ -183,8 +191,10 @@ TEST_CASE("laws: a weight multiplies an example's value and coefficients", "[law
   });
 }
 
-TEST_CASE("laws: a constant added to all log-probs of a pair or list changes nothing, for those that say so",
-          "[laws][loss]") {
+TEST_CASE(
+    "laws: a constant added to all log-probs of a pair or list changes nothing, for those that say "
+    "so",
+    "[laws][loss]") {
   for_every_loss([](auto const& loss) {
     using L = std::remove_cvref_t<decltype(loss)>;
     if constexpr (L::arity != 1) {
@@ -197,10 +207,12 @@ TEST_CASE("laws: a constant added to all log-probs of a pair or list changes not
       auto const b = shifted.all();
       if (prefer::margin_only<L> && L::arity == 2) {
         CHECK(same(a, b));
-      } else if (prefer::margin_only<L>) {  // lists: analytic coefficients round each score on its own
+      } else if (prefer::margin_only<
+                     L>) {  // lists: analytic coefficients round each score on its own
         for (std::size_t i = 0; i < a.size(); ++i) CHECK(near(a[i], b[i], 1e-13, 1e-2));
       } else {
-        CHECK(!std::equal(a.begin(), a.end(), b.begin(), [](double x, double y) { return near(x, y, 1e-9); }));
+        CHECK(!std::equal(a.begin(), a.end(), b.begin(),
+                          [](double x, double y) { return near(x, y, 1e-9); }));
       }
     }
   });
@@ -247,21 +259,24 @@ TEST_CASE("laws: raising chosen or lowering rejected never raises the loss", "[l
       } else if constexpr (L::arity == 1) {
         falls = falls && (p.label[i] > 0.0 ? p.coefficient[i] <= 0.0 : p.coefficient[i] >= 0.0);
       } else if (p.offset[i + 1] - p.offset[i] > 1) {  // first is best, last is worst
-        falls = falls && p.coefficient[p.offset[i]] <= 0.0 && p.coefficient[p.offset[i + 1] - 1] >= 0.0;
+        falls =
+            falls && p.coefficient[p.offset[i]] <= 0.0 && p.coefficient[p.offset[i + 1] - 1] >= 0.0;
       }
     }
     CHECK(falls != one_of(loss.name, squared));
   });
 }
 
-TEST_CASE("laws: log-probabilities of ten thousand nats give finite losses and coefficients", "[laws][loss]") {
+TEST_CASE("laws: log-probabilities of ten thousand nats give finite losses and coefficients",
+          "[laws][loss]") {
   auto const check = [](auto const& loss, auto p) {
     using P = decltype(p);
     std::size_t i = 0;
     auto const extreme = [&](auto& x) {
-      for (auto& v : x) v = static_cast<std::remove_reference_t<decltype(v)>>((i++ / 2) % 2 == 0 ? -1e4 : -1.0);
+      for (auto& v : x)
+        v = static_cast<std::remove_reference_t<decltype(v)>>((i++ / 2) % 2 == 0 ? -1e4 : -1.0);
     };
-    if constexpr (requires(P& q) { q.policy_chosen; }) {
+    if constexpr (requires(P & q) { q.policy_chosen; }) {
       extreme(p.policy_chosen);
       i = 2;
       extreme(p.policy_rejected);
@@ -285,7 +300,8 @@ TEST_CASE("laws: a list loss's own coefficients are those of its formula", "[law
       problem_for<L, double> own(60);
       auto by_formula = own;
       double const a = solve(loss, own);
-      double const b = solve(1.0 * loss, by_formula);  // a scaled loss has no coefficients of its own
+      double const b =
+          solve(1.0 * loss, by_formula);  // a scaled loss has no coefficients of its own
       CHECK(near(a, b, 1e-13));
       for (std::size_t i = 0; i < own.value.size(); ++i) {
         CHECK(near(own.value[i], by_formula.value[i], 1e-13, 1e-2));
@@ -298,7 +314,8 @@ TEST_CASE("laws: a list loss's own coefficients are those of its formula", "[law
   });
 }
 
-TEST_CASE("laws: NaN in one example reaches its value and coefficients and no other's", "[laws][loss]") {
+TEST_CASE("laws: NaN in one example reaches its value and coefficients and no other's",
+          "[laws][loss]") {
   for_every_loss([](auto const& loss) {
     using L = std::remove_cvref_t<decltype(loss)>;
     problem_for<L, double> clean(11);

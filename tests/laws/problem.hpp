@@ -19,7 +19,9 @@ class dice {
     state_ = state_ * 6364136223846793005u + 1442695040888963407u;
     return (state_ >> 33) % bound;
   }
-  double log_prob() { return -1.0 - static_cast<double>(below(60 * 64)) / 64.0; }  // nats, -61 ... -1
+  double log_prob() {
+    return -1.0 - static_cast<double>(below(60 * 64)) / 64.0;
+  }                                 // nats, -61 ... -1
   double near_log_prob(double x) {  // a reference's: within 4 nats, and still below 0
     double const other = x + static_cast<double>(below(8 * 64)) / 64.0 - 4.0;
     return other < -0.5 ? other : -0.5;
@@ -83,7 +85,9 @@ struct problem<2, T> {
     out.length_rejected[0] = length_rejected[i];
     return out;
   }
-  [[nodiscard]] std::vector<T> all_of(std::size_t i) const { return {value[i], chosen[i], rejected[i]}; }
+  [[nodiscard]] std::vector<T> all_of(std::size_t i) const {
+    return {value[i], chosen[i], rejected[i]};
+  }
   void shift(double by) {
     for (T& x : policy_chosen) x += static_cast<T>(by);
     for (T& x : policy_rejected) x += static_cast<T>(by);
@@ -94,12 +98,14 @@ struct problem<2, T> {
                           F rejected_by) const {
     pair_record<F> record;
     record.chosen = {F(policy_chosen[i]) + chosen_by, F(reference_chosen[i]), F(length_chosen[i])};
-    record.rejected = {F(policy_rejected[i]) + rejected_by, F(reference_rejected[i]), F(length_rejected[i])};
+    record.rejected = {F(policy_rejected[i]) + rejected_by, F(reference_rejected[i]),
+                       F(length_rejected[i])};
     return static_cast<F>(detail::apply(loss, record, state));
   }
   static constexpr std::size_t moves = 2;
   template <class F, class L>
-  [[nodiscard]] F moved(L const& loss, loss_state<L> const& state, std::size_t i, std::size_t which, F by) const {
+  [[nodiscard]] F moved(L const& loss, loss_state<L> const& state, std::size_t i, std::size_t which,
+                        F by) const {
     return formula<F>(loss, state, i, which == 0 ? by : F(0), which == 1 ? by : F(0));
   }
   [[nodiscard]] T coefficient_of(std::size_t i, std::size_t which) const {
@@ -157,7 +163,8 @@ struct problem<1, T> {
   [[nodiscard]] std::vector<T> all_of(std::size_t i) const { return {value[i], coefficient[i]}; }
   static constexpr std::size_t moves = 1;
   template <class F, class L>
-  [[nodiscard]] F moved(L const& loss, loss_state<L> const& state, std::size_t i, std::size_t, F by) const {
+  [[nodiscard]] F moved(L const& loss, loss_state<L> const& state, std::size_t i, std::size_t,
+                        F by) const {
     unpaired_record<F> record;
     record.log_prob = F(policy[i]) + by;
     record.reference_log_prob = F(reference[i]);
@@ -226,7 +233,8 @@ struct problem<dynamic_arity, T> {
   }
   static constexpr std::size_t moves = 5;  // those beyond the list's end move nothing
   template <class F, class L>
-  [[nodiscard]] F moved(L const& loss, loss_state<L> const& state, std::size_t g, std::size_t which, F by) const {
+  [[nodiscard]] F moved(L const& loss, loss_state<L> const& state, std::size_t g, std::size_t which,
+                        F by) const {
     std::size_t const begin = offset[g];
     auto const at = [&](std::size_t k) {
       return completion_record<F>{F(policy[begin + k]) + (k == which ? by : F(0)),

@@ -33,12 +33,14 @@ TEST_CASE("dpo: label smoothing is the two-term form", "[loss][dpo]") {
     double const e = 0.2;
     double const z = 0.1 * margin;
     double const two_terms = -(1.0 - e) * -std::log1p(std::exp(-z)) - e * -std::log1p(std::exp(z));
-    CHECK(near(at(dpo{.beta = 0.1, .label_smoothing = e}, pair_with_margin(margin)).value, two_terms, 1e-14));
+    CHECK(near(at(dpo{.beta = 0.1, .label_smoothing = e}, pair_with_margin(margin)).value,
+               two_terms, 1e-14));
   }
 }
 
-TEST_CASE("dpo: with label smoothing the loss is least where sigmoid is the probability of a true label",
-          "[loss][dpo]") {
+TEST_CASE(
+    "dpo: with label smoothing the loss is least where sigmoid is the probability of a true label",
+    "[loss][dpo]") {
   // d/dz = e - sigmoid(-z) = 0 at z = log((1 - e) / e).
   auto const y = at(dpo{.beta = 1.0, .label_smoothing = 0.2}, pair_with_margin(std::log(4.0)));
   CHECK(std::fabs(y.chosen) < 1e-15);

@@ -17,7 +17,8 @@ TEST_CASE("hinge: loss is 1 when policy equals reference", "[loss][hinge]") {
   CHECK(y.rejected == 0.25);
 }
 
-TEST_CASE("hinge: loss and slope are zero from a margin of 1 / beta on, the kink included", "[loss][hinge]") {
+TEST_CASE("hinge: loss and slope are zero from a margin of 1 / beta on, the kink included",
+          "[loss][hinge]") {
   CHECK(at(hinge{.beta = 0.25}, pair_with_margin(3.0)).value == 0.25);
   CHECK(at(hinge{.beta = 0.25}, pair_with_margin(4.0)).value == 0.0);
   CHECK(at(hinge{.beta = 0.25}, pair_with_margin(4.0)).chosen == 0.0);

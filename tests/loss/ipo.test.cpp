@@ -20,7 +20,8 @@ TEST_CASE("ipo_sum: loss is 1 / (4 beta^2) when policy equals reference", "[loss
   CHECK(at(ipo{.beta = 0.25}, pair_with_margin(0.0)).value == 4.0);
 }
 
-TEST_CASE("ipo_sum: loss and slope are zero at the target margin and the loss rises beyond it", "[loss][ipo]") {
+TEST_CASE("ipo_sum: loss and slope are zero at the target margin and the loss rises beyond it",
+          "[loss][ipo]") {
   auto const loss = ipo_sum{.beta = 0.25};  // target 2 nats
   CHECK(at(loss, pair_with_margin(2.0)).value == 0.0);
   CHECK(at(loss, pair_with_margin(2.0)).chosen == 0.0);

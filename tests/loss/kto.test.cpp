@@ -37,7 +37,8 @@ TEST_CASE("kto: loss is 1/2 for both labels at the baseline", "[loss][kto]") {
   CHECK(near(y.coefficient[1], 0.1 / 4.0 / 2.0, 1e-15));
 }
 
-TEST_CASE("kto: the baseline is the mean mismatched log_ratio, and no less than zero", "[loss][kto]") {
+TEST_CASE("kto: the baseline is the mean mismatched log_ratio, and no less than zero",
+          "[loss][kto]") {
   std::vector<double> const low = {-5.0}, high = {-2.0};  // log_ratio -3
   prefer::nothing memory;
   CHECK(kto{}.prepare(batch(low, high), memory).baseline == 0.0);
@@ -50,7 +51,8 @@ TEST_CASE("kto: the baseline is the mean mismatched log_ratio, and no less than 
 TEST_CASE("kto: weights multiply their kind of example alone", "[loss][kto]") {
   std::vector<double> const zero = {0.0};
   auto const one = evaluate(kto{}, batch(zero, zero));
-  auto const weighted = evaluate(kto{.desirable_weight = 3.0, .undesirable_weight = 0.0}, batch(zero, zero));
+  auto const weighted =
+      evaluate(kto{.desirable_weight = 3.0, .undesirable_weight = 0.0}, batch(zero, zero));
   CHECK(near(weighted.value[0], 3.0 * one.value[0], 1e-15));
   CHECK(weighted.value[1] == 0.0);
   CHECK(weighted.coefficient[1] == 0.0);

@@ -13,7 +13,8 @@ template <class L>
 [[nodiscard]] evaluation on_list(L const& loss, std::vector<double> const& log_ratio) {
   std::vector<double> const reference(log_ratio.size(), 0.0);
   std::vector<std::size_t> const offset = {0, log_ratio.size()};
-  return evaluate(loss, list_columns{.policy = log_ratio, .reference = reference, .offset = offset});
+  return evaluate(loss,
+                  list_columns{.policy = log_ratio, .reference = reference, .offset = offset});
 }
 
 /// The same log-ratios as a pair.

@@ -97,7 +97,8 @@ TEST_CASE("losses: a sum prepares each of its losses", "[loss][sum]") {
                                       .mismatched = {mismatched_policy, mismatched_reference}};
   double const strong = evaluate(kto{.beta = 1.0}, batch).loss;
   double const weak = evaluate(kto{.beta = 0.1}, batch).loss;
-  CHECK(near(evaluate(kto{.beta = 1.0} + 2.0 * kto{.beta = 0.1}, batch).loss, strong + 2.0 * weak, 1e-15));
+  CHECK(near(evaluate(kto{.beta = 1.0} + 2.0 * kto{.beta = 0.1}, batch).loss, strong + 2.0 * weak,
+             1e-15));
 }
 
 TEST_CASE("losses: a sum keeps the memory of each that remembers", "[loss][sum]") {
@@ -114,32 +115,38 @@ TEST_CASE("losses: a lambda is a loss, with or without captures", "[loss][lambda
   auto const batch = pair_columns{.policy = {c, r}, .reference = {r, c}};
   auto const expected = evaluate(dpo{.beta = 0.3}, batch);
   double const beta = 0.3;
-  auto const plain =
-      evaluate(pair_loss([](auto const& p) { return softplus(-0.3 * p.log_ratio_margin()); }), batch);
-  auto const captured =
-      evaluate(pair_loss([beta](auto const& p) { return softplus(-beta * p.log_ratio_margin()); }), batch);
+  auto const plain = evaluate(
+      pair_loss([](auto const& p) { return softplus(-0.3 * p.log_ratio_margin()); }), batch);
+  auto const captured = evaluate(
+      pair_loss([beta](auto const& p) { return softplus(-beta * p.log_ratio_margin()); }), batch);
   CHECK(plain.value == expected.value);
   CHECK(captured.value == expected.value);
   CHECK(captured.coefficient.chosen == expected.coefficient.chosen);
   CHECK(captured.coefficient.rejected == expected.coefficient.rejected);
-  auto const sum = evaluate(0.5 * pair_loss([beta](auto const& p) { return beta * p.chosen.log_prob; }) + nll{},
-                            pair_columns{.policy = {c, r}});
+  auto const sum =
+      evaluate(0.5 * pair_loss([beta](auto const& p) { return beta * p.chosen.log_prob; }) + nll{},
+               pair_columns{.policy = {c, r}});
   CHECK(near(sum.value[0], 0.5 * 0.3 * -1.0 + 1.0, 1e-15));
 }
 
 TEST_CASE("losses: a lambda over lists or labelled completions is a loss", "[loss][lambda]") {
-  auto const worst = list_loss([](auto const& l) { return softplus(l[l.size() - 1].log_ratio() - l[0].log_ratio()); });
+  auto const worst = list_loss(
+      [](auto const& l) { return softplus(l[l.size() - 1].log_ratio() - l[0].log_ratio()); });
   auto const y = on_list(worst, {2.0, 9.0, 2.0});
   CHECK(near(y.loss, std::log(2.0), 1e-15));
   CHECK(y.coefficient == std::vector<double>{-0.5, 0.0, 0.5});
   std::vector<double> const p = {-1.0, -2.0}, label = {1.0, 0.0};
-  auto const signed_loss = unpaired_loss([](auto const& e) { return select(e.desirable, -1.0, 1.0) * e.log_prob; });
-  CHECK(evaluate(signed_loss, unpaired_columns{.policy = p, .label = label}).value == std::vector<double>{1.0, -2.0});
+  auto const signed_loss =
+      unpaired_loss([](auto const& e) { return select(e.desirable, -1.0, 1.0) * e.log_prob; });
+  CHECK(evaluate(signed_loss, unpaired_columns{.policy = p, .label = label}).value ==
+        std::vector<double>{1.0, -2.0});
 }
 
 TEST_CASE("log_sum_exp: sums from the given rank on without overflow", "[loss][list]") {
   auto const from = [](std::size_t first, std::vector<double> const& log_prob) {
-    auto const at = [&](std::size_t i) { return completion_record<double>{.log_prob = log_prob[i]}; };
+    auto const at = [&](std::size_t i) {
+      return completion_record<double>{.log_prob = log_prob[i]};
+    };
     list_record<double, decltype(at)> const list(log_prob.size(), at, {});
     return log_sum_exp(list, first, [](auto const& c) { return c.log_prob; });
   };
@@ -152,7 +159,8 @@ TEST_CASE("log_sum_exp: sums from the given rank on without overflow", "[loss][l
 TEST_CASE("losses: parameters are visited by name, of every part", "[loss][parameters]") {
   auto const names_of = [](auto loss) {
     std::string names;
-    decltype(loss)::parameters(loss, [&](char const* name, auto&) { names += std::string(name) + " "; });
+    decltype(loss)::parameters(loss,
+                               [&](char const* name, auto&) { names += std::string(name) + " "; });
     return names;
   };
   CHECK(names_of(simpo{}) == "beta gamma label_smoothing ");

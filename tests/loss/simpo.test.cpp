@@ -32,7 +32,8 @@ TEST_CASE("simpo: label smoothing is the two-term form", "[loss][simpo]") {
   for (double const margin : {-60.0, 0.0, 8.0}) {
     double const z = 2.5 * ((-20.0 + margin) / 4.0 + 6.0) - 1.4;
     double const two_terms = 0.9 * std::log1p(std::exp(-z)) + 0.1 * std::log1p(std::exp(z));
-    CHECK(near(at(simpo{.label_smoothing = 0.1}, pair_with_margin(margin)).value, two_terms, 1e-13));
+    CHECK(
+        near(at(simpo{.label_smoothing = 0.1}, pair_with_margin(margin)).value, two_terms, 1e-13));
   }
 }
 

@@ -27,7 +27,9 @@ using test::near;
 
 /// Numbers for n pairs, from a formula that the tests can repeat. Multiples of 1/16: exact in float, too.
 double number(std::size_t i, int salt) {
-  return -1.0 - static_cast<double>((i * 37 + static_cast<std::size_t>(salt) * 101 + (i * i) % 53) % 800) / 16.0;
+  return -1.0 -
+         static_cast<double>((i * 37 + static_cast<std::size_t>(salt) * 101 + (i * i) % 53) % 800) /
+             16.0;
 }
 template <class T>
 std::vector<T> numbers(std::size_t n, int salt) {
@@ -48,12 +50,13 @@ expectation dpo_by_hand(double beta, double pc, double pr, double rc, double rr)
 
 TEST_CASE("evaluate: every size gives what a plain loop gives", "[objective][evaluate]") {
   static constexpr std::size_t w = lane<float>::width;
-  auto const n = GENERATE(as<std::size_t>(), 1, w - 1, w, w + 1, 2 * w + 1, 255, 256, 257, 511, 4095, 4096,
-                          4097, 20000);
+  auto const n = GENERATE(as<std::size_t>(), 1, w - 1, w, w + 1, 2 * w + 1, 255, 256, 257, 511,
+                          4095, 4096, 4097, 20000);
   CAPTURE(n);
   auto const pc = numbers<double>(n, 1), pr = numbers<double>(n, 2);
   auto const rc = numbers<double>(n, 3), rr = numbers<double>(n, 4);
-  auto const result = evaluate(dpo{.beta = 0.1}, pair_columns{.policy = {pc, pr}, .reference = {rc, rr}});
+  auto const result =
+      evaluate(dpo{.beta = 0.1}, pair_columns{.policy = {pc, pr}, .reference = {rc, rr}});
   REQUIRE(result.value.size() == n);
   long double sum = 0.0;
   bool all = true;
@@ -69,7 +72,8 @@ TEST_CASE("evaluate: every size gives what a plain loop gives", "[objective][eva
   CHECK(near(result.loss, static_cast<double>(sum / static_cast<long double>(n)), 1e-14));
 }
 
-TEST_CASE("evaluate_into: float and double columns and results mix freely", "[objective][evaluate]") {
+TEST_CASE("evaluate_into: float and double columns and results mix freely",
+          "[objective][evaluate]") {
   std::size_t const n = 261;
   auto const pc = numbers<float>(n, 1);
   auto const pr = numbers<double>(n, 2);
@@ -77,13 +81,15 @@ TEST_CASE("evaluate_into: float and double columns and results mix freely", "[ob
   auto const rr = numbers<float>(n, 4);
   std::vector<float> value(n), rejected(n);
   std::vector<double> chosen(n);
-  double const loss = evaluate_into(dpo{.beta = 0.1}, pair_columns{.policy = {pc, pr}, .reference = {rc, rr}},
-                                    pair_results{.value = value, .chosen = chosen, .rejected = rejected},
-                                    {.reduce = reduction::none});
+  double const loss =
+      evaluate_into(dpo{.beta = 0.1}, pair_columns{.policy = {pc, pr}, .reference = {rc, rr}},
+                    pair_results{.value = value, .chosen = chosen, .rejected = rejected},
+                    {.reduce = reduction::none});
   double sum = 0.0;
   for (std::size_t i = 0; i < n; ++i) {
     CAPTURE(i);
-    auto const e = dpo_by_hand(0.1, static_cast<double>(pc[i]), pr[i], rc[i], static_cast<double>(rr[i]));
+    auto const e =
+        dpo_by_hand(0.1, static_cast<double>(pc[i]), pr[i], rc[i], static_cast<double>(rr[i]));
     CHECK(near(chosen[i], e.chosen, 1e-14));  // one double column: computed in double
     CHECK(near(static_cast<double>(value[i]), e.value, 0x1p-23));
     CHECK(near(static_cast<double>(rejected[i]), e.rejected, 0x1p-23));
@@ -99,8 +105,9 @@ TEST_CASE("evaluate_into: float columns are computed in float and summed across 
   std::size_t const n = 100000;
   std::vector<float> const pc(n, -3.0f), pr(n, -5.0f), rc(n, -4.0f), rr(n, -4.5f);
   std::vector<float> value(n);
-  double const loss = evaluate_into(dpo{.beta = 0.1}, pair_columns{.policy = {pc, pr}, .reference = {rc, rr}},
-                                    pair_results{.value = value});
+  double const loss =
+      evaluate_into(dpo{.beta = 0.1}, pair_columns{.policy = {pc, pr}, .reference = {rc, rr}},
+                    pair_results{.value = value});
   CHECK(near(loss, std::log1p(std::exp(-0.15)), 2e-6));
   CHECK(near(static_cast<double>(value[0]), std::log1p(std::exp(-0.15)), 3e-7));
 }
@@ -135,7 +142,8 @@ TEST_CASE("evaluate: beta and target margin per pair replace the loss's", "[obje
   }
 }
 
-TEST_CASE("evaluate: a column that the loss would ignore is refused by name", "[objective][evaluate]") {
+TEST_CASE("evaluate: a column that the loss would ignore is refused by name",
+          "[objective][evaluate]") {
   std::vector<double> const v = {-1.0, -2.0};
   CHECK_THROWS_WITH(evaluate(nll{}, pair_columns{.policy = {v, v}, .beta = v}),
                     "evaluate: the batch has a column that this loss would ignore: beta");
@@ -144,14 +152,16 @@ TEST_CASE("evaluate: a column that the loss would ignore is refused by name", "[
       "evaluate: the batch has a column that this loss would ignore: target_margin");
 }
 
-TEST_CASE("evaluate: a column that the loss reads and the batch lacks is named", "[objective][evaluate]") {
+TEST_CASE("evaluate: a column that the loss reads and the batch lacks is named",
+          "[objective][evaluate]") {
   std::vector<double> const v = {-1.0, -2.0};
   CHECK_THROWS_WITH(evaluate(dpo{}, pair_columns{.policy = {v, v}}),
                     "evaluate: this loss reads policy, reference; the batch lacks reference");
   CHECK_THROWS_WITH(evaluate(simpo{}, pair_columns{.policy = {v, v}, .reference = {v, v}}),
                     "evaluate: this loss reads policy, length; the batch lacks length");
-  CHECK_THROWS_WITH(evaluate(kto{}, unpaired_columns{.policy = v, .reference = v, .mismatched = {v, v}}),
-                    "evaluate: this loss reads policy, reference, label; the batch lacks label");
+  CHECK_THROWS_WITH(
+      evaluate(kto{}, unpaired_columns{.policy = v, .reference = v, .mismatched = {v, v}}),
+      "evaluate: this loss reads policy, reference, label; the batch lacks label");
   CHECK_THROWS_AS(evaluate(kto{}, unpaired_columns{.policy = v, .reference = v, .label = v}),
                   precondition_error);
 }
@@ -165,8 +175,9 @@ TEST_CASE("evaluate: sizes that disagree are told with both numbers", "[objectiv
   CHECK_THROWS_WITH(evaluate(nll{}, pair_columns{.policy = {two, two}, .weight = three}),
                     "evaluate: weight has 3 elements, expected 2");
   std::vector<double> out(3);
-  CHECK_THROWS_WITH(evaluate_into(nll{}, pair_columns{.policy = {two, two}}, pair_results{.value = out}),
-                    "evaluate: results.value has 3 elements, expected 2");
+  CHECK_THROWS_WITH(
+      evaluate_into(nll{}, pair_columns{.policy = {two, two}}, pair_results{.value = out}),
+      "evaluate: results.value has 3 elements, expected 2");
   std::vector<double> forgotten;  // never resized: it must not pass for "not wanted"
   CHECK_THROWS_WITH(
       evaluate_into(nll{}, pair_columns{.policy = {two, two}}, pair_results{.value = forgotten}),
@@ -176,8 +187,9 @@ TEST_CASE("evaluate: sizes that disagree are told with both numbers", "[objectiv
 TEST_CASE("evaluate: an empty batch is refused", "[objective][evaluate]") {
   std::vector<double> const none;
   std::vector<std::size_t> const no_lists = {0};
-  CHECK_THROWS_WITH(evaluate(dpo{}, pair_columns{.policy = {none, none}, .reference = {none, none}}),
-                    "evaluate: the batch is empty");
+  CHECK_THROWS_WITH(
+      evaluate(dpo{}, pair_columns{.policy = {none, none}, .reference = {none, none}}),
+      "evaluate: the batch is empty");
   CHECK_THROWS_WITH(
       evaluate(softmax_dpo{}, list_columns{.policy = none, .reference = none, .offset = no_lists}),
       "evaluate: the batch is empty");
@@ -188,20 +200,24 @@ TEST_CASE("evaluate: offsets must cover every completion once", "[objective][eva
   auto const with = [&](std::vector<std::size_t> const& offset) {
     return evaluate(softmax_dpo{}, list_columns{.policy = v, .reference = v, .offset = offset});
   };
-  CHECK_THROWS_WITH(with({0, 2}), "evaluate: offset must run from 0 to the number of completions, 3");
-  CHECK_THROWS_WITH(with({1, 3}), "evaluate: offset must run from 0 to the number of completions, 3");
+  CHECK_THROWS_WITH(with({0, 2}),
+                    "evaluate: offset must run from 0 to the number of completions, 3");
+  CHECK_THROWS_WITH(with({1, 3}),
+                    "evaluate: offset must run from 0 to the number of completions, 3");
   CHECK_THROWS_WITH(with({0, 2, 2, 3}), "evaluate: list 1 is empty or its offset descends");
   CHECK_THROWS_WITH(with({0, 2, 1, 3}), "evaluate: list 1 is empty or its offset descends");
   CHECK(with({0, 1, 3}).value.size() == 2);
 }
 
-TEST_CASE("evaluate: lists longer than the stack's room give the same as a loop", "[objective][evaluate]") {
+TEST_CASE("evaluate: lists longer than the stack's room give the same as a loop",
+          "[objective][evaluate]") {
   // softmax over s_i = beta * log_ratio_i, all in double by hand.
   std::size_t const k = 150;
   auto const policy = numbers<double>(k + 1, 5), reference = numbers<double>(k + 1, 6);
   std::vector<std::size_t> const offset = {0, 1, k + 1};
-  auto const result = evaluate(softmax_dpo{.beta = 0.5},
-                               list_columns{.policy = policy, .reference = reference, .offset = offset});
+  auto const result =
+      evaluate(softmax_dpo{.beta = 0.5},
+               list_columns{.policy = policy, .reference = reference, .offset = offset});
   CHECK(result.value[0] == 0.0);  // a list of one
   CHECK(result.coefficient[0] == 0.0);
   double total = 0.0;
@@ -220,10 +236,10 @@ TEST_CASE("evaluate: weights and beta of lists are per list", "[objective][evalu
   std::vector<std::size_t> const offset = {0, 2, 4};
   std::vector<double> const beta = {1.0, 2.0}, weight = {1.0, 3.0};
   auto const result = evaluate(softmax_dpo{.beta = 9.0}, list_columns{.policy = policy,
-                                                                     .reference = reference,
-                                                                     .offset = offset,
-                                                                     .weight = weight,
-                                                                     .beta = beta});
+                                                                      .reference = reference,
+                                                                      .offset = offset,
+                                                                      .weight = weight,
+                                                                      .beta = beta});
   // Two completions: softplus(-beta * margin), with margins 1 and -1.
   CHECK(near(result.value[0], std::log1p(std::exp(-1.0)), 1e-14));
   CHECK(near(result.value[1], 3.0 * std::log1p(std::exp(2.0)), 1e-14));
@@ -247,7 +263,8 @@ TEST_CASE("evaluate: labels come as bool, int or float", "[objective][evaluate]"
   CHECK(with(as_bool) == with(as_float));
 }
 
-TEST_CASE("evaluate: a batch that promises its columns is evaluated as it is", "[objective][evaluate]") {
+TEST_CASE("evaluate: a batch that promises its columns is evaluated as it is",
+          "[objective][evaluate]") {
   std::vector<double> const c = {-1.0, -2.0}, r = {-3.0, -1.0};
   auto const columns = pair_columns{.policy = {c, r}, .reference = {r, c}};
   with_columns<column_name::policy | column_name::reference, pair_columns> const promised(columns);
@@ -257,7 +274,8 @@ TEST_CASE("evaluate: a batch that promises its columns is evaluated as it is", "
   CHECK(value == evaluate(dpo{}, columns).value);
 }
 
-TEST_CASE("evaluate: a loss that remembers is given its memory from batch to batch", "[objective][evaluate]") {
+TEST_CASE("evaluate: a loss that remembers is given its memory from batch to batch",
+          "[objective][evaluate]") {
   std::vector<double> const c = {-1.0}, r = {-3.0};
   auto const columns = pair_columns{.policy = {c, r}};
   test::remembering_archetype const loss(0);
@@ -267,7 +285,8 @@ TEST_CASE("evaluate: a loss that remembers is given its memory from batch to bat
   CHECK(memory.batches == 2.0);
 }
 
-TEST_CASE("evaluate: losses with nothing but what Loss asks for are evaluated", "[objective][evaluate]") {
+TEST_CASE("evaluate: losses with nothing but what Loss asks for are evaluated",
+          "[objective][evaluate]") {
   std::vector<double> const c = {-1.0, -5.0}, r = {-3.0, -4.0};
   std::vector<std::size_t> const offset = {0, 1, 2};
   auto const pair = evaluate(test::loss_archetype<2>(0), pair_columns{.policy = {c, r}});
@@ -276,11 +295,13 @@ TEST_CASE("evaluate: losses with nothing but what Loss asks for are evaluated", 
   CHECK(pair.coefficient.rejected == std::vector<double>{0.5, 0.5});
   auto const unpaired = evaluate(test::loss_archetype<1>(0), unpaired_columns{.policy = c});
   CHECK(unpaired.value == std::vector<double>{1.0, 5.0});
-  auto const list = evaluate(test::loss_archetype<dynamic_arity>(0), list_columns{.policy = c, .offset = offset});
+  auto const list =
+      evaluate(test::loss_archetype<dynamic_arity>(0), list_columns{.policy = c, .offset = offset});
   CHECK(list.coefficient == std::vector<double>{-0.5, -0.5});
 }
 
-TEST_CASE("evaluate_into: results may overwrite the columns that they came from", "[objective][evaluate]") {
+TEST_CASE("evaluate_into: results may overwrite the columns that they came from",
+          "[objective][evaluate]") {
   // 600 pairs are three blocks, the last one padded.
   auto pc = numbers<double>(600, 1), pr = numbers<double>(600, 2);
   auto const rc = numbers<double>(600, 3), rr = numbers<double>(600, 4);

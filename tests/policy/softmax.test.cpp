@@ -36,11 +36,12 @@ TEMPLATE_TEST_CASE("softmax: normalisers of every length agree with the definiti
     auto to = test::numbers<T>(n, 1000 + n);
     auto const before = to;
     add_exponentials(std::span<T const>(score), normaliser.max, T(-0.5), std::span<T>(to));
+    // Differences of up to 60 are rounded before they are exponents.
     for (std::size_t j = 0; j != n; ++j) {
       double const e = static_cast<double>(std::exp(static_cast<long double>(score[j]) - high));
-      CHECK(static_cast<double>(exponentials[j]) == Approx(e).epsilon(8 * epsilon).margin(1e-37));
+      CHECK(static_cast<double>(exponentials[j]) == Approx(e).epsilon(70 * epsilon).margin(1e-37));
       CHECK(static_cast<double>(to[j]) ==
-            Approx(static_cast<double>(before[j]) - 0.5 * e).margin(8 * epsilon));
+            Approx(static_cast<double>(before[j]) - 0.5 * e).margin(40 * epsilon));
     }
   }
 }

@@ -32,8 +32,8 @@ prefer::value_and_derivative<double> differentiate(F const& f, double x) {
   return {first(y.value), first(y.partial[0])};
 }
 
-TEMPLATE_TEST_CASE("dual: every primitive's derivative is that of finite differences", "[scalar][dual]",
-                   double, lane<double>) {
+TEMPLATE_TEST_CASE("dual: every primitive's derivative is that of finite differences",
+                   "[scalar][dual]", double, lane<double>) {
   // Both sides are good to 1e-13 relative: the difference by its own bound (finite_difference.hpp), the dual
   // to some units in the last place.
   auto const check = [](auto const& f, double from, double to) {
@@ -77,7 +77,8 @@ TEST_CASE("dual: partials of a function of two variables are kept apart", "[scal
   CHECK(f.partial[1] == 9.0 - 0.75);
 }
 
-TEMPLATE_TEST_CASE("dual: a constant has no derivative", "[scalar][dual]", double, lane<float>, lane<double>) {
+TEMPLATE_TEST_CASE("dual: a constant has no derivative", "[scalar][dual]", double, lane<float>,
+                   lane<double>) {
   dual<TestType, 1> const c = 2.5;
   CHECK(first(c.value) == 2.5);
   CHECK(first(c.partial[0]) == 0.0);
@@ -92,13 +93,19 @@ TEST_CASE("dual: value_of stops the derivative", "[scalar][dual]") {
   CHECK(y.derivative == 3.0);  // not 6
 }
 
-TEMPLATE_TEST_CASE("dual: derivatives keep their relative precision in the tails", "[scalar][dual]", double,
-                   lane<double>) {
+TEMPLATE_TEST_CASE("dual: derivatives keep their relative precision in the tails", "[scalar][dual]",
+                   double, lane<double>) {
   using S = TestType;
   double const tiny = std::exp(-700.0);  // 9.9e-305
-  auto const softplus_at = [](double x) { return differentiate<S>([](auto t) { return softplus(t); }, x); };
-  auto const sigmoid_at = [](double x) { return differentiate<S>([](auto t) { return sigmoid(t); }, x); };
-  auto const log1mexp_at = [](double x) { return differentiate<S>([](auto t) { return log1mexp(t); }, x); };
+  auto const softplus_at = [](double x) {
+    return differentiate<S>([](auto t) { return softplus(t); }, x);
+  };
+  auto const sigmoid_at = [](double x) {
+    return differentiate<S>([](auto t) { return sigmoid(t); }, x);
+  };
+  auto const log1mexp_at = [](double x) {
+    return differentiate<S>([](auto t) { return log1mexp(t); }, x);
+  };
 
   // softplus' = sigmoid: e^x far left, 1 far right.
   CHECK(near(softplus_at(-700.0).derivative, tiny, 1e-15));
@@ -127,7 +134,9 @@ TEST_CASE("dual: kinks have the stated one-sided derivative", "[scalar][dual]") 
 
 TEMPLATE_TEST_CASE("dual: NaN reaches the value", "[scalar][dual]", double, lane<double>) {
   double const nan = std::numeric_limits<double>::quiet_NaN();
-  auto const check = [&](auto const& f) { CHECK(std::isnan(differentiate<TestType>(f, nan).value)); };
+  auto const check = [&](auto const& f) {
+    CHECK(std::isnan(differentiate<TestType>(f, nan).value));
+  };
   check([](auto x) { return softplus(x); });
   check([](auto x) { return sigmoid(x); });
   check([](auto x) { return relu(1.0 - x); });

@@ -63,22 +63,56 @@ std::vector<T> magnitudes(int from, int to, int sign) {
 template <class S, class T, class F, class Exact>
 double worst(std::vector<T> const& grid, F const& f, Exact const& exact) {
   double most = 0.0;
-  for (T const x : grid) most = std::max(most, ulps<T>(apply<S>(f, x), exact(static_cast<long double>(x))));
+  for (T const x : grid)
+    most = std::max(most, ulps<T>(apply<S>(f, x), exact(static_cast<long double>(x))));
   return most;
 }
 
 struct names {
-  static constexpr auto exp = [](auto x) { using prefer::exp; return exp(x); };
-  static constexpr auto expm1 = [](auto x) { using prefer::expm1; return expm1(x); };
-  static constexpr auto log = [](auto x) { using prefer::log; return log(x); };
-  static constexpr auto log1mexp = [](auto x) { using prefer::log1mexp; return log1mexp(x); };
-  static constexpr auto softplus = [](auto x) { using prefer::softplus; return softplus(x); };
-  static constexpr auto sigmoid = [](auto x) { using prefer::sigmoid; return sigmoid(x); };
-  static constexpr auto log_sigmoid = [](auto x) { using prefer::log_sigmoid; return log_sigmoid(x); };
-  static constexpr auto sqrt = [](auto x) { using prefer::sqrt; return sqrt(x); };
-  static constexpr auto relu = [](auto x) { using prefer::relu; return relu(x); };
-  static constexpr auto square = [](auto x) { using prefer::square; return square(x); };
-  static constexpr auto clamp = [](auto x) { using prefer::clamp; return clamp(x, -1.0, 2.0); };
+  static constexpr auto exp = [](auto x) {
+    using prefer::exp;
+    return exp(x);
+  };
+  static constexpr auto expm1 = [](auto x) {
+    using prefer::expm1;
+    return expm1(x);
+  };
+  static constexpr auto log = [](auto x) {
+    using prefer::log;
+    return log(x);
+  };
+  static constexpr auto log1mexp = [](auto x) {
+    using prefer::log1mexp;
+    return log1mexp(x);
+  };
+  static constexpr auto softplus = [](auto x) {
+    using prefer::softplus;
+    return softplus(x);
+  };
+  static constexpr auto sigmoid = [](auto x) {
+    using prefer::sigmoid;
+    return sigmoid(x);
+  };
+  static constexpr auto log_sigmoid = [](auto x) {
+    using prefer::log_sigmoid;
+    return log_sigmoid(x);
+  };
+  static constexpr auto sqrt = [](auto x) {
+    using prefer::sqrt;
+    return sqrt(x);
+  };
+  static constexpr auto relu = [](auto x) {
+    using prefer::relu;
+    return relu(x);
+  };
+  static constexpr auto square = [](auto x) {
+    using prefer::square;
+    return square(x);
+  };
+  static constexpr auto clamp = [](auto x) {
+    using prefer::clamp;
+    return clamp(x, -1.0, 2.0);
+  };
 };
 
 long double exact_softplus(long double x) {
@@ -103,16 +137,16 @@ struct value_type_of<lane<T, W>> {
 template <class T>
 constexpr double largest_exponent = sizeof(T) == 4 ? 88.7 : 709.7;  // exp stays finite
 template <class T>
-constexpr double least_exponent = sizeof(T) == 4 ? -86.5 : -707.4;  // exp stays normal, and not cut to 0
+constexpr double least_exponent = sizeof(T) == 4 ? -86.5
+                                                 : -707.4;  // exp stays normal, and not cut to 0
 
 }  // namespace
 
-#define PREFER_SCALARS                                                                          \
-  float, double, lane<float>, lane<double>, (lane<float, 2>)
+#define PREFER_SCALARS float, double, lane<float>, lane<double>, (lane<float, 2>)
 
 // The bounds are what was measured, rounded up to the next tenth or so: a change that costs precision fails.
-TEMPLATE_TEST_CASE("primitives: errors stay below the stated units in the last place", "[scalar][lane]",
-                   PREFER_SCALARS) {
+TEMPLATE_TEST_CASE("primitives: errors stay below the stated units in the last place",
+                   "[scalar][lane]", PREFER_SCALARS) {
   using S = TestType;
   using T = typename value_type_of<S>::type;
   constexpr int least = std::numeric_limits<T>::min_exponent;
@@ -134,15 +168,16 @@ TEMPLATE_TEST_CASE("primitives: errors stay below the stated units in the last p
   CHECK(worst<S>(wide, names::exp, all([](long double x) { return std::exp(x); })) <= 1.3);
   CHECK(worst<S>(wide, names::expm1, all([](long double x) { return std::expm1(x); })) <= 2.1);
   CHECK(worst<S>(wide, names::softplus, exact_softplus) <= 3.2);
-  CHECK(worst<S>(mirrored, names::log_sigmoid, [](long double x) { return -exact_softplus(-x); }) <= 3.2);
+  CHECK(worst<S>(mirrored, names::log_sigmoid, [](long double x) { return -exact_softplus(-x); }) <=
+        3.2);
   CHECK(worst<S>(wide, names::sigmoid, exact_sigmoid) <= 2.4);
   CHECK(worst<S>(negative, names::log1mexp, exact_log1mexp) <= 3.3);
   CHECK(worst<S>(positive, names::log, all([](long double x) { return std::log(x); })) <= 2.5);
   CHECK(worst<S>(positive, names::sqrt, all([](long double x) { return std::sqrt(x); })) <= 0.8);
 }
 
-TEMPLATE_TEST_CASE("primitives: infinities, zeros and NaN give the limits of the function", "[scalar][lane]",
-                   PREFER_SCALARS) {
+TEMPLATE_TEST_CASE("primitives: infinities, zeros and NaN give the limits of the function",
+                   "[scalar][lane]", PREFER_SCALARS) {
   using S = TestType;
   using T = typename value_type_of<S>::type;
   T const inf = infinity<T>;
@@ -199,7 +234,8 @@ TEMPLATE_TEST_CASE("primitives: infinities, zeros and NaN give the limits of the
   CHECK(std::isnan(at(names::clamp, not_a_number)));
 }
 
-TEMPLATE_TEST_CASE("lane: elements do not touch each other", "[scalar][lane]", lane<float>, lane<double>) {
+TEMPLATE_TEST_CASE("lane: elements do not touch each other", "[scalar][lane]", lane<float>,
+                   lane<double>) {
   using S = TestType;
   using T = typename S::value_type;
   std::array<T, S::width> in{};
@@ -221,8 +257,10 @@ TEMPLATE_TEST_CASE("lane: elements do not touch each other", "[scalar][lane]", l
   check(select(a > S(0.0), a, S(7.0)), [](T x) { return x > 0 ? x : T(7); });
   check(select(a > S(0.0), 1.0, -1.0), [](T x) { return x > 0 ? T(1) : T(-1); });
   check(select(!(a > S(0.0)), 1.0, -1.0), [](T x) { return x > 0 ? T(-1) : T(1); });
-  check(select((a > S(-1.0)) & (a < S(0.0)), 1.0, 0.0), [](T x) { return x > -1 && x < 0 ? T(1) : T(0); });
-  check(select((a < S(-1.0)) | (a > S(0.0)), 1.0, 0.0), [](T x) { return x < -1 || x > 0 ? T(1) : T(0); });
+  check(select((a > S(-1.0)) & (a < S(0.0)), 1.0, 0.0),
+        [](T x) { return x > -1 && x < 0 ? T(1) : T(0); });
+  check(select((a < S(-1.0)) | (a > S(0.0)), 1.0, 0.0),
+        [](T x) { return x < -1 || x > 0 ? T(1) : T(0); });
 }
 
 TEST_CASE("lane: sum adds halves onto halves", "[scalar][lane]") {

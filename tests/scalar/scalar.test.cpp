@@ -56,9 +56,11 @@ TEST_CASE("Scalar: asks for every member of its archetype", "[scalar][concept]")
   STATIC_REQUIRE(!Scalar<scalar_archetype<scalar_lacks::select>>);
 }
 
-TEST_CASE("primal_t: a dual's is the scalar underneath, any other's is itself", "[scalar][concept]") {
+TEST_CASE("primal_t: a dual's is the scalar underneath, any other's is itself",
+          "[scalar][concept]") {
   STATIC_REQUIRE(std::same_as<prefer::primal_t<double>, double>);
-  STATIC_REQUIRE(std::same_as<prefer::primal_t<prefer::dual<prefer::lane<float>, 2>>, prefer::lane<float>>);
+  STATIC_REQUIRE(
+      std::same_as<prefer::primal_t<prefer::dual<prefer::lane<float>, 2>>, prefer::lane<float>>);
   STATIC_REQUIRE(std::same_as<prefer::primal_t<prefer::probe>, prefer::probe>);
 }
 

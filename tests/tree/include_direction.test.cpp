@@ -29,6 +29,9 @@ std::set<std::string> const too_heavy_for_the_core = {
     "chrono", "filesystem", "format",  "fstream", "functional", "future",  "iostream", "istream",
     "memory", "mutex",      "ostream", "ranges",  "regex",      "sstream", "thread"};
 
+// For tools that choose a loss by its name at run time; they include it themselves.
+std::set<std::string> const outside_the_umbrella = {"loss/catalogue.hpp"};
+
 std::string folder_of(std::string const& header) { return header.substr(0, header.find('/')); }
 
 /// Why `from` must not include `to`, if it must not.
@@ -162,6 +165,6 @@ TEST_CASE("include direction: prefer.hpp brings every header of the core",
   auto const brought = reachable(headers(), "prefer.hpp");
   for (std::string const& header : core()) {
     INFO(header);
-    CHECK(brought.count(header) == 1);
+    CHECK(brought.count(header) != outside_the_umbrella.count(header));
   }
 }

@@ -54,7 +54,7 @@ concept column_source = contiguous_numbers<R> || numbers_by_traits<R>;
 template <class R>
 constexpr auto numbers_of(R& range) {
   if constexpr (contiguous_numbers<R>) {
-    return std::span(std::ranges::data(range), std::ranges::size(range));
+    return std::span(std::ranges::data(range), static_cast<std::size_t>(std::ranges::size(range)));
   } else {
     return column_traits<std::remove_cvref_t<R>>::numbers(range);
   }

@@ -141,7 +141,7 @@ class cached {
     } else {
       std::vector<typename R::value_type> theirs(out.size());
       reference.log_prob(batch, theirs);
-      std::transform(theirs.begin(), theirs.end(), out.begin(), [](auto x) { return static_cast<T>(x); });
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(theirs[i]);
     }
   }
 

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <prefer/loss/dpo.hpp>
+#include <prefer/loss/kto.hpp>
+#include <prefer/reference/cached.hpp>
+#include <prefer/reference/frozen.hpp>
+#include <prefer/train/minibatch.hpp>
+#include <prefer/train/trainer.hpp>
+#include <report/temporary_folder.hpp>
+#include <train/small_problem.hpp>
+#include <vector>
+
+using prefer::cached;
+using prefer::choice_batch;
+using prefer::choice_data;
+using small::message_of;
+using small::state_of;
+
+namespace {
+
+using table = prefer::tabular<double>;
+
+// Numbers that depend on the row as well: only a batch that says its rows gets the right ones.
+struct by_row {
+  using value_type = double;
+  void log_prob(choice_batch const& batch, std::span<double> out) const {
+    prefer::expects_size(batch.row.size(), batch.size(), "by_row", "row");
+    for (std::size_t g = 0; g < batch.size(); ++g) {
+      for (std::size_t i = batch.offset[g]; i < batch.offset[g + 1]; ++i) {
+        out[i] = -static_cast<double>(10 * batch.row[g] + batch.completion[i]) -
+                 (batch.mismatched ? 0.5 : 0.0);
+      }
+    }
+  }
+};
+
+// All rows of a data set in one batch, in an order of their own.
+struct shuffled {
+  prefer::choice_minibatch batch;
+  explicit shuffled(choice_data const& data) {
+    std::vector<std::uint32_t> rows(data.size());
+    for (std::uint32_t i = 0; i < rows.size(); ++i) {
+      rows[i] = static_cast<std::uint32_t>((i * 3 + 1) % rows.size());
+    }
+    batch.gather(data, rows);
+  }
+};
+
+template <class T, class R>
+std::vector<T> log_probs(R& reference, choice_batch const& batch) {
+  std::vector<T> out(batch.completions());
+  reference.log_prob(batch, out);
+  return out;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("cached: says the same bits as what it was made of", "[reference][cached]",
+                   prefer::tabular<float>, prefer::tabular<double>, prefer::factorized<float>,
+                   prefer::log_linear<double>) {
+  using T = typename TestType::value_type;
+  // More rows than are scored at once (1,024), so that rows of the second piece are looked up too.
+  for (choice_data const& data : {small::pairs(2500), small::labelled(2500), small::lists(2500)}) {
+    auto policy = small::policy<TestType>();
+    auto cache = cached<T>::of(policy, data, 7);
+    shuffled at(data);
+    CHECK(log_probs<T>(cache, at.batch.slice(0, 2500)) ==
+          log_probs<T>(policy, at.batch.slice(0, 2500)));
+    CHECK(log_probs<T>(cache, at.batch.slice(1000, 9)) ==
+          log_probs<T>(policy, at.batch.slice(1000, 9)));
+    if (!at.batch.has_mismatched()) continue;
+    CHECK(log_probs<T>(cache, at.batch.mismatched_slice(1000, 900)) ==
+          log_probs<T>(policy, at.batch.mismatched_slice(1000, 900)));
+  }
+}
+
+TEST_CASE("cached: training on it has the bits of training on the model", "[reference][cached]") {
+  prefer::train_options const options{
+      .batch_size = 4, .epochs = 3, .rate = 0.05, .allow_scores = false};
+  auto const compare = [&](auto const& loss, choice_data const& data) {
+    auto start = small::policy<table>();
+    auto direct = prefer::frozen(start);
+    auto cache = cached<double>::of(start, data, 7);
+    auto one = small::policy<table>();
+    auto two = small::policy<table>();
+    prefer::trainer(one, loss, direct, data, options).run();
+    prefer::trainer(two, loss, cache, data, options).run();
+    CHECK(state_of(one) == state_of(two));
+    CHECK(state_of(one) != state_of(start));
+  };
+  compare(prefer::dpo{}, small::pairs(23));
+  compare(prefer::kto{}, small::labelled(23));
+}
+
+TEST_CASE("cached: a file gives back the same bits", "[reference][cached]") {
+  temporary_folder folder;
+  auto const data = small::labelled(23);
+  auto policy = small::policy<table>();
+  auto const cache = cached<double>::of(policy, data, 7);
+  cache.save(folder / "cache");
+  auto const again = cached<double>::load(folder / "cache", data, 7);
+  CHECK(again.identity() == 7);
+  shuffled at(data);
+  auto const batch = at.batch.slice(0, 23);
+  CHECK(log_probs<double>(again, batch) == log_probs<double>(cache, batch));
+  auto const others = at.batch.mismatched_slice(0, 23);
+  CHECK(log_probs<double>(again, others) == log_probs<double>(cache, others));
+}
+
+TEST_CASE("cached: asks by row number, so a reference may look up rows itself",
+          "[reference][cached]") {
+  auto const data = small::labelled(2100);
+  by_row direct;
+  auto const cache = cached<double>::of(direct, data, 7);
+  shuffled at(data);
+  CHECK(log_probs<double>(cache, at.batch.slice(0, 2100)) ==
+        log_probs<double>(direct, at.batch.slice(0, 2100)));
+  CHECK(log_probs<double>(cache, at.batch.mismatched_slice(0, 2100)) ==
+        log_probs<double>(direct, at.batch.mismatched_slice(0, 2100)));
+}
+
+TEST_CASE("cached: stores another float than its model", "[reference][cached]") {
+  auto const data = small::pairs(3);
+  auto policy = small::policy<table>();
+  auto const cache = cached<float>::of(policy, data, 7);
+  shuffled at(data);
+  auto const exact = log_probs<double>(policy, at.batch.slice(0, 3));
+  auto const rounded = log_probs<float>(cache, at.batch.slice(0, 3));
+  for (std::size_t i = 0; i < 6; ++i) CHECK(rounded[i] == static_cast<float>(exact[i]));
+}
+
+TEST_CASE("cached: a stale file is refused", "[reference][cached]") {
+  temporary_folder folder;
+  auto const path = folder / "cache";
+  auto const data = small::pairs(9);
+  auto policy = small::policy<table>();
+  cached<double>::of(policy, data, prefer::fingerprint_of(data)).save(path);
+  auto other = data;
+  std::swap(other.completion[0], other.completion[1]);
+  CHECK(message_of([&] {
+          (void)cached<double>::load(path, other, prefer::fingerprint_of(other));
+        }) == "cached::load: " + path +
+                  ": the cache is stale: it was made for another data set or model; delete it and "
+                  "compute it again");
+}
+
+TEST_CASE("cached: a file of another size is refused although its identity agrees",
+          "[reference][cached]") {
+  temporary_folder folder;
+  auto const path = folder / "cache";
+  auto policy = small::policy<table>();
+  cached<double>::of(policy, small::labelled(9), 7).save(path);
+  CHECK(message_of([&] { (void)cached<double>::load(path, small::labelled(8), 7); }) ==
+        "cached::load: " + path + ": the cache has 9 completions; the data set has 8");
+  auto alone = small::labelled(9);
+  alone.mismatched.clear();
+  CHECK(message_of([&] { (void)cached<double>::load(path, alone, 7); }) ==
+        "cached::load: " + path +
+            ": the cache has 9 mismatched completions; the data set has 0");
+  CHECK_THAT(message_of([&] { (void)cached<float>::load(path, small::labelled(9), 7); }),
+             Catch::Contains("is of type double, expected float"));
+}
+
+TEST_CASE("cached: a file that is missing, truncated or something else is refused",
+          "[reference][cached]") {
+  temporary_folder folder;
+  auto const path = folder / "cache";
+  auto const data = small::pairs(9);
+  auto policy = small::policy<table>();
+  auto const refusal = [&] {
+    return message_of([&] { (void)cached<double>::load(path, data, 7); });
+  };
+  CHECK_THAT(refusal(), Catch::Contains(path) && Catch::Contains("No such file"));
+
+  cached<double>::of(policy, data, 7).save(path);
+  CHECK(refusal() == "");
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 8);
+  CHECK_THAT(refusal(), Catch::Contains(path) && Catch::Contains("truncated"));
+
+  prefer::archive_writer other;
+  other.add("format", "prefer trainer 1");
+  other.write(path);
+  CHECK(refusal() == "cached::load: " + path + ": this file is not a reference cache");
+
+  std::ofstream(path) << "user_id\titem_id\n";
+  CHECK_THAT(refusal(), Catch::Contains(path) && Catch::Contains("not a prefer archive"));
+}
+
+TEST_CASE("cached: a full disk keeps the file of before", "[reference][cached]") {
+  if (!std::filesystem::exists("/dev/full")) return;
+  temporary_folder folder;
+  auto const path = folder / "cache";
+  auto const data = small::pairs(9);
+  auto policy = small::policy<table>();
+  cached<double>::of(policy, data, 7).save(path);
+  auto const before = content_of(path);
+  std::filesystem::create_symlink("/dev/full", path + ".partial");
+  CHECK_THAT(message_of([&] { cached<double>::of(policy, data, 8).save(path); }),
+             Catch::Contains(path) && Catch::EndsWith("No space left on device"));
+  CHECK(content_of(path) == before);
+  CHECK(folder.count() == 1);
+}
+
+TEST_CASE("cached: refuses a batch without rows, and rows that it does not have",
+          "[reference][cached]") {
+  auto const data = small::pairs(9);
+  auto policy = small::policy<table>();
+  auto const cache = cached<double>::of(policy, data, 7);
+  auto const refusal = [&](choice_batch const& batch) {
+    return message_of([&] { (void)log_probs<double>(cache, batch); });
+  };
+  CHECK(refusal(data.batch()) == "cached::log_prob: the batch has no row numbers to look up");
+
+  shuffled larger(small::pairs(10));
+  CHECK(refusal(larger.batch.slice(0, 10)) ==
+        "cached::log_prob: row 9 with 2 completions is not in the cache");
+  shuffled lists(small::lists(9));
+  CHECK_THAT(refusal(lists.batch.slice(0, 9)), Catch::EndsWith("completions is not in the cache"));
+  shuffled labelled(small::labelled(9));
+  CHECK(refusal(labelled.batch.mismatched_slice(0, 1)) ==
+        "cached::log_prob: row 1 with 1 completions is not in the cache");
+
+  std::vector<double> small_out(3);
+  shuffled at(data);
+  CHECK(message_of([&] { cache.log_prob(at.batch.slice(0, 9), small_out); }) ==
+        "cached::log_prob: out has 3 elements, expected 18");
+}
+
+TEST_CASE("cached: refuses data whose columns do not fit together", "[reference][cached]") {
+  auto data = small::pairs(9);
+  auto policy = small::policy<table>();
+  data.completion.pop_back();
+  CHECK(message_of([&] { (void)cached<double>::of(policy, data, 7); }) ==
+        "cached::of: completion has 17 elements, expected 18");
+}
