@@ -22,6 +22,7 @@ set(prefer_core_headers
   loss/plackett_luce.hpp
   loss/simpo.hpp
   loss/softmax_dpo.hpp
+  objective/diagnose.hpp
   objective/evaluate.hpp
   objective/metrics.hpp
   parallel/executor.hpp

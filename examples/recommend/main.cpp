@@ -129,9 +129,11 @@ int run(arguments const& given) {
   }
   auto const all = recommend::summarize(rows);
   std::fputs(recommend::table_of(all).c_str(), stdout);
-  std::printf("\nMean ± standard deviation over %llu seeds. Losses other than dpo: the beta with the best NDCG@10, "
-              "chosen on\nthe held-out part itself, which flatters them a little. KL and margins in nats.\n\n",
-              static_cast<unsigned long long>(given.study.seeds));
+  std::printf("\n%s. Losses other than dpo: the beta with the best NDCG@10, chosen on the held-out part\n"
+              "itself, which flatters them a little. KL and margins in nats.\n\n",
+              given.study.seeds == 1
+                  ? "One seed"
+                  : ("Mean ± standard deviation over " + std::to_string(given.study.seeds) + " seeds").c_str());
   for (auto const& path : recommend::write_files(given.output, rows, all)) {
     std::printf("wrote %s\n", path.c_str());
   }

@@ -29,7 +29,9 @@ summary::spread spread_of(std::vector<study_row const*> const& rows, auto const&
   return {mean, deviation};
 }
 
-prefer::report::table_cell cell(summary::spread const& s) {
+/// One seed has no spread.
+prefer::report::table_cell cell(summary const& row, summary::spread const& s) {
+  if (row.seeds < 2) return s.mean;
   return prefer::report::mean_spread{s.mean, s.deviation};
 }
 
@@ -72,6 +74,7 @@ std::vector<summary> summarize(std::vector<study_row> const& rows) {
     for (study_row const& each : rows) {
       if (same(s.what, each)) group.push_back(&each);
     }
+    s.seeds = group.size();
     s.pair_accuracy = spread_of(group, [](auto const& r) { return r.quality.pair_accuracy; });
     s.ndcg_at_10 = spread_of(group, [](auto const& r) { return r.quality.ndcg_at_10; });
     s.hit_rate_at_10 = spread_of(group, [](auto const& r) { return r.quality.hit_rate_at_10; });
@@ -104,8 +107,8 @@ std::string table_of(std::vector<summary> const& all) {
     bool const listed = s.what.loss == "start" || s.what.loss == "dpo";
     if (!listed && s.ndcg_at_10.mean < best[s.what.loss]) continue;
     table.add_row({s.what.loss, beta_text(s), s.what.loss == "start" ? "" : s.what.reference,
-                   cell(s.pair_accuracy), cell(s.ndcg_at_10), cell(s.hit_rate_at_10), cell(s.reward_margin),
-                   cell(s.kl_start), s.seconds.mean, s.pairs_per_second.mean});
+                   cell(s, s.pair_accuracy), cell(s, s.ndcg_at_10), cell(s, s.hit_rate_at_10), cell(s, s.reward_margin),
+                   cell(s, s.kl_start), s.seconds.mean, s.pairs_per_second.mean});
   }
   return table.text();
 }

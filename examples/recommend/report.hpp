@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace recommend {
 /// Mean and standard deviation over seeds of one setting's rows.
 struct summary {
   setting what;
+  std::size_t seeds = 0;
   struct spread {
     double mean = 0.0;
     double deviation = 0.0;  ///< standard deviation over seeds; 0 for one seed

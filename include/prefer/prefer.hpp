@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The whole core in one include. It depends on the standard library alone.
+// The core in one include; it depends on the standard library alone. Outside: loss/catalogue.hpp (losses by
+// name, for tools), the thread pool, and the components.
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
@@ -22,6 +23,7 @@
 #include <prefer/loss/plackett_luce.hpp>
 #include <prefer/loss/simpo.hpp>
 #include <prefer/loss/softmax_dpo.hpp>
+#include <prefer/objective/diagnose.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/objective/metrics.hpp>
 #include <prefer/parallel/executor.hpp>

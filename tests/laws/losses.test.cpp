@@ -114,10 +114,11 @@ TEST_CASE("laws: lanes compute what the formula computes on plain numbers", "[la
     auto const state = state_of(loss, p);
     for (std::size_t i = 0; i < p.size(); ++i) {
       CAPTURE(i);
-      // The same operations on the same numbers; only the primitives differ, by their 3 units or fewer
-      // each. The floor is for lists, whose analytic form adds up in another order.
+      // The same operations on the same numbers. The primitives differ by their few units in the last
+      // place, and a compiler that fuses multiply and add rounds an exponent of up to 150 nats differently:
+      // 150 * 2^-52 of the loss. The floor is for lists, whose analytic form adds up in another order.
       double const plain = p.template moved<double>(loss, state, i, 0, 0.0);
-      CHECK(near(p.value[i], plain, 4e-15, loss.arity == prefer::dynamic_arity ? 1.0 : 0.0));
+      CHECK(near(p.value[i], plain, 1e-13, loss.arity == prefer::dynamic_arity ? 1.0 : 0.0));
     }
   });
 }

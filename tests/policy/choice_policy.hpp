@@ -24,9 +24,7 @@ namespace prefer::test {
 class spread {
  public:
   explicit spread(std::uint64_t seed) : state_(seed * 2 + 1) {}
-  std::size_t below(std::size_t bound) {
-    return static_cast<std::size_t>((next() >> 33) % bound);
-  }
+  std::size_t below(std::size_t bound) { return static_cast<std::size_t>((next() >> 33) % bound); }
   /// In [-1, 1).
   double number() { return static_cast<double>(next() >> 12) * 0x1p-51 - 1; }
 
@@ -62,7 +60,8 @@ struct part_of_batch {
   choice_batch batch;
 
   part_of_batch(choice_data const& data, std::size_t begin, std::size_t end) {
-    for (std::size_t g = begin; g <= end; ++g) offset.push_back(data.offset[g] - data.offset[begin]);
+    for (std::size_t g = begin; g <= end; ++g)
+      offset.push_back(data.offset[g] - data.offset[begin]);
     batch = {.prompt = std::span(data.prompt).subspan(begin, end - begin),
              .completion = std::span(data.completion).subspan(data.offset[begin], offset.back()),
              .offset = offset};
@@ -95,9 +94,8 @@ struct outcome {
   std::vector<typename P::value_type> log_prob;
   std::vector<typename P::value_type> gradient;
 
-  outcome(P policy, choice_data const& data,
-          std::vector<typename P::value_type> const& coefficient, std::vector<std::size_t> cuts = {},
-          executor threads = {})
+  outcome(P policy, choice_data const& data, std::vector<typename P::value_type> const& coefficient,
+          std::vector<std::size_t> cuts = {}, executor threads = {})
       : log_prob(data.completion.size()) {
     policy.use(threads);
     cuts.push_back(data.size());
@@ -203,8 +201,8 @@ void check_log_probs(P policy, double tolerance) {
   }
 }
 
-/// Scores and log-probabilities differ by a constant per prompt, and so do their gradients: not at all where a
-/// group's coefficients add up to 0.
+/// Scores and log-probabilities differ by a constant per prompt, and so do their gradients: not at
+/// all where a group's coefficients add up to 0.
 template <class P>
 void check_scores(P const& start, double tolerance) {
   using T = typename P::value_type;
@@ -236,8 +234,8 @@ void check_scores(P const& start, double tolerance) {
   CHECK(same_bytes(by_score, full.gradient));
 }
 
-/// Ids, sizes and offsets that do not fit are refused by every member, by name, value and limit, and nothing
-/// is remembered of them.
+/// Ids, sizes and offsets that do not fit are refused by every member, by name, value and limit,
+/// and nothing is remembered of them.
 template <class P>
 void check_refusals(P policy, std::string const& name) {
   using Catch::Matchers::Contains;
@@ -246,7 +244,8 @@ void check_refusals(P policy, std::string const& name) {
   auto const completions = static_cast<std::uint32_t>(policy.completions());
   std::vector<T> two(2);
   std::vector<T> three(3);
-  auto const refused = [&](choice_batch const& batch, std::vector<T>& column, std::string const& why) {
+  auto const refused = [&](choice_batch const& batch, std::vector<T>& column,
+                           std::string const& why) {
     CHECK_THROWS_WITH(policy.log_prob(batch, column), Contains(name + "::log_prob: " + why));
     CHECK_THROWS_WITH(policy.score(batch, column), Contains(name + "::score: " + why));
     CHECK_THROWS_WITH(policy.backward(batch, column), Contains(name + "::backward: " + why));
@@ -268,9 +267,11 @@ void check_refusals(P policy, std::string const& name) {
   std::vector<std::size_t> const short_offset = {0};
   refused({first, both, short_offset}, two, "batch.offset has 1 elements, expected 2");
   std::vector<std::size_t> const late_offset = {1, 2};
-  refused({first, both, late_offset}, two, "the part of batch.completion before its first group has 1");
+  refused({first, both, late_offset}, two,
+          "the part of batch.completion before its first group has 1");
   std::vector<std::size_t> const early_end = {0, 1};
-  refused({first, both, early_end}, two, "the batch up to its last offset has 1 elements, expected 2");
+  refused({first, both, early_end}, two,
+          "the batch up to its last offset has 1 elements, expected 2");
   std::vector<std::uint32_t> const thrice = {0, 0, 0};
   std::vector<std::size_t> const falling = {0, 2, 1, 2};
   refused({thrice, both, falling}, two, "offset falls from 2 to 1 in group 1");

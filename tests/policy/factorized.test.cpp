@@ -196,7 +196,8 @@ TEST_CASE("factorized: users whose coefficients cancel change no bit of the othe
   CHECK(farthest(kept.gradient, expected.gradient) < 2e-5);
 }
 
-TEST_CASE("factorized: a step does not remember the parameters of the last", "[policy][factorized]") {
+TEST_CASE("factorized: a step does not remember the parameters of the last",
+          "[policy][factorized]") {
   using model = factorized<double>;
   auto const data = test::lists(20, 10, 70);
   auto const coefficient = test::numbers<double>(data.completion.size(), 83);
@@ -215,7 +216,8 @@ TEST_CASE("factorized: a step does not remember the parameters of the last", "[p
   policy.backward(data.batch(), coefficient);
   policy.finish_backward();
   CHECK(test::same_bytes(test::gradient_of(policy), expected.gradient));
-  CHECK(test::same_bytes(test::outcome<model>(policy, data, coefficient).log_prob, expected.log_prob));
+  CHECK(test::same_bytes(test::outcome<model>(policy, data, coefficient).log_prob,
+                         expected.log_prob));
 }
 
 TEST_CASE("factorized: clear_gradient leaves nothing behind", "[policy][factorized]") {
@@ -269,7 +271,8 @@ TEST_CASE("factorized: what does not fit is refused", "[policy][factorized]") {
   test::check_refusals(filled<float>(4, 5, 2), "factorized");
   CHECK_THROWS_WITH(factorized<float>(0, 1, 1), Catch::Contains("users must be greater than zero"));
   CHECK_THROWS_WITH(factorized<float>(1, 0, 1), Catch::Contains("items must be greater than zero"));
-  CHECK_THROWS_WITH(factorized<float>(1, 1, 0), Catch::Contains("factors must be greater than zero"));
+  CHECK_THROWS_WITH(factorized<float>(1, 1, 0),
+                    Catch::Contains("factors must be greater than zero"));
 }
 
 TEST_CASE("factorized: is a value", "[policy][factorized]") {

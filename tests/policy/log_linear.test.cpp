@@ -12,7 +12,8 @@ using namespace prefer;
 namespace {
 
 template <class T>
-log_linear<T> filled(std::size_t prompts, std::size_t completions, std::size_t features, bool shared) {
+log_linear<T> filled(std::size_t prompts, std::size_t completions, std::size_t features,
+                     bool shared) {
   auto values = test::numbers<T>((shared ? 1 : prompts) * completions * features, 21);
   log_linear<T> policy(prompts, completions, features, values);
   test::fill_parameters(policy, 4);
@@ -87,8 +88,9 @@ TEST_CASE("log_linear: scores are log-probabilities up to a constant", "[policy]
 
 TEST_CASE("log_linear: what does not fit is refused", "[policy][log_linear]") {
   test::check_refusals(filled<float>(4, 5, 2, false), "log_linear");
-  CHECK_THROWS_WITH(log_linear<float>(4, 5, 2, std::vector<float>(11)),
-                    Catch::Contains("features has 11 elements, expected 10") && Catch::Contains("40"));
+  CHECK_THROWS_WITH(
+      log_linear<float>(4, 5, 2, std::vector<float>(11)),
+      Catch::Contains("features has 11 elements, expected 10") && Catch::Contains("40"));
   CHECK_THROWS_WITH(log_linear<float>(0, 5, 2, {}), Catch::Contains("prompts"));
   CHECK_THROWS_WITH(log_linear<float>(4, 0, 2, {}), Catch::Contains("completions"));
   CHECK_THROWS_WITH(log_linear<float>(4, 5, 0, {}), Catch::Contains("features_per_completion"));

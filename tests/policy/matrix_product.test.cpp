@@ -13,7 +13,8 @@ using namespace prefer;
 
 namespace {
 
-// A [rows, depth] with its elements `step` apart, B [depth, columns], C [rows, columns], strides beyond need.
+// A [rows, depth] with its elements `step` apart, B [depth, columns], C [rows, columns], strides
+// beyond need.
 template <class T>
 struct operands {
   std::size_t rows, columns, depth, step;
@@ -58,8 +59,8 @@ void check_product(std::size_t rows, std::size_t columns, std::size_t depth, std
         expected += static_cast<long double>(o.left(r)[k * step]) * o.b[k * o.b_stride + c];
       }
       // Every one of depth additions rounds a sum that is at most depth + 1.
-      long double const bound = static_cast<long double>((depth + 1) * (depth + 1)) *
-                                std::numeric_limits<T>::epsilon();
+      long double const bound =
+          static_cast<long double>((depth + 1) * (depth + 1)) * std::numeric_limits<T>::epsilon();
       wrong += std::fabs(static_cast<long double>(computed) - expected) > bound;
     }
   }
@@ -69,8 +70,8 @@ void check_product(std::size_t rows, std::size_t columns, std::size_t depth, std
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("matrix_product: agrees with three loops for any size", "[policy][matrix_product]",
-                   float, double) {
+TEMPLATE_TEST_CASE("matrix_product: agrees with three loops for any size",
+                   "[policy][matrix_product]", float, double) {
   for (std::size_t const rows : {1u, 2u, 5u, 6u, 7u, 13u}) {
     for (std::size_t const columns : {1u, 2u, 7u, 8u, 16u, 17u, 33u, 48u, 63u, 64u, 65u, 130u}) {
       for (std::size_t const depth : {0u, 1u, 3u, 40u}) {
@@ -123,8 +124,8 @@ TEST_CASE("matrix_product: one row can start all", "[policy][matrix_product]") {
   CHECK(to == std::vector<float>{1.5f, 2.5f, 3.5f, 6, 7, 8});
 }
 
-TEMPLATE_TEST_CASE("matrix_product: dot and add_scaled agree with loops", "[policy][matrix_product]",
-                   float, double) {
+TEMPLATE_TEST_CASE("matrix_product: dot and add_scaled agree with loops",
+                   "[policy][matrix_product]", float, double) {
   using T = TestType;
   for (std::size_t n = 0; n != 140; ++n) {
     auto const a = test::numbers<T>(n, 4);
@@ -133,20 +134,22 @@ TEMPLATE_TEST_CASE("matrix_product: dot and add_scaled agree with loops", "[poli
     auto const before = c;
     long double expected = 0;
     for (std::size_t k = 0; k != n; ++k) expected += static_cast<long double>(a[k]) * b[k];
-    double const tolerance = static_cast<double>(n + 1) * static_cast<double>(std::numeric_limits<T>::epsilon());
+    double const tolerance =
+        static_cast<double>(n + 1) * static_cast<double>(std::numeric_limits<T>::epsilon());
     CHECK(static_cast<double>(detail::dot(a.data(), b.data(), n)) ==
           Approx(static_cast<double>(expected)).margin(tolerance));
     detail::add_scaled(c.data(), T(0.75), a.data(), n);
     for (std::size_t k = 0; k != n; ++k) {
       CHECK(static_cast<double>(c[k]) ==
-            Approx(static_cast<double>(before[k]) + 0.75 * static_cast<double>(a[k])).margin(tolerance));
+            Approx(static_cast<double>(before[k]) + 0.75 * static_cast<double>(a[k]))
+                .margin(tolerance));
     }
     CHECK(c[n] == before[n]);
   }
 }
 
-TEMPLATE_TEST_CASE("matrix_product: transpose swaps rows and columns", "[policy][matrix_product]", float,
-                   double) {
+TEMPLATE_TEST_CASE("matrix_product: transpose swaps rows and columns", "[policy][matrix_product]",
+                   float, double) {
   using T = TestType;
   for (std::size_t const rows : {1u, 4u, 15u, 16u, 50u, 64u}) {
     for (std::size_t const columns : {1u, 3u, 16u, 37u, 64u}) {

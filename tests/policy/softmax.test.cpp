@@ -11,8 +11,8 @@
 
 using namespace prefer;
 
-TEMPLATE_TEST_CASE("softmax: normalisers of every length agree with the definition", "[policy][softmax]",
-                   float, double) {
+TEMPLATE_TEST_CASE("softmax: normalisers of every length agree with the definition",
+                   "[policy][softmax]", float, double) {
   using T = TestType;
   double const epsilon = static_cast<double>(std::numeric_limits<T>::epsilon());
   for (std::size_t n = 1; n != 100; ++n) {
@@ -25,7 +25,8 @@ TEMPLATE_TEST_CASE("softmax: normalisers of every length agree with the definiti
 
     auto const normaliser = normalise(std::span<T const>(score));
     CHECK(static_cast<long double>(normaliser.max) == high);
-    CHECK(static_cast<double>(normaliser.sum) == Approx(static_cast<double>(total)).epsilon(40 * epsilon));
+    CHECK(static_cast<double>(normaliser.sum) ==
+          Approx(static_cast<double>(total)).epsilon(40 * epsilon));
     CHECK(static_cast<double>(normaliser.log_prob(score[0])) ==
           Approx(static_cast<double>(static_cast<long double>(score[0]) - high - std::log(total)))
               .margin(80 * epsilon)

@@ -20,9 +20,7 @@ tabular<T> filled(std::size_t prompts, std::size_t completions) {
 }
 
 // Scores 0, log 2, log 3: probabilities 1/6, 2/6, 3/6 for prompt 1.
-tabular<double> sixths() {
-  return {2, 3, {0, 0, 0, 0, std::log(2.0), std::log(3.0)}};
-}
+tabular<double> sixths() { return {2, 3, {0, 0, 0, 0, std::log(2.0), std::log(3.0)}}; }
 
 }  // namespace
 
@@ -39,7 +37,8 @@ TEST_CASE("tabular: log-probabilities are those of the softmax", "[policy][tabul
   CHECK(out[3] == Approx(std::log(1.0 / 3)));
 }
 
-TEST_CASE("tabular: the gradient of one log-probability is one-hot minus softmax", "[policy][tabular]") {
+TEST_CASE("tabular: the gradient of one log-probability is one-hot minus softmax",
+          "[policy][tabular]") {
   auto policy = sixths();
   choice_data data;
   data.add_list(1, std::vector<std::uint32_t>{1});

@@ -157,8 +157,7 @@ TEST_CASE("cached: a file of another size is refused although its identity agree
   auto alone = small::labelled(9);
   alone.mismatched.clear();
   CHECK(message_of([&] { (void)cached<double>::load(path, alone, 7); }) ==
-        "cached::load: " + path +
-            ": the cache has 9 mismatched completions; the data set has 0");
+        "cached::load: " + path + ": the cache has 9 mismatched completions; the data set has 0");
   CHECK_THAT(message_of([&] { (void)cached<float>::load(path, small::labelled(9), 7); }),
              Catch::Contains("is of type double, expected float"));
 }

@@ -117,7 +117,9 @@ TEST_CASE("frozen: offers what the policy offers and no more", "[reference][froz
   constexpr auto scores = [](auto& r) {
     return requires(choice_batch const& b, std::span<double> out) { r.score(b, out); };
   };
-  constexpr auto takes_threads = [](auto& r) { return requires { r.use(prefer::executor()); }; };
+  constexpr auto takes_threads = [](auto& r) {
+    return requires { r.use(prefer::executor()); };
+  };
   prefer::frozen bare(spoken_policy{});
   CHECK(scores(reference));
   CHECK(takes_threads(reference));

@@ -95,8 +95,9 @@ TEST_CASE("minibatch: a row may be there twice", "[train][minibatch]") {
 TEST_CASE("minibatch: refuses a row that the data set does not have", "[train][minibatch]") {
   choice_minibatch batch;
   auto const data = three_lists();
-  CHECK(small::message_of([&] { batch.gather(data, ids{0, 3}); }) ==
-        "choice_minibatch::gather: row 3 of a data set of 3");
+  CHECK(small::message_of([&] {
+          batch.gather(data, ids{0, 3});
+        }) == "choice_minibatch::gather: row 3 of a data set of 3");
 }
 
 TEST_CASE("minibatch: keeps its memory from batch to batch", "[train][minibatch]") {

@@ -80,8 +80,12 @@ struct following {
 
 using step_values = std::vector<double>;
 step_values values_of(step_report const& r) {
-  return {static_cast<double>(r.step), static_cast<double>(r.steps), r.loss, r.learning_rate,
-          r.beta, r.gradient_norm};
+  return {static_cast<double>(r.step),
+          static_cast<double>(r.steps),
+          r.loss,
+          r.learning_rate,
+          r.beta,
+          r.gradient_norm};
 }
 
 // Trains to the end, once without a break and once with a break after every step: each piece is a new
@@ -171,16 +175,15 @@ std::string const of_another_run =
     "optimizer";
 
 auto const no_reference_for = [](auto const& policy) {
-  return prefer::no_reference<
-      typename std::remove_cvref_t<decltype(policy)>::value_type>{};
+  return prefer::no_reference<typename std::remove_cvref_t<decltype(policy)>::value_type>{};
 };
 auto const frozen_copy = [](auto const& policy) { return prefer::frozen(policy); };
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("resume: a run in pieces has the bits of one without a break",
-                   "[train][resume]", prefer::tabular<float>, prefer::tabular<double>,
-                   prefer::factorized<float>, prefer::log_linear<double>) {
+TEMPLATE_TEST_CASE("resume: a run in pieces has the bits of one without a break", "[train][resume]",
+                   prefer::tabular<float>, prefer::tabular<double>, prefer::factorized<float>,
+                   prefer::log_linear<double>) {
   auto const pairs = small::pairs(10);
   SECTION("of a loss of margins") {
     resumes_to_the_same_bits<TestType>(prefer::dpo{}, pairs, frozen_copy);
@@ -198,9 +201,8 @@ TEMPLATE_TEST_CASE("resume: a run in pieces has the bits of one without a break"
     resumes_to_the_same_bits<TestType>(prefer::plackett_luce{}, small::lists(10), frozen_copy);
   }
   SECTION("with a beta that changes") {
-    resumes_to_the_same_bits<TestType>(
-        prefer::dpo{}, pairs, frozen_copy,
-        prefer::linear_beta{.from = 0.1, .to = 1.0, .steps = 5});
+    resumes_to_the_same_bits<TestType>(prefer::dpo{}, pairs, frozen_copy,
+                                       prefer::linear_beta{.from = 0.1, .to = 1.0, .steps = 5});
   }
 }
 
@@ -258,9 +260,9 @@ TEST_CASE("resume: counts, patience and best values of early stopping go on", "[
     auto second = small::policy<table>();
     trainer run(second, prefer::dpo{}, reference, data, options);
     run.resume(path);
-    CHECK(run.best_evaluation() == (cut < 2 ? -std::numeric_limits<double>::infinity()
-                                            : cut < 4 ? 1.0
-                                                      : 3.0));
+    CHECK(run.best_evaluation() == (cut < 2   ? -std::numeric_limits<double>::infinity()
+                                    : cut < 4 ? 1.0
+                                              : 3.0));
     CHECK(run.run([](step_report const&) {}, plan, score_at(run)) ==
           prefer::run_outcome::stopped_early);
     CHECK(run.steps_done() == 10);
@@ -334,16 +336,14 @@ TEST_CASE("resume: another loss, beta, seed, batch size, rate or optimizer is re
   CHECK(with([](train_options& o) { o.allow_scores = false; }) == expected);
 }
 
-TEST_CASE("resume: losses without a name are told apart by what they compute",
-          "[train][resume]") {
+TEST_CASE("resume: losses without a name are told apart by what they compute", "[train][resume]") {
   auto const data = small::pairs(10);
   no_reference reference;
   temporary_folder folder;
   auto policy = small::policy<table>();
   auto const weighted = [](double strength) {
-    return prefer::pair_loss([strength](auto const& p) {
-      return softplus(-strength * p.log_ratio_margin());
-    });
+    return prefer::pair_loss(
+        [strength](auto const& p) { return softplus(-strength * p.log_ratio_margin()); });
   };
   trainer(policy, weighted(0.5), reference, data).save(folder / "lambda");
   trainer same(policy, weighted(0.5), reference, data);
@@ -357,8 +357,7 @@ TEST_CASE("resume: losses without a name are told apart by what they compute",
   auto const two = 1.0 * prefer::hinge{.beta = 0.5} + 1.0 * prefer::hinge{.beta = 0.5};
   trainer(policy, one, reference, data).save(folder / "sum");
   trainer other(policy, two, reference, data);
-  CHECK_THAT(message_of([&] { other.resume(folder / "sum"); }),
-             Catch::EndsWith(of_another_run));
+  CHECK_THAT(message_of([&] { other.resume(folder / "sum"); }), Catch::EndsWith(of_another_run));
 }
 
 TEST_CASE("resume: another policy is refused", "[train][resume]") {
@@ -481,8 +480,8 @@ TEST_CASE("save: a file that may not grow so large keeps the checkpoint of befor
   ::setrlimit(RLIMIT_FSIZE, &old);
   std::signal(SIGXFSZ, old_handler);
 
-  CHECK_THAT(message, Catch::StartsWith("atomic_file: " + at.path) &&
-                          Catch::EndsWith("File too large"));
+  CHECK_THAT(message,
+             Catch::StartsWith("atomic_file: " + at.path) && Catch::EndsWith("File too large"));
   CHECK(bytes_of(at.path) == before);
   CHECK(at.folder.count() == 1);
 }

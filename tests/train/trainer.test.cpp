@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <numbers>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/ipo.hpp>
@@ -19,8 +20,8 @@
 #include <support/archetypes.hpp>
 #include <support/policy_archetypes.hpp>
 #include <train/small_problem.hpp>
-#include <memory>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 using prefer::choice_batch;
@@ -149,8 +150,9 @@ struct two_by_hand {
 };
 
 template <class P, class L, class D>
-constexpr bool trains_on =
-    requires(P& p, L l, no_reference& r, D&& d) { trainer(p, l, r, static_cast<D&&>(d)); };
+constexpr bool trains_on = requires(P& p, L l, no_reference& r, D&& d) {
+  trainer(p, l, r, static_cast<D&&>(d));
+};
 
 // An engine that counts how often it is used.
 struct counting_engine {
@@ -199,13 +201,36 @@ TEMPLATE_TEST_CASE("trainer: micro-batches and threads change no bit", "[train][
     same_for_every_cut<TestType>(remembering{}, small::pairs(23));
   }
   SECTION("labelled examples") {
-    same_for_every_cut<TestType>(
-        prefer::unpaired_loss([](auto const& y) { return -y.log_prob; }), small::labelled(23));
+    same_for_every_cut<TestType>(prefer::unpaired_loss([](auto const& y) { return -y.log_prob; }),
+                                 small::labelled(23));
   }
   SECTION("lists") {
     same_for_every_cut<TestType>(prefer::plackett_luce{}, small::lists(23));
     same_for_every_cut<TestType>(prefer::softmax_dpo{}, small::lists(23));
   }
+}
+
+TEMPLATE_TEST_CASE("trainer: enough work for several threads changes no bit either",
+                   "[train][trainer]", prefer::dpo, prefer::simpo) {
+  prefer::choice_data data;
+  for (std::uint32_t i = 0; i < 300; ++i) data.add_pair(i * 7 % 50, i * 11 % 200, 200 + i % 30);
+  auto const state_with = [&](prefer::executor threads, std::size_t micro) {
+    prefer::factorized<float> policy(50, 230, 8);
+    for (auto const& each : policy.parameters()) {
+      auto const from = small::values<float>(each.value.size());
+      std::copy(from.begin(), from.end(), each.value.begin());
+    }
+    auto reference = prefer::frozen(policy);
+    trainer(policy, TestType{}, reference, data,
+            {.batch_size = 128, .micro_batch_size = micro, .rate = 0.05, .threads = threads})
+        .run();
+    return state_of(policy);
+  };
+  prefer::thread_pool pool(2);
+  auto const expected = state_with({}, 0);
+  CHECK(state_with(pool.executor(), 0) == expected);
+  CHECK(state_with(pool.executor(), 50) == expected);
+  CHECK(state_with({}, 50) == expected);
 }
 
 TEST_CASE("trainer: scores in place of log-probabilities change rounding alone",
@@ -255,8 +280,7 @@ TEST_CASE("trainer: uses scores for losses of margins alone, and only if allowed
   CHECK(policy.normalised == 2);
 }
 
-TEST_CASE("trainer: a batch with a statistic is scored once if it is not cut",
-          "[train][trainer]") {
+TEST_CASE("trainer: a batch with a statistic is scored once if it is not cut", "[train][trainer]") {
   struct counting : table {
     using table::tabular;
     int scored = 0;
@@ -380,8 +404,7 @@ TEST_CASE("trainer: beta follows its schedule", "[train][trainer]") {
   no_reference reference;
   choice_data data;
   data.add_pair(0, 0, 1);
-  trainer run(policy, prefer::ipo_sum{.beta = 7.0}, reference, data,
-              {.steps = 4, .rate = 1e-300},
+  trainer run(policy, prefer::ipo_sum{.beta = 7.0}, reference, data, {.steps = 4, .rate = 1e-300},
               prefer::linear_beta{.from = 0.5, .to = 1.0, .steps = 2});
   std::vector<double> betas;
   std::vector<double> losses;
@@ -403,8 +426,7 @@ TEST_CASE("trainer: refuses a beta schedule that cannot hold", "[train][trainer]
   auto const formula = prefer::pair_loss([](auto const& p) { return -p.log_prob_margin(); });
   CHECK(message_of([&] {
           trainer(policy, formula, reference, data, {}, prefer::constant_beta{1.0});
-        }) ==
-        "trainer: beta of step 1 comes from a schedule, but this loss has no parameter beta");
+        }) == "trainer: beta of step 1 comes from a schedule, but this loss has no parameter beta");
   auto const falls_to_zero = [](std::uint64_t step) { return step == 0 ? 1.0 : 0.0; };
   trainer run(policy, prefer::dpo{}, reference, data, {.batch_size = 2}, falls_to_zero);
   run.step();
@@ -506,8 +528,7 @@ TEST_CASE("trainer: refuses data that does not fit the loss", "[train][trainer]"
 
   auto data = small::pairs(2);
   data.add_list(3, std::vector<std::uint32_t>{1, 2, 3});
-  CHECK(refusal(prefer::dpo{}, data) ==
-        "trainer: row 2 has 3 completions; this loss takes 2");
+  CHECK(refusal(prefer::dpo{}, data) == "trainer: row 2 has 3 completions; this loss takes 2");
   CHECK(refusal(prefer::kto{}, small::pairs(2)) ==
         "trainer: row 0 has 2 completions; this loss takes 1");
 
@@ -537,12 +558,15 @@ TEST_CASE("trainer: refuses columns of a wrong size", "[train][trainer]") {
     return message_of([&] { trainer(policy, prefer::dpo{}, reference, data); });
   };
   CHECK(refusal([](choice_data&) {}) == "");
-  CHECK(refusal([](choice_data& d) { d.weight = {1, 1}; }) ==
-        "trainer: weight has 2 elements, expected 4");
-  CHECK(refusal([](choice_data& d) { d.beta = {1, 1}; }) ==
-        "trainer: beta has 2 elements, expected 4");
-  CHECK(refusal([](choice_data& d) { d.length = {1, 1, 1, 1}; }) ==
-        "trainer: length has 4 elements, expected 8");
+  CHECK(refusal([](choice_data& d) {
+          d.weight = {1, 1};
+        }) == "trainer: weight has 2 elements, expected 4");
+  CHECK(refusal([](choice_data& d) {
+          d.beta = {1, 1};
+        }) == "trainer: beta has 2 elements, expected 4");
+  CHECK(refusal([](choice_data& d) {
+          d.length = {1, 1, 1, 1};
+        }) == "trainer: length has 4 elements, expected 8");
   CHECK(refusal([](choice_data& d) { d.mismatched = {1}; }) ==
         "trainer: mismatched has 1 elements, expected 4");
   // A loss that reads no labels must not read beyond them either.
@@ -554,8 +578,7 @@ TEST_CASE("trainer: refuses columns of a wrong size", "[train][trainer]") {
         "trainer: completion has 7 elements, expected 8");
 }
 
-TEST_CASE("trainer: refuses lengths and betas that are not positive numbers",
-          "[train][trainer]") {
+TEST_CASE("trainer: refuses lengths and betas that are not positive numbers", "[train][trainer]") {
   table policy(small::prompts, small::completions);
   no_reference reference;
   auto data = small::pairs(2);
@@ -670,6 +693,33 @@ TEST_CASE("trainer: a step that failed leaves no trace in those that follow", "[
   }
 }
 
+TEST_CASE("trainer: an error of finish_backward reaches the caller each time", "[train][trainer]") {
+  struct broken : table {
+    using table::tabular;
+    bool is_broken = false;
+    void finish_backward() {
+      if (is_broken) throw std::runtime_error("device lost");
+      table::finish_backward();
+    }
+  };
+  auto const data = small::pairs(5);
+  auto const start = small::values<double>(small::prompts * small::completions);
+  no_reference reference;
+  broken policy(small::prompts, small::completions, start);
+  trainer run(policy, prefer::simpo{}, reference, data);
+  policy.is_broken = true;
+  for (int again = 0; again < 3; ++again) {
+    CHECK(message_of([&] { run.step(); }) == "device lost");
+    CHECK(state_of(policy) == start);
+  }
+  policy.is_broken = false;
+  run.step();
+
+  table whole(small::prompts, small::completions, start);
+  trainer(whole, prefer::simpo{}, reference, data).step();
+  CHECK(state_of(policy) == state_of(whole));
+}
+
 TEST_CASE("trainer: starts from no gradient, whatever was left behind", "[train][trainer]") {
   auto const data = small::pairs(5);
   auto const start = small::values<double>(small::prompts * small::completions);
@@ -756,10 +806,11 @@ TEST_CASE("trainer: evaluates every so many steps and at the end", "[train][trai
   no_reference reference;
   trainer run(policy, prefer::dpo{}, reference, data, {.batch_size = 1});
   std::vector<std::uint64_t> at;
-  run.run([](step_report const&) {}, {.every = 4}, [&](table&) {
-    at.push_back(run.steps_done());
-    return 0.0;
-  });
+  run.run([](step_report const&) {}, {.every = 4},
+          [&](table&) {
+            at.push_back(run.steps_done());
+            return 0.0;
+          });
   CHECK(at == std::vector<std::uint64_t>{4, 8, 10});
 }
 
@@ -818,15 +869,16 @@ TEST_CASE("trainer: policy and reference may store different floats", "[train][t
 TEST_CASE("trainer: takes its threads back when it goes", "[train][trainer]") {
   counting_engine engine;
   auto const data = small::pairs(9);
-  auto policy = small::policy<prefer::factorized<float>>();
+  prefer::factorized<float> policy(small::prompts, 500, 4);  // more than one piece of work
   auto reference = prefer::frozen(policy);
+  std::vector<float> out(18);
   {
     trainer run(policy, prefer::simpo{}, reference, data, {.threads = engine.executor()});
-    run.step();
-    REQUIRE(engine.calls > 0);
+    policy.log_prob(data.batch(), out);
+    REQUIRE(std::exchange(engine.calls, 0) > 0);
+    reference.log_prob(data.batch(), out);
+    REQUIRE(std::exchange(engine.calls, 0) > 0);
   }
-  engine.calls = 0;
-  std::vector<float> out(18);
   policy.log_prob(data.batch(), out);
   reference.log_prob(data.batch(), out);
   CHECK(engine.calls == 0);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -66,6 +68,14 @@ void check_columns(L const& loss, Columns const& columns, char const* function) 
   if (!ignored.empty()) {
     broken(std::string(function) + ": the batch has a column that this loss would ignore: " +
            to_string(ignored));
+  }
+}
+
+/// A column of pairs that is there for one side only is a slip, not an absent column.
+inline void check_sides(completions const& both, char const* name) {
+  if (both.chosen.present() != both.rejected.present()) {
+    broken(std::string("evaluate: ") + name + " is given for " +
+           (both.chosen.present() ? "chosen" : "rejected") + " completions only; expected both or neither");
   }
 }
 
@@ -525,7 +535,8 @@ double evaluate_into(L const& loss, list_columns const& batch, list_results cons
   detail::check_size(results.coefficient, n, "evaluate", "results.coefficient");
   std::size_t longest = 0;
   for (std::size_t g = 0; g < lists; ++g) {
-    longest = std::max(longest, batch.offset[g + 1] - batch.offset[g]);
+    std::size_t const length = batch.offset[g + 1] - batch.offset[g];
+    if (length > longest) longest = length;
   }
   double const scale = options.reduce == reduction::mean ? 1.0 / static_cast<double>(lists) : 1.0;
   double const total = detail::sum_over_chunks(

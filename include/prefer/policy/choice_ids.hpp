@@ -18,7 +18,8 @@ inline void expects_choices(choice_batch const& batch, std::size_t values, std::
                             std::size_t completions, char const* where) {
   expects_size(batch.offset.size(), batch.size() + 1, where, "batch.offset");
   expects_size(values, batch.completions(), where, "the column of values");
-  expects_size(batch.offset.front(), 0, where, "the part of batch.completion before its first group");
+  expects_size(batch.offset.front(), 0, where,
+               "the part of batch.completion before its first group");
   expects_size(batch.offset.back(), batch.completions(), where, "the batch up to its last offset");
   for (std::size_t g = 0; g != batch.size(); ++g) {
     if (batch.prompt[g] >= prompts) {
@@ -91,7 +92,8 @@ class coefficient_sums {
     seen_.insert(prompt);
     sum_[prompt] += coefficient;
   }
-  /// Calls f(prompt, sum) for every prompt whose sum is not 0, in ascending order, and starts again.
+  /// Calls f(prompt, sum) for every prompt whose sum is not 0, in ascending order, and starts
+  /// again.
   template <class F>
   void drain(F&& f) {
     seen_.drain([&](std::size_t prompt) {

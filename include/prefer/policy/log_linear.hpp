@@ -24,12 +24,12 @@ namespace prefer {
 ///   score(x, y)    = sum_f features[x, y, f] * weight[f]
 ///   log_prob(x, y) = score(x, y) - log sum_y' exp(score(x, y'))
 ///
-/// Features are [prompts, completions, F], or [completions, F] when they do not depend on the prompt; the
-/// policy owns them.
+/// Features are [prompts, completions, F], or [completions, F] when they do not depend on the
+/// prompt; the policy owns them.
 ///
 /// Parameters  "weight" [F], initially 0, which is the uniform policy
-/// Errors  precondition_error for an id out of range, a batch whose shapes disagree, a column that is not one
-///         number per completion; NaN and infinity flow through
+/// Errors  precondition_error for an id out of range, a batch whose shapes disagree, a column that
+///         is not one number per completion; NaN and infinity flow through
 template <std::floating_point T = float>
 class log_linear {
  public:
@@ -108,9 +108,8 @@ class log_linear {
 
   void score(choice_batch const& batch, std::span<T> out) {
     detail::expects_choices(batch, out.size(), prompts_, completions_, "log_linear::score");
-    for_each(batch, [&](std::size_t i, std::size_t row, std::size_t y) {
-      out[i] = score_of(row, y);
-    });
+    for_each(batch,
+             [&](std::size_t i, std::size_t row, std::size_t y) { out[i] = score_of(row, y); });
   }
 
   void backward_score(choice_batch const& batch, std::span<T const> coefficient) {

@@ -75,23 +75,23 @@ inline void add_scaled(T* to, T scale, T const* from, std::size_t count) {
   }
 }
 
-// Rows of C that a tile of registers holds, and lanes per row: 24 sums of 32 registers, or 12 of 16, beside
-// the lanes of B and one element of A. That is more sums than a fused multiply-add takes cycles times the
-// number of them that start in a cycle, so that none waits for its predecessor.
+// Rows of C that a tile of registers holds, and lanes per row: 24 sums of 32 registers, or 12 of
+// 16, beside the lanes of B and one element of A. That is more sums than a fused multiply-add takes
+// cycles times the number of them that start in a cycle, so that none waits for its predecessor.
 inline constexpr std::size_t tile_rows = 6;
 inline constexpr std::size_t tile_lanes = registers == 32 ? 4 : 2;
 
 // to = from + A * B for a full tile, where row r of A lies at a[r], one element every `step`.
 template <class T, std::size_t Lanes, std::size_t... I>
-inline void multiply_tile(std::index_sequence<I...>, T const* const* a, std::size_t step, T const* b,
-                          std::size_t b_stride, std::size_t depth, T const* from,
+inline void multiply_tile(std::index_sequence<I...>, T const* const* a, std::size_t step,
+                          T const* b, std::size_t b_stride, std::size_t depth, T const* from,
                           std::size_t from_stride, T* to, std::size_t to_stride) {
   using pack = lane<T>;
   constexpr std::size_t width = pack::width;
   static_assert(sizeof...(I) == tile_rows * Lanes);
   T const* const row[tile_rows] = {a[0], a[1], a[2], a[3], a[4], a[5]};
-  // Element I of the tile is lane I % Lanes of row I / Lanes: indices that the compiler knows, so that the
-  // tile lives in registers.
+  // Element I of the tile is lane I % Lanes of row I / Lanes: indices that the compiler knows, so
+  // that the tile lives in registers.
   pack sum[] = {pack::load(from + I / Lanes * from_stride + I % Lanes * width)...};
   for (std::size_t k = 0; k != depth; ++k, b += b_stride) {
     std::size_t const at = k * step;
@@ -101,12 +101,12 @@ inline void multiply_tile(std::index_sequence<I...>, T const* const* a, std::siz
   (sum[I].store(to + I / Lanes * to_stride + I % Lanes * width), ...);
 }
 
-// The same for the first `rows` rows and `columns` columns of a tile: in a full tile of its own, so that
-// every element of every product goes through the same instructions.
+// The same for the first `rows` rows and `columns` columns of a tile: in a full tile of its own, so
+// that every element of every product goes through the same instructions.
 template <class T, std::size_t Lanes>
-inline void multiply_part(std::size_t rows, std::size_t columns, T const* const* a, std::size_t step,
-                          T const* b, std::size_t b_stride, std::size_t depth, T const* from,
-                          std::size_t from_stride, T* to, std::size_t to_stride) {
+inline void multiply_part(std::size_t rows, std::size_t columns, T const* const* a,
+                          std::size_t step, T const* b, std::size_t b_stride, std::size_t depth,
+                          T const* from, std::size_t from_stride, T* to, std::size_t to_stride) {
   constexpr std::size_t width = Lanes * lane<T>::width;
   constexpr std::make_index_sequence<tile_rows * Lanes> tile;
   if (rows == tile_rows && columns == width) {
@@ -127,7 +127,7 @@ inline void multiply_part(std::size_t rows, std::size_t columns, T const* const*
 
 /// Numbers of B that are read at once from one of its rows, at most.
 template <class T>
-inline constexpr std::size_t product_panel = detail::tile_lanes * lane<T>::width;
+inline constexpr std::size_t product_panel = detail::tile_lanes* lane<T>::width;
 
 /// The operands of add_product other than A. Strides are in numbers, from one row to the next.
 template <class T>
@@ -136,9 +136,10 @@ struct matrix_product {
   std::size_t columns = 0;  ///< N
   std::size_t depth = 0;    ///< K
   std::size_t step = 1;     ///< from one element of a row of A to the next
-  T const* right = nullptr;  ///< B [K, N], readable up to the next multiple of lane<T>::width columns
+  T const* right =
+      nullptr;  ///< B [K, N], readable up to the next multiple of lane<T>::width columns
   std::size_t right_stride = 0;
-  T const* from = nullptr;  ///< [M, N]
+  T const* from = nullptr;      ///< [M, N]
   std::size_t from_stride = 0;  ///< 0: one row for all
   T* to = nullptr;              ///< [M, N]; may be `from`
   std::size_t to_stride = 0;
@@ -146,9 +147,10 @@ struct matrix_product {
 
 /// to = from + A * B, for the small products inside a policy; row m of A begins at left(m).
 ///
-/// Every element is from + a_0 b_0 + a_1 b_1 + ... in this order, whatever M, N and their cuts into calls
-/// are; cutting K changes nothing either, when a call's `from` is the `to` of the call before. Fastest when K
-/// rows of product_panel numbers of B stay in the first-level cache, so for K up to some 100.
+/// Every element is from + a_0 b_0 + a_1 b_1 + ... in this order, whatever M, N and their cuts into
+/// calls are; cutting K changes nothing either, when a call's `from` is the `to` of the call
+/// before. Fastest when K rows of product_panel numbers of B stay in the first-level cache, so for
+/// K up to some 100.
 template <class T, class Left>
 void add_product(matrix_product<T> const& p, Left const& left) {
   constexpr std::size_t width = lane<T>::width;
@@ -158,10 +160,11 @@ void add_product(matrix_product<T> const& p, Left const& left) {
       std::size_t const rows = detail::at_most(detail::tile_rows, p.rows - m);
       T const* a[detail::tile_rows];
       // Rows beyond the last repeat it: they are computed, and dropped.
-      for (std::size_t r = 0; r != detail::tile_rows; ++r) a[r] = left(m + (r < rows ? r : rows - 1));
+      for (std::size_t r = 0; r != detail::tile_rows; ++r)
+        a[r] = left(m + (r < rows ? r : rows - 1));
       auto const tile = [&]<std::size_t Lanes>() {
-        detail::multiply_part<T, Lanes>(rows, columns, a, p.step, p.right + n, p.right_stride, p.depth,
-                                        p.from + m * p.from_stride + n, p.from_stride,
+        detail::multiply_part<T, Lanes>(rows, columns, a, p.step, p.right + n, p.right_stride,
+                                        p.depth, p.from + m * p.from_stride + n, p.from_stride,
                                         p.to + m * p.to_stride + n, p.to_stride);
       };
       std::size_t const lanes = (columns + width - 1) / width;
@@ -186,8 +189,8 @@ void add_product(matrix_product<T> const& p, Left const& left) {
 
 namespace detail {
 
-// One round of a transposition: out rows 2i and 2i + 1 are rows i and i + W/2, their elements in turn. After as
-// many rounds as W has doublings, columns are rows.
+// One round of a transposition: out rows 2i and 2i + 1 are rows i and i + W/2, their elements in
+// turn. After as many rounds as W has doublings, columns are rows.
 template <class T, std::size_t W>
 inline void interleave_halves(lane<T, W> (&row)[W]) {
   lane<T, W> out[W];
@@ -218,7 +221,8 @@ inline void transpose(std::size_t rows, std::size_t columns, T const* from, std:
   for (std::size_t r = 0; r != whole_rows; r += width) {
     for (std::size_t c = 0; c != whole_columns; c += width) {
       lane<T> part[width];
-      for (std::size_t i = 0; i != width; ++i) part[i] = lane<T>::load(from + (r + i) * from_stride + c);
+      for (std::size_t i = 0; i != width; ++i)
+        part[i] = lane<T>::load(from + (r + i) * from_stride + c);
       for (std::size_t half = 1; half != width; half *= 2) interleave_halves(part);
       for (std::size_t i = 0; i != width; ++i) part[i].store(to + (c + i) * to_stride + r);
     }

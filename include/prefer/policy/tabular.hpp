@@ -16,15 +16,15 @@
 
 namespace prefer {
 
-/// A table with one logit for every prompt and completion: the policy without an assumption, for which
-/// what a loss does can be computed exactly.
+/// A table with one logit for every prompt and completion: the policy without an assumption, for
+/// which what a loss does can be computed exactly.
 ///
 ///   score(x, y)    = logits[x, y]
 ///   log_prob(x, y) = score(x, y) - log sum_y' exp(score(x, y'))
 ///
 /// Parameters  "logits" [prompts, completions], initially 0, which is the uniform policy
-/// Errors  precondition_error for an id out of range, a batch whose shapes disagree, a column that is not one
-///         number per completion; NaN and infinity in the logits flow through
+/// Errors  precondition_error for an id out of range, a batch whose shapes disagree, a column that
+///         is not one number per completion; NaN and infinity in the logits flow through
 template <std::floating_point T = float>
 class tabular {
  public:
@@ -57,11 +57,12 @@ class tabular {
     detail::expects_choices(batch, out.size(), prompts_, completions_, "tabular::log_prob");
     for (auto const prompt : batch.prompt) in_batch_.insert(prompt);
     list_rows([&](auto add) { in_batch_.drain([&](std::size_t x) { add(x, 0.0); }); });
-    threads_.for_each_block(rows_.size(), rows_per_block(), [&](std::size_t begin, std::size_t end) {
-      for (std::size_t r = begin; r != end; ++r) {
-        normaliser_[rows_[r].prompt] = normalise(row(rows_[r].prompt));
-      }
-    });
+    threads_.for_each_block(rows_.size(), rows_per_block(),
+                            [&](std::size_t begin, std::size_t end) {
+                              for (std::size_t r = begin; r != end; ++r) {
+                                normaliser_[rows_[r].prompt] = normalise(row(rows_[r].prompt));
+                              }
+                            });
     for (std::size_t g = 0; g != batch.size(); ++g) {
       std::size_t const x = batch.prompt[g];
       for (std::size_t i = batch.offset[g]; i != batch.offset[g + 1]; ++i) {
@@ -81,15 +82,16 @@ class tabular {
 
   void finish_backward() {
     list_rows([&](auto add) { sums_.drain(add); });
-    threads_.for_each_block(rows_.size(), rows_per_block(), [&](std::size_t begin, std::size_t end) {
-      for (std::size_t r = begin; r != end; ++r) {
-        auto const [x, a] = rows_[r];
-        auto const normaliser = normalise(row(x));
-        add_exponentials(row(x), normaliser.max,
-                         static_cast<T>(-a / static_cast<double>(normaliser.sum)),
-                         std::span<T>(gradient_).subspan(x * completions_, completions_));
-      }
-    });
+    threads_.for_each_block(
+        rows_.size(), rows_per_block(), [&](std::size_t begin, std::size_t end) {
+          for (std::size_t r = begin; r != end; ++r) {
+            auto const [x, a] = rows_[r];
+            auto const normaliser = normalise(row(x));
+            add_exponentials(row(x), normaliser.max,
+                             static_cast<T>(-a / static_cast<double>(normaliser.sum)),
+                             std::span<T>(gradient_).subspan(x * completions_, completions_));
+          }
+        });
   }
 
   void score(choice_batch const& batch, std::span<T> out) {
@@ -137,8 +139,8 @@ class tabular {
 
   std::size_t prompts_;
   std::size_t completions_;
-  std::vector<T> logits_;    // [prompts, completions]
-  std::vector<T> gradient_;  // [prompts, completions]
+  std::vector<T> logits_;                          // [prompts, completions]
+  std::vector<T> gradient_;                        // [prompts, completions]
   std::vector<softmax_normaliser<T>> normaliser_;  // [prompts], those of the last batch
   detail::id_set in_batch_;
   detail::coefficient_sums sums_;

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+//
+// Where preference losses end, against the closed form of KL-regularised reward maximisation.
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <numeric>
+#include <prefer/loss/dpo.hpp>
+#include <prefer/loss/ipo.hpp>
+#include <prefer/objective/evaluate.hpp>
+#include <prefer/policy/tabular.hpp>
+#include <prefer/reference/frozen.hpp>
+#include <prefer/train/trainer.hpp>
+#include <train/small_problem.hpp>
+#include <vector>
+
+namespace {
+
+using numbers = std::vector<double>;
+using table = prefer::tabular<double>;
+
+constexpr std::size_t actions = 5;
+numbers const reward = {0.3, 1.2, -0.5, 0.8, 2.0};
+numbers const start = {0.4, 0.25, 0.2, 0.1, 0.05};
+
+double sigmoid_by_hand(double x) { return 1 / (1 + std::exp(-x)); }
+
+numbers log_of(numbers const& p) {
+  numbers out;
+  for (double const each : p) out.push_back(std::log(each));
+  return out;
+}
+
+// ref * exp(R / beta) / Z, in log space: R / beta reaches 40.
+numbers optimum(double beta) {
+  numbers log_p = log_of(start);
+  for (std::size_t i = 0; i < actions; ++i) log_p[i] += reward[i] / beta;
+  double largest = log_p[0];
+  for (double const each : log_p) largest = std::max(largest, each);
+  double z = 0;
+  for (double const each : log_p) z += std::exp(each - largest);
+  numbers out;
+  for (double const each : log_p) out.push_back(std::exp(each - largest) / z);
+  return out;
+}
+
+numbers probabilities(table const& policy) {
+  numbers out(policy.completions());
+  policy.log_probs(0, out);
+  for (double& each : out) each = std::exp(each);
+  return out;
+}
+
+double largest_difference(numbers const& a, numbers const& b) {
+  double out = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) out = std::max(out, std::abs(a[i] - b[i]));
+  return out;
+}
+
+// Every ordered pair of actions once: its weight is how often people who follow Bradley and Terry
+// prefer the first.
+struct population {
+  prefer::choice_data pairs;
+  numbers weight;
+  population() {
+    for (std::uint32_t i = 0; i < actions; ++i) {
+      for (std::uint32_t j = 0; j < actions; ++j) {
+        if (i == j) continue;
+        pairs.add_pair(0, i, j);
+        weight.push_back(sigmoid_by_hand(reward[i] - reward[j]));
+      }
+    }
+  }
+};
+
+// With d = beta * log-ratio, the loss summed over all pairs is that of a complete graph whose edges have
+// the curvature sigmoid'(d_i - d_j) <= 1/4. Its Hessian is a Laplacian with eigenvalues up to 5/4, and
+// of at least 5 * sigmoid'(2.5) = 0.35 at the optimum, so a descent of 1 / (5/4) on d shrinks the error by
+// 1 - 0.35 / 1.25 = 0.72 a step: 200 steps are far more than enough. The mean over 20 pairs and the change
+// from d to logits make it 20 / (5/4) / beta^2 on logits.
+constexpr int steps = 400;
+double descent_rate(double beta) { return 16 / (beta * beta); }
+
+}  // namespace
+
+TEST_CASE("optimum: DPO over all pairs ends at ref * exp(R / beta) / Z", "[laws][optimum]") {
+  population const people;
+  for (double const beta : {0.05, 0.1, 0.5, 1.0, 5.0}) {
+    table policy(1, actions, log_of(start));
+    auto reference = prefer::frozen(policy);
+    std::size_t const count = people.pairs.size();
+    auto const batch = people.pairs.batch();
+    numbers log_prob(2 * count);
+    numbers reference_log_prob(2 * count);
+    reference.log_prob(batch, reference_log_prob);
+    auto const every_second = [](numbers const& all, std::size_t first) {
+      numbers out;
+      for (std::size_t i = first; i < all.size(); i += 2) out.push_back(all[i]);
+      return out;
+    };
+    auto const reference_chosen = every_second(reference_log_prob, 0);
+    auto const reference_rejected = every_second(reference_log_prob, 1);
+    auto const logits = policy.parameters()[0];
+    for (int step = 0; step < steps; ++step) {
+      policy.log_prob(batch, log_prob);
+      auto const chosen = every_second(log_prob, 0);
+      auto const rejected = every_second(log_prob, 1);
+      auto const result =
+          prefer::evaluate(prefer::dpo{.beta = beta},
+                           prefer::pair_columns{.policy = {chosen, rejected},
+                                                .reference = {reference_chosen, reference_rejected},
+                                                .weight = people.weight});
+      numbers coefficient;
+      for (std::size_t i = 0; i < count; ++i) {
+        coefficient.push_back(result.coefficient.chosen[i]);
+        coefficient.push_back(result.coefficient.rejected[i]);
+      }
+      policy.backward(batch, coefficient);
+      policy.finish_backward();
+      for (std::size_t i = 0; i < actions; ++i) {
+        logits.value[i] -= descent_rate(beta) * logits.gradient[i];
+        logits.gradient[i] = 0;
+      }
+    }
+    INFO("beta " << beta);
+    CHECK(largest_difference(probabilities(policy), optimum(beta)) < 1e-10);
+  }
+}
+
+TEST_CASE("optimum: the trainer gets there too", "[laws][optimum]") {
+  // A data set's weights are float, so each pair is there twice: with its weight as float, and with what
+  // that leaves, so that the sum is right to 2^-48.
+  population people;
+  prefer::choice_data twice;
+  for (std::size_t i = 0; i < people.weight.size(); ++i) {
+    auto const most = static_cast<float>(people.weight[i]);
+    for (float const part : {most, static_cast<float>(people.weight[i] - most)}) {
+      twice.add_pair(0, people.pairs.completion[2 * i], people.pairs.completion[2 * i + 1]);
+      twice.weight.push_back(part);
+    }
+  }
+  for (double const beta : {0.05, 0.1, 0.5, 1.0, 5.0}) {
+    table policy(1, actions, log_of(start));
+    auto reference = prefer::frozen(policy);
+    // Twice the rate above, because the mean is over twice the rows.
+    prefer::trainer(policy, prefer::dpo{.beta = beta}, reference, twice,
+                    {.batch_size = twice.size(),
+                     .steps = steps,
+                     .rate = 2 * descent_rate(beta) * small::gradient_descent_scale,
+                     .optimizer = small::gradient_descent,
+                     .reference_is_start = true})
+        .run();
+    INFO("beta " << beta);
+    CHECK(largest_difference(probabilities(policy), optimum(beta)) < 1e-10);
+  }
+}
+
+TEST_CASE("optimum: reward and divergence fall with beta as the theory's numbers do",
+          "[laws][optimum]") {
+  // E[R] and KL(pi || ref) of the closed form to three digits, computed apart from this library; and
+  // KL = E[R] / beta - log Z.
+  struct point {
+    double beta;
+    double reward;
+    double divergence;
+  };
+  for (auto const& [beta, expected_reward, divergence] :
+       {point{0.05, 2.000, 2.996}, point{0.1, 1.999, 2.980}, point{0.5, 1.378, 0.841},
+        point{1, 0.967, 0.233}, point{5, 0.593, 0.009}}) {
+    population const people;
+    table policy(1, actions, log_of(start));
+    auto reference = prefer::frozen(policy);
+    prefer::choice_data data = people.pairs;
+    for (double const w : people.weight) data.weight.push_back(static_cast<float>(w));
+    prefer::trainer(policy, prefer::dpo{.beta = beta}, reference, data,
+                    {.batch_size = data.size(),
+                     .steps = steps,
+                     .rate = descent_rate(beta) * small::gradient_descent_scale,
+                     .optimizer = small::gradient_descent})
+        .run();
+    auto const p = probabilities(policy);
+    double mean = 0;
+    double kl = 0;
+    double z = 0;
+    for (std::size_t i = 0; i < actions; ++i) {
+      mean += p[i] * reward[i];
+      kl += p[i] * std::log(p[i] / start[i]);
+      z += start[i] * std::exp(reward[i] / beta);
+    }
+    INFO("beta " << beta);
+    CHECK(std::abs(mean - expected_reward) < 0.0005);
+    CHECK(std::abs(kl - divergence) < 0.0005);
+    CHECK(kl == Approx(mean / beta - std::log(z)).margin(1e-6));
+  }
+}
+
+TEST_CASE("optimum: IPO over two actions ends at a margin of (2 p - 1) / (2 beta)",
+          "[laws][optimum]") {
+  // p (h - t)^2 + (1 - p) (h + t)^2 with t = 1 / (2 beta) is least at h = (2 p - 1) t, of any size: IPO does
+  // not follow the log-odds of p to infinity.
+  for (double const beta : {0.1, 1.0}) {
+    for (double const p : {0.5, 0.75, 1.0}) {  // exact as weights
+      table policy(1, 2, {0.25, -0.5});
+      auto reference = prefer::frozen(policy);
+      prefer::choice_data data;
+      data.add_pair(0, 0, 1);
+      data.add_pair(0, 1, 0);
+      data.weight = {static_cast<float>(p), static_cast<float>(1 - p)};
+      // The mean is (h - (2 p - 1) t)^2 / 2 and a constant, with h the difference of two logits: on h, this
+      // rate shrinks the error by 1 - 2 * 0.4 a step.
+      prefer::trainer(policy, prefer::ipo_sum{.beta = beta}, reference, data,
+                      {.steps = 60,
+                       .rate = 0.4 * small::gradient_descent_scale,
+                       .optimizer = small::gradient_descent})
+          .run();
+      auto const after = small::state_of(policy);
+      INFO("beta " << beta << ", p " << p);
+      CHECK(after[0] - after[1] - 0.75 == Approx((2 * p - 1) / (2 * beta)).margin(1e-10));
+    }
+  }
+}
+
+TEST_CASE("optimum: DPO with label smoothing e ends at a reward margin of log((1 - e) / e)",
+          "[laws][optimum]") {
+  // d/dz of softplus(-z) + e z is e - sigmoid(-z); without smoothing z would grow for ever.
+  for (double const beta : {0.1, 1.0}) {
+    for (double const e : {0.05, 0.2, 0.4}) {
+      table policy(1, 2, {0.25, -0.5});
+      auto reference = prefer::frozen(policy);
+      prefer::choice_data data;
+      data.add_pair(0, 0, 1);
+      // Curvature in z between e (1 - e) >= 0.0475 at the end and 1/4; the rate on z is 2.
+      prefer::trainer(policy, prefer::dpo{.beta = beta, .label_smoothing = e}, reference, data,
+                      {.steps = 600,
+                       .rate = 1 / (beta * beta) * small::gradient_descent_scale,
+                       .optimizer = small::gradient_descent})
+          .run();
+      auto const after = small::state_of(policy);
+      INFO("beta " << beta << ", label_smoothing " << e);
+      CHECK(beta * (after[0] - after[1] - 0.75) == Approx(std::log((1 - e) / e)).margin(1e-10));
+    }
+  }
+}
