@@ -52,6 +52,7 @@ set(prefer_core_headers
   train/parameter_blocks.hpp
   train/random.hpp
   train/trainer.hpp
+  spelling.hpp
   version.hpp
 )
 
@@ -76,7 +77,6 @@ set(prefer_data_headers
   data/preference.hpp
   data/ratings.hpp
   data/rows.hpp
-  data/spelling.hpp
   data/utf8.hpp
 )
 

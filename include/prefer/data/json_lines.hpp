@@ -18,7 +18,7 @@
 #include <prefer/data/lines.hpp>
 #include <prefer/data/place.hpp>
 #include <prefer/data/rows.hpp>
-#include <prefer/data/spelling.hpp>
+#include <prefer/spelling.hpp>
 
 namespace prefer::data {
 

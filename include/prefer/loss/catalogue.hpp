@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include <prefer/loss/plackett_luce.hpp>
 #include <prefer/loss/simpo.hpp>
 #include <prefer/loss/softmax_dpo.hpp>
+#include <prefer/spelling.hpp>
 
 // Losses by name, for tools; code that knows which loss it wants names the type.
 
@@ -90,23 +92,6 @@ inline constexpr refused_name refused_parameters[] = {
     {"dpo.rpo_alpha", "it weights an NLL term that is not part of dpo"},
     {"dpo.reference_free", "give a reference whose log-probabilities are 0"}};
 
-/// Fewest insertions, deletions and replacements of a letter that turn `a` into `b`.
-[[nodiscard]] inline std::size_t edits_between(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      std::size_t const replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      std::size_t const shorter = row[j - 1] < row[j] ? row[j - 1] : row[j];
-      diagonal = row[j];
-      row[j] = replaced < shorter + 1 ? replaced : shorter + 1;
-    }
-  }
-  return row[b.size()];
-}
-
 /// Collects the names that would have been right, and guesses which one was meant.
 class known_names {
  public:
@@ -118,11 +103,9 @@ class known_names {
   }
   /// `name` is what to suggest where somebody seems to have meant `spelling`.
   void suggest(std::string_view spelling, std::string_view name) {
-    std::size_t const edits = edits_between(written_, spelling);
-    // More than a third of the letters wrong is another word.
-    if (edits * 3 > (spelling.size() > written_.size() ? spelling.size() : written_.size()) ||
-        edits >= fewest_)
-      return;
+    std::size_t const longer = std::max(spelling.size(), written_.size());
+    std::size_t const edits = edit_distance(written_, spelling, longer);
+    if (edits * 3 > longer || edits >= fewest_) return;  // a third of the letters wrong: another word
     fewest_ = edits;
     nearest_ = name;
   }

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace prefer::data {
+namespace prefer {
 
 /// Fewest insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`,
 /// without regard to ASCII case; counting stops at `most`, and whatever is further apart counts
@@ -56,4 +56,4 @@ namespace prefer::data {
   return edit_distance(written, known, slips(known)) <= slips(known);
 }
 
-}  // namespace prefer::data
+}  // namespace prefer

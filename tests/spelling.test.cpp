@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
 
-#include <prefer/data/spelling.hpp>
+#include <prefer/spelling.hpp>
 
-using prefer::data::edit_distance;
-using prefer::data::misspells;
+using prefer::edit_distance;
+using prefer::misspells;
 
 TEST_CASE("edit_distance: counts insertions, deletions, replacements and swaps",
-          "[data][spelling]") {
+          "[spelling]") {
   REQUIRE(edit_distance("weight", "weight", 9) == 0);
   REQUIRE(edit_distance("weigt", "weight", 9) == 1);
   REQUIRE(edit_distance("weightt", "weight", 9) == 1);
@@ -17,23 +17,23 @@ TEST_CASE("edit_distance: counts insertions, deletions, replacements and swaps",
   REQUIRE(edit_distance("", "abc", 9) == 3);
 }
 
-TEST_CASE("edit_distance: case does not count", "[data][spelling]") {
+TEST_CASE("edit_distance: case does not count", "[spelling]") {
   REQUIRE(edit_distance("Weight", "WEIGHT", 9) == 0);
 }
 
-TEST_CASE("edit_distance: counting stops at the limit", "[data][spelling]") {
+TEST_CASE("edit_distance: counting stops at the limit", "[spelling]") {
   REQUIRE(edit_distance("abc", "xyz", 2) == 3);
   REQUIRE(edit_distance("a", "abcdefgh", 2) == 3);
 }
 
-TEST_CASE("misspells: near misses with the same first letter", "[data][spelling]") {
+TEST_CASE("misspells: near misses with the same first letter", "[spelling]") {
   REQUIRE(misspells("rejectd", "rejected"));
   REQUIRE(misspells("Weight", "weight"));
   REQUIRE(misspells("score_choosen", "score_chosen"));
   REQUIRE(misspells("betas", "beta"));
 }
 
-TEST_CASE("misspells: fields that data sets really have are no slips", "[data][spelling]") {
+TEST_CASE("misspells: fields that data sets really have are no slips", "[spelling]") {
   REQUIRE_FALSE(misspells("weight", "weight"));
   REQUIRE_FALSE(misspells("meta", "beta"));
   REQUIRE_FALSE(misspells("data", "beta"));
