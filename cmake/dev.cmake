@@ -7,7 +7,7 @@ if(PREFER_SANITIZE)
   # g++ documents that sanitizers give it false alarms of this kind.
   target_compile_options(prefer_dev INTERFACE
     -fsanitize=${PREFER_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
-    -Wno-maybe-uninitialized)
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(prefer_dev INTERFACE -fsanitize=${PREFER_SANITIZE})
 endif()
 

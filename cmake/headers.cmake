@@ -45,6 +45,7 @@ set(prefer_core_headers
   scalar/math.hpp
   scalar/probe.hpp
   scalar/scalar.hpp
+  spelling.hpp
   train/adamw.hpp
   train/clip.hpp
   train/learning_rate.hpp
@@ -52,7 +53,6 @@ set(prefer_core_headers
   train/parameter_blocks.hpp
   train/random.hpp
   train/trainer.hpp
-  spelling.hpp
   version.hpp
 )
 

@@ -137,6 +137,7 @@ void study::draw_preferences(std::uint64_t seed) {
     }
   }
   labelled_.pair_with_others();
+  pairs_.length.assign(pairs_.completion.size(), 1.0f);  // an item is one choice; for simpo
 }
 
 study_row study::tune(setting const& what) {

@@ -127,6 +127,8 @@ TEST_CASE("choice_data: shapes that do not fit together are named", "[batch][cho
         "here: completion has 10 elements, expected 9");
   CHECK(complaint([](choice_data& d) { d.weight = {1}; }) ==
         "here: weight has 1 elements, expected 3");
+  CHECK(complaint([](choice_data& d) { d.target_margin = {1}; }) ==
+        "here: target_margin has 1 elements, expected 3");
   CHECK(complaint([](choice_data& d) { d.length.assign(3, 1.0f); }) ==
         "here: length has 3 elements, expected 9");
 }

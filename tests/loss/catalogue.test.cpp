@@ -107,13 +107,3 @@ TEST_CASE("catalogue: an unknown parameter is answered with those there are", "[
   CHECK_THAT(complaint_about<prefer::dpo>("gamma", 1.0), EndsWith("known: beta, label_smoothing"));
   CHECK_THAT(complaint_about<prefer::nll>("beta", 1.0), EndsWith("it has none"));
 }
-
-TEST_CASE("catalogue: a distance counts insertions, deletions and replacements",
-          "[loss][catalogue]") {
-  using prefer::detail::edits_between;
-  CHECK(edits_between("beta", "beta") == 0);
-  CHECK(edits_between("", "abc") == 3);
-  CHECK(edits_between("abc", "") == 3);
-  CHECK(edits_between("kitten", "sitting") == 3);  // k -> s, e -> i, + g
-  CHECK(edits_between("dpo", "ipo") == 1);
-}

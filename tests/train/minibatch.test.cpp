@@ -25,6 +25,7 @@ choice_data three_lists() {
   data.label = {1, 0, 1};
   data.weight = {1, 2, 3};
   data.beta = {0.25f, 0.5f, 0.75f};
+  data.target_margin = {4, 5, 6};
   data.length = {10, 11, 20, 30, 31, 32};
   data.mismatched = {80, 90, 70};
   return data;
@@ -43,6 +44,7 @@ TEST_CASE("minibatch: rows are gathered in the order that is asked for", "[train
   CHECK(copy_of(batch.label()) == std::vector<float>{1, 1});
   CHECK(copy_of(batch.weight()) == std::vector<float>{3, 1});
   CHECK(copy_of(batch.beta()) == std::vector<float>{0.75f, 0.25f});
+  CHECK(copy_of(batch.target_margin()) == std::vector<float>{6, 4});
   CHECK(copy_of(batch.length()) == std::vector<float>{30, 31, 32, 10, 11});
   CHECK(batch.has_mismatched());
 
@@ -82,6 +84,7 @@ TEST_CASE("minibatch: nothing of one batch is left in the next", "[train][miniba
   CHECK(batch.label().empty());
   CHECK(batch.weight().empty());
   CHECK(batch.beta().empty());
+  CHECK(batch.target_margin().empty());
   CHECK(batch.length().empty());
   CHECK_FALSE(batch.has_mismatched());
 }
@@ -124,6 +127,7 @@ TEST_CASE("fingerprint_of: every column of a data set counts", "[train][minibatc
   CHECK(changed([](choice_data& d) { d.label[2] = 0; }));
   CHECK(changed([](choice_data& d) { d.weight[0] = 2; }));
   CHECK(changed([](choice_data& d) { d.beta[0] = 2; }));
+  CHECK(changed([](choice_data& d) { d.target_margin[0] = 2; }));
   CHECK(changed([](choice_data& d) { d.length[0] = 2; }));
   CHECK(changed([](choice_data& d) { d.mismatched[0] = 2; }));
   CHECK(changed([](choice_data& d) { std::swap(d.weight, d.label); }));

@@ -30,6 +30,14 @@ inline prefer::choice_data pairs(std::size_t count) {
   return data;
 }
 
+/// The same with a length of 1 to 3 tokens for each completion.
+inline prefer::choice_data with_lengths(prefer::choice_data data) {
+  for (std::size_t i = 0; i < data.completion.size(); ++i) {
+    data.length.push_back(static_cast<float>(1 + i % 3));
+  }
+  return data;
+}
+
 inline prefer::choice_data labelled(std::size_t count) {
   prefer::choice_data data;
   for (std::size_t i = 0; i < count; ++i) {

@@ -78,7 +78,7 @@ void same_for_every_cut(L const& loss, choice_data const& data) {
   auto const expected = trained<P>(loss, data, options);
   REQUIRE(expected.losses.size() == 9);
   REQUIRE(expected.parameters != state_of(*std::make_unique<P>(small::policy<P>())));
-  for (std::size_t const micro : {0, 1, 3, 7, 10, 1000}) {
+  for (std::size_t const micro : std::vector<std::size_t>{0, 1, 3, 7, 10, 1000}) {
     for (bool const two_threads : {false, true}) {
       INFO("micro_batch_size " << micro << ", two threads: " << two_threads);
       options.micro_batch_size = micro;
@@ -190,9 +190,7 @@ TEMPLATE_TEST_CASE("trainer: micro-batches and threads change no bit", "[train][
                    prefer::log_linear<double>) {
   SECTION("a loss of margins") { same_for_every_cut<TestType>(prefer::dpo{}, small::pairs(23)); }
   SECTION("a loss of log-probabilities per token") {
-    auto data = small::pairs(23);
-    for (std::size_t i = 0; i < 46; ++i) data.length.push_back(static_cast<float>(1 + i % 5));
-    same_for_every_cut<TestType>(prefer::simpo{}, data);
+    same_for_every_cut<TestType>(prefer::simpo{}, small::with_lengths(small::pairs(23)));
   }
   SECTION("a loss with a batch statistic") {
     same_for_every_cut<TestType>(prefer::kto{}, small::labelled(23));
@@ -214,6 +212,7 @@ TEMPLATE_TEST_CASE("trainer: enough work for several threads changes no bit eith
                    "[train][trainer]", prefer::dpo, prefer::simpo) {
   prefer::choice_data data;
   for (std::uint32_t i = 0; i < 300; ++i) data.add_pair(i * 7 % 50, i * 11 % 200, 200 + i % 30);
+  if (std::is_same_v<TestType, prefer::simpo>) data = small::with_lengths(std::move(data));
   auto const state_with = [&](prefer::executor threads, std::size_t micro) {
     prefer::factorized<float> policy(50, 230, 8);
     for (auto const& each : policy.parameters()) {
@@ -266,7 +265,7 @@ TEST_CASE("trainer: uses scores for losses of margins alone, and only if allowed
       table::log_prob(batch, out);
     }
   };
-  auto const data = small::pairs(4);
+  auto const data = small::with_lengths(small::pairs(4));
   no_reference reference;
   counting policy(small::prompts, small::completions);
   trainer(policy, prefer::dpo{}, reference, data).step();
@@ -388,13 +387,42 @@ TEST_CASE("trainer: a row's own beta takes the place of the loss's", "[train][tr
   CHECK(trainer(policy, prefer::ipo_sum{.beta = 0.01}, reference, data).step().loss == 0.625);
 }
 
-TEST_CASE("trainer: without lengths a completion counts as one token", "[train][trainer]") {
-  auto data = small::pairs(8);
-  auto const without = trained<table>(prefer::simpo{}, data, {});
-  data.length.assign(16, 1.0f);
-  CHECK(trained<table>(prefer::simpo{}, data, {}) == without);
-  data.length.assign(16, 2.0f);
-  CHECK(trained<table>(prefer::simpo{}, data, {}) != without);
+TEST_CASE("trainer: lengths divide log-probabilities per token", "[train][trainer]") {
+  // Both completions have the log-probability -ln 2, so SimPO's margin without a target is
+  // beta * (-ln 2 / 2 + ln 2 / 4) = -ln 2 with beta 4.
+  table policy(1, 2);
+  no_reference reference;
+  choice_data data;
+  data.add_pair(0, 0, 1);
+  data.length = {2, 4};
+  auto const report =
+      trainer(policy, prefer::simpo{.beta = 4.0, .gamma = 0.0}, reference, data).step();
+  CHECK(report.loss == Approx(std::log(3.0)));
+}
+
+TEST_CASE("trainer: a loss that reads lengths is not given any by default", "[train][trainer]") {
+  table policy(small::prompts, small::completions);
+  no_reference reference;
+  auto const data = small::pairs(4);
+  CHECK(message_of([&] { trainer(policy, prefer::simpo{}, reference, data); }) ==
+        "trainer: this loss reads completion lengths; fill length in the data, with 1 where a "
+        "completion is one choice");
+}
+
+TEST_CASE("trainer: a row's own target margin reaches the loss", "[train][trainer]") {
+  // A margin of 0 against targets of 1 and 3.
+  table policy(1, 2);
+  no_reference reference;
+  choice_data data;
+  data.add_pair(0, 0, 1);
+  data.add_pair(0, 1, 0);
+  data.target_margin = {1, 3};
+  auto const offset = prefer::pair_loss(
+      [](auto const& p) { return square(p.log_prob_margin() - p.target_margin_or(0.0)); });
+  CHECK(trainer(policy, offset, reference, data).step().loss == 5);
+  auto const without = prefer::pair_loss([](auto const& p) { return square(p.log_prob_margin()); });
+  CHECK(message_of([&] { trainer(policy, without, reference, data); }) ==
+        "trainer: the data has a column target_margin, which this loss does not read");
 }
 
 TEST_CASE("trainer: beta follows its schedule", "[train][trainer]") {
@@ -702,7 +730,7 @@ TEST_CASE("trainer: an error of finish_backward reaches the caller each time", "
       table::finish_backward();
     }
   };
-  auto const data = small::pairs(5);
+  auto const data = small::with_lengths(small::pairs(5));
   auto const start = small::values<double>(small::prompts * small::completions);
   no_reference reference;
   broken policy(small::prompts, small::completions, start);
@@ -721,7 +749,7 @@ TEST_CASE("trainer: an error of finish_backward reaches the caller each time", "
 }
 
 TEST_CASE("trainer: starts from no gradient, whatever was left behind", "[train][trainer]") {
-  auto const data = small::pairs(5);
+  auto const data = small::with_lengths(small::pairs(5));
   auto const start = small::values<double>(small::prompts * small::completions);
   no_reference reference;
   table clean(small::prompts, small::completions, start);
@@ -868,7 +896,7 @@ TEST_CASE("trainer: policy and reference may store different floats", "[train][t
 
 TEST_CASE("trainer: takes its threads back when it goes", "[train][trainer]") {
   counting_engine engine;
-  auto const data = small::pairs(9);
+  auto const data = small::with_lengths(small::pairs(9));
   prefer::factorized<float> policy(small::prompts, 500, 4);  // more than one piece of work
   auto reference = prefer::frozen(policy);
   std::vector<float> out(18);

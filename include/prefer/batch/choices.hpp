@@ -38,7 +38,8 @@ struct choice_data {
   std::vector<float> label = {};             ///< 1 desirable, 0 not [G]
   std::vector<float> weight = {};            ///< [G]
   std::vector<float> beta = {};              ///< [G]
-  std::vector<float> length = {};            ///< tokens; without it a completion counts as one token [N]
+  std::vector<float> target_margin = {};     ///< the margin asked for, nats (pairs) [G]
+  std::vector<float> length = {};            ///< tokens [N]
   std::vector<std::uint32_t> mismatched = {};  ///< another prompt's completion, see pair_with_others [G]
 
   [[nodiscard]] std::size_t size() const { return prompt.size(); }
@@ -85,6 +86,7 @@ struct choice_data {
     optional(label.size(), size(), "label");
     optional(weight.size(), size(), "weight");
     optional(beta.size(), size(), "beta");
+    optional(target_margin.size(), size(), "target_margin");
     optional(length.size(), completion.size(), "length");
     optional(mismatched.size(), size(), "mismatched");
   }

@@ -429,6 +429,4 @@ class factorized {
   executor threads_;
 };
 
-static_assert(ScoringPolicy<factorized<float>, choice_batch>);
-
 }  // namespace prefer

@@ -188,6 +188,4 @@ class log_linear {
   executor threads_;
 };
 
-static_assert(ScoringPolicy<log_linear<float>, choice_batch>);
-
 }  // namespace prefer

@@ -7,15 +7,12 @@
 #include <utility>
 #include <vector>
 
+#include <prefer/expects.hpp>
 #include <prefer/scalar/lane.hpp>
 
 namespace prefer {
 
 namespace detail {
-
-[[nodiscard]] constexpr std::size_t at_most(std::size_t limit, std::size_t count) {
-  return count < limit ? count : limit;
-}
 
 #if defined(__AVX512F__) || defined(__aarch64__)
 inline constexpr std::size_t registers = 32;

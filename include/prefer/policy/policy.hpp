@@ -44,6 +44,7 @@ concept has_parameters = requires(P& policy) {
 ///             once per step than once per call. Gradients are complete only after it.
 ///             `score(batch, out)` and `backward_score(batch, coefficient)`: log_prob up to a constant per
 ///             prompt, for losses in which that constant cancels (margin_only).
+///             `clear_gradient()`: sets to 0 what backward has written, where that is less than everything
 ///             `use(executor)`: threads to run on; results do not depend on it
 template <class P, class B>
 concept Policy = detail::has_value_type<P> && detail::gives_log_prob<P, B> &&

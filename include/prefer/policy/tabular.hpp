@@ -148,6 +148,4 @@ class tabular {
   executor threads_;
 };
 
-static_assert(ScoringPolicy<tabular<float>, choice_batch>);
-
 }  // namespace prefer

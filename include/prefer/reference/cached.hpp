@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -45,7 +44,7 @@ class cached {
     std::vector<std::size_t> row(data.size());
     for (std::size_t g = 0; g < row.size(); ++g) row[g] = g;
     for (std::size_t begin = 0; begin < data.size(); begin += rows_at_once) {
-      std::size_t const count = std::min(rows_at_once, data.size() - begin);
+      std::size_t const count = detail::at_most(rows_at_once, data.size() - begin);
       std::size_t const first = data.offset[begin];
       offset.clear();
       for (std::size_t g = 0; g <= count; ++g) offset.push_back(data.offset[begin + g] - first);
@@ -53,11 +52,17 @@ class cached {
                                .completion = std::span(data.completion).subspan(first, offset.back()),
                                .offset = offset,
                                .row = std::span(row).subspan(begin, count)};
-      score(reference, batch, std::span(out.log_prob_).subspan(first, offset.back()));
+      ask(reference, batch, std::span(out.log_prob_).subspan(first, offset.back()),
+          [](R& r, auto const& b, auto to) { r.log_prob(b, to); });
+      if constexpr (gives_scores<R>) {
+        out.score_.resize(data.completion.size());
+        ask(reference, batch, std::span(out.score_).subspan(first, offset.back()),
+            [](R& r, auto const& b, auto to) { r.score(b, to); });
+      }
     }
     out.mismatched_.resize(data.mismatched.size());
     for (std::size_t begin = 0; begin < data.mismatched.size(); begin += rows_at_once) {
-      std::size_t const count = std::min(rows_at_once, data.mismatched.size() - begin);
+      std::size_t const count = detail::at_most(rows_at_once, data.mismatched.size() - begin);
       offset.clear();
       for (std::size_t g = 0; g <= count; ++g) offset.push_back(g);
       choice_batch const batch{.prompt = std::span(data.prompt).subspan(begin, count),
@@ -65,7 +70,8 @@ class cached {
                                .offset = offset,
                                .row = std::span(row).subspan(begin, count),
                                .mismatched = true};
-      score(reference, batch, std::span(out.mismatched_).subspan(begin, count));
+      ask(reference, batch, std::span(out.mismatched_).subspan(begin, count),
+          [](R& r, auto const& b, auto to) { r.log_prob(b, to); });
     }
     return out;
   }
@@ -75,6 +81,7 @@ class cached {
     file.add("format", "prefer reference cache 1");
     file.add("identity", identity_);
     file.add("log_prob", log_prob_);
+    file.add("score", score_);
     file.add("mismatched", mismatched_);
     file.write(path);
   }
@@ -95,6 +102,7 @@ class cached {
     }
     out.offset_.assign(data.offset.begin(), data.offset.end());
     out.log_prob_ = file.get<T>("log_prob");
+    out.score_ = file.get<T>("score");
     out.mismatched_ = file.get<T>("mismatched");
     auto const expect = [&](std::size_t in_cache, std::size_t in_data, char const* what) {
       if (in_cache == in_data) return;
@@ -103,30 +111,18 @@ class cached {
                                      "; the data set has " + std::to_string(in_data)));
     };
     expect(out.log_prob_.size(), data.completion.size(), "completions");
+    if (!out.score_.empty()) expect(out.score_.size(), data.completion.size(), "scores");
     expect(out.mismatched_.size(), data.mismatched.size(), "mismatched completions");
     return out;
   }
 
   void log_prob(choice_batch const& batch, std::span<T> out) const {
-    expects_size(out.size(), batch.completions(), "cached::log_prob", "out");
-    if (batch.row.size() != batch.size()) {
-      detail::broken("cached::log_prob: the batch has no row numbers to look up");
-    }
-    std::size_t at = 0;
-    for (std::size_t g = 0; g < batch.size(); ++g) {
-      std::size_t const row = batch.row[g];
-      std::size_t const count = batch.offset[g + 1] - batch.offset[g];
-      std::size_t const first = batch.mismatched ? row : row + 1 < offset_.size() ? offset_[row] : 0;
-      auto const& from = batch.mismatched ? mismatched_ : log_prob_;
-      bool const there = batch.mismatched
-                             ? row < mismatched_.size() && count == 1
-                             : row + 1 < offset_.size() && offset_[row + 1] - offset_[row] == count;
-      if (!there) {
-        detail::broken("cached::log_prob: row " + std::to_string(row) + " with " +
-                       std::to_string(count) + " completions is not in the cache");
-      }
-      for (std::size_t k = 0; k < count; ++k) out[at++] = from[first + k];
-    }
+    look_up(batch, out, batch.mismatched ? mismatched_ : log_prob_);
+  }
+  /// The reference's scores where it had any, so that they equal, bit for bit, those of a policy that is still
+  /// the reference; else log_prob, which is a score too.
+  void score(choice_batch const& batch, std::span<T> out) const {
+    look_up(batch, out, batch.mismatched ? mismatched_ : score_.empty() ? log_prob_ : score_);
   }
 
   [[nodiscard]] std::uint64_t identity() const { return identity_; }
@@ -135,19 +131,45 @@ class cached {
   static constexpr std::size_t rows_at_once = 1024;
 
   template <class R>
-  static void score(R& reference, choice_batch const& batch, std::span<T> out) {
+  static constexpr bool gives_scores = requires(R& r, choice_batch const& b,
+                                                std::span<typename R::value_type> to) { r.score(b, to); };
+
+  template <class R, class Ask>
+  static void ask(R& reference, choice_batch const& batch, std::span<T> out, Ask const& ask_for) {
     if constexpr (std::same_as<typename R::value_type, T>) {
-      reference.log_prob(batch, out);
+      ask_for(reference, batch, out);
     } else {
       std::vector<typename R::value_type> theirs(out.size());
-      reference.log_prob(batch, theirs);
+      ask_for(reference, batch, std::span(theirs));
       for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(theirs[i]);
+    }
+  }
+
+  void look_up(choice_batch const& batch, std::span<T> out, std::vector<T> const& from) const {
+    expects_size(out.size(), batch.completions(), "cached::log_prob", "out");
+    if (batch.row.size() != batch.size()) {
+      detail::broken("cached::log_prob: the batch has no row numbers to look up");
+    }
+    std::size_t at = 0;
+    for (std::size_t g = 0; g < batch.size(); ++g) {
+      std::size_t const row = batch.row[g];
+      std::size_t const count = batch.offset[g + 1] - batch.offset[g];
+      bool const there = batch.mismatched
+                             ? row < mismatched_.size() && count == 1
+                             : row + 1 < offset_.size() && offset_[row + 1] - offset_[row] == count;
+      if (!there) {
+        detail::broken("cached::log_prob: row " + std::to_string(row) + " with " +
+                       std::to_string(count) + " completions is not in the cache");
+      }
+      std::size_t const first = batch.mismatched ? row : offset_[row];
+      for (std::size_t k = 0; k < count; ++k) out[at++] = from[first + k];
     }
   }
 
   std::uint64_t identity_ = 0;
   std::vector<std::size_t> offset_;
   std::vector<T> log_prob_;
+  std::vector<T> score_;  // empty where the reference gives none
   std::vector<T> mismatched_;
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <concepts>
 #include <span>
 
@@ -16,7 +15,7 @@ struct no_reference {
   using value_type = T;
 
   void log_prob(auto const& /*batch*/, std::span<T> out) const {
-    std::fill(out.begin(), out.end(), T(0));
+    for (T& each : out) each = 0;
   }
   void score(auto const& batch, std::span<T> out) const { log_prob(batch, out); }
 };

@@ -14,7 +14,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/parameter.hpp>
-#include <prefer/scalar/lane.hpp>
+#include <prefer/scalar/lane_math.hpp>
 #include <prefer/file/archive.hpp>
 #include <prefer/train/parameter_blocks.hpp>
 

@@ -33,6 +33,7 @@ class choice_minibatch {
     label_.clear();
     weight_.clear();
     beta_.clear();
+    target_margin_.clear();
     length_.clear();
     offset_.assign(1, 0);
     for (std::uint32_t const r : rows) {
@@ -46,6 +47,7 @@ class choice_minibatch {
       if (!data.label.empty()) label_.push_back(data.label[r]);
       if (!data.weight.empty()) weight_.push_back(data.weight[r]);
       if (!data.beta.empty()) beta_.push_back(data.beta[r]);
+      if (!data.target_margin.empty()) target_margin_.push_back(data.target_margin[r]);
       if (!data.mismatched.empty()) mismatched_.push_back(data.mismatched[r]);
     }
     one_each_.resize(prompt_.size() + 1);
@@ -59,6 +61,7 @@ class choice_minibatch {
   [[nodiscard]] std::span<float const> label() const { return label_; }
   [[nodiscard]] std::span<float const> weight() const { return weight_; }
   [[nodiscard]] std::span<float const> beta() const { return beta_; }
+  [[nodiscard]] std::span<float const> target_margin() const { return target_margin_; }
   [[nodiscard]] std::span<float const> length() const { return length_; }
   [[nodiscard]] bool has_mismatched() const { return !mismatched_.empty(); }
 
@@ -92,6 +95,7 @@ class choice_minibatch {
   std::vector<float> label_;
   std::vector<float> weight_;
   std::vector<float> beta_;
+  std::vector<float> target_margin_;
   std::vector<float> length_;
 };
 
@@ -100,6 +104,7 @@ class choice_minibatch {
   fingerprint identity;
   identity.add(std::span(data.prompt)).add(std::span(data.completion)).add(std::span(data.label));
   identity.add(std::span(data.weight)).add(std::span(data.beta)).add(std::span(data.length));
+  identity.add(std::span(data.target_margin));
   identity.add(std::span(data.mismatched));
   for (std::size_t const o : data.offset) identity.add(static_cast<std::uint64_t>(o));
   return identity.value();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -309,7 +308,7 @@ class trainer {
     stale_ = stale;
     std::memcpy(&memory_, memory.data(), sizeof memory_);
     for (std::size_t i = 0; i < values.size(); ++i) {
-      std::copy(values[i].begin(), values[i].end(), parameters_[i].value.begin());
+      copy(values[i], parameters_[i].value);
     }
     best_values_.swap(best_values);
     order_.clear();
@@ -343,6 +342,12 @@ class trainer {
     if (read.contains(column_name::label)) {
       expects_size(data_.label.size(), data_.size(), "trainer", "label");
     }
+    if (read.contains(column_name::length) && data_.length.empty()) {
+      detail::broken("trainer: this loss reads completion lengths; fill length in the data, with 1 where a "
+                     "completion is one choice");
+    }
+    expects(data_.target_margin.empty() || read.contains(column_name::target_margin),
+            "trainer: the data has a column target_margin, which this loss does not read");
     if (!data_.beta.empty()) {
       expects(read.contains(column_name::beta),
               "trainer: the data has a column beta, which this loss does not read");
@@ -375,7 +380,7 @@ class trainer {
       order_ = permutation(data_.size(), options_.seed, epoch);
       order_epoch_ = epoch;
     }
-    std::size_t const count = std::min(options_.batch_size, data_.size() - begin);
+    std::size_t const count = detail::at_most(options_.batch_size, data_.size() - begin);
     batch_.gather(data_, std::span<std::uint32_t const>(order_).subspan(begin, count));
   }
 
@@ -394,15 +399,11 @@ class trainer {
     coefficient_.resize(completions);
     reference_log_prob_.resize(completions);
     value_.resize(groups);
-    length_.assign(completions, 1.0f);
-    if (!batch_.length().empty()) {
-      std::copy(batch_.length().begin(), batch_.length().end(), length_.begin());
-    }
     if constexpr (group_size == 2) {
       for (auto* column : {&chosen_, &rejected_}) {
         column->policy.resize(groups);
         column->reference.resize(groups);
-        column->length.resize(groups);
+        column->length.resize(batch_.length().empty() ? 0 : groups);
         column->coefficient.resize(groups);
       }
     }
@@ -413,7 +414,7 @@ class trainer {
     for (value_type const value : value_) total += static_cast<double>(value);
     report.loss = total / static_cast<double>(value_.size());
     if constexpr (group_size == 2) {
-      pair_metrics const sums = metrics(pair_columns_of(0, batch_.size()), report.beta);
+      pair_metrics const sums = metrics(pair_columns_of(0, batch_.size()), reward_rule_of(loss_));
       report.reward_margin = sums.reward_margin.mean();
       report.accuracy = sums.accuracy.mean();
     }
@@ -460,7 +461,7 @@ class trainer {
   void for_each_micro_batch(Work&& work) {
     std::size_t const size = options_.micro_batch_size == 0 ? batch_.size() : options_.micro_batch_size;
     for (std::size_t begin = 0; begin < batch_.size(); begin += size) {
-      work(begin, std::min(size, batch_.size() - begin));
+      work(begin, detail::at_most(size, batch_.size() - begin));
     }
   }
 
@@ -501,6 +502,10 @@ class trainer {
     });
   }
 
+  static void copy(std::span<value_type const> from, std::span<value_type> to) {
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i];
+  }
+
   [[nodiscard]] static column part(auto const& values, std::size_t begin, std::size_t count) {
     return values.empty() ? column() : column(std::span(values).subspan(begin, count));
   }
@@ -512,8 +517,9 @@ class trainer {
       rejected_.policy[g] = log_prob_[i + 1];
       chosen_.reference[g] = reference_log_prob_[i];
       rejected_.reference[g] = reference_log_prob_[i + 1];
-      chosen_.length[g] = length_[i];
-      rejected_.length[g] = length_[i + 1];
+      if (batch_.length().empty()) continue;
+      chosen_.length[g] = batch_.length()[i];
+      rejected_.length[g] = batch_.length()[i + 1];
     }
     return pair_columns_of(begin, count);
   }
@@ -522,7 +528,8 @@ class trainer {
     pair_columns columns{.policy = {part(chosen_.policy, begin, count), part(rejected_.policy, begin, count)},
                          .length = {part(chosen_.length, begin, count), part(rejected_.length, begin, count)},
                          .weight = part(batch_.weight(), begin, count),
-                         .beta = part(batch_.beta(), begin, count)};
+                         .beta = part(batch_.beta(), begin, count),
+                         .target_margin = part(batch_.target_margin(), begin, count)};
     if (reads_reference_) {
       columns.reference = {part(chosen_.reference, begin, count), part(rejected_.reference, begin, count)};
     }
@@ -532,7 +539,7 @@ class trainer {
   [[nodiscard]] unpaired_columns unpaired_slice(std::size_t begin, std::size_t count) const {
     unpaired_columns columns{.policy = part(log_prob_, begin, count),
                              .label = part(batch_.label(), begin, count),
-                             .length = part(length_, begin, count),
+                             .length = part(batch_.length(), begin, count),
                              .weight = part(batch_.weight(), begin, count),
                              .beta = part(batch_.beta(), begin, count)};
     if (reads_reference_) columns.reference = part(reference_log_prob_, begin, count);
@@ -548,7 +555,7 @@ class trainer {
     list_offset_.resize(count + 1);
     for (std::size_t g = 0; g <= count; ++g) list_offset_[g] = batch_.offset()[begin + g] - first;
     list_columns columns{.policy = part(log_prob_, first, size),
-                         .length = part(length_, first, size),
+                         .length = part(batch_.length(), first, size),
                          .offset = list_offset_,
                          .weight = part(batch_.weight(), begin, count),
                          .beta = part(batch_.beta(), begin, count)};
@@ -621,7 +628,7 @@ class trainer {
       policy_.clear_gradient();
     } else {
       for (auto const& each : parameters_) {
-        std::fill(each.gradient.begin(), each.gradient.end(), value_type(0));
+        for (value_type& g : each.gradient) g = 0;
       }
     }
   }
@@ -631,7 +638,7 @@ class trainer {
     if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
     clear_gradient();
     for (auto const& each : parameters_) {
-      std::fill(each.gradient.begin(), each.gradient.end(), value_type(0));
+      for (value_type& g : each.gradient) g = 0;
     }
     gradient_is_clear_ = true;
   }
@@ -652,7 +659,7 @@ class trainer {
 
   void restore_best() {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      std::copy(best_values_[i].begin(), best_values_[i].end(), parameters_[i].value.begin());
+      copy(best_values_[i], parameters_[i].value);
     }
   }
 
@@ -717,7 +724,6 @@ class trainer {
   std::vector<typename R::value_type> reference_log_prob_;
   std::vector<value_type> coefficient_;
   std::vector<value_type> value_;
-  std::vector<float> length_;
   side chosen_;
   side rejected_;
   std::vector<value_type> mismatched_policy_;
