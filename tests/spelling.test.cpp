@@ -6,8 +6,7 @@
 using prefer::edit_distance;
 using prefer::misspells;
 
-TEST_CASE("edit_distance: counts insertions, deletions, replacements and swaps",
-          "[spelling]") {
+TEST_CASE("edit_distance: counts insertions, deletions, replacements and swaps", "[spelling]") {
   REQUIRE(edit_distance("weight", "weight", 9) == 0);
   REQUIRE(edit_distance("weigt", "weight", 9) == 1);
   REQUIRE(edit_distance("weightt", "weight", 9) == 1);

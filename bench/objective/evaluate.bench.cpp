@@ -24,8 +24,13 @@ namespace {
 /// Log-probabilities of about -60 nats, as sequence sums are, and room for results.
 struct columns {
   explicit columns(std::size_t n)
-      : policy_chosen(n), policy_rejected(n), reference_chosen(n), reference_rejected(n), length(n, 20.0f),
-        chosen(n), rejected(n) {
+      : policy_chosen(n),
+        policy_rejected(n),
+        reference_chosen(n),
+        reference_rejected(n),
+        length(n, 20.0f),
+        chosen(n),
+        rejected(n) {
     std::uint64_t state = 88172645463325252u;
     for (auto* each : {&policy_chosen, &policy_rejected, &reference_chosen, &reference_rejected}) {
       for (float& x : *each) {
@@ -49,14 +54,17 @@ struct columns {
 
 void report(benchmark::State& state, std::size_t n) {
   state.counters["ns_per_pair"] = benchmark::Counter(
-      static_cast<double>(n) * 1e-9, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+      static_cast<double>(n) * 1e-9,
+      benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
 prefer::thread_pool& pool() {
   static prefer::thread_pool shared(2);
   return shared;
 }
-prefer::executor threads(std::int64_t count) { return count > 1 ? pool().executor() : prefer::executor(); }
+prefer::executor threads(std::int64_t count) {
+  return count > 1 ? pool().executor() : prefer::executor();
+}
 
 // Reads four columns and writes two, in the chunks of evaluate.
 void moves_bytes(benchmark::State& state) {
@@ -64,16 +72,18 @@ void moves_bytes(benchmark::State& state) {
   columns data(n);
   using pack = prefer::lane<float>;
   for (auto _ : state) {
-    threads(state.range(1)).for_each_block(n, n / 64 / 16 * 16 + 16, [&](std::size_t begin, std::size_t end) {
-      std::size_t i = begin;
-      for (; i + pack::width <= end; i += pack::width) {
-        pack const t = pack::load(&data.policy_chosen[i]) + pack::load(&data.policy_rejected[i]) +
-                       (pack::load(&data.reference_chosen[i]) + pack::load(&data.reference_rejected[i]));
-        t.store(&data.chosen[i]);
-        t.store(&data.rejected[i]);
-      }
-      for (; i < end; ++i) data.chosen[i] = data.rejected[i] = data.policy_chosen[i];
-    });
+    threads(state.range(1))
+        .for_each_block(n, n / 64 / 16 * 16 + 16, [&](std::size_t begin, std::size_t end) {
+          std::size_t i = begin;
+          for (; i + pack::width <= end; i += pack::width) {
+            pack const t =
+                pack::load(&data.policy_chosen[i]) + pack::load(&data.policy_rejected[i]) +
+                (pack::load(&data.reference_chosen[i]) + pack::load(&data.reference_rejected[i]));
+            t.store(&data.chosen[i]);
+            t.store(&data.rejected[i]);
+          }
+          for (; i < end; ++i) data.chosen[i] = data.rejected[i] = data.policy_chosen[i];
+        });
     benchmark::ClobberMemory();
   }
   report(state, n);
@@ -86,7 +96,8 @@ void loss_pass(benchmark::State& state, L loss) {
   auto const batch = data.batch(prefer::reads(loss).contains(prefer::column_name::length));
   prefer::pair_results const results{.chosen = data.chosen, .rejected = data.rejected};
   for (auto _ : state) {
-    double const mean = prefer::evaluate_into(loss, batch, results, prefer::evaluate_options{.threads = threads(state.range(1))});
+    double const mean = prefer::evaluate_into(
+        loss, batch, results, prefer::evaluate_options{.threads = threads(state.range(1))});
     benchmark::DoNotOptimize(mean);
     benchmark::ClobberMemory();
   }
@@ -98,10 +109,17 @@ constexpr auto own_loss =
 
 void sizes(benchmark::internal::Benchmark* b) {
   b->ArgNames({"pairs", "threads"})->UseRealTime()->Unit(benchmark::kMicrosecond);
-  b->Args({10'000, 1})->Args({1'000'000, 1})->Args({1'000'000, 2})->Args({10'000'000, 1})->Args({10'000'000, 2});
+  b->Args({10'000, 1})
+      ->Args({1'000'000, 1})
+      ->Args({1'000'000, 2})
+      ->Args({10'000'000, 1})
+      ->Args({10'000'000, 2});
 }
 void one_size(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"pairs", "threads"})->UseRealTime()->Unit(benchmark::kMicrosecond)->Args({10'000, 1});
+  b->ArgNames({"pairs", "threads"})
+      ->UseRealTime()
+      ->Unit(benchmark::kMicrosecond)
+      ->Args({10'000, 1});
 }
 
 BENCHMARK(moves_bytes)->Apply(sizes);

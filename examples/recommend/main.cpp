@@ -22,6 +22,17 @@ std::atomic<bool> interrupted = false;
 
 extern "C" void on_interrupt(int) { interrupted = true; }
 
+/// CLI11's own check lets nan and inf through.
+CLI::Validator positive_and_finite() {
+  return CLI::Validator(
+      [](std::string& text) -> std::string {
+        double number = 0.0;
+        if (CLI::detail::lexical_cast(text, number) && number > 0.0 && number < 1e300) return "";
+        return text + " is not a finite number greater than zero";
+      },
+      "FLOAT > 0");
+}
+
 struct arguments {
   std::string ratings;
   std::string preferences;
@@ -33,21 +44,27 @@ struct arguments {
 
 void describe(CLI::App& app, arguments& given) {
   app.description(
-      "Trains a recommender on ratings, tunes it by preferences (DPO and relatives) for a range of beta and of\n"
-      "references, and reports how well each result ranks items and predicts held-out preferences.\n\n"
+      "Trains a recommender on ratings, tunes it by preferences (DPO and relatives) for a range of "
+      "beta and of\n"
+      "references, and reports how well each result ranks items and predicts held-out "
+      "preferences.\n\n"
       "  recommend --ratings ml-100k.inter\n"
       "  recommend --ratings ml-100k.inter --beta 0.1 1 --seeds 5 --output my-run\n"
       "  recommend --preferences pairs.jsonl");
-  auto* const ratings = app.add_option("--ratings", given.ratings,
-                                       "Tab-separated file with user_id, item_id, rating, timestamp");
-  auto* const preferences = app.add_option("--preferences", given.preferences,
-                                           "JSONL file with prompt (a person), chosen and rejected (items)");
+  auto* const ratings = app.add_option(
+      "--ratings", given.ratings, "Tab-separated file with user_id, item_id, rating, timestamp");
+  auto* const preferences =
+      app.add_option("--preferences", given.preferences,
+                     "JSONL file with prompt (a person), chosen and rejected (items)");
   ratings->excludes(preferences);
-  app.add_option("--output", given.output, "Folder for recommend.csv and the pictures")->capture_default_str();
-  app.add_option("--beta", given.study.betas, "Betas of DPO; the other losses have ranges of their own")
-      ->check(CLI::PositiveNumber)
+  app.add_option("--output", given.output, "Folder for recommend.csv and the pictures")
       ->capture_default_str();
-  app.add_option("--seeds", given.study.seeds, "How often to repeat, each time with its own start model")
+  app.add_option("--beta", given.study.betas,
+                 "Betas of DPO; the other losses have ranges of their own")
+      ->check(positive_and_finite())
+      ->capture_default_str();
+  app.add_option("--seeds", given.study.seeds,
+                 "How often to repeat, each time with its own start model")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   app.add_option("--factors", given.study.factors, "Numbers per person and item")
@@ -56,11 +73,12 @@ void describe(CLI::App& app, arguments& given) {
   app.add_option("--batch-size", given.study.batch_size, "Pairs per step")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  app.add_option("--start-epochs", given.study.start_epochs, "Epochs of maximum likelihood before tuning")
+  app.add_option("--start-epochs", given.study.start_epochs,
+                 "Epochs of maximum likelihood before tuning")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   app.add_option("--start-rate", given.study.start_rate, "Learning rate of maximum likelihood")
-      ->check(CLI::PositiveNumber)
+      ->check(positive_and_finite())
       ->capture_default_str();
   app.add_option("--start-weight-decay", given.study.start_weight_decay, "AdamW weight decay of it")
       ->check(CLI::NonNegativeNumber)
@@ -72,7 +90,7 @@ void describe(CLI::App& app, arguments& given) {
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   app.add_option("--rate", given.study.tune_rate, "Learning rate of preference tuning")
-      ->check(CLI::PositiveNumber)
+      ->check(positive_and_finite())
       ->capture_default_str();
   app.add_option("--liked-from", given.split.liked_from, "Ratings from here on are likes")
       ->capture_default_str();
@@ -82,18 +100,22 @@ void describe(CLI::App& app, arguments& given) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app.footer(
-      "Each person's first 80 % of ratings by time are learned from, the rest judge. A preference is an item\n"
-      "rated 4 or more against one rated 2 or less. Losses other than DPO show their best beta in the table;\n"
+      "Each person's first 80 % of ratings by time are learned from, the rest judge. A preference "
+      "is an item\n"
+      "rated 4 or more against one rated 2 or less. Losses other than DPO show their best beta in "
+      "the table;\n"
       "the CSV file has all of them.");
 }
 
 int run(arguments const& given) {
   if (given.ratings.empty() && given.preferences.empty()) {
-    std::fprintf(stderr, "recommend: give --ratings FILE or --preferences FILE; --help says more\n");
+    std::fprintf(stderr,
+                 "recommend: give --ratings FILE or --preferences FILE; --help says more\n");
     return 1;
   }
-  auto const data = given.ratings.empty() ? recommend::read_preferences(given.preferences, given.split)
-                                          : recommend::read_ratings(given.ratings, given.split);
+  auto const data = given.ratings.empty()
+                        ? recommend::read_preferences(given.preferences, given.split)
+                        : recommend::read_ratings(given.ratings, given.split);
   std::error_code error;
   std::filesystem::create_directories(given.output, error);
   if (error) {
@@ -112,7 +134,8 @@ int run(arguments const& given) {
   auto const settings = recommend::settings_of(given.study);
   std::vector<recommend::study_row> rows;
   std::signal(SIGINT, on_interrupt);
-  prefer::report::progress_bar bar({.total = given.study.seeds * (settings.size() + 1), .title = "recommend"});
+  prefer::report::progress_bar bar(
+      {.total = given.study.seeds * (settings.size() + 1), .title = "recommend"});
   for (std::uint64_t seed = 1; seed <= given.study.seeds && !interrupted; ++seed) {
     rows.push_back(study.start(seed));
     bar.advance(1, "seed " + std::to_string(seed) + ", start model");
@@ -129,11 +152,13 @@ int run(arguments const& given) {
   }
   auto const all = recommend::summarize(rows);
   std::fputs(recommend::table_of(all).c_str(), stdout);
-  std::printf("\n%s. Losses other than dpo: the beta with the best NDCG@10, chosen on the held-out part\n"
-              "itself, which flatters them a little. KL and margins in nats.\n\n",
-              given.study.seeds == 1
-                  ? "One seed"
-                  : ("Mean ± standard deviation over " + std::to_string(given.study.seeds) + " seeds").c_str());
+  std::printf(
+      "\n%s. Losses other than dpo: the beta with the best NDCG@10, chosen on the held-out part\n"
+      "itself, which flatters them a little. KL and margins in nats.\n\n",
+      given.study.seeds == 1
+          ? "One seed"
+          : ("Mean ± standard deviation over " + std::to_string(given.study.seeds) + " seeds")
+                .c_str());
   for (auto const& path : recommend::write_files(given.output, rows, all)) {
     std::printf("wrote %s\n", path.c_str());
   }

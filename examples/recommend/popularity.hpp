@@ -38,7 +38,8 @@ class popularity {
 
   /// log_prob of the chosen minus of the rejected item, nats.
   [[nodiscard]] double margin(preference const& pair) const {
-    return static_cast<double>(log_prob_[pair.chosen]) - static_cast<double>(log_prob_[pair.rejected]);
+    return static_cast<double>(log_prob_[pair.chosen]) -
+           static_cast<double>(log_prob_[pair.rejected]);
   }
 
  private:

@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t top = 10;
 
 /// The `top` unseen items with the highest scores; the lower number first where scores tie.
-std::vector<std::uint32_t> best_unseen(std::span<float const> score, std::vector<std::uint32_t> const& seen) {
+std::vector<std::uint32_t> best_unseen(std::span<float const> score,
+                                       std::vector<std::uint32_t> const& seen) {
   std::vector<bool> hidden(score.size());
   for (std::uint32_t const item : seen) hidden[item] = true;
   std::vector<std::uint32_t> items;
@@ -66,8 +67,8 @@ judgement judge(interactions const& data, std::vector<float> const& log_prob,
     double gain = 0.0;
     double best = 0.0;
     for (std::size_t rank = 0; rank < list.size(); ++rank) {
-      bool const liked = std::find(someone.test_liked.begin(), someone.test_liked.end(), list[rank]) !=
-                         someone.test_liked.end();
+      bool const liked = std::find(someone.test_liked.begin(), someone.test_liked.end(),
+                                   list[rank]) != someone.test_liked.end();
       if (liked) gain += discount(rank);
       if (rank < someone.test_liked.size()) best += discount(rank);
     }

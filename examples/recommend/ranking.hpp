@@ -14,10 +14,12 @@ using model = prefer::factorized<float>;
 
 /// How good a policy is on what it has not seen.
 struct judgement {
-  double pair_accuracy = 0.0;  ///< share of held-out preferences with log_prob(chosen) > log_prob(rejected)
-  double ndcg_at_10 = 0.0;     ///< of items not met in training, mean over people with a liked test item
-  double hit_rate_at_10 = 0.0; ///< share of them with a liked test item among the first ten
-  double kl_start = 0.0;       ///< KL(policy || start), nats, exact, mean over people
+  double pair_accuracy =
+      0.0;  ///< share of held-out preferences with log_prob(chosen) > log_prob(rejected)
+  double ndcg_at_10 =
+      0.0;  ///< of items not met in training, mean over people with a liked test item
+  double hit_rate_at_10 = 0.0;  ///< share of them with a liked test item among the first ten
+  double kl_start = 0.0;        ///< KL(policy || start), nats, exact, mean over people
 };
 
 /// log_prob of every item for every person: [people, items].

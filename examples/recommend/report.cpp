@@ -107,8 +107,9 @@ std::string table_of(std::vector<summary> const& all) {
     bool const listed = s.what.loss == "start" || s.what.loss == "dpo";
     if (!listed && s.ndcg_at_10.mean < best[s.what.loss]) continue;
     table.add_row({s.what.loss, beta_text(s), s.what.loss == "start" ? "" : s.what.reference,
-                   cell(s, s.pair_accuracy), cell(s, s.ndcg_at_10), cell(s, s.hit_rate_at_10), cell(s, s.reward_margin),
-                   cell(s, s.kl_start), s.seconds.mean, s.pairs_per_second.mean});
+                   cell(s, s.pair_accuracy), cell(s, s.ndcg_at_10), cell(s, s.hit_rate_at_10),
+                   cell(s, s.reward_margin), cell(s, s.kl_start), s.seconds.mean,
+                   s.pairs_per_second.mean});
   }
   return table.text();
 }
@@ -120,8 +121,8 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
   std::string const frontier_path = folder + "/recommend_frontier.svg";
 
   prefer::report::csv_writer csv(
-      csv_path, {"loss", "beta", "reference", "seed", "pair_accuracy", "ndcg_at_10", "hit_rate_at_10",
-                 "reward_margin", "kl_start", "seconds", "pairs_per_second"});
+      csv_path, {"loss", "beta", "reference", "seed", "pair_accuracy", "ndcg_at_10",
+                 "hit_rate_at_10", "reward_margin", "kl_start", "seconds", "pairs_per_second"});
   for (study_row const& r : rows) {
     csv.add_row({r.loss, r.beta, r.reference, r.seed, r.quality.pair_accuracy, r.quality.ndcg_at_10,
                  r.quality.hit_rate_at_10, r.reward_margin, r.quality.kl_start, r.seconds,
@@ -151,7 +152,8 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
   for (char const* const reference : {"trained", "popularity", "none"}) {
     std::string const name = std::string("reference: ") + reference;
     ndcg.add(curve(all, "dpo", reference, name, [](summary const& s) {
-      return prefer::report::point{.x = s.what.beta, .y = s.ndcg_at_10.mean, .y_error = s.ndcg_at_10.deviation};
+      return prefer::report::point{
+          .x = s.what.beta, .y = s.ndcg_at_10.mean, .y_error = s.ndcg_at_10.deviation};
     }));
     accuracy.add(curve(all, "dpo", reference, name, [](summary const& s) {
       return prefer::report::point{

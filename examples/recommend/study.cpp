@@ -29,7 +29,8 @@ double seconds_since(clock::time_point begin) {
 }
 
 /// A loss of one's own: the negative log-likelihood of what people did.
-constexpr auto likelihood = prefer::unpaired_loss([](auto const& event) { return -event.log_prob; });
+constexpr auto likelihood =
+    prefer::unpaired_loss([](auto const& event) { return -event.log_prob; });
 
 prefer::choice_data events_of(interactions const& data) {
   prefer::choice_data out;
@@ -63,7 +64,8 @@ std::vector<setting> settings_of(study_options const& options) {
     for (double const beta : options.betas) out.push_back({"dpo", beta, reference});
   }
   // The scale of beta differs from loss to loss, so each has its own range.
-  for (double const beta : {0.5, 1.0, 2.0, 5.0, 10.0}) out.push_back({"softmax_dpo", beta, "trained"});
+  for (double const beta : {0.5, 1.0, 2.0, 5.0, 10.0})
+    out.push_back({"softmax_dpo", beta, "trained"});
   for (double const beta : {0.05, 0.1, 0.2, 0.5, 1.0}) out.push_back({"ipo_sum", beta, "trained"});
   for (double const beta : {1.0, 2.0, 5.0, 10.0}) out.push_back({"simpo", beta, "none"});
   for (double const beta : {1.0, 2.0, 5.0, 10.0}) out.push_back({"kto", beta, "trained"});
@@ -81,10 +83,10 @@ study_row study::start(std::uint64_t seed) {
   std::uint64_t purpose_index = 0;
   for (auto const& parameter : start_.parameters()) {
     double const spread = parameter.name == "bias" ? 0.0 : 0.1;
-    prefer::fill_normal(parameter.value,
-                        {.seed = seed, .purpose = prefer::random_purpose::initial_values,
-                         .step = purpose_index++},
-                        0.0, spread);
+    prefer::fill_normal(
+        parameter.value,
+        {.seed = seed, .purpose = prefer::random_purpose::initial_values, .step = purpose_index++},
+        0.0, spread);
   }
   prefer::choice_data const events = events_of(data_);
   prefer::no_reference<float> none;
@@ -99,6 +101,7 @@ study_row study::start(std::uint64_t seed) {
   run.run();
   double const seconds = seconds_since(begin);
 
+  start_.use(threads_);  // the trainer gave its threads back
   start_log_prob_ = all_log_probs(start_);
   draw_preferences(seed);
   study_row row{.loss = "start", .beta = 0.0, .reference = "none", .seed = seed};
@@ -118,7 +121,8 @@ void study::draw_preferences(std::uint64_t seed) {
   for (std::uint32_t p = 0; p < data_.people.size(); ++p) {
     person const& someone = data_.people[p];
     if (someone.train_preferences.empty()) continue;
-    prefer::random_stream numbers({.seed = seed, .purpose = prefer::random_purpose::data, .index = p});
+    prefer::random_stream numbers(
+        {.seed = seed, .purpose = prefer::random_purpose::data, .index = p});
     for (std::size_t d = 0; d < draws; ++d) {
       preference const drawn =
           someone.train_preferences[prefer::below(numbers, someone.train_preferences.size())];
@@ -187,14 +191,16 @@ study_row study::tune(setting const& what) {
 
   std::vector<float> const log_prob = all_log_probs(policy);
   row.quality = judge(data_, log_prob, start_log_prob_);
-  row.reward_margin = reward_margin(data_, log_prob, what.beta, [&](std::uint32_t p, preference const& pair) {
-    if (what.reference == "none") return 0.0;
-    if (what.reference == "trained") {
-      float const* const start = start_log_prob_.data() + p * data_.items;
-      return static_cast<double>(start[pair.chosen]) - static_cast<double>(start[pair.rejected]);
-    }
-    return popular.margin(pair);
-  });
+  row.reward_margin =
+      reward_margin(data_, log_prob, what.beta, [&](std::uint32_t p, preference const& pair) {
+        if (what.reference == "none") return 0.0;
+        if (what.reference == "trained") {
+          float const* const start = start_log_prob_.data() + p * data_.items;
+          return static_cast<double>(start[pair.chosen]) -
+                 static_cast<double>(start[pair.rejected]);
+        }
+        return popular.margin(pair);
+      });
   return row;
 }
 

@@ -19,13 +19,13 @@ struct study_options {
   std::uint64_t seeds = 3;
   std::size_t factors = 64;
   std::size_t batch_size = 1024;
-  std::uint64_t start_epochs = 12;     ///< of maximum likelihood on the training interactions
+  std::uint64_t start_epochs = 12;  ///< of maximum likelihood on the training interactions
   double start_rate = 0.01;
   double start_weight_decay = 0.1;
-  std::uint64_t tune_epochs = 3;       ///< of preference tuning
-  std::size_t pairs_per_person = 40;   ///< in each of them
+  std::uint64_t tune_epochs = 3;      ///< of preference tuning
+  std::size_t pairs_per_person = 40;  ///< in each of them
   double tune_rate = 0.005;
-  std::size_t negatives = 3;           ///< of softmax-DPO, beside the preferred item
+  std::size_t negatives = 3;  ///< of softmax-DPO, beside the preferred item
 };
 
 /// One trained model: what it was trained with, how good it is, what it cost.

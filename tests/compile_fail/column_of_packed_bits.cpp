@@ -5,4 +5,6 @@
 #include <prefer/prefer.hpp>
 
 std::vector<bool> const label;
-prefer::unpaired_columns batch(std::vector<float> const& log_prob) { return {.policy = log_prob, .label = label}; }
+prefer::unpaired_columns batch(std::vector<float> const& log_prob) {
+  return {.policy = log_prob, .label = label};
+}

@@ -3,5 +3,7 @@
 #include <prefer/prefer.hpp>
 
 double loss(prefer::pair_columns const& batch) {
-  return prefer::evaluate([](auto const& pair) { return softplus(-pair.log_ratio_margin()); }, batch).loss;
+  return prefer::evaluate([](auto const& pair) { return softplus(-pair.log_ratio_margin()); },
+                          batch)
+      .loss;
 }

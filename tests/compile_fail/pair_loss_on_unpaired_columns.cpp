@@ -2,4 +2,6 @@
 // SPDX-License-Identifier: MIT
 #include <prefer/prefer.hpp>
 
-double loss(prefer::unpaired_columns const& batch) { return prefer::evaluate(prefer::dpo{}, batch).loss; }
+double loss(prefer::unpaired_columns const& batch) {
+  return prefer::evaluate(prefer::dpo{}, batch).loss;
+}

@@ -244,6 +244,7 @@ TEST_CASE("recommend: arguments that make no sense are named", "[examples][recom
   };
   refused("--ratings ratings.inter --beta 0", "--beta");
   refused("--ratings ratings.inter --beta -1", "--beta");
+  refused("--ratings ratings.inter --beta nan", "--beta");
   refused("--ratings ratings.inter --beta much", "--beta");
   refused("--ratings ratings.inter --threads 0", "--threads");
   refused("--ratings ratings.inter --batch-size 0", "--batch-size");

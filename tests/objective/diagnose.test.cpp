@@ -28,9 +28,8 @@ TEST_CASE("diagnose: the first bad element of each column is named with row and 
   std::vector<double> const bad{-1.0, not_a_number, infinity};
   std::vector<int> const length{3, 5, 0};
   std::vector<double> const beta{0.1, -0.1, 0.1};
-  auto const found = prefer::diagnose(prefer::pair_columns{.policy = {good, bad},
-                                                           .length = {good, length},
-                                                           .beta = beta});
+  auto const found = prefer::diagnose(
+      prefer::pair_columns{.policy = {good, bad}, .length = {good, length}, .beta = beta});
   REQUIRE(found.size() == 4);
   CHECK(found[0].column == "policy.rejected");
   CHECK(found[0].row == 1);

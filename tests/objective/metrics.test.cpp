@@ -100,3 +100,21 @@ TEST_CASE("metrics: columns of other sizes are refused by name", "[objective][me
   CHECK(refusal([&](pair_columns& c) { c.reference.chosen = {}; }) ==
         "metrics: reference.chosen has 0 elements, expected 3");
 }
+
+TEST_CASE("metrics: with per_token a reward is beta times the mean log-probability of a token",
+          "[objective][metrics]") {
+  std::vector<double> const chosen = {-6, -8};
+  std::vector<double> const rejected = {-4, -6};
+  std::vector<double> const chosen_length = {3, 2};
+  std::vector<double> const rejected_length = {1, 3};
+  pair_columns const columns{.policy = {chosen, rejected},
+                             .length = {chosen_length, rejected_length}};
+  auto const sums = metrics(columns, prefer::reward_rule{.beta = 2.0, .per_token = true});
+  CHECK(sums.reward_chosen.sum == -12);    // 2 * (-2 - 4)
+  CHECK(sums.reward_rejected.sum == -12);  // 2 * (-4 - 2)
+  CHECK(sums.reward_margin.sum == 0);      // 4 - 4
+  CHECK(sums.accuracy.sum == 1);
+  CHECK(message_of([&] {
+          (void)metrics({.policy = {chosen, rejected}}, prefer::reward_rule{1.0, true});
+        }) == "metrics: length.chosen has 0 elements, expected 2");
+}

@@ -10,14 +10,14 @@ namespace {
 // Folders with equal numbers do not know each other, except as `allowed_beside` says. A header that
 // lies in include/prefer itself stands under its own name.
 std::map<std::string, int> const level_of = {
-    {"version.hpp", 0}, {"expects.hpp", 0}, {"spelling.hpp", 0},         //
-    {"file", 1},        {"parallel", 1},                                  //
-    {"scalar", 2},                                                        //
-    {"batch", 3},                                                         //
-    {"loss", 4},        {"reference", 4},   {"policy", 4},  {"beta", 4},  //
-    {"objective", 5},                                                     //
-    {"train", 6},                                                         //
-    {"prefer.hpp", 7},                                                    //
+    {"version.hpp", 0}, {"expects.hpp", 0}, {"spelling.hpp", 0},               //
+    {"file", 1},        {"parallel", 1},                                       //
+    {"scalar", 2},                                                             //
+    {"batch", 3},                                                              //
+    {"loss", 4},        {"reference", 4},   {"policy", 4},       {"beta", 4},  //
+    {"objective", 5},                                                          //
+    {"train", 6},                                                              //
+    {"prefer.hpp", 7},                                                         //
     {"report", 8},      {"data", 8},        {"adapters", 8}};
 
 // A beta rule writes the beta of a loss; every policy is a reference.

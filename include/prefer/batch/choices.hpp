@@ -20,8 +20,8 @@ struct choice_batch {
   std::span<std::uint32_t const> prompt;      ///< [G]
   std::span<std::uint32_t const> completion;  ///< [N]
   std::span<std::size_t const> offset;        ///< [G + 1], from 0 to N
-  std::span<std::size_t const> row = {};      ///< [G], each group's number in its data set, for caches
-  bool mismatched = false;                    ///< completions of other prompts, as KTO's baseline wants
+  std::span<std::size_t const> row = {};  ///< [G], each group's number in its data set, for caches
+  bool mismatched = false;                ///< completions of other prompts, as KTO's baseline wants
 
   [[nodiscard]] std::size_t size() const { return prompt.size(); }
   [[nodiscard]] std::size_t completions() const { return completion.size(); }
@@ -32,22 +32,23 @@ struct choice_batch {
 /// Optional columns are empty or as long as stated. All groups have the same kind: pairs (two completions,
 /// chosen first), labelled examples (one, with a label), or lists.
 struct choice_data {
-  std::vector<std::uint32_t> prompt;         ///< [G]
-  std::vector<std::uint32_t> completion;     ///< [N]
-  std::vector<std::size_t> offset = {0};     ///< [G + 1]
-  std::vector<float> label = {};             ///< 1 desirable, 0 not [G]
-  std::vector<float> weight = {};            ///< [G]
-  std::vector<float> beta = {};              ///< [G]
-  std::vector<float> target_margin = {};     ///< the margin asked for, nats (pairs) [G]
-  std::vector<float> length = {};            ///< tokens [N]
-  std::vector<std::uint32_t> mismatched = {};  ///< another prompt's completion, see pair_with_others [G]
+  std::vector<std::uint32_t> prompt;      ///< [G]
+  std::vector<std::uint32_t> completion;  ///< [N]
+  std::vector<std::size_t> offset = {0};  ///< [G + 1]
+  std::vector<float> label = {};          ///< 1 desirable, 0 not [G]
+  std::vector<float> weight = {};         ///< [G]
+  std::vector<float> beta = {};           ///< [G]
+  std::vector<float> target_margin = {};  ///< the margin asked for, nats (pairs) [G]
+  std::vector<float> length = {};         ///< tokens [N]
+  std::vector<std::uint32_t> mismatched =
+      {};  ///< another prompt's completion, see pair_with_others [G]
 
   [[nodiscard]] std::size_t size() const { return prompt.size(); }
 
   void add_pair(std::uint32_t p, std::uint32_t chosen, std::uint32_t rejected) {
     if (chosen == rejected) {
-      detail::broken("choice_data: pair " + std::to_string(size()) + " of prompt " + std::to_string(p) +
-                     " has the same completion, " + std::to_string(chosen) +
+      detail::broken("choice_data: pair " + std::to_string(size()) + " of prompt " +
+                     std::to_string(p) + " has the same completion, " + std::to_string(chosen) +
                      ", as chosen and as rejected");
     }
     prompt.push_back(p);
@@ -96,10 +97,12 @@ struct choice_data {
   void pair_with_others() {
     std::size_t const n = size();
     if (completion.size() != n) {
-      detail::broken("choice_data: mismatched completions are for labelled examples, one completion each");
+      detail::broken(
+          "choice_data: mismatched completions are for labelled examples, one completion each");
     }
     std::vector<std::uint32_t> found(n);
-    std::size_t other = 0;  // first example after i, cyclically, with another prompt; counted without wrap
+    std::size_t other =
+        0;  // first example after i, cyclically, with another prompt; counted without wrap
     for (std::size_t i = 0; i < n; ++i) {
       if (other <= i) other = i + 1;
       while (other < i + n && prompt[other % n] == prompt[i]) ++other;

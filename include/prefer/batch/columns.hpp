@@ -39,8 +39,7 @@ inline constexpr storage element_of = std::same_as<T, float>    ? storage::float
                                                                 : storage::int32;
 
 template <class R>
-concept contiguous_numbers =
-    std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
+concept contiguous_numbers = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
     is_element<std::remove_cv_t<std::remove_reference_t<std::ranges::range_reference_t<R>>>>;
 
 template <class R>
@@ -64,8 +63,8 @@ template <class R>
 using number_of = typename decltype(numbers_of(std::declval<R&>()))::element_type;
 
 template <class R>
-concept writable_column_source = column_source<R> && (std::same_as<number_of<R>, float> ||
-                                                      std::same_as<number_of<R>, double>);
+concept writable_column_source = column_source<R> &&
+    (std::same_as<number_of<R>, float> || std::same_as<number_of<R>, double>);
 
 /// Ranges that look like a column and are none: their constructors are deleted, with the reason.
 template <class R>
@@ -85,8 +84,11 @@ class column {
   constexpr column() = default;
 
   template <class R>
-    requires(!std::same_as<std::remove_cvref_t<R>, column> && detail::column_source<R const>)
-  constexpr column(R const& range)  // NOLINT(google-explicit-constructor): ranges are columns
+  requires(
+      !std::same_as<std::remove_cvref_t<R>, column> &&
+      detail::column_source<
+          R const>) constexpr column(R const&
+                                         range)  // NOLINT(google-explicit-constructor): ranges are columns
       : column(detail::numbers_of(range), 0) {}
   // clang-format off
   template <detail::not_a_column R>
@@ -100,10 +102,14 @@ class column {
   /// Element i as double, whatever it is stored as.
   [[nodiscard]] double operator[](std::size_t i) const {
     switch (element_) {
-      case storage::float32: return static_cast<double>(static_cast<float const*>(data_)[i]);
-      case storage::float64: return static_cast<double const*>(data_)[i];
-      case storage::boolean: return static_cast<bool const*>(data_)[i] ? 1.0 : 0.0;
-      case storage::int32: return static_cast<double>(static_cast<std::int32_t const*>(data_)[i]);
+      case storage::float32:
+        return static_cast<double>(static_cast<float const*>(data_)[i]);
+      case storage::float64:
+        return static_cast<double const*>(data_)[i];
+      case storage::boolean:
+        return static_cast<bool const*>(data_)[i] ? 1.0 : 0.0;
+      case storage::int32:
+        return static_cast<double>(static_cast<std::int32_t const*>(data_)[i]);
     }
     return 0.0;
   }
@@ -136,9 +142,10 @@ class mutable_column {
   constexpr mutable_column() = default;
 
   template <class R>
-    requires(!std::same_as<std::remove_cvref_t<R>, mutable_column> &&
-             detail::writable_column_source<std::remove_reference_t<R>>)
-  constexpr mutable_column(R&& range)  // NOLINT: a view of the caller's range, never forwarded
+  requires(
+      !std::same_as<std::remove_cvref_t<R>, mutable_column> &&
+      detail::writable_column_source<std::remove_reference_t<
+          R>>) constexpr mutable_column(R&& range)  // NOLINT: a view of the caller's range, never forwarded
       : mutable_column(detail::numbers_of(range), 0) {}
   // clang-format off
   template <class R>
@@ -202,12 +209,12 @@ struct completions {
 
 /// B preference pairs as columns of numbers. Absent columns are left out.
 struct pair_columns {
-  completions policy;            ///< log_prob, nats [B]
-  completions reference = {};    ///< log_prob, nats [B]
-  completions length = {};       ///< completion tokens that count [B]
-  column weight = {};            ///< multiplies each pair's loss [B]; the mean still divides by B
-  column beta = {};              ///< one beta per pair, in place of the loss's own [B]
-  column target_margin = {};     ///< the margin asked for, per pair, nats [B]
+  completions policy;          ///< log_prob, nats [B]
+  completions reference = {};  ///< log_prob, nats [B]
+  completions length = {};     ///< completion tokens that count [B]
+  column weight = {};          ///< multiplies each pair's loss [B]; the mean still divides by B
+  column beta = {};            ///< one beta per pair, in place of the loss's own [B]
+  column target_margin = {};   ///< the margin asked for, per pair, nats [B]
 
   [[nodiscard]] std::size_t size() const { return policy.chosen.size(); }
   [[nodiscard]] column_set available() const {
@@ -229,13 +236,13 @@ struct scored_completions {
 
 /// B unpaired completions, each labelled desirable or not.
 struct unpaired_columns {
-  column policy;                         ///< log_prob, nats [B]
-  column reference = {};                 ///< log_prob, nats [B]
-  column label = {};                     ///< true or > 0: desirable [B]
-  column length = {};                    ///< completion tokens that count [B]
-  column weight = {};                    ///< multiplies each example's loss [B]
-  column beta = {};                      ///< one beta per example [B]
-  scored_completions mismatched = {};    ///< completions of other prompts, for KTO's baseline [M]
+  column policy;                       ///< log_prob, nats [B]
+  column reference = {};               ///< log_prob, nats [B]
+  column label = {};                   ///< true or > 0: desirable [B]
+  column length = {};                  ///< completion tokens that count [B]
+  column weight = {};                  ///< multiplies each example's loss [B]
+  column beta = {};                    ///< one beta per example [B]
+  scored_completions mismatched = {};  ///< completions of other prompts, for KTO's baseline [M]
 
   [[nodiscard]] std::size_t size() const { return policy.size(); }
   [[nodiscard]] column_set available() const {
@@ -266,12 +273,12 @@ struct unpaired_columns {
 
 /// G ragged lists of completions of one prompt each. List g is [offset[g], offset[g + 1]) of every column.
 struct list_columns {
-  column policy;                                ///< log_prob, nats [N]
-  column reference = {};                        ///< log_prob, nats [N]
-  column length = {};                           ///< completion tokens that count [N]
-  std::span<std::size_t const> offset = {};     ///< [G + 1], ascending, from 0 to N
-  column weight = {};                           ///< multiplies each list's loss [G]
-  column beta = {};                             ///< one beta per list [G]
+  column policy;                             ///< log_prob, nats [N]
+  column reference = {};                     ///< log_prob, nats [N]
+  column length = {};                        ///< completion tokens that count [N]
+  std::span<std::size_t const> offset = {};  ///< [G + 1], ascending, from 0 to N
+  column weight = {};                        ///< multiplies each list's loss [G]
+  column beta = {};                          ///< one beta per list [G]
 
   [[nodiscard]] std::size_t size() const { return offset.empty() ? 0 : offset.size() - 1; }
   [[nodiscard]] column_set available() const {
@@ -295,8 +302,8 @@ class with_columns {
 
   explicit with_columns(Columns const& columns) : columns_(columns) {
     if (!columns.available().contains(Promised)) {
-      detail::broken("with_columns: promised " + to_string(Promised) + "; missing: " +
-                     to_string(Promised - columns.available()));
+      detail::broken("with_columns: promised " + to_string(Promised) +
+                     "; missing: " + to_string(Promised - columns.available()));
     }
   }
   [[nodiscard]] Columns const& columns() const { return columns_; }
@@ -310,9 +317,10 @@ namespace check {
 /// For the first line of a "bring your own numbers" file: static_assert(prefer::check::column<my_vector>());
 template <class X>
 consteval bool column() {
-  static_assert(detail::column_source<X const>,
-                "prefer: this type is no column: it is no contiguous range of float or double, and has "
-                "no column_traits; include its adapter, or specialise column_traits");
+  static_assert(
+      detail::column_source<X const>,
+      "prefer: this type is no column: it is no contiguous range of float or double, and has "
+      "no column_traits; include its adapter, or specialise column_traits");
   return true;
 }
 

@@ -31,9 +31,9 @@ template <class S>
 struct completion_record {
   using primal = primal_t<S>;
 
-  S log_prob;                           // nats, summed over the completion
-  primal reference_log_prob = 0.0;      // nats
-  primal completion_length = 1.0;       // tokens
+  S log_prob;                       // nats, summed over the completion
+  primal reference_log_prob = 0.0;  // nats
+  primal completion_length = 1.0;   // tokens
 
   /// log_prob under the policy minus under the reference, nats.
   [[nodiscard]] constexpr S log_ratio() const { return log_prob - reference_log_prob; }

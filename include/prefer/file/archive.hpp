@@ -91,8 +91,7 @@ inline constexpr archive_kind archive_kind_of =
   return (8 - size % 8) % 8;
 }
 
-[[nodiscard]] inline std::uint64_t archive_checksum(
-    std::span<unsigned char const> bytes) noexcept {
+[[nodiscard]] inline std::uint64_t archive_checksum(std::span<unsigned char const> bytes) noexcept {
   return fingerprint().add(bytes).value();
 }
 
@@ -214,8 +213,8 @@ class archive_writer {
     append(out, &number, sizeof(T));
   }
 
-  void insert(std::string_view name, detail::archive_kind kind, void const* data,
-              std::size_t count, std::size_t size) {
+  void insert(std::string_view name, detail::archive_kind kind, void const* data, std::size_t count,
+              std::size_t size) {
     expects(!name.empty() && name.size() < 0xffffffff, "archive_writer: an entry needs a name");
     std::size_t const place = detail::lower_bound_by_name(entries_, name);
     if (place != entries_.size() && entries_[place].name == name) {

@@ -22,7 +22,9 @@ namespace prefer {
 class atomic_file {
  public:
   explicit atomic_file(std::string path)
-      : path_(std::move(path)), temporary_(path_ + ".partial"), stream_(std::fopen(temporary_.c_str(), "wb")) {
+      : path_(std::move(path)),
+        temporary_(path_ + ".partial"),
+        stream_(std::fopen(temporary_.c_str(), "wb")) {
     if (stream_ == nullptr) fail("cannot create file");
     created_ = true;
   }
@@ -62,7 +64,8 @@ class atomic_file {
     } else if (created_) {
       std::remove(temporary_.c_str());
     }
-    detail::fail(backend_error("atomic_file", path_, std::string(what) + ": " + std::strerror(reason)));
+    detail::fail(
+        backend_error("atomic_file", path_, std::string(what) + ": " + std::strerror(reason)));
   }
 
   std::string path_;

@@ -105,7 +105,8 @@ class known_names {
   void suggest(std::string_view spelling, std::string_view name) {
     std::size_t const longer = std::max(spelling.size(), written_.size());
     std::size_t const edits = edit_distance(written_, spelling, longer);
-    if (edits * 3 > longer || edits >= fewest_) return;  // a third of the letters wrong: another word
+    if (edits * 3 > longer || edits >= fewest_)
+      return;  // a third of the letters wrong: another word
     fewest_ = edits;
     nearest_ = name;
   }

@@ -33,7 +33,7 @@ struct memory_of {
   using type = nothing;
 };
 template <class L>
-  requires requires { typename L::memory; }
+requires requires { typename L::memory; }
 struct memory_of<L> {
   using type = typename L::memory;
 };
@@ -74,10 +74,12 @@ using loss_state = typename decltype(detail::state_type_for<void, L>())::type;
 namespace detail {
 
 template <class L, class Record>
-concept formula_over = requires(L const& loss, Record const& record) { loss(record); } ||
-                       requires(L const& loss, Record const& record, loss_state<L> const& state) {
-                         loss(record, state);
-                       };
+concept formula_over = requires(L const& loss, Record const& record) {
+  loss(record);
+}
+|| requires(L const& loss, Record const& record, loss_state<L> const& state) {
+  loss(record, state);
+};
 
 /// The formula's value, whether it takes a state or not.
 template <class L, class Record, class State>
@@ -102,7 +104,7 @@ constexpr auto apply(L const& loss, Record const& record, State const& state) {
 ///             arguments give the same value; nothing is captured by reference
 template <class L>
 concept Loss = detail::has_arity<L> && detail::formula_over<L, detail::probe_record_for<L>> &&
-               std::is_trivially_copyable_v<L>;
+    std::is_trivially_copyable_v<L>;
 
 template <class L>
 concept UnpairedLoss = Loss<L> && L::arity == 1;
@@ -140,8 +142,9 @@ namespace detail {
 inline constexpr column_set optional_columns = column_name::beta | column_name::target_margin;
 
 template <class L>
-concept probed_at_compile_time =
-    std::default_initializable<L> && requires { typename std::bool_constant<probe_of(L{}).margin_only()>; };
+concept probed_at_compile_time = std::default_initializable<L> && requires {
+  typename std::bool_constant<probe_of(L{}).margin_only()>;
+};
 
 }  // namespace detail
 
@@ -176,9 +179,7 @@ struct pair_loss {
   static constexpr std::size_t arity = 2;
   F formula;
 
-  constexpr pair_loss()
-    requires std::default_initializable<F>
-      : formula() {}
+  constexpr pair_loss() requires std::default_initializable<F> : formula() {}
   constexpr explicit pair_loss(F f) : formula(f) {}
   constexpr auto operator()(auto const& pair) const { return formula(pair); }
 };
@@ -189,9 +190,7 @@ struct unpaired_loss {
   static constexpr std::size_t arity = 1;
   F formula;
 
-  constexpr unpaired_loss()
-    requires std::default_initializable<F>
-      : formula() {}
+  constexpr unpaired_loss() requires std::default_initializable<F> : formula() {}
   constexpr explicit unpaired_loss(F f) : formula(f) {}
   constexpr auto operator()(auto const& example) const { return formula(example); }
 };
@@ -202,9 +201,7 @@ struct list_loss {
   static constexpr std::size_t arity = dynamic_arity;
   F formula;
 
-  constexpr list_loss()
-    requires std::default_initializable<F>
-      : formula() {}
+  constexpr list_loss() requires std::default_initializable<F> : formula() {}
   constexpr explicit list_loss(F f) : formula(f) {}
   constexpr auto operator()(auto const& list) const { return formula(list); }
 };
@@ -265,7 +262,8 @@ struct sum_of_losses {
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     if constexpr (requires { A::parameters(self.first, visit); }) A::parameters(self.first, visit);
-    if constexpr (requires { B::parameters(self.second, visit); }) B::parameters(self.second, visit);
+    if constexpr (requires { B::parameters(self.second, visit); })
+      B::parameters(self.second, visit);
   }
 };
 
@@ -297,8 +295,9 @@ namespace check {
 /// For the first line of a "bring your own loss" file: static_assert(prefer::check::loss<mine>());
 template <class L>
 consteval bool loss() {
-  static_assert(detail::has_arity<L>,
-                "prefer: a loss has `static constexpr std::size_t arity` (1, 2 or prefer::dynamic_arity)");
+  static_assert(
+      detail::has_arity<L>,
+      "prefer: a loss has `static constexpr std::size_t arity` (1, 2 or prefer::dynamic_arity)");
   if constexpr (detail::has_arity<L>) {
     static_assert(detail::formula_over<L, detail::probe_record_for<L>>,
                   "prefer: a loss has a const operator() that takes a record of any Scalar");

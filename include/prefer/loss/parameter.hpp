@@ -13,7 +13,9 @@ class positive {
   constexpr positive(double value) : value_(value) {  // NOLINT(google-explicit-constructor)
     expects(value > 0.0 && value < 1e300, "must be a finite number greater than zero");
   }
-  constexpr operator double() const noexcept { return value_; }  // NOLINT(google-explicit-constructor)
+  constexpr operator double() const noexcept {
+    return value_;
+  }  // NOLINT(google-explicit-constructor)
 
  private:
   double value_;
@@ -25,7 +27,9 @@ class non_negative {
   constexpr non_negative(double value) : value_(value) {  // NOLINT(google-explicit-constructor)
     expects(value >= 0.0 && value < 1e300, "must be a finite number, zero or greater");
   }
-  constexpr operator double() const noexcept { return value_; }  // NOLINT(google-explicit-constructor)
+  constexpr operator double() const noexcept {
+    return value_;
+  }  // NOLINT(google-explicit-constructor)
 
  private:
   double value_;
@@ -37,7 +41,9 @@ class flip_probability {
   constexpr flip_probability(double value) : value_(value) {  // NOLINT(google-explicit-constructor)
     expects(value >= 0.0 && value < 0.5, "must be at least 0 and less than 0.5");
   }
-  constexpr operator double() const noexcept { return value_; }  // NOLINT(google-explicit-constructor)
+  constexpr operator double() const noexcept {
+    return value_;
+  }  // NOLINT(google-explicit-constructor)
 
  private:
   double value_;

@@ -27,8 +27,9 @@ struct simpo {
   flip_probability label_smoothing = 0.0;
 
   constexpr auto operator()(auto const& pair) const {
-    auto const z = pair.beta_or(beta) * (pair.chosen.mean_log_prob() - pair.rejected.mean_log_prob()) -
-                   pair.target_margin_or(gamma);
+    auto const z =
+        pair.beta_or(beta) * (pair.chosen.mean_log_prob() - pair.rejected.mean_log_prob()) -
+        pair.target_margin_or(gamma);
     return softplus(-z) + label_smoothing * z;  // softplus(z) = softplus(-z) + z
   }
   static constexpr void parameters(auto& self, auto&& visit) {

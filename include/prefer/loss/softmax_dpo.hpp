@@ -38,7 +38,8 @@ struct softmax_dpo {
       if (r > largest) largest = r;
     }
     double total = 0.0;
-    double others = 0.0;  // without the preferred one: 1 - softmax_0 would cancel where it is near 1
+    double others =
+        0.0;  // without the preferred one: 1 - softmax_0 would cancel where it is near 1
     for (std::size_t i = 0; i < list.size(); ++i) {
       out[i] = prefer::exp(list_beta * (list[i].log_ratio() - largest));
       total += out[i];

@@ -33,17 +33,21 @@ void find_first(column const& c, std::string const& name, Good const& good, char
 }
 
 inline void find_bad_log_prob(column const& c, std::string const& name, std::vector<finding>& out) {
-  find_first(c, name, [](double x) { return std::isfinite(x); }, "a finite log-probability", out);
+  find_first(
+      c, name, [](double x) { return std::isfinite(x); }, "a finite log-probability", out);
 }
 inline void find_bad_length(column const& c, std::string const& name, std::vector<finding>& out) {
-  find_first(c, name, [](double x) { return x > 0.0 && std::isfinite(x); }, "at least one token", out);
+  find_first(
+      c, name, [](double x) { return x > 0.0 && std::isfinite(x); }, "at least one token", out);
 }
 inline void find_bad_number(column const& c, std::string const& name, std::vector<finding>& out) {
-  find_first(c, name, [](double x) { return std::isfinite(x); }, "a finite number", out);
+  find_first(
+      c, name, [](double x) { return std::isfinite(x); }, "a finite number", out);
 }
 inline void find_bad_beta(column const& c, std::vector<finding>& out) {
-  find_first(c, "beta", [](double x) { return x > 0.0 && std::isfinite(x); }, "a beta greater than zero",
-             out);
+  find_first(
+      c, "beta", [](double x) { return x > 0.0 && std::isfinite(x); }, "a beta greater than zero",
+      out);
 }
 
 }  // namespace detail

@@ -31,7 +31,7 @@ struct evaluate_options {
 
 /// Where a pair loss's results go; each may be absent.
 struct pair_results {
-  mutable_column value = {};  ///< per pair, weight included [B]
+  mutable_column value = {};     ///< per pair, weight included [B]
   mutable_column chosen = {};    ///< d loss / d log_prob of the chosen completion [B]
   mutable_column rejected = {};  ///< d loss / d log_prob of the rejected completion [B]
 };
@@ -53,7 +53,8 @@ namespace detail {
 inline constexpr std::size_t block_size = 256;   // records whose columns and results stay in L1
 inline constexpr std::size_t chunk_size = 4096;  // records per task; its sum is one partial result
 inline constexpr std::size_t most_chunks = 256;
-inline constexpr std::size_t parallel_from = 16384;  // records below which fork-join costs more than it saves
+inline constexpr std::size_t parallel_from =
+    16384;  // records below which fork-join costs more than it saves
 
 /// What is wrong with the batch for this loss, as a sentence; nothing for a good one.
 template <Loss L, class Columns>
@@ -66,8 +67,8 @@ void check_columns(L const& loss, Columns const& columns, char const* function) 
   }
   column_set const ignored = column_set(available.bits & optional_columns.bits) - read;
   if (!ignored.empty()) {
-    broken(std::string(function) + ": the batch has a column that this loss would ignore: " +
-           to_string(ignored));
+    broken(std::string(function) +
+           ": the batch has a column that this loss would ignore: " + to_string(ignored));
   }
 }
 
@@ -75,11 +76,13 @@ void check_columns(L const& loss, Columns const& columns, char const* function) 
 inline void check_sides(completions const& both, char const* name) {
   if (both.chosen.present() != both.rejected.present()) {
     broken(std::string("evaluate: ") + name + " is given for " +
-           (both.chosen.present() ? "chosen" : "rejected") + " completions only; expected both or neither");
+           (both.chosen.present() ? "chosen" : "rejected") +
+           " completions only; expected both or neither");
   }
 }
 
-inline void check_size(column const& c, std::size_t expected, char const* function, char const* name) {
+inline void check_size(column const& c, std::size_t expected, char const* function,
+                       char const* name) {
   if (c.present()) expects_size(c.size(), expected, function, name);
 }
 inline void check_size(mutable_column const& c, std::size_t expected, char const* function,
@@ -127,7 +130,8 @@ class result_block {
       at[r] = direct != nullptr ? direct : room_[r];
     }
   }
-  void close(mutable_column const* const (&targets)[Results], std::size_t begin, std::size_t count) {
+  void close(mutable_column const* const (&targets)[Results], std::size_t begin,
+             std::size_t count) {
     for (std::size_t r = 0; r < Results; ++r) {
       if (at[r] == room_[r]) targets[r]->assign(begin, count, room_[r]);
     }
@@ -178,19 +182,29 @@ class lane_sum {
 
 // The order of columns in a pair's block.
 enum pair_input : std::size_t {
-  policy_chosen, policy_rejected, reference_chosen, reference_rejected, length_chosen,
-  length_rejected, pair_weight, pair_beta, pair_target_margin, pair_inputs
+  policy_chosen,
+  policy_rejected,
+  reference_chosen,
+  reference_rejected,
+  length_chosen,
+  length_rejected,
+  pair_weight,
+  pair_beta,
+  pair_target_margin,
+  pair_inputs
 };
 
 template <class Lane>
-[[nodiscard]] inline Lane load_or(typename Lane::value_type const* from, std::size_t i, double otherwise) {
+[[nodiscard]] inline Lane load_or(typename Lane::value_type const* from, std::size_t i,
+                                  double otherwise) {
   return from == nullptr ? Lane(otherwise) : Lane::load(from + i);
 }
 
 template <class Lane>
 [[nodiscard]] inline optional_value<Lane> load_optional(typename Lane::value_type const* from,
                                                         std::size_t i) {
-  return from == nullptr ? optional_value<Lane>{} : optional_value<Lane>{true, Lane::load(from + i)};
+  return from == nullptr ? optional_value<Lane>{}
+                         : optional_value<Lane>{true, Lane::load(from + i)};
 }
 
 /// The last lane of a block may be partly padding, which must not enter the sum.
@@ -247,24 +261,24 @@ template <class Lane, Loss L>
 }
 
 template <class Lane, Loss L>
-[[nodiscard]] double evaluate_pairs(L const& loss, loss_state<L> const& state, pair_columns const& batch,
-                                    pair_results const& results, evaluate_options const& options) {
+[[nodiscard]] double evaluate_pairs(L const& loss, loss_state<L> const& state,
+                                    pair_columns const& batch, pair_results const& results,
+                                    evaluate_options const& options) {
   using T = typename Lane::value_type;
   std::size_t const n = batch.size();
   column_set const read = reads(loss);
   auto const used = [&](column const& c, column_name name) {
     return read.contains(name) && c.present() ? &c : nullptr;
   };
-  column const* const inputs[pair_inputs] = {
-      &batch.policy.chosen,
-      &batch.policy.rejected,
-      used(batch.reference.chosen, column_name::reference),
-      used(batch.reference.rejected, column_name::reference),
-      used(batch.length.chosen, column_name::length),
-      used(batch.length.rejected, column_name::length),
-      batch.weight.present() ? &batch.weight : nullptr,
-      used(batch.beta, column_name::beta),
-      used(batch.target_margin, column_name::target_margin)};
+  column const* const inputs[pair_inputs] = {&batch.policy.chosen,
+                                             &batch.policy.rejected,
+                                             used(batch.reference.chosen, column_name::reference),
+                                             used(batch.reference.rejected, column_name::reference),
+                                             used(batch.length.chosen, column_name::length),
+                                             used(batch.length.rejected, column_name::length),
+                                             batch.weight.present() ? &batch.weight : nullptr,
+                                             used(batch.beta, column_name::beta),
+                                             used(batch.target_margin, column_name::target_margin)};
   mutable_column const* const targets[3] = {&results.value, &results.chosen, &results.rejected};
   double const scale = options.reduce == reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
 
@@ -284,15 +298,20 @@ template <class Lane, Loss L>
 }
 
 enum unpaired_input : std::size_t {
-  unpaired_policy, unpaired_reference, unpaired_label, unpaired_length, unpaired_weight, unpaired_beta,
+  unpaired_policy,
+  unpaired_reference,
+  unpaired_label,
+  unpaired_length,
+  unpaired_weight,
+  unpaired_beta,
   unpaired_inputs
 };
 
 template <class Lane, Loss L>
-[[gnu::noinline]] double unpaired_block(L const& loss, loss_state<L> const& state,
-                                        typename Lane::value_type const* const (&in)[unpaired_inputs],
-                                        typename Lane::value_type* const (&out)[2],
-                                        std::size_t count, double scale) {
+[[gnu::noinline]] double unpaired_block(
+    L const& loss, loss_state<L> const& state,
+    typename Lane::value_type const* const (&in)[unpaired_inputs],
+    typename Lane::value_type* const (&out)[2], std::size_t count, double scale) {
   using S = dual<Lane, 1>;
   lane_sum<Lane> values;
   for (std::size_t i = 0; i < count; i += Lane::width) {
@@ -315,7 +334,8 @@ template <class Lane, Loss L>
 
 template <class Lane, Loss L>
 [[nodiscard]] double evaluate_unpaired(L const& loss, loss_state<L> const& state,
-                                       unpaired_columns const& batch, unpaired_results const& results,
+                                       unpaired_columns const& batch,
+                                       unpaired_results const& results,
                                        evaluate_options const& options) {
   using T = typename Lane::value_type;
   std::size_t const n = batch.size();
@@ -382,10 +402,13 @@ template <class S>
 /// One list: its loss, and d loss / d log_prob into `out`: by the loss's own rule where it has one, else
 /// by dual numbers, four partials a pass.
 template <Loss L>
-[[nodiscard]] double evaluate_list(L const& loss, loss_state<L> const& state, list_columns const& batch,
-                                   std::size_t g, std::span<double> out) {
+[[nodiscard]] double evaluate_list(L const& loss, loss_state<L> const& state,
+                                   list_columns const& batch, std::size_t g,
+                                   std::span<double> out) {
   auto const plain = list_of<double>(batch, g, 0);
-  if constexpr (requires { { loss.coefficients(plain, out) } -> std::same_as<double>; }) {
+  if constexpr (requires {
+                  { loss.coefficients(plain, out) } -> std::same_as<double>;
+                }) {
     return loss.coefficients(plain, out);
   } else {
     constexpr std::size_t partials = 4;
@@ -415,11 +438,12 @@ inline void check_lists(list_columns const& batch) {
 }
 
 template <class Columns>
-inline constexpr bool is_promise = requires { Columns::promised; };
+inline constexpr bool is_promise = requires {
+  Columns::promised;
+};
 
 template <class Columns>
-concept known_columns =
-    is_promise<Columns> || std::same_as<Columns, unpaired_columns> ||
+concept known_columns = is_promise<Columns> || std::same_as<Columns, unpaired_columns> ||
     std::same_as<Columns, pair_columns> || std::same_as<Columns, list_columns>;
 
 /// One sentence where loss and columns are of different kinds; true where they may go together.
@@ -443,8 +467,9 @@ consteval bool same_kind() {
 template <Loss L, class Columns>
 constexpr void promise_kept() {
   if constexpr (requires { Columns::promised; }) {
-    static_assert(Columns::promised.contains(needs<L>),
-                  "prefer: this loss reads a column that the batch does not promise (with_columns)");
+    static_assert(
+        Columns::promised.contains(needs<L>),
+        "prefer: this loss reads a column that the batch does not promise (with_columns)");
   }
 }
 
@@ -539,8 +564,8 @@ double evaluate_into(L const& loss, list_columns const& batch, list_results cons
     if (length > longest) longest = length;
   }
   double const scale = options.reduce == reduction::mean ? 1.0 / static_cast<double>(lists) : 1.0;
-  double const total = detail::sum_over_chunks(
-      lists, options.threads, [&](std::size_t begin, std::size_t count) {
+  double const total =
+      detail::sum_over_chunks(lists, options.threads, [&](std::size_t begin, std::size_t count) {
         double room[64];  // lists are short; longer ones cost an allocation per chunk
         std::vector<double> long_room(longest > 64 ? longest : 0);
         double* const coefficient = longest > 64 ? long_room.data() : room;
@@ -564,7 +589,7 @@ double evaluate_into(L const& loss, list_columns const& batch, list_results cons
 
 /// The same, preparing the loss's batch statistics on the way; for losses that remember nothing.
 template <Loss L, class Columns, class Results>
-  requires std::same_as<loss_memory<L>, nothing>
+requires std::same_as<loss_memory<L>, nothing>
 double evaluate_into(L const& loss, Columns const& batch, Results const& results,
                      evaluate_options const& options = {}) {
   if constexpr (detail::is_promise<Columns>) {
@@ -582,7 +607,7 @@ double evaluate_into(L const& loss, Columns const& batch, Results const& results
 ///
 /// Lane    a Scalar with `value_type`, `width` (a power of two, at most 256), `load`, `store` and `sum`
 template <class Lane, PairLoss L>
-  requires std::same_as<loss_memory<L>, nothing>
+requires std::same_as<loss_memory<L>, nothing>
 double evaluate_on(L const& loss, pair_columns const& batch, pair_results const& results,
                    evaluate_options const& options = {}) {
   static_assert(detail::block_size % Lane::width == 0, "prefer: a lane's width divides 256");
@@ -592,24 +617,25 @@ double evaluate_on(L const& loss, pair_columns const& batch, pair_results const&
          static_cast<double>(batch.size());
 }
 template <class Lane, UnpairedLoss L>
-  requires std::same_as<loss_memory<L>, nothing>
+requires std::same_as<loss_memory<L>, nothing>
 double evaluate_on(L const& loss, unpaired_columns const& batch, unpaired_results const& results,
                    evaluate_options const& options = {}) {
   static_assert(detail::block_size % Lane::width == 0, "prefer: a lane's width divides 256");
   detail::check_batch(loss, batch, results);
   nothing memory;
-  return detail::evaluate_unpaired<Lane>(loss, prepare(loss, batch, memory), batch, results, options) /
+  return detail::evaluate_unpaired<Lane>(loss, prepare(loss, batch, memory), batch, results,
+                                         options) /
          static_cast<double>(batch.size());
 }
 
 /// What a pair loss says of a batch.
 struct pair_evaluation {
-  double loss = 0.0;                 ///< mean over pairs
-  std::vector<double> value;         ///< per pair, weight included [B]
+  double loss = 0.0;          ///< mean over pairs
+  std::vector<double> value;  ///< per pair, weight included [B]
   struct {
     std::vector<double> chosen;
     std::vector<double> rejected;
-  } coefficient;                     ///< d loss / d log_prob [B]
+  } coefficient;  ///< d loss / d log_prob [B]
 };
 
 /// What a loss over labelled completions or lists says of a batch.
@@ -622,17 +648,16 @@ struct evaluation {
 namespace detail {
 
 template <Loss L>
-pair_evaluation evaluate_columns(L const& loss, pair_columns const& batch, loss_state<L> const& state,
-                                 evaluate_options const& options) {
+pair_evaluation evaluate_columns(L const& loss, pair_columns const& batch,
+                                 loss_state<L> const& state, evaluate_options const& options) {
   pair_evaluation out;
   out.value.resize(batch.size());
   out.coefficient.chosen.resize(batch.size());
   out.coefficient.rejected.resize(batch.size());
-  out.loss = evaluate_into(loss, batch,
-                           {.value = out.value,
-                            .chosen = out.coefficient.chosen,
-                            .rejected = out.coefficient.rejected},
-                           state, options);
+  out.loss = evaluate_into(
+      loss, batch,
+      {.value = out.value, .chosen = out.coefficient.chosen, .rejected = out.coefficient.rejected},
+      state, options);
   return out;
 }
 template <Loss L, class Columns>
@@ -667,22 +692,21 @@ template <Loss L, class Columns>
 }
 
 template <Loss L, class Columns>
-  requires std::same_as<loss_memory<L>, nothing>
-[[nodiscard]] auto evaluate(L const& loss, Columns const& batch, evaluate_options const& options = {}) {
+requires std::same_as<loss_memory<L>, nothing>
+[[nodiscard]] auto evaluate(L const& loss, Columns const& batch,
+                            evaluate_options const& options = {}) {
   nothing memory;
   return evaluate(loss, batch, memory, options);
 }
 
 /// What is no loss is told why in one sentence.
 template <class L, detail::known_columns Columns, class... More>
-  requires(!Loss<L>)
-pair_evaluation evaluate(L const&, Columns const&, More&&...) {
+requires(!Loss<L>) pair_evaluation evaluate(L const&, Columns const&, More&&...) {
   static_assert(check::loss<L>());
   return {};
 }
 template <class L, detail::known_columns Columns, class... More>
-  requires(!Loss<L>)
-double evaluate_into(L const&, Columns const&, More&&...) {
+requires(!Loss<L>) double evaluate_into(L const&, Columns const&, More&&...) {
   static_assert(check::loss<L>());
   return 0.0;
 }

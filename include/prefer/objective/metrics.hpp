@@ -16,7 +16,8 @@ struct pair_metrics {
   sum_and_count reward_chosen = {};    ///< "rewards/chosen": beta * log_ratio, nats
   sum_and_count reward_rejected = {};  ///< "rewards/rejected"
   sum_and_count reward_margin = {};    ///< "rewards/margins": chosen minus rejected
-  sum_and_count accuracy = {};         ///< "rewards/accuracies": share of pairs with margin > 0; a tie is a miss
+  sum_and_count accuracy =
+      {};  ///< "rewards/accuracies": share of pairs with margin > 0; a tie is a miss
 
   friend pair_metrics operator+(pair_metrics const& a, pair_metrics const& b) {
     return {a.reward_chosen + b.reward_chosen, a.reward_rejected + b.reward_rejected,
@@ -66,7 +67,8 @@ template <Loss L>
   };
   pair_metrics out;
   for (std::size_t i = 0; i < n; ++i) {
-    double const chosen = reward(batch.policy.chosen, batch.reference.chosen, batch.length.chosen, i);
+    double const chosen =
+        reward(batch.policy.chosen, batch.reference.chosen, batch.length.chosen, i);
     double const rejected =
         reward(batch.policy.rejected, batch.reference.rejected, batch.length.rejected, i);
     out = out + pair_metrics{{chosen, 1.0},

@@ -12,18 +12,21 @@ namespace prefer {
 namespace detail {
 
 template <class P>
-concept has_value_type = requires { requires std::floating_point<typename P::value_type>; };
+concept has_value_type = requires {
+  requires std::floating_point<typename P::value_type>;
+};
 
 template <class P, class B>
-concept gives_log_prob = requires(P& policy, B const& batch, std::span<typename P::value_type> out) {
+concept gives_log_prob = requires(P& policy, B const& batch,
+                                  std::span<typename P::value_type> out) {
   policy.log_prob(batch, out);
 };
 
 template <class P, class B>
-concept takes_coefficients =
-    requires(P& policy, B const& batch, std::span<typename P::value_type const> coefficient) {
-      policy.backward(batch, coefficient);
-    };
+concept takes_coefficients = requires(P& policy, B const& batch,
+                                      std::span<typename P::value_type const> coefficient) {
+  policy.backward(batch, coefficient);
+};
 
 template <class P>
 concept has_parameters = requires(P& policy) {
@@ -42,22 +45,23 @@ concept has_parameters = requires(P& policy) {
 ///             cut into calls
 /// Optional    `finish_backward()`, called once after the last backward of a step: for work that is cheaper
 ///             once per step than once per call. Gradients are complete only after it.
+///             With nothing pending it does nothing; it is called so to discard what a failed step left.
 ///             `score(batch, out)` and `backward_score(batch, coefficient)`: log_prob up to a constant per
 ///             prompt, for losses in which that constant cancels (margin_only).
 ///             `clear_gradient()`: sets to 0 what backward has written, where that is less than everything
 ///             `use(executor)`: threads to run on; results do not depend on it
 template <class P, class B>
 concept Policy = detail::has_value_type<P> && detail::gives_log_prob<P, B> &&
-                 detail::takes_coefficients<P, B> && detail::has_parameters<P>;
+    detail::takes_coefficients<P, B> && detail::has_parameters<P>;
 
 /// The policy offers unnormalised scores as well.
 template <class P, class B>
-concept ScoringPolicy =
-    Policy<P, B> && requires(P& policy, B const& batch, std::span<typename P::value_type> out,
-                             std::span<typename P::value_type const> coefficient) {
-      policy.score(batch, out);
-      policy.backward_score(batch, coefficient);
-    };
+concept ScoringPolicy = Policy<P, B> &&
+    requires(P& policy, B const& batch, std::span<typename P::value_type> out,
+             std::span<typename P::value_type const> coefficient) {
+  policy.score(batch, out);
+  policy.backward_score(batch, coefficient);
+};
 
 namespace check {
 
@@ -70,8 +74,9 @@ consteval bool policy() {
                   "prefer: a policy has log_prob(batch, std::span<value_type> out)");
     static_assert(detail::takes_coefficients<P, B>,
                   "prefer: a policy has backward(batch, std::span<value_type const> coefficient)");
-    static_assert(detail::has_parameters<P>,
-                  "prefer: a policy has parameters(), a std::vector of prefer::parameter<value_type>");
+    static_assert(
+        detail::has_parameters<P>,
+        "prefer: a policy has parameters(), a std::vector of prefer::parameter<value_type>");
   }
   return true;
 }

@@ -33,7 +33,7 @@ class cached {
   using value_type = T;
 
   template <class R>
-    requires Reference<R, choice_batch>
+  requires Reference<R, choice_batch>
   [[nodiscard]] static cached of(R& reference, choice_data const& data, std::uint64_t identity) {
     data.expects_shapes("cached::of");
     cached out;
@@ -48,10 +48,11 @@ class cached {
       std::size_t const first = data.offset[begin];
       offset.clear();
       for (std::size_t g = 0; g <= count; ++g) offset.push_back(data.offset[begin + g] - first);
-      choice_batch const batch{.prompt = std::span(data.prompt).subspan(begin, count),
-                               .completion = std::span(data.completion).subspan(first, offset.back()),
-                               .offset = offset,
-                               .row = std::span(row).subspan(begin, count)};
+      choice_batch const batch{
+          .prompt = std::span(data.prompt).subspan(begin, count),
+          .completion = std::span(data.completion).subspan(first, offset.back()),
+          .offset = offset,
+          .row = std::span(row).subspan(begin, count)};
       ask(reference, batch, std::span(out.log_prob_).subspan(first, offset.back()),
           [](R& r, auto const& b, auto to) { r.log_prob(b, to); });
       if constexpr (gives_scores<R>) {
@@ -96,9 +97,10 @@ class cached {
     cached out;
     out.identity_ = file.number<std::uint64_t>("identity");
     if (out.identity_ != identity) {
-      detail::fail(backend_error("cached::load", path,
-                                 "the cache is stale: it was made for another data set or model; delete "
-                                 "it and compute it again"));
+      detail::fail(
+          backend_error("cached::load", path,
+                        "the cache is stale: it was made for another data set or model; delete "
+                        "it and compute it again"));
     }
     out.offset_.assign(data.offset.begin(), data.offset.end());
     out.log_prob_ = file.get<T>("log_prob");
@@ -132,7 +134,9 @@ class cached {
 
   template <class R>
   static constexpr bool gives_scores = requires(R& r, choice_batch const& b,
-                                                std::span<typename R::value_type> to) { r.score(b, to); };
+                                                std::span<typename R::value_type> to) {
+    r.score(b, to);
+  };
 
   template <class R, class Ask>
   static void ask(R& reference, choice_batch const& batch, std::span<T> out, Ask const& ask_for) {

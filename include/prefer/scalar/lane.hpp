@@ -53,20 +53,41 @@ struct vector {
   template <class R = T>
   static vector<R, W> map(vector const& a, vector const& b, auto f) {
     vector<R, W> out;
-    for (std::size_t i = 0; i < W; ++i) out.element[i] = static_cast<R>(f(a.element[i], b.element[i]));
+    for (std::size_t i = 0; i < W; ++i)
+      out.element[i] = static_cast<R>(f(a.element[i], b.element[i]));
     return out;
   }
   using mask = vector<bits_of<T>, W>;
-  friend vector operator+(vector a, vector b) { return map(a, b, [](T x, T y) { return x + y; }); }
-  friend vector operator-(vector a, vector b) { return map(a, b, [](T x, T y) { return x - y; }); }
-  friend vector operator*(vector a, vector b) { return map(a, b, [](T x, T y) { return x * y; }); }
-  friend vector operator/(vector a, vector b) { return map(a, b, [](T x, T y) { return x / y; }); }
-  friend vector operator-(vector a) { return map(a, a, [](T x, T) { return -x; }); }
-  friend vector operator&(vector a, vector b) { return map(a, b, [](T x, T y) { return x & y; }); }
-  friend vector operator|(vector a, vector b) { return map(a, b, [](T x, T y) { return x | y; }); }
-  friend vector operator~(vector a) { return map(a, a, [](T x, T) { return ~x; }); }
-  friend vector operator<<(vector a, int n) { return map(a, a, [n](T x, T) { return x << n; }); }
-  friend vector operator>>(vector a, int n) { return map(a, a, [n](T x, T) { return x >> n; }); }
+  friend vector operator+(vector a, vector b) {
+    return map(a, b, [](T x, T y) { return x + y; });
+  }
+  friend vector operator-(vector a, vector b) {
+    return map(a, b, [](T x, T y) { return x - y; });
+  }
+  friend vector operator*(vector a, vector b) {
+    return map(a, b, [](T x, T y) { return x * y; });
+  }
+  friend vector operator/(vector a, vector b) {
+    return map(a, b, [](T x, T y) { return x / y; });
+  }
+  friend vector operator-(vector a) {
+    return map(a, a, [](T x, T) { return -x; });
+  }
+  friend vector operator&(vector a, vector b) {
+    return map(a, b, [](T x, T y) { return x & y; });
+  }
+  friend vector operator|(vector a, vector b) {
+    return map(a, b, [](T x, T y) { return x | y; });
+  }
+  friend vector operator~(vector a) {
+    return map(a, a, [](T x, T) { return ~x; });
+  }
+  friend vector operator<<(vector a, int n) {
+    return map(a, a, [n](T x, T) { return x << n; });
+  }
+  friend vector operator>>(vector a, int n) {
+    return map(a, a, [n](T x, T) { return x >> n; });
+  }
   friend mask operator>(vector a, vector b) {
     return map<bits_of<T>>(a, b, [](T x, T y) { return x > y ? -1 : 0; });
   }
@@ -74,7 +95,8 @@ struct vector {
 };
 
 template <class T, std::size_t W>
-[[nodiscard]] inline vector<T, W> choose(vector<bits_of<T>, W> const& mask, vector<T, W> a, vector<T, W> b) {
+[[nodiscard]] inline vector<T, W> choose(vector<bits_of<T>, W> const& mask, vector<T, W> a,
+                                         vector<T, W> b) {
   for (std::size_t i = 0; i < W; ++i) a[i] = mask[i] != 0 ? a[i] : b[i];
   return a;
 }

@@ -71,7 +71,8 @@ struct exp_parts {
 template <class T, std::size_t W>
 [[nodiscard]] inline exp_parts<T, W> reduce_for_exp(lane<T, W> x) {
   using layout = float_layout<T>;
-  lane<T, W> const shifted = x * lane<T, W>(1.44269504088896340736) + lane<T, W>(layout::to_integer);
+  lane<T, W> const shifted =
+      x * lane<T, W>(1.44269504088896340736) + lane<T, W>(layout::to_integer);
   lane<T, W> const n = shifted - lane<T, W>(layout::to_integer);
   auto const exponent = as_bits(shifted) - as_bits(lane<T, W>(layout::to_integer));
   auto const scale = (exponent + same_bits<T, W>(layout::bias - 1)) << layout::mantissa;
@@ -115,8 +116,8 @@ template <class T, std::size_t W>
 [[nodiscard]] inline lane<T, W> log1p_unit(lane<T, W> e) {
   if constexpr (sizeof(T) == 4) {
     // log1p(e) / e, minimax on [0, 1], relative error 3.0e-8: no division.
-    constexpr double c[] = {0.99999996988,  -0.499994931362, 0.33319096724,
-                            -0.248429816251, 0.191060047105, -0.13663241868,
+    constexpr double c[] = {0.99999996988,   -0.499994931362, 0.33319096724,
+                            -0.248429816251, 0.191060047105,  -0.13663241868,
                             0.0782259097531, -0.029505215033, 0.00523268878685};
     return e * polynomial(e, c);
   } else {
@@ -154,7 +155,8 @@ template <class T, std::size_t W>
   using bits = detail::bits_of<T>;
   constexpr double infinity = std::numeric_limits<double>::infinity();
   // Exponent of x * 2/sqrt(2), so that the mantissa lies in [sqrt(1/2), sqrt(2)).
-  constexpr bits half_root = sizeof(T) == 4 ? bits(0x3f3504f3) : static_cast<bits>(0x3fe6a09e667f3bcdLL);
+  constexpr bits half_root =
+      sizeof(T) == 4 ? bits(0x3f3504f3) : static_cast<bits>(0x3fe6a09e667f3bcdLL);
   auto const offset = detail::same_bits<T, W>(half_root);
   auto const raw = detail::as_bits(x);
   auto const exponent = (raw - offset) >> layout::mantissa;

@@ -9,12 +9,12 @@ namespace prefer {
 
 /// The columns that a record can offer to a formula.
 enum class column_name : std::uint32_t {
-  policy = 1u << 0,              ///< log-probabilities under the policy
-  reference = 1u << 1,           ///< log-probabilities under the reference
-  length = 1u << 2,              ///< completion lengths, tokens
-  label = 1u << 3,               ///< desirable or not (unpaired)
-  target_margin = 1u << 4,       ///< the margin asked for, per pair (optional everywhere)
-  beta = 1u << 5,                ///< one beta per example (optional everywhere)
+  policy = 1u << 0,         ///< log-probabilities under the policy
+  reference = 1u << 1,      ///< log-probabilities under the reference
+  length = 1u << 2,         ///< completion lengths, tokens
+  label = 1u << 3,          ///< desirable or not (unpaired)
+  target_margin = 1u << 4,  ///< the margin asked for, per pair (optional everywhere)
+  beta = 1u << 5,           ///< one beta per example (optional everywhere)
 };
 
 /// A set of columns: what a loss reads, or what a batch has.
@@ -75,7 +75,9 @@ class probe {
   template <std::convertible_to<double> C>
   constexpr probe(C const&) {}  // NOLINT(google-explicit-constructor): constants read nothing
 
-  [[nodiscard]] static constexpr probe column(column_name name) { return probe(name, kind::none, 0, 0); }
+  [[nodiscard]] static constexpr probe column(column_name name) {
+    return probe(name, kind::none, 0, 0);
+  }
   [[nodiscard]] static constexpr probe chosen_log_prob() {
     return probe(column_name::policy, kind::linear, 1, 0);
   }

@@ -13,7 +13,7 @@ template <class S>
 concept scalar_arithmetic = requires(S const a, S const b) {
   { a + b } -> std::convertible_to<S>;
   { a - b } -> std::convertible_to<S>;
-  { a * b } -> std::convertible_to<S>;
+  { a* b } -> std::convertible_to<S>;
   { a / b } -> std::convertible_to<S>;
   { -a } -> std::convertible_to<S>;
 };
@@ -63,8 +63,7 @@ struct primal {
 /// come from `>` and `<`. A formula never branches on a value and writes its constants as `double`.
 template <class S>
 concept Scalar = detail::scalar_arithmetic<S> && detail::scalar_arithmetic_with_double<S> &&
-                 detail::scalar_logistic<S> && detail::scalar_exponential<S> &&
-                 detail::scalar_piecewise<S>;
+    detail::scalar_logistic<S> && detail::scalar_exponential<S> && detail::scalar_piecewise<S>;
 
 /// The type of a scalar's value without its derivatives; columns that carry no gradient have it.
 template <class S>

@@ -12,10 +12,10 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
+#include <prefer/file/archive.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/scalar/lane_math.hpp>
-#include <prefer/file/archive.hpp>
 #include <prefer/train/parameter_blocks.hpp>
 
 namespace prefer {

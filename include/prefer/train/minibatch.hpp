@@ -22,8 +22,8 @@ class choice_minibatch {
   void gather(choice_data const& data, std::span<std::uint32_t const> rows) {
     for (std::uint32_t const r : rows) {
       if (r >= data.size()) {
-        detail::broken("choice_minibatch::gather: row " + std::to_string(r) +
-                       " of a data set of " + std::to_string(data.size()));
+        detail::broken("choice_minibatch::gather: row " + std::to_string(r) + " of a data set of " +
+                       std::to_string(data.size()));
       }
     }
     prompt_.clear();

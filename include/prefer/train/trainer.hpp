@@ -35,7 +35,8 @@ namespace prefer {
 /// How to train. Sizes count groups: pairs, labelled examples or lists.
 struct train_options {
   std::size_t batch_size = 64;
-  std::size_t micro_batch_size = 0;  ///< groups scored at a time; 0: the whole batch. Does not change results
+  std::size_t micro_batch_size =
+      0;  ///< groups scored at a time; 0: the whole batch. Does not change results
   std::uint64_t epochs = 1;
   std::uint64_t steps = 0;  ///< if not 0, stop after so many steps, whatever the epochs
   std::uint64_t seed = 1;   ///< of the order of examples
@@ -43,7 +44,7 @@ struct train_options {
   adamw_options optimizer = {};
   double max_gradient_norm = std::numeric_limits<double>::infinity();  ///< infinite: not measured
   bool reference_is_start = false;  ///< check at step 0 that the log-ratios are 0
-  bool allow_scores = true;  ///< use unnormalised scores where the loss reads only margins
+  bool allow_scores = true;         ///< use unnormalised scores where the loss reads only margins
   executor threads = {};
 };
 
@@ -56,7 +57,7 @@ struct step_report {
   double beta = 0.0;
   double gradient_norm = std::numeric_limits<double>::quiet_NaN();  ///< before clipping
   double reward_margin = std::numeric_limits<double>::quiet_NaN();  ///< mean over pairs, nats
-  double accuracy = std::numeric_limits<double>::quiet_NaN();       ///< share of pairs with margin > 0
+  double accuracy = std::numeric_limits<double>::quiet_NaN();  ///< share of pairs with margin > 0
 };
 
 /// When to evaluate and when to stop for it.
@@ -93,11 +94,11 @@ template <Loss L>
       return completions{.chosen = std::span(numbers).template first<4>(),
                          .rejected = std::span(numbers).template last<4>()};
     };
-    evaluate_into(loss,
-                  pair_columns{.policy = halves(policy),
-                               .reference = halves(reference),
-                               .length = halves(length)},
-                  {.value = std::span(value).first(count)}, loss_state<L>{});
+    evaluate_into(
+        loss,
+        pair_columns{
+            .policy = halves(policy), .reference = halves(reference), .length = halves(length)},
+        {.value = std::span(value).first(count)}, loss_state<L>{});
   } else {
     count = 2;
     constexpr std::size_t offset[] = {0, 3, 8};
@@ -128,14 +129,13 @@ template <Loss L>
 /// Errors  precondition_error for data that does not fit the loss, a loss or gradient that is not finite, a
 ///         reference that is not what it claims to be; backend_error from checkpoints
 template <class P, Loss L, class R, class Beta = beta_of_the_loss>
-  requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
-           (std::same_as<Beta, beta_of_the_loss> || BetaRule<Beta>)
-class trainer {
+requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
+    (std::same_as<Beta, beta_of_the_loss> || BetaRule<Beta>)class trainer {
  public:
   using value_type = typename P::value_type;
 
-  trainer(P& policy, L loss, R& reference, choice_data const& data, train_options const& options = {},
-          Beta beta = {})
+  trainer(P& policy, L loss, R& reference, choice_data const& data,
+          train_options const& options = {}, Beta beta = {})
       : policy_(policy),
         loss_(loss),
         reference_(reference),
@@ -272,9 +272,10 @@ class trainer {
       detail::fail(backend_error("resume", path, "this checkpoint belongs to another data set"));
     }
     if (file.number<std::uint64_t>("run") != run_fingerprint()) {
-      detail::fail(backend_error("resume", path,
-                                 "this checkpoint was made with another loss, reference, seed, batch size, "
-                                 "learning rate or optimizer"));
+      detail::fail(
+          backend_error("resume", path,
+                        "this checkpoint was made with another loss, reference, seed, batch size, "
+                        "learning rate or optimizer"));
     }
     std::string const memory = file.text("memory");
     if (memory.size() != sizeof memory_) {
@@ -282,7 +283,8 @@ class trainer {
     }
     // Everything is read before anything is replaced; the reference comes last because only it replaces as
     // it reads.
-    bool const has_best = !parameters_.empty() && file.contains("best/" + std::string(parameters_[0].name));
+    bool const has_best =
+        !parameters_.empty() && file.contains("best/" + std::string(parameters_[0].name));
     std::vector<std::vector<value_type>> values;
     std::vector<std::vector<value_type>> best_values;
     for (auto const& each : parameters_) {
@@ -321,7 +323,8 @@ class trainer {
 
   void check_options() {
     expects(options_.batch_size > 0, "trainer: batch_size must be at least 1");
-    expects(options_.max_gradient_norm > 0.0, "trainer: max_gradient_norm must be greater than zero");
+    expects(options_.max_gradient_norm > 0.0,
+            "trainer: max_gradient_norm must be greater than zero");
     L loss = loss_;
     apply_beta(loss, 0);
   }
@@ -343,8 +346,9 @@ class trainer {
       expects_size(data_.label.size(), data_.size(), "trainer", "label");
     }
     if (read.contains(column_name::length) && data_.length.empty()) {
-      detail::broken("trainer: this loss reads completion lengths; fill length in the data, with 1 where a "
-                     "completion is one choice");
+      detail::broken(
+          "trainer: this loss reads completion lengths; fill length in the data, with 1 where a "
+          "completion is one choice");
     }
     expects(data_.target_margin.empty() || read.contains(column_name::target_margin),
             "trainer: the data has a column target_margin, which this loss does not read");
@@ -419,10 +423,11 @@ class trainer {
       report.accuracy = sums.accuracy.mean();
     }
     if (options_.max_gradient_norm < std::numeric_limits<double>::infinity()) {
-      report.gradient_norm = clip_gradient_norm(parameters_, options_.max_gradient_norm, norm_memory_,
-                                                options_.threads);
+      report.gradient_norm = clip_gradient_norm(parameters_, options_.max_gradient_norm,
+                                                norm_memory_, options_.threads);
       if (!std::isfinite(report.gradient_norm)) {
-        detail::broken("trainer: at step " + std::to_string(step_ + 1) + " the gradient is not finite");
+        detail::broken("trainer: at step " + std::to_string(step_ + 1) +
+                       " the gradient is not finite");
       }
     }
   }
@@ -440,9 +445,8 @@ class trainer {
   // piece, and last, backward can follow at once; else each piece is scored again before its backward.
   void two_passes(loss_memory<L>& memory) {
     if constexpr (group_size == 1) score_mismatched();
-    for_each_micro_batch([&](std::size_t begin, std::size_t count) {
-      score(batch_.slice(begin, count), begin);
-    });
+    for_each_micro_batch(
+        [&](std::size_t begin, std::size_t count) { score(batch_.slice(begin, count), begin); });
     loss_state<L> const state = prepare(loss_, columns_of(0, batch_.size()), memory);
     evaluate_slice(0, batch_.size(), state);
     bool const in_one_piece =
@@ -459,7 +463,8 @@ class trainer {
 
   template <class Work>
   void for_each_micro_batch(Work&& work) {
-    std::size_t const size = options_.micro_batch_size == 0 ? batch_.size() : options_.micro_batch_size;
+    std::size_t const size =
+        options_.micro_batch_size == 0 ? batch_.size() : options_.micro_batch_size;
     for (std::size_t begin = 0; begin < batch_.size(); begin += size) {
       work(begin, detail::at_most(size, batch_.size() - begin));
     }
@@ -525,13 +530,15 @@ class trainer {
   }
 
   [[nodiscard]] pair_columns pair_columns_of(std::size_t begin, std::size_t count) const {
-    pair_columns columns{.policy = {part(chosen_.policy, begin, count), part(rejected_.policy, begin, count)},
-                         .length = {part(chosen_.length, begin, count), part(rejected_.length, begin, count)},
-                         .weight = part(batch_.weight(), begin, count),
-                         .beta = part(batch_.beta(), begin, count),
-                         .target_margin = part(batch_.target_margin(), begin, count)};
+    pair_columns columns{
+        .policy = {part(chosen_.policy, begin, count), part(rejected_.policy, begin, count)},
+        .length = {part(chosen_.length, begin, count), part(rejected_.length, begin, count)},
+        .weight = part(batch_.weight(), begin, count),
+        .beta = part(batch_.beta(), begin, count),
+        .target_margin = part(batch_.target_margin(), begin, count)};
     if (reads_reference_) {
-      columns.reference = {part(chosen_.reference, begin, count), part(rejected_.reference, begin, count)};
+      columns.reference = {part(chosen_.reference, begin, count),
+                           part(rejected_.reference, begin, count)};
     }
     return columns;
   }
@@ -585,7 +592,8 @@ class trainer {
     if constexpr (group_size == 2) {
       auto const chosen = std::span(chosen_.coefficient).subspan(begin, count);
       auto const rejected = std::span(rejected_.coefficient).subspan(begin, count);
-      evaluate_into(loss_, columns, {.value = values, .chosen = chosen, .rejected = rejected}, state, each);
+      evaluate_into(loss_, columns, {.value = values, .chosen = chosen, .rejected = rejected},
+                    state, each);
       for (std::size_t g = 0; g < count; ++g) {
         coefficients[2 * g] = chosen[g] * mean;
         coefficients[2 * g + 1] = rejected[g] * mean;
@@ -671,18 +679,22 @@ class trainer {
     identity.add(options_.max_gradient_norm).add(can_score && options_.allow_scores);
     for (std::uint64_t s = 0; s < std::uint64_t{1} << 32; s = 2 * s + 1) {
       identity.add(options_.rate(s));
-      if constexpr (!std::same_as<Beta, beta_of_the_loss>) identity.add(static_cast<double>(beta_(s)));
+      if constexpr (!std::same_as<Beta, beta_of_the_loss>)
+        identity.add(static_cast<double>(beta_(s)));
     }
     identity.add(options_.optimizer.beta1).add(options_.optimizer.beta2);
     identity.add(options_.optimizer.epsilon).add(options_.optimizer.weight_decay);
     if constexpr (requires { L::name; }) identity.add(L::name);
     L loss = loss_;
-    apply_beta(loss, 0);  // a scheduled beta is what it is at this step; the schedule itself is above
+    apply_beta(loss,
+               0);  // a scheduled beta is what it is at this step; the schedule itself is above
     detail::visit_parameters(loss, [&](char const* name, auto const& value) {
       identity.add(name).add(static_cast<double>(value));
     });
     identity.add(detail::fingerprint_of_formula(loss));
-    if constexpr (requires { { reference_.identity() } -> std::convertible_to<std::uint64_t>; }) {
+    if constexpr (requires {
+                    { reference_.identity() } -> std::convertible_to<std::uint64_t>;
+                  }) {
       identity.add(static_cast<std::uint64_t>(reference_.identity()));
     }
     for (auto const& each : parameters_) {
