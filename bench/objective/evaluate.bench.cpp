@@ -17,6 +17,7 @@
 #include <prefer/loss/simpo.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/parallel/thread_pool.hpp>
+#include <prefer/policy/matrix_product.hpp>
 #include <prefer/scalar/lane.hpp>
 
 namespace {
@@ -48,8 +49,9 @@ struct columns {
     return out;
   }
 
-  std::vector<float> policy_chosen, policy_rejected, reference_chosen, reference_rejected, length;
-  std::vector<float> chosen, rejected;
+  using numbers = prefer::detail::aligned_vector<float>;  // as tensor libraries align theirs
+  numbers policy_chosen, policy_rejected, reference_chosen, reference_rejected, length;
+  numbers chosen, rejected;
 };
 
 void report(benchmark::State& state, std::size_t n) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 // Lanes use the vector types that g++ and clang share. Elsewhere, or when PREFER_PORTABLE_LANES is
 // defined, a plain array with loops takes their place; the tests run both.
@@ -58,11 +59,19 @@ struct vector {
     return out;
   }
   using mask = vector<bits_of<T>, W>;
+  // Integers wrap around, as those in registers do.
+  static auto wrapping(T x) {
+    if constexpr (std::is_integral_v<T>) {
+      return static_cast<std::make_unsigned_t<T>>(x);
+    } else {
+      return x;
+    }
+  }
   friend vector operator+(vector a, vector b) {
-    return map(a, b, [](T x, T y) { return x + y; });
+    return map(a, b, [](T x, T y) { return wrapping(x) + wrapping(y); });
   }
   friend vector operator-(vector a, vector b) {
-    return map(a, b, [](T x, T y) { return x - y; });
+    return map(a, b, [](T x, T y) { return wrapping(x) - wrapping(y); });
   }
   friend vector operator*(vector a, vector b) {
     return map(a, b, [](T x, T y) { return x * y; });
@@ -83,7 +92,7 @@ struct vector {
     return map(a, a, [](T x, T) { return ~x; });
   }
   friend vector operator<<(vector a, int n) {
-    return map(a, a, [n](T x, T) { return x << n; });
+    return map(a, a, [n](T x, T) { return wrapping(x) << n; });
   }
   friend vector operator>>(vector a, int n) {
     return map(a, a, [n](T x, T) { return x >> n; });

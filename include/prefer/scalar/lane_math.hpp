@@ -2,6 +2,7 @@
 #pragma once
 
 #include <limits>
+#include <utility>
 
 #include <prefer/scalar/lane.hpp>
 #include <prefer/scalar/scalar.hpp>
@@ -41,26 +42,44 @@ struct float_layout<double> {
   static constexpr int log1p_terms = 17;  // s^34/35 < 1.8e-18
 };
 
-/// Sum of x^k / k! for k = first ... last, divided by x^first.
-template <int First, int Last, class S>
-[[nodiscard]] inline S exponential_series(S x) {
-  double factorial = 1.0;
-  for (int k = 2; k <= Last; ++k) factorial *= k;
-  S p = 1.0 / factorial;
-  for (int k = Last; k > First; --k) {
-    factorial /= k;
-    p = p * x + S(1.0 / factorial);
-  }
-  return p;
+template <std::size_t N>
+struct coefficients {
+  double c[N];
+};
+
+template <class S, std::size_t N, std::size_t... K>
+[[nodiscard]] inline S horner(S x, coefficients<N> const& p, std::index_sequence<K...>) {
+  S value = p.c[N - 1];
+  ((value = value * x + S(p.c[N - 2 - K])), ...);  // no loop: g++ -O2 would keep one
+  return value;
 }
 
-/// atanh(s) = s * (1 + q/3 + q^2/5 + ...), q = s^2; returns the bracket.
-template <int Terms, class S>
-[[nodiscard]] inline S atanh_series(S q) {
-  S p = 1.0 / (2 * Terms - 1);
-  for (int k = Terms - 1; k >= 1; --k) p = p * q + S(1.0 / (2 * k - 1));
-  return p;
+/// c[0] + c[1] x + c[2] x^2 + ...
+template <class S, std::size_t N>
+[[nodiscard]] inline S polynomial(S x, coefficients<N> const& p) {
+  return horner(x, p, std::make_index_sequence<N - 1>());
 }
+
+/// 1 / k! for k = First ... Last: with x^First in front, those terms of exp(x).
+template <int First, int Last>
+inline constexpr auto exponential_series = [] {
+  coefficients<Last - First + 1> out{};
+  double factorial = 1.0;
+  for (int k = 1; k <= Last; ++k) {
+    factorial *= k;
+    if (k >= First) out.c[k - First] = 1.0 / factorial;
+  }
+  if (First == 0) out.c[0] = 1.0;
+  return out;
+}();
+
+/// 1 / (2 k + 1): atanh(s) = s * (1 + q/3 + q^2/5 + ...), q = s^2.
+template <int Terms>
+inline constexpr auto atanh_series = [] {
+  coefficients<Terms> out{};
+  for (int k = 0; k < Terms; ++k) out.c[k] = 1.0 / (2 * k + 1);
+  return out;
+}();
 
 template <class T, std::size_t W>
 struct exp_parts {
@@ -80,14 +99,6 @@ template <class T, std::size_t W>
           from_bits<T, W>(scale)};
 }
 
-/// c[0] + c[1] x + c[2] x^2 + ...
-template <class S, std::size_t N>
-[[nodiscard]] inline S polynomial(S x, double const (&c)[N]) {
-  S p = c[N - 1];
-  for (std::size_t k = N - 1; k-- > 0;) p = p * x + S(c[k]);
-  return p;
-}
-
 /// exp(x) for x <= 0.
 template <class T, std::size_t W>
 [[nodiscard]] inline lane<T, W> exp_nonpositive(lane<T, W> x) {
@@ -96,16 +107,11 @@ template <class T, std::size_t W>
   lane<T, W> const p = [&r = r] {
     if constexpr (sizeof(T) == 4) {
       // Minimax on |r| <= ln(2)/2, relative error 1.9e-9; one step shorter than the series.
-      constexpr double c[] = {1.0,
-                              1.00000003632,
-                              0.499999920798,
-                              0.166664201701,
-                              0.0416682255827,
-                              0.00837481579073,
-                              0.00138368451303};
+      constexpr coefficients<7> c = {{1.0, 1.00000003632, 0.499999920798, 0.166664201701,
+                                      0.0416682255827, 0.00837481579073, 0.00138368451303}};
       return polynomial(r, c);
     } else {
-      return exponential_series<0, layout::exp_terms>(r);
+      return polynomial(r, exponential_series<0, layout::exp_terms>);
     }
   }();
   return select(x < lane<T, W>(layout::exp_low), lane<T, W>(0.0), (p + p) * half_scale);
@@ -116,13 +122,13 @@ template <class T, std::size_t W>
 [[nodiscard]] inline lane<T, W> log1p_unit(lane<T, W> e) {
   if constexpr (sizeof(T) == 4) {
     // log1p(e) / e, minimax on [0, 1], relative error 3.0e-8: no division.
-    constexpr double c[] = {0.99999996988,   -0.499994931362, 0.33319096724,
-                            -0.248429816251, 0.191060047105,  -0.13663241868,
-                            0.0782259097531, -0.029505215033, 0.00523268878685};
+    constexpr coefficients<9> c = {{0.99999996988, -0.499994931362, 0.33319096724, -0.248429816251,
+                                    0.191060047105, -0.13663241868, 0.0782259097531,
+                                    -0.029505215033, 0.00523268878685}};
     return e * polynomial(e, c);
   } else {
     lane<T, W> const s = e / (e + lane<T, W>(2.0));
-    return (s + s) * atanh_series<float_layout<T>::log1p_terms>(s * s);  // 2 atanh(s)
+    return (s + s) * polynomial(s * s, atanh_series<float_layout<T>::log1p_terms>);  // 2 atanh(s)
   }
 }
 
@@ -141,7 +147,8 @@ template <class T, std::size_t W>
   using L = lane<T, W>;
   using layout = detail::float_layout<T>;
   auto const [r, half_scale] = detail::reduce_for_exp(x);
-  L const p = r * detail::exponential_series<1, layout::exp_terms + 1>(r);  // expm1(r)
+  L const p =
+      r * detail::polynomial(r, detail::exponential_series<1, layout::exp_terms + 1>);  // expm1(r)
   L const half = p * half_scale + (half_scale - L(0.5));  // of the result: 2^n itself may overflow
   L const bounded = select(x < L(layout::exp_low), L(-1.0), half + half);
   return select(x > L(layout::exp_high), L(std::numeric_limits<double>::infinity()), bounded);
@@ -165,7 +172,7 @@ template <class T, std::size_t W>
   L const magic = layout::to_integer;
   L const n = detail::from_bits<T, W>(detail::as_bits(magic) + exponent) - magic;
   L const s = (m - L(1.0)) / (m + L(1.0));
-  L const log_m = (s + s) * detail::atanh_series<layout::log_terms>(s * s);
+  L const log_m = (s + s) * detail::polynomial(s * s, detail::atanh_series<layout::log_terms>);
   L out = n * L(layout::ln2_high) + (n * L(layout::ln2_low) + log_m);
   out = select(x < L(static_cast<double>(std::numeric_limits<T>::min())), L(-infinity), out);
   out = select(x < L(0.0), L(std::numeric_limits<double>::quiet_NaN()), out);
