@@ -143,7 +143,7 @@ TEST_CASE("recommend: writes a row for the start and for each setting and seed",
       CHECK(std::strtod(rows[at][1].c_str(), nullptr) == what.beta);
       CHECK(rows[at][2] == what.reference);
       CHECK(rows[at][3] == std::to_string(seed));
-      for (std::size_t k : {4, 5, 6}) {
+      for (std::size_t k : {std::size_t{4}, std::size_t{5}, std::size_t{6}}) {
         double const share = std::strtod(rows[at][k].c_str(), nullptr);
         CHECK((share >= 0 && share <= 1));
       }
