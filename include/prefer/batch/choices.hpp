@@ -65,7 +65,7 @@ struct choice_data {
   void add_list(std::uint32_t p, std::span<std::uint32_t const> ys) {
     if (ys.empty()) detail::broken("choice_data: a list needs at least one completion");
     prompt.push_back(p);
-    completion.insert(completion.end(), ys.begin(), ys.end());
+    for (std::uint32_t const y : ys) completion.push_back(y);
     offset.push_back(completion.size());
   }
 

@@ -205,8 +205,9 @@ class archive_writer {
     return size + detail::padding_to_8(size);
   }
   static void append(std::vector<unsigned char>& out, void const* data, std::size_t count) {
-    auto const* const bytes = static_cast<unsigned char const*>(data);
-    out.insert(out.end(), bytes, bytes + count);
+    std::size_t const end = out.size();
+    out.resize(end + count);
+    if (count != 0) std::memcpy(out.data() + end, data, count);
   }
   template <class T>
   static void append_number(std::vector<unsigned char>& out, T number) {
@@ -220,15 +221,16 @@ class archive_writer {
     if (place != entries_.size() && entries_[place].name == name) {
       detail::broken("archive_writer: entry '" + std::string(name) + "' is added twice");
     }
-    auto const* const bytes = static_cast<unsigned char const*>(data);
-    entries_.insert(entries_.begin() + static_cast<std::ptrdiff_t>(place),
-                    entry{std::string(name), kind, count, {bytes, bytes + count * size}});
+    entries_.push_back({std::string(name), kind, count, {}});
+    append(entries_.back().content, data, count * size);
+    for (std::size_t i = entries_.size() - 1; i != place; --i)
+      std::swap(entries_[i], entries_[i - 1]);
   }
 
   std::vector<entry> entries_;
 };
 
-/// A archive file in memory, every byte of it checked.
+/// An archive file in memory, every byte of it checked.
 ///
 ///   auto const file = archive::read("run/step-100.prefer");
 ///   file.copy_to("value/bias", std::span(bias));

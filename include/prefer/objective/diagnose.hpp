@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -21,30 +22,30 @@ struct finding {
 namespace detail {
 
 template <class Good>
-void find_first(column const& c, std::string const& name, Good const& good, char const* expected,
+void find_first(column const& c, char const* name, Good const& good, char const* expected,
                 std::vector<finding>& out) {
   for (std::size_t i = 0; i < c.size(); ++i) {
     if (good(c[i])) continue;
     out.push_back({name, i, c[i],
-                   name + "[" + std::to_string(i) + "] is " + std::to_string(c[i]) + "; expected " +
-                       expected});
+                   std::string(name) + "[" + std::to_string(i) + "] is " + std::to_string(c[i]) +
+                       "; expected " + expected});
     return;
   }
 }
 
-inline void find_bad_log_prob(column const& c, std::string const& name, std::vector<finding>& out) {
+inline void find_bad_log_prob(auto const& c, char const* name, std::vector<finding>& out) {
   find_first(
       c, name, [](double x) { return std::isfinite(x); }, "a finite log-probability", out);
 }
-inline void find_bad_length(column const& c, std::string const& name, std::vector<finding>& out) {
+inline void find_bad_length(auto const& c, char const* name, std::vector<finding>& out) {
   find_first(
       c, name, [](double x) { return x > 0.0 && std::isfinite(x); }, "at least one token", out);
 }
-inline void find_bad_number(column const& c, std::string const& name, std::vector<finding>& out) {
+inline void find_bad_number(auto const& c, char const* name, std::vector<finding>& out) {
   find_first(
       c, name, [](double x) { return std::isfinite(x); }, "a finite number", out);
 }
-inline void find_bad_beta(column const& c, std::vector<finding>& out) {
+inline void find_bad_beta(auto const& c, std::vector<finding>& out) {
   find_first(
       c, "beta", [](double x) { return x > 0.0 && std::isfinite(x); }, "a beta greater than zero",
       out);
@@ -54,40 +55,37 @@ inline void find_bad_beta(column const& c, std::vector<finding>& out) {
 
 /// Looks through a batch for what evaluate lets flow through: the first bad element of every column. Empty
 /// for a good batch. Reads every element, so ask when a report shows NaN, not in every step.
-[[nodiscard]] inline std::vector<finding> diagnose(pair_columns const& batch) {
+template <class Columns>
+[[nodiscard]] std::vector<finding> diagnose(Columns const& batch) {
   std::vector<finding> out;
-  detail::find_bad_log_prob(batch.policy.chosen, "policy.chosen", out);
-  detail::find_bad_log_prob(batch.policy.rejected, "policy.rejected", out);
-  detail::find_bad_log_prob(batch.reference.chosen, "reference.chosen", out);
-  detail::find_bad_log_prob(batch.reference.rejected, "reference.rejected", out);
-  detail::find_bad_length(batch.length.chosen, "length.chosen", out);
-  detail::find_bad_length(batch.length.rejected, "length.rejected", out);
-  detail::find_bad_number(batch.weight, "weight", out);
-  detail::find_bad_beta(batch.beta, out);
-  detail::find_bad_number(batch.target_margin, "target_margin", out);
-  return out;
-}
-
-[[nodiscard]] inline std::vector<finding> diagnose(unpaired_columns const& batch) {
-  std::vector<finding> out;
-  detail::find_bad_log_prob(batch.policy, "policy", out);
-  detail::find_bad_log_prob(batch.reference, "reference", out);
-  detail::find_bad_number(batch.label, "label", out);
-  detail::find_bad_length(batch.length, "length", out);
-  detail::find_bad_number(batch.weight, "weight", out);
-  detail::find_bad_beta(batch.beta, out);
-  detail::find_bad_log_prob(batch.mismatched.policy, "mismatched.policy", out);
-  detail::find_bad_log_prob(batch.mismatched.reference, "mismatched.reference", out);
-  return out;
-}
-
-[[nodiscard]] inline std::vector<finding> diagnose(list_columns const& batch) {
-  std::vector<finding> out;
-  detail::find_bad_log_prob(batch.policy, "policy", out);
-  detail::find_bad_log_prob(batch.reference, "reference", out);
-  detail::find_bad_length(batch.length, "length", out);
-  detail::find_bad_number(batch.weight, "weight", out);
-  detail::find_bad_beta(batch.beta, out);
+  if constexpr (std::same_as<Columns, pair_columns>) {
+    detail::find_bad_log_prob(batch.policy.chosen, "policy.chosen", out);
+    detail::find_bad_log_prob(batch.policy.rejected, "policy.rejected", out);
+    detail::find_bad_log_prob(batch.reference.chosen, "reference.chosen", out);
+    detail::find_bad_log_prob(batch.reference.rejected, "reference.rejected", out);
+    detail::find_bad_length(batch.length.chosen, "length.chosen", out);
+    detail::find_bad_length(batch.length.rejected, "length.rejected", out);
+    detail::find_bad_number(batch.weight, "weight", out);
+    detail::find_bad_beta(batch.beta, out);
+    detail::find_bad_number(batch.target_margin, "target_margin", out);
+  } else if constexpr (std::same_as<Columns, unpaired_columns>) {
+    detail::find_bad_log_prob(batch.policy, "policy", out);
+    detail::find_bad_log_prob(batch.reference, "reference", out);
+    detail::find_bad_number(batch.label, "label", out);
+    detail::find_bad_length(batch.length, "length", out);
+    detail::find_bad_number(batch.weight, "weight", out);
+    detail::find_bad_beta(batch.beta, out);
+    detail::find_bad_log_prob(batch.mismatched.policy, "mismatched.policy", out);
+    detail::find_bad_log_prob(batch.mismatched.reference, "mismatched.reference", out);
+  } else {
+    static_assert(std::same_as<Columns, list_columns>,
+                  "prefer: diagnose looks through pair_columns, unpaired_columns or list_columns");
+    detail::find_bad_log_prob(batch.policy, "policy", out);
+    detail::find_bad_log_prob(batch.reference, "reference", out);
+    detail::find_bad_length(batch.length, "length", out);
+    detail::find_bad_number(batch.weight, "weight", out);
+    detail::find_bad_beta(batch.beta, out);
+  }
   return out;
 }
 

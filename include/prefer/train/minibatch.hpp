@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -17,9 +18,10 @@ namespace prefer {
 /// Keeps its memory from batch to batch.
 ///
 /// Errors  precondition_error for a row that the data set does not have
-class choice_minibatch {
+template <class Data>
+class basic_minibatch {  // a template, so that including it costs little
  public:
-  void gather(choice_data const& data, std::span<std::uint32_t const> rows) {
+  void gather(Data const& data, std::span<std::uint32_t const> rows) {
     for (std::uint32_t const r : rows) {
       if (r >= data.size()) {
         detail::broken("choice_minibatch::gather: row " + std::to_string(r) + " of a data set of " +
@@ -99,8 +101,11 @@ class choice_minibatch {
   std::vector<float> length_;
 };
 
+using choice_minibatch = basic_minibatch<choice_data>;
+
 /// Identity of a data set: every column, in order.
-[[nodiscard]] inline std::uint64_t fingerprint_of(choice_data const& data) {
+template <std::same_as<choice_data> Data>
+[[nodiscard]] std::uint64_t fingerprint_of(Data const& data) {
   fingerprint identity;
   identity.add(std::span(data.prompt)).add(std::span(data.completion)).add(std::span(data.label));
   identity.add(std::span(data.weight)).add(std::span(data.beta)).add(std::span(data.length));
