@@ -170,14 +170,12 @@ class pair_rows {
 
  private:
   [[nodiscard]] prefer::pair_metrics rewards(std::size_t i) const {
-    bool const averages = loss_->reward_per_token();
-    double const chosen = policy_chosen_[i] / (averages ? chosen_len_[i] : 1.0);
-    double const rejected = policy_rejected_[i] / (averages ? rejected_len_[i] : 1.0);
     auto const one = [](double const& value) { return std::span(&value, 1); };
-    return prefer::metrics(
-        {.policy = {.chosen = one(chosen), .rejected = one(rejected)},
-         .reference = {.chosen = one(ref_chosen_[i]), .rejected = one(ref_rejected_[i])}},
-        loss_->beta.value_or(1.0));
+    prefer::pair_columns columns{
+        .policy = {.chosen = one(policy_chosen_[i]), .rejected = one(policy_rejected_[i])},
+        .reference = {.chosen = one(ref_chosen_[i]), .rejected = one(ref_rejected_[i])}};
+    if (needs_length_) columns.length = {one(chosen_len_[i]), one(rejected_len_[i])};
+    return prefer::metrics(columns, loss_->rewards);
   }
 
   named_loss const* loss_;
@@ -216,7 +214,7 @@ class unpaired_rows {
         .mismatched = {.policy = kl_policy_, .reference = kl_ref_}};
     auto const result = loss_->unpaired(batch, {.reduce = reduce});
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      double const reward = loss_->beta.value_or(1.0) * (policy_[i] - ref_[i]);
+      double const reward = loss_->rewards.beta * (policy_[i] - ref_[i]);
       out.write("{\"loss\": " + json_number(result.value[i]) +
                 ", \"coefficient\": " + json_number(result.coefficient[i]) +
                 ", \"reward\": " + json_number(reward) + "}\n");
@@ -262,7 +260,7 @@ class list_rows {
     for (std::size_t g = 0; g < batch.size(); ++g) {
       std::vector<double> reward;
       for (std::size_t i = offset_[g]; i < offset_[g + 1]; ++i) {
-        reward.push_back(loss_->beta.value_or(1.0) * (policy_[i] - ref_[i]));
+        reward.push_back(loss_->rewards.beta * (policy_[i] - ref_[i]));
       }
       std::span const coefficient(result.coefficient);
       out.write("{\"loss\": " + json_number(result.value[g]) +

@@ -45,6 +45,7 @@ named_loss erased(L const& loss, prefer::loss_info const& info) {
   prefer::for_each_parameter(loss, [&](std::string_view name, double value) {
     if (name == "beta") out.beta = value;
   });
+  out.rewards = prefer::reward_rule_of(loss);
   auto const evaluate = [loss](auto const& columns, prefer::evaluate_options options) {
     return prefer::evaluate(loss, columns, options);
   };

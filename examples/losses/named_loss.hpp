@@ -31,18 +31,13 @@ struct named_loss {
   prefer::column_set needs;  // the columns it cannot do without
   bool batch_statistic = false;
   std::optional<double> beta;
+  prefer::reward_rule rewards = {};  // how log-probabilities become implicit rewards
   // The one of these that fits `kind` is set.
   std::function<prefer::pair_evaluation(prefer::pair_columns const&, prefer::evaluate_options)>
       pairs;
   std::function<prefer::evaluation(prefer::unpaired_columns const&, prefer::evaluate_options)>
       unpaired;
   std::function<prefer::evaluation(prefer::list_columns const&, prefer::evaluate_options)> lists;
-
-  /// Whether implicit rewards are per token: so they are where lengths stand in for a reference (simpo).
-  [[nodiscard]] bool reward_per_token() const {
-    return needs.contains(prefer::column_name::length) &&
-           !needs.contains(prefer::column_name::reference);
-  }
 };
 
 /// The losses of `--loss NAME[:parameter=value,...]`, each with `shared` settings for the parameters it has.

@@ -50,8 +50,8 @@ expectation dpo_by_hand(double beta, double pc, double pr, double rc, double rr)
 
 TEST_CASE("evaluate: every size gives what a plain loop gives", "[objective][evaluate]") {
   static constexpr std::size_t w = lane<float>::width;
-  auto const n = GENERATE(as<std::size_t>(), 1, w - 1, w, w + 1, 2 * w + 1, 255, 256, 257, 511,
-                          4095, 4096, 4097, 20000);
+  auto const n = GENERATE(as<std::size_t>(), 1, w - 1, w, w + 1, 2 * w + 1, 255, 256, 257, 1023,
+                          1024, 1025, 2049, 511, 4095, 4096, 4097, 20000);
   CAPTURE(n);
   auto const pc = numbers<double>(n, 1), pr = numbers<double>(n, 2);
   auto const rc = numbers<double>(n, 3), rr = numbers<double>(n, 4);
@@ -150,6 +150,17 @@ TEST_CASE("evaluate: a column that the loss would ignore is refused by name",
   CHECK_THROWS_WITH(
       evaluate(dpo{}, pair_columns{.policy = {v, v}, .reference = {v, v}, .target_margin = v}),
       "evaluate: the batch has a column that this loss would ignore: target_margin");
+}
+
+TEST_CASE("evaluate: a column given for one side of the pairs only is a slip, and named",
+          "[objective][evaluate]") {
+  std::vector<double> const v = {-1.0, -2.0};
+  CHECK_THROWS_WITH(
+      evaluate(dpo{}, pair_columns{.policy = {v, v}, .reference = {.chosen = v, .rejected = {}}}),
+      "evaluate: reference is given for chosen completions only; expected both or neither");
+  CHECK_THROWS_WITH(
+      evaluate(nll{}, pair_columns{.policy = {v, v}, .length = {.chosen = {}, .rejected = v}}),
+      "evaluate: length is given for rejected completions only; expected both or neither");
 }
 
 TEST_CASE("evaluate: a column that the loss reads and the batch lacks is named",
@@ -302,9 +313,9 @@ TEST_CASE("evaluate: losses with nothing but what Loss asks for are evaluated",
 
 TEST_CASE("evaluate_into: results may overwrite the columns that they came from",
           "[objective][evaluate]") {
-  // 600 pairs are three blocks, the last one padded.
-  auto pc = numbers<double>(600, 1), pr = numbers<double>(600, 2);
-  auto const rc = numbers<double>(600, 3), rr = numbers<double>(600, 4);
+  std::size_t const n = 2 * prefer::detail::block_size + 89;  // three blocks, the last one padded
+  auto pc = numbers<double>(n, 1), pr = numbers<double>(n, 2);
+  auto const rc = numbers<double>(n, 3), rr = numbers<double>(n, 4);
   auto const columns = pair_columns{.policy = {pc, pr}, .reference = {rc, rr}};
   auto const apart = evaluate(dpo{}, columns);
   evaluate_into(dpo{}, columns, pair_results{.chosen = pc, .rejected = pr});

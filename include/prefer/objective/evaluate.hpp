@@ -151,7 +151,7 @@ template <class Chunk>
   double partial[most_chunks];
   auto const run = [&](std::size_t c) {
     std::size_t const begin = c * size;
-    partial[c] = chunk(begin, n - begin < size ? n - begin : size);
+    partial[c] = chunk(begin, at_most(size, n - begin));
   };
   if (n < parallel_from) {
     for (std::size_t c = 0; c < chunks; ++c) run(c);
@@ -322,7 +322,7 @@ template <class Lane, Loss L>
     result_block<T, 3> out;
     double total = 0.0;
     for (std::size_t done = 0; done < count; done += block_size) {
-      std::size_t const size = count - done < block_size ? count - done : block_size;
+      std::size_t const size = at_most(block_size, count - done);
       in.gather(inputs, begin + done, size, Lane::width);
       out.open(targets, begin + done, size, Lane::width);
       total += block(loss, state, in.at, out.at, size, scale);
@@ -392,7 +392,7 @@ template <class Lane, Loss L>
     result_block<T, 2> out;
     double total = 0.0;
     for (std::size_t done = 0; done < count; done += block_size) {
-      std::size_t const size = count - done < block_size ? count - done : block_size;
+      std::size_t const size = at_most(block_size, count - done);
       in.gather(inputs, begin + done, size, Lane::width);
       out.open(targets, begin + done, size, Lane::width);
       total += unpaired_block<Lane>(loss, state, in.at, out.at, size, scale);
@@ -511,6 +511,9 @@ constexpr void promise_kept() {
 template <PairLoss L>
 void check_batch(L const& loss, pair_columns const& batch, pair_results const& results) {
   std::size_t const n = batch.size();
+  check_sides(batch.policy, "policy");
+  check_sides(batch.reference, "reference");
+  check_sides(batch.length, "length");
   check_columns(loss, batch, "evaluate");
   expects(n > 0, "evaluate: the batch is empty");
   check_size(batch.policy.rejected, n, "evaluate", "policy.rejected");
