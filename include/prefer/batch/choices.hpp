@@ -22,6 +22,7 @@ struct choice_batch {
   std::span<std::size_t const> offset;        ///< [G + 1], from 0 to N
   std::span<std::size_t const> row = {};  ///< [G], each group's number in its data set, for caches
   bool mismatched = false;                ///< completions of other prompts, as KTO's baseline wants
+  std::uint64_t draw = 0;  ///< addresses what is drawn at random for it: equal draws, equal numbers
 
   [[nodiscard]] std::size_t size() const { return prompt.size(); }
   [[nodiscard]] std::size_t completions() const { return completion.size(); }
@@ -39,7 +40,9 @@ struct choice_data {
   std::vector<float> weight = {};         ///< [G]
   std::vector<float> beta = {};           ///< [G]
   std::vector<float> target_margin = {};  ///< the margin asked for, nats (pairs) [G]
-  std::vector<float> length = {};         ///< tokens [N]
+  std::vector<float> chosen_from_reference = {};  ///< 1 where the reference wrote chosen (pairs) [G]
+  std::vector<float> length = {};                 ///< tokens [N]
+  std::vector<float> score = {};  ///< reward, or probability of winning, of a completion [N]
   std::vector<std::uint32_t> mismatched =
       {};  ///< another prompt's completion, see pair_with_others [G]
 
@@ -88,7 +91,9 @@ struct choice_data {
     optional(weight.size(), size(), "weight");
     optional(beta.size(), size(), "beta");
     optional(target_margin.size(), size(), "target_margin");
+    optional(chosen_from_reference.size(), size(), "chosen_from_reference");
     optional(length.size(), completion.size(), "length");
+    optional(score.size(), completion.size(), "score");
     optional(mismatched.size(), size(), "mismatched");
   }
 
