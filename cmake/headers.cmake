@@ -22,9 +22,20 @@ set(prefer_core_headers
   loss/plackett_luce.hpp
   loss/simpo.hpp
   loss/softmax_dpo.hpp
+  objective/calibration.hpp
+  objective/correlation.hpp
   objective/diagnose.hpp
+  objective/displacement.hpp
+  objective/effective_sample.hpp
   objective/evaluate.hpp
+  objective/kl.hpp
+  objective/length_bias.hpp
+  objective/likelihood_metrics.hpp
   objective/metrics.hpp
+  objective/over_optimisation.hpp
+  objective/reference_compatibility.hpp
+  objective/scored_pairs.hpp
+  objective/token_metrics.hpp
   parallel/executor.hpp
   policy/choice_ids.hpp
   policy/factorized.hpp
@@ -48,11 +59,13 @@ set(prefer_core_headers
   spelling.hpp
   train/adamw.hpp
   train/clip.hpp
+  train/diagnose.hpp
   train/learning_rate.hpp
   train/minibatch.hpp
   train/parameter_blocks.hpp
   train/random.hpp
   train/trainer.hpp
+  train/training_report.hpp
   version.hpp
 )
 

@@ -100,6 +100,7 @@ constexpr auto apply(L const& loss, Record const& record, State const& state) {
 /// Optional    `prepare(columns, memory) -> state` with nested types `state` and, if it remembers, `memory`;
 ///             `coefficients(...)`, an analytic override for lists (see evaluate.hpp);
 ///             `parameters(self, visit)`, which names the hyper-parameters for tools
+///             `metrics(state, visit)`, which names what a state has to report
 /// Semantics   the value is per example, in nats or squared nats, before weights and the mean; the same
 ///             arguments give the same value; nothing is captured by reference
 template <class L>
