@@ -68,8 +68,8 @@ namespace detail {
 /// The same from log-probabilities of tokens: the estimators are added up over the tokens of a completion.
 /// Completion i is [offset[i], offset[i + 1]).
 ///
-/// k1 comes out as from sums. k2 and k3 are other numbers, with less variance, and k3 is still unbiased:
-/// the KL of sequences is the sum over positions of the KL of what may come next.
+/// k1 comes out as from sums. k2 and k3 are other numbers; k3 is still unbiased, because the KL of sequences is
+/// the expected sum over positions of the KL of what may come next.
 ///
 /// Errors  precondition_error for sizes that disagree
 [[nodiscard]] inline kl_estimates estimate_token_kl(column policy, column reference,
@@ -79,12 +79,15 @@ namespace detail {
           "are completions");
   expects_size(reference.size(), policy.size(), "estimate_token_kl", "reference");
   expects_size(policy.size(), offset.back(), "estimate_token_kl", "policy");
+  expects_size(offset.front(), 0, "estimate_token_kl",
+               "the part of policy before the first completion");
+  for (std::size_t i = 0; i + 1 < offset.size(); ++i) {
+    if (offset[i] <= offset[i + 1]) continue;
+    detail::broken("estimate_token_kl: offset falls from " + std::to_string(offset[i]) + " to " +
+                   std::to_string(offset[i + 1]));
+  }
   kl_estimates out;
   for (std::size_t i = 0; i + 1 < offset.size(); ++i) {
-    if (offset[i] > offset[i + 1]) {
-      detail::broken("estimate_token_kl: offset falls from " + std::to_string(offset[i]) + " to " +
-                     std::to_string(offset[i + 1]));
-    }
     kl_estimates completion = {{0.0, 1.0}, {0.0, 1.0}, {0.0, 1.0}};
     for (std::size_t t = offset[i]; t < offset[i + 1]; ++t) {
       completion = completion + detail::kl_of(policy[t] - reference[t], 0.0);

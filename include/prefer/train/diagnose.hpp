@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <vector>
@@ -130,8 +131,8 @@ class training_doctor {
       // A gradient norm that was not measured is NaN; one that is infinite was.
       if (std::isfinite(step.loss) && !std::isinf(step.gradient_norm)) continue;
       say(problem::not_finite, remedies_of_not_finite,
-          "step " + std::to_string(step.step) + " has loss " + digits(step.loss) +
-              " and gradient norm " + digits(step.gradient_norm));
+          {"step ", std::to_string(step.step), " has loss ", digits(step.loss),
+           " and gradient norm ", digits(step.gradient_norm)});
       return false;
     }
     struct {
@@ -143,9 +144,9 @@ class training_doctor {
     for (auto const& each : moments) {
       if (all_finite(each.at)) continue;
       say(problem::not_finite, remedies_of_not_finite,
-          std::string("mean rewards at ") + each.name + " are " +
-              digits(each.at.rewards.reward_chosen.mean()) + " (chosen) and " +
-              digits(each.at.rewards.reward_rejected.mean()) + " (rejected)");
+          {std::string("mean rewards at "), each.name, " are ",
+           digits(each.at.rewards.reward_chosen.mean()), " (chosen) and ",
+           digits(each.at.rewards.reward_rejected.mean()), " (rejected)"});
       return false;
     }
     return true;
@@ -166,11 +167,11 @@ class training_doctor {
                        : std::abs(mean) > limits_.start_margin || deviation > limits_.start_margin;
     if (!off) return;
     say(problem::reference_mismatch, remedies_of_reference_mismatch,
-        "before the first step the mean log-ratio was " + digits(chosen) + " nats (chosen) and " +
-            digits(rejected) + " (rejected), reward margins " + digits(mean) + " with deviation " +
-            digits(deviation) +
-            (should_be_zero ? "; the reference is said to be the start policy, so all should be 0"
-                            : "; training starts far from where the loss expects it"));
+        {"before the first step the mean log-ratio was ", digits(chosen), " nats (chosen) and ",
+         digits(rejected), " (rejected), reward margins ", digits(mean), " with deviation ",
+         digits(deviation),
+         (should_be_zero ? "; the reference is said to be the start policy, so all should be 0"
+                         : "; training starts far from where the loss expects it")});
   }
 
   void loss() {
@@ -186,8 +187,8 @@ class training_doctor {
     double const size = std::abs(first);
     if (change > limits_.loss_rise * size) {
       say(problem::divergence, remedies_of_divergence,
-          "the loss rose from " + digits(first) + " at the first step to " + digits(last.mean()) +
-              " over the last " + std::to_string(tail) + " of " + std::to_string(count));
+          {"the loss rose from ", digits(first), " at the first step to ", digits(last.mean()),
+           " over the last ", std::to_string(tail), " of ", std::to_string(count)});
       return;
     }
     if (count < limits_.learning_steps || std::abs(change) >= limits_.learning * size) return;
@@ -195,11 +196,11 @@ class training_doctor {
     double const margin_change = margin - report_.start.rewards.reward_margin.mean();
     if (report_.end.present() && std::abs(margin_change) >= limits_.learning) return;
     say(problem::no_learning, remedies_of_no_learning,
-        "after " + std::to_string(count) + " steps the loss is " + digits(last.mean()) +
-            " where it began with " + digits(first) +
-            (report_.end.present()
-                 ? ", and the mean reward margin changed by " + digits(margin_change) + " nats"
-                 : std::string()));
+        {"after ", std::to_string(count), " steps the loss is ", digits(last.mean()),
+         " where it began with ", digits(first),
+         (report_.end.present()
+              ? ", and the mean reward margin changed by " + digits(margin_change) + " nats"
+              : std::string())});
   }
 
   void likelihood() {
@@ -220,12 +221,11 @@ class training_doctor {
             ? " (" + digits(at.chosen.fall_per_token.mean()) + " per token)"
             : std::string();
     say(problem::likelihood_displacement, remedies_of_displacement,
-        percent(at.chosen.fell.mean()) +
-            " of the chosen completions fell below the reference, by " +
-            digits(at.chosen.fall.mean()) + " nats each" + per_token + ", in " +
-            percent(at.both_fell.mean()) +
-            " of the pairs together with the rejected one, while the mean reward margin is " +
-            digits(margin));
+        {percent(at.chosen.fell.mean()), " of the chosen completions fell below the reference, by ",
+         digits(at.chosen.fall.mean()), " nats each", per_token, ", in ",
+         percent(at.both_fell.mean()),
+         " of the pairs together with the rejected one, while the mean reward margin is ",
+         digits(margin)});
   }
 
   void saturation() {
@@ -233,9 +233,10 @@ class training_doctor {
     if (active.count == 0.0 || active.mean() >= limits_.active_share) return;
     double const margin = report_.end.rewards.reward_margin.mean();
     say(problem::saturation, remedies_of_saturation,
-        "only " + percent(active.mean()) + " of " + digits(active.count) +
-            " pairs have sigmoid(-z) > 0.05; the mean reward margin is " + digits(margin) +
-            ", beyond which a logistic loss has next to no gradient");
+        {"only ", percent(active.mean()), " of ",
+         std::to_string(static_cast<std::size_t>(active.count)),
+         " pairs have a reward margin z with sigmoid(-z) > 0.05; its mean is ", digits(margin),
+         ", and from 3 on a logistic loss has next to no gradient"});
   }
 
   void lengths() {
@@ -248,10 +249,10 @@ class training_doctor {
       return;
     }
     say(problem::length_exploitation, remedies_of_length_exploitation,
-        "reward margins follow length: their correlation with the difference of lengths is " +
-            digits(end) + ", at the start " + digits(before) + "; chosen completions have " +
-            digits(at.length_chosen.mean()) + " tokens, rejected ones " +
-            digits(at.length_rejected.mean()));
+        {"reward margins follow length: their correlation with the difference of lengths is ",
+         digits(end), ", at the start ", digits(before), "; chosen completions have ",
+         digits(at.length_chosen.mean()), " tokens, rejected ones ",
+         digits(at.length_rejected.mean())});
   }
 
   void confidence() {
@@ -260,18 +261,18 @@ class training_doctor {
     double const excess = all.mean_confidence() - all.accuracy();
     if (excess <= limits_.overconfidence) return;
     say(problem::overconfidence, remedies_of_overconfidence,
-        "on held-out pairs sigmoid(|z|) claims " + percent(all.mean_confidence()) +
-            " and is right in " + percent(all.accuracy()) +
-            "; the labels may be noisy, or learnt by "
-            "heart (expected calibration error " +
-            digits(report_.held_out.calibrated.expected_error()) + ")");
+        {"on held-out pairs sigmoid(|z|) claims ", percent(all.mean_confidence()),
+         " and is right in ", percent(all.accuracy()),
+         "; the labels may be noisy, or learnt by "
+         "heart (expected calibration error ",
+         digits(report_.held_out.calibrated.expected_error()), ")"});
   }
 
   void distance() {
     if (!(report_.kl > limits_.kl)) return;
     say(problem::kl_blow_up, remedies_of_kl,
-        "the policy is " + digits(report_.kl) + " nats of KL away from its start, more than " +
-            digits(limits_.kl));
+        {"the policy is ", digits(report_.kl), " nats of KL away from its start, more than ",
+         digits(limits_.kl)});
   }
 
   void truth() {
@@ -280,15 +281,17 @@ class training_doctor {
     if (!found.found) return;
     checkpoint_rewards const& peak = report_.checkpoints[found.peak];
     say(problem::over_optimisation, remedies_of_over_optimisation,
-        "the true reward was highest, " + digits(peak.truth) + ", at step " +
-            std::to_string(peak.step) + " (sqrt(KL) " + digits(found.distance_at_peak) +
-            "), and fell by " + digits(found.drop) + " since, while the proxy rose by " +
-            digits(found.proxy_gain));
+        {"the true reward was highest, ", digits(peak.truth), ", at step ",
+         std::to_string(peak.step), " (sqrt(KL) ", digits(found.distance_at_peak),
+         "), and fell by ", digits(found.drop), " since, while the proxy rose by ",
+         digits(found.proxy_gain)});
   }
 
  private:
-  void say(problem kind, std::span<remedy const> remedies, std::string const& sentence) {
-    out_.push_back({kind, sentence, remedies});
+  void say(problem kind, std::span<remedy const> remedies,
+           std::initializer_list<std::string> pieces) {
+    out_.push_back({kind, "", remedies});
+    for (std::string const& piece : pieces) out_.back().sentence += piece;
   }
 
   training_report const& report_;
