@@ -51,6 +51,7 @@ struct diagnosis_limits {
   double learning = 0.01;         ///< less change of loss, relative, and of margin, nats, is none
   std::size_t learning_steps = 10;  ///< as many steps are enough to expect some
   double displaced_share = 0.5;     ///< of pairs whose chosen completion fell
+  double displacement = 0.01;       ///< nats that chosen completions fell on average
   double active_share = 0.1;        ///< of pairs that still teach something
   double length_correlation = 0.5;  ///< of margin and length difference
   double length_correlation_rise = 0.2;
@@ -206,8 +207,8 @@ class training_doctor {
   void likelihood() {
     displacement const& at = report_.end.displaced;
     double const margin = report_.end.rewards.reward_margin.mean();
-    if (at.chosen.fell.mean() <= limits_.displaced_share || at.chosen.log_ratio.mean() >= 0.0 ||
-        margin <= 0.0) {
+    if (at.chosen.fell.mean() <= limits_.displaced_share ||
+        at.chosen.log_ratio.mean() >= -limits_.displacement || margin <= 0.0) {
       return;
     }
     // Where the policy began below its reference, falling further is what counts.
