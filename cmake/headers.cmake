@@ -59,11 +59,22 @@ set(prefer_core_headers
   loss/tpo.hpp
   loss/wpo.hpp
   loss/xpo.hpp
+  objective/calibration.hpp
+  objective/correlation.hpp
   objective/diagnose.hpp
+  objective/displacement.hpp
+  objective/effective_sample.hpp
   objective/evaluate.hpp
   objective/kernel.hpp
+  objective/kl.hpp
+  objective/length_bias.hpp
+  objective/likelihood_metrics.hpp
   objective/metrics.hpp
+  objective/over_optimisation.hpp
   objective/rearranged.hpp
+  objective/reference_compatibility.hpp
+  objective/scored_pairs.hpp
+  objective/token_metrics.hpp
   parallel/communicator.hpp
   parallel/executor.hpp
   policy/choice_ids.hpp
@@ -88,11 +99,13 @@ set(prefer_core_headers
   spelling.hpp
   train/adamw.hpp
   train/clip.hpp
+  train/diagnose.hpp
   train/learning_rate.hpp
   train/minibatch.hpp
   train/parameter_blocks.hpp
   train/random.hpp
   train/trainer.hpp
+  train/training_report.hpp
   version.hpp
 )
 
