@@ -57,12 +57,17 @@ struct reward_rule {
   bool per_token = false;  ///< of losses without a reference that average over tokens
 };
 
-/// The rule of a loss: its beta; per token where it reads lengths and no reference, as SimPO does.
+/// The rule of a loss: its beta; per token where it reads lengths and no reference, as SimPO does, unless it has a
+/// member `rewards_per_token` that says otherwise.
 template <Loss L>
 [[nodiscard]] constexpr reward_rule reward_rule_of(L const& loss) {
-  column_set const read = reads(loss);
-  return {beta_of(loss),
-          read.contains(column_name::length) && !read.contains(column_name::reference)};
+  if constexpr (requires { L::rewards_per_token; }) {
+    return {beta_of(loss), L::rewards_per_token};
+  } else {
+    column_set const read = reads(loss);
+    return {beta_of(loss),
+            read.contains(column_name::length) && !read.contains(column_name::reference)};
+  }
 }
 
 namespace detail {

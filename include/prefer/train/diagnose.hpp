@@ -79,8 +79,8 @@ inline constexpr remedy remedies_of_no_learning[] = {
     {"see whether the parameters that training should move are among parameters()"}};
 inline constexpr remedy remedies_of_displacement[] = {
     {"add the NLL of chosen completions to the loss", "nll_per_token"},
-    {"DPOP, which charges for every chosen completion below its reference"},
-    {"APO-zero, which pushes chosen completions up and rejected ones down"},
+    {"DPOP, which charges for every chosen completion below its reference", "dpop"},
+    {"APO-zero, which pushes chosen completions up and rejected ones down", "apo_zero"},
     {"take a smaller step or fewer of them, or raise beta"},
     {"leave out pairs whose two completions are almost the same"}};
 inline constexpr remedy remedies_of_saturation[] = {
@@ -90,12 +90,12 @@ inline constexpr remedy remedies_of_saturation[] = {
     {"stop earlier"}};
 inline constexpr remedy remedies_of_length_exploitation[] = {
     {"rewards per token without a reference", "simpo"},
-    {"R-DPO, which subtracts a multiple of the length difference from the margin"},
-    {"LN-DPO, which takes log-ratios per token"},
+    {"R-DPO, which subtracts a multiple of the length difference from the margin", "r_dpo"},
+    {"LN-DPO, which takes log-ratios per token", "ln_dpo"},
     {"balance the lengths of chosen and rejected completions in the data"}};
 inline constexpr remedy remedies_of_overconfidence[] = {
     {"label_smoothing: the share of labels that are wrong (conservative DPO)", "dpo"},
-    {"robust DPO, unbiased under flipped labels of known share"},
+    {"robust DPO, unbiased under flipped labels of known share", "robust_dpo"},
     {"a squared loss, whose margins stay bounded", "ipo"},
     {"stop earlier, by the loss on held-out pairs"}};
 inline constexpr remedy remedies_of_kl[] = {
