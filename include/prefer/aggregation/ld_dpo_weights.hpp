@@ -9,20 +9,6 @@
 
 namespace prefer {
 
-/// A share of a whole, in [0, 1].
-class fraction {
- public:
-  constexpr fraction(double value) : value_(value) {  // NOLINT(google-explicit-constructor)
-    expects(value >= 0.0 && value <= 1.0, "must be at least 0 and at most 1");
-  }
-  constexpr operator double() const noexcept {
-    return value_;
-  }  // NOLINT(google-explicit-constructor)
-
- private:
-  double value_;
-};
-
 /// Length-desensitized DPO: of the longer completion of a pair, the tokens beyond the length of the shorter count
 /// alpha.
 ///
@@ -37,6 +23,20 @@ class fraction {
 /// Source  Liu et al. 2024, arXiv:2409.06411
 /// TRL     `ld_alpha`
 struct ld_dpo_weights {
+  /// A number in [0, 1].
+  class fraction {
+   public:
+    constexpr fraction(double value) : value_(value) {  // NOLINT(google-explicit-constructor)
+      expects(value >= 0.0 && value <= 1.0, "must be at least 0 and at most 1");
+    }
+    constexpr operator double() const noexcept {  // NOLINT(google-explicit-constructor)
+      return value_;
+    }
+
+   private:
+    double value_;
+  };
+
   fraction alpha = 0.5;
 
   /// The weight of token `t`, counted from 0, of either completion of a pair with these lengths.

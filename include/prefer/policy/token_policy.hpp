@@ -69,8 +69,8 @@ concept DivergencePolicy = Policy<P, B> &&
 /// The policy gives log-probabilities as if it were farther from a reference of type R, or nearer, for
 /// epsilon-DPO: `perturbed_log_prob(reference, amount, batch, out)`.
 template <class P, class R, class B>
-concept PerturbablePolicy = Policy<P, B> && requires(P& policy, R& reference, B const& batch,
-                                                     std::span<typename P::value_type> out) {
+concept PerturbablePolicy = Policy<P, B> &&
+    requires(P& policy, R& reference, B const& batch, std::span<typename P::value_type> out) {
   policy.perturbed_log_prob(reference, 0.01, batch, out);
 };
 
