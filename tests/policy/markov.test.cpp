@@ -436,8 +436,13 @@ TEST_CASE("markov: entropy, mean logit and token accuracy by hand", "[policy][ma
   CHECK(out[1] == 0);
   // All equal: the first token counts.
   markov<double> uniform(3, table);
-  uniform.token_accuracy(data.batch(), out);
-  CHECK(out[0] == Approx(1 / 3.0));
+  token_table zeros;
+  zeros.add(std::vector<std::uint32_t>{0, 0, 1, 2});
+  choice_data first;
+  first.add_list(1, std::vector<std::uint32_t>{0});
+  std::vector<double> share(1);
+  markov<double>(3, zeros).token_accuracy(first.batch(), share);
+  CHECK(share[0] == 0.5);
   uniform.entropy(data.batch(), out);
   CHECK(out[0] == Approx(std::log(3.0)));
 }

@@ -50,6 +50,12 @@ concept has_parameters = requires(P& policy) {
 ///             prompt, for losses in which that constant cancels (margin_only).
 ///             `clear_gradient()`: sets to 0 what backward has written, where that is less than everything
 ///             `use(executor)`: threads to run on; results do not depend on it
+///             What some methods ask of a policy over token sequences has concepts in token_policy.hpp:
+///             `token_offsets(batch, out)`, `token_log_prob(batch, out)`, `token_backward(batch, coefficient)`
+///             for aggregations of tokens; `alignment(batch, out)` for WPO; `divergence(reference, batch, out)`
+///             and `backward_divergence(reference, batch, coefficient)` for TDPO;
+///             `perturbed_log_prob(reference, amount, batch, out)` for epsilon-DPO. As metrics:
+///             `entropy(batch, out)`, `mean_logit(batch, out)`, `token_accuracy(batch, out)`
 template <class P, class B>
 concept Policy = detail::has_value_type<P> && detail::gives_log_prob<P, B> &&
     detail::takes_coefficients<P, B> && detail::has_parameters<P>;
