@@ -118,7 +118,7 @@ TEST_CASE("best_and_random_pairs: each of those with a lower score is drawn equa
   std::vector<std::size_t> count(4);
   for (std::size_t g = 0; g != rows; ++g) ++count[pairs.completion[2 * g + 1]];
   CHECK(count[1] == 0);
-  for (std::size_t const y : {0, 2, 3}) {
+  for (std::size_t const y : {0u, 2u, 3u}) {
     // Within five standard deviations of a binomial with p = 1/3.
     CHECK(std::abs(static_cast<double>(count[y]) - rows / 3.0) <= 5 * std::sqrt(rows * 2 / 9.0));
   }

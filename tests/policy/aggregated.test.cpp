@@ -451,7 +451,7 @@ TEST_CASE("aggregated: training has the same bits for any micro-batch and after 
   auto const expected = trained(task, whole);
   CHECK(std::any_of(expected.begin(), expected.end(), [](float x) { return x != 0; }));
   thread_pool pool(2);
-  for (std::size_t const size : {1, 3}) {
+  for (std::size_t const size : {1u, 3u}) {
     auto cut = whole;
     cut.micro_batch_size = size;
     cut.threads = pool.executor();

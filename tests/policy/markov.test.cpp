@@ -219,7 +219,7 @@ TEST_CASE("markov: bits with a divergence do not depend on cuts and threads", "[
     return out;
   };
   auto const whole = outcome(40, {});
-  for (std::size_t const groups : {1, 7, 40}) {
+  for (std::size_t const groups : {1u, 7u, 40u}) {
     for (auto const& threads : {executor(), test::backwards(), pool.executor()}) {
       auto const cut = outcome(groups, threads);
       CHECK(test::same_bytes(cut.divergence, whole.divergence));
@@ -287,9 +287,13 @@ TEST_CASE("markov: the gradient of the divergence agrees with differences", "[po
     policy.divergence(reference, data.batch(), out);
     return test::weighted_sum(coefficient, out);
   });
-  // What was remembered is spent.
+  // What was remembered is spent, and a second step adds its own part only: here the same, so twice as much.
   policy.finish_backward();
   CHECK(test::same_bytes(test::gradient_of(policy), gradient));
+  policy.backward_divergence(reference, data.batch(), coefficient);
+  policy.finish_backward();
+  auto const twice = test::gradient_of(policy);
+  for (std::size_t j = 0; j != twice.size(); ++j) CHECK(twice[j] == 2 * gradient[j]);
 }
 
 TEST_CASE("markov: gradients of log_prob and of the divergence add up", "[policy][markov]") {
