@@ -2,10 +2,18 @@
 # tests/tree/header_lists.test.cpp compares these lists with the files on disk.
 
 set(prefer_core_headers
+  aggregation/aggregation.hpp
+  aggregation/ld_dpo_weights.hpp
+  aggregation/mean_tokens.hpp
+  aggregation/sampled_tokens.hpp
+  aggregation/step_mask.hpp
+  aggregation/sum_tokens.hpp
   batch/choices.hpp
   batch/columns.hpp
   batch/pair_order.hpp
+  batch/recipes.hpp
   batch/record.hpp
+  batch/token_table.hpp
   beta/schedule.hpp
   expects.hpp
   file/archive.hpp
@@ -77,14 +85,17 @@ set(prefer_core_headers
   objective/token_metrics.hpp
   parallel/communicator.hpp
   parallel/executor.hpp
+  policy/aggregated.hpp
   policy/choice_ids.hpp
   policy/factorized.hpp
   policy/log_linear.hpp
+  policy/markov.hpp
   policy/matrix_product.hpp
   policy/parameter.hpp
   policy/policy.hpp
   policy/softmax.hpp
   policy/tabular.hpp
+  policy/token_policy.hpp
   prefer.hpp
   reference/cached.hpp
   reference/frozen.hpp

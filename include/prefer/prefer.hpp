@@ -4,10 +4,18 @@
 // The core in one include; it depends on the standard library alone. Outside: loss/catalogue.hpp (losses by
 // name, for tools), the thread pool, and the components.
 
+#include <prefer/aggregation/aggregation.hpp>
+#include <prefer/aggregation/ld_dpo_weights.hpp>
+#include <prefer/aggregation/mean_tokens.hpp>
+#include <prefer/aggregation/sampled_tokens.hpp>
+#include <prefer/aggregation/step_mask.hpp>
+#include <prefer/aggregation/sum_tokens.hpp>
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/pair_order.hpp>
+#include <prefer/batch/recipes.hpp>
 #include <prefer/batch/record.hpp>
+#include <prefer/batch/token_table.hpp>
 #include <prefer/beta/schedule.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
@@ -78,14 +86,17 @@
 #include <prefer/objective/token_metrics.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>
+#include <prefer/policy/aggregated.hpp>
 #include <prefer/policy/choice_ids.hpp>
 #include <prefer/policy/factorized.hpp>
 #include <prefer/policy/log_linear.hpp>
+#include <prefer/policy/markov.hpp>
 #include <prefer/policy/matrix_product.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/policy/softmax.hpp>
 #include <prefer/policy/tabular.hpp>
+#include <prefer/policy/token_policy.hpp>
 #include <prefer/reference/cached.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/reference/none.hpp>

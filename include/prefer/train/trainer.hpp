@@ -24,6 +24,7 @@
 #include <prefer/objective/metrics.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/policy.hpp>
+#include <prefer/policy/token_policy.hpp>
 #include <prefer/reference/reference.hpp>
 #include <prefer/train/adamw.hpp>
 #include <prefer/train/clip.hpp>
@@ -365,14 +366,14 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
   static constexpr bool reads_perturbed =
       group_size == 2 && needs<L>.contains(column_name::perturbed);
   static_assert(
-      !reads_divergence || detail::gives_divergence<P, R, choice_batch>,
+      !reads_divergence || DivergencePolicy<P, R, choice_batch>,
       "prefer: this loss reads divergence, which this policy and reference do not give: a "
       "policy over tokens has divergence(reference, batch, out) and backward_divergence");
-  static_assert(!reads_alignment || detail::gives_alignment<P, choice_batch>,
+  static_assert(!reads_alignment || AlignmentPolicy<P, choice_batch>,
                 "prefer: this loss reads alignment, which this policy does not give: a policy over "
                 "tokens has alignment(batch, out)");
   static_assert(
-      !reads_perturbed || detail::gives_perturbed_log_prob<P, R, choice_batch>,
+      !reads_perturbed || PerturbablePolicy<P, R, choice_batch>,
       "prefer: this loss reads log-probabilities of perturbed policies, which this policy "
       "and reference do not give: a policy over tokens has perturbed_log_prob(reference, "
       "amount, batch, out)");
