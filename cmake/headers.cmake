@@ -5,6 +5,7 @@ set(prefer_core_headers
   batch/choices.hpp
   batch/columns.hpp
   batch/record.hpp
+  beta/adaptive.hpp
   beta/schedule.hpp
   expects.hpp
   file/archive.hpp
@@ -36,9 +37,15 @@ set(prefer_core_headers
   policy/tabular.hpp
   prefer.hpp
   reference/cached.hpp
+  reference/cached_on_demand.hpp
   reference/frozen.hpp
+  reference/mixture.hpp
+  reference/moving_average.hpp
   reference/none.hpp
+  reference/per_prompt.hpp
   reference/reference.hpp
+  reference/several.hpp
+  reference/unconditional.hpp
   scalar/dual.hpp
   scalar/lane.hpp
   scalar/lane_math.hpp
@@ -76,6 +83,7 @@ set(prefer_data_headers
   data/place.hpp
   data/preference.hpp
   data/ratings.hpp
+  data/reference_columns.hpp
   data/rows.hpp
   data/utf8.hpp
 )

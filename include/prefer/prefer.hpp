@@ -7,6 +7,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/record.hpp>
+#include <prefer/beta/adaptive.hpp>
 #include <prefer/beta/schedule.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
@@ -36,9 +37,15 @@
 #include <prefer/policy/softmax.hpp>
 #include <prefer/policy/tabular.hpp>
 #include <prefer/reference/cached.hpp>
+#include <prefer/reference/cached_on_demand.hpp>
 #include <prefer/reference/frozen.hpp>
+#include <prefer/reference/mixture.hpp>
+#include <prefer/reference/moving_average.hpp>
 #include <prefer/reference/none.hpp>
+#include <prefer/reference/per_prompt.hpp>
 #include <prefer/reference/reference.hpp>
+#include <prefer/reference/several.hpp>
+#include <prefer/reference/unconditional.hpp>
 #include <prefer/scalar/dual.hpp>
 #include <prefer/scalar/lane.hpp>
 #include <prefer/scalar/lane_math.hpp>
