@@ -43,6 +43,7 @@ class cached {
     data.expects_shapes("cached::of");
     cached out;
     out.identity_ = identity;
+    out.normalised_ = is_normalised(reference);
     out.offset_.assign(data.offset.begin(), data.offset.end());
     out.log_prob_.resize(data.completion.size());
     std::vector<std::size_t> offset;
@@ -113,6 +114,7 @@ class cached {
     archive_writer file;
     file.add("format", "prefer reference cache 1");
     file.add("identity", identity_);
+    file.add("normalised", std::uint64_t{normalised_ ? 1u : 0u});
     file.add("log_prob", log_prob_);
     file.add("score", score_);
     file.add("mismatched", mismatched_);
@@ -135,6 +137,7 @@ class cached {
                         "it and compute it again"));
     }
     out.offset_.assign(data.offset.begin(), data.offset.end());
+    out.normalised_ = !file.contains("normalised") || file.number<std::uint64_t>("normalised") != 0;
     out.log_prob_ = file.get<T>("log_prob");
     out.score_ = file.get<T>("score");
     out.mismatched_ = file.get<T>("mismatched");
@@ -160,6 +163,8 @@ class cached {
   }
 
   [[nodiscard]] std::uint64_t identity() const { return identity_; }
+  /// As the reference was that it was made of.
+  [[nodiscard]] bool normalised() const { return normalised_; }
 
  private:
   static constexpr std::size_t rows_at_once = 1024;
@@ -211,6 +216,7 @@ class cached {
   }
 
   std::uint64_t identity_ = 0;
+  bool normalised_ = true;
   std::vector<std::size_t> offset_;
   std::vector<T> log_prob_;
   std::vector<T> score_;  // empty where the reference gives none

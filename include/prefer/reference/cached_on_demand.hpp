@@ -37,7 +37,6 @@ class cached_on_demand {
  public:
   using value_type = typename R::value_type;
   static constexpr bool moves = MovingReference<R>;
-  static constexpr bool normalised = NormalisedReference<R>;
 
   cached_on_demand(R reference, choice_data const& data) : reference_(std::move(reference)) {
     static_assert(
@@ -80,6 +79,7 @@ class cached_on_demand {
   void load(archive const& file) {
     if constexpr (requires { reference_.load(file); }) reference_.load(file);
   }
+  [[nodiscard]] bool normalised() const { return is_normalised(reference_); }
   /// The wrapped reference's: a cache changes no result, so a run may be resumed with or without one.
   [[nodiscard]] std::uint64_t identity() const requires requires(R const& r) {
     { r.identity() } -> std::convertible_to<std::uint64_t>;

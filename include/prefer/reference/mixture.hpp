@@ -78,14 +78,10 @@ class weighted_references : public several<R...> {
 /// A probability again where the parts are, so good for every loss. It offers no scores: an unknown constant
 /// in a part would not cancel. This is the sequence-level mixture; one of token probabilities is another.
 ///
-/// Errors  precondition_error for a weight that is not greater than zero, or weights that do not sum to 1 (to
-///         1e-9); another number of weights than of references does not compile
+/// Errors  precondition_error for a weight that is not greater than zero, weights that do not sum to 1 (to
+///         1e-9), or a part that is not normalised; another number of weights than of references does not compile
 template <class... R>
 class mixture : public detail::weighted_references<R...> {
-  static_assert((NormalisedReference<R> && ...),
-                "prefer: a mixture adds probabilities; a reference known only up to a constant "
-                "per prompt has none");
-
  public:
   using value_type = typename several<R...>::value_type;
 
@@ -93,6 +89,9 @@ class mixture : public detail::weighted_references<R...> {
   explicit mixture(double const (&weight)[N], R... parts)
       : detail::weighted_references<R...>("mixture", weight, std::move(parts)...) {
     static_assert(N == sizeof...(R), "prefer: a mixture has one weight per reference");
+    expects(this->normalised(),
+            "mixture: it adds probabilities, and a reference that is known only up to a constant "
+            "per prompt has none");
     double sum = 0.0;
     for (double const w : weight) sum += w;
     if (!(std::abs(sum - 1.0) <= 1e-9)) {
@@ -140,7 +139,6 @@ template <class... R>
 class geometric_mixture : public detail::weighted_references<R...> {
  public:
   using value_type = typename several<R...>::value_type;
-  static constexpr bool normalised = false;
 
   template <std::size_t N>
   explicit geometric_mixture(double const (&weight)[N], R... parts)
@@ -159,6 +157,8 @@ class geometric_mixture : public detail::weighted_references<R...> {
     this->ask_all(out.size(), [&](auto& part, auto to) { part.score(batch, to); });
     add_up(out);
   }
+
+  [[nodiscard]] static constexpr bool normalised() { return false; }
 
  private:
   void add_up(std::span<value_type> out) {

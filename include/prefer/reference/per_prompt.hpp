@@ -31,7 +31,6 @@ template <class... R>
 class per_prompt : public several<R...> {
  public:
   using value_type = typename several<R...>::value_type;
-  static constexpr bool normalised = (NormalisedReference<R> && ...);
   static constexpr bool scores = (detail::gives_scores<R, choice_batch> && ...);
 
   explicit per_prompt(std::vector<std::uint32_t> which, R... parts)

@@ -23,7 +23,7 @@ namespace prefer {
 ///             `save(archive_writer&)`, `load(archive const&)`, `identity()`: see trainer::save
 ///             `moves`, a static bool: whether after_step changes the numbers; without it, whether there is
 ///             an after_step
-///             `normalised`, a static bool, false where log_prob is off by an unknown constant per prompt
+///             `normalised()`, false where log_prob is off by an unknown constant per prompt
 ///
 /// Every Policy is a Reference.
 template <class R, class B>
@@ -35,10 +35,6 @@ template <class R>
 concept says_whether_it_moves = requires {
   { R::moves } -> std::convertible_to<bool>;
 };
-template <class R>
-concept says_whether_normalised = requires {
-  { R::normalised } -> std::convertible_to<bool>;
-};
 
 template <class R>
 constexpr bool moves_in_after_step() {
@@ -46,14 +42,6 @@ constexpr bool moves_in_after_step() {
     return R::moves;
   } else {
     return requires { &R::after_step; };
-  }
-}
-template <class R>
-constexpr bool is_normalised() {
-  if constexpr (says_whether_normalised<R>) {
-    return R::normalised;
-  } else {
-    return true;
   }
 }
 
@@ -65,7 +53,15 @@ concept MovingReference = detail::moves_in_after_step<R>();
 
 /// Its log_prob is a log-probability, not one up to an unknown constant per prompt.
 template <class R>
-concept NormalisedReference = detail::is_normalised<R>();
+[[nodiscard]] constexpr bool is_normalised(R const& reference) {
+  if constexpr (requires {
+                  { reference.normalised() } -> std::convertible_to<bool>;
+                }) {
+    return reference.normalised();
+  } else {
+    return true;
+  }
+}
 
 /// How far a reference is from the policy on a batch.
 struct reference_distance {

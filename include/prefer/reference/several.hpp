@@ -130,6 +130,12 @@ class several {
     return out.value();
   }
 
+  [[nodiscard]] bool normalised() const {
+    bool all = true;
+    for_each([&](auto const& part) { all = all && is_normalised(part); });
+    return all;
+  }
+
   /// Grows when a part moves.
   [[nodiscard]] std::uint64_t version() const
       requires((!MovingReference<R> || detail::versioned<R>)&&...) {

@@ -37,7 +37,6 @@ class unconditional {
  public:
   using value_type = typename R::value_type;
   static constexpr bool moves = MovingReference<R>;
-  static constexpr bool normalised = NormalisedReference<R>;
   static constexpr bool moves_every_step = requires { requires R::moves_every_step; };
 
   unconditional(R reference, std::uint32_t no_prompt)
@@ -63,6 +62,7 @@ class unconditional {
   void load(archive const& file) {
     if constexpr (requires { reference_.load(file); }) reference_.load(file);
   }
+  [[nodiscard]] bool normalised() const { return is_normalised(reference_); }
   [[nodiscard]] std::uint64_t identity() const {
     fingerprint out;
     out.add("unconditional").add(no_prompt_);

@@ -356,12 +356,10 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     if (read.contains(column_name::label)) {
       expects_size(data_.label.size(), data_.size(), "trainer", "label");
     }
-    if constexpr (!NormalisedReference<R>) {
-      expects(!reads_reference_ || probe_of(loss_).margin_only(),
-              "trainer: this reference is not normalised: its log_prob is off by an unknown "
-              "constant per prompt, which does not cancel in this loss; it does in losses that "
-              "read only margins");
-    }
+    expects(is_normalised(reference_) || !reads_reference_ || probe_of(loss_).margin_only(),
+            "trainer: this reference is not normalised: its log_prob is off by an unknown constant "
+            "per prompt, which does not cancel in this loss; it does in losses that read only "
+            "margins");
     if (read.contains(column_name::length) && data_.length.empty()) {
       detail::broken(
           "trainer: this loss reads completion lengths; fill length in the data, with 1 where a "
