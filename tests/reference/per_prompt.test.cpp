@@ -48,8 +48,9 @@ TEST_CASE("per_prompt: every prompt has its own reference, in any order and any 
       reference.log_prob(part, out);
       for (std::size_t g = 0; g < part.size(); ++g) {
         for (std::size_t i = part.offset[g]; i < part.offset[g + 1]; ++i) {
-          CHECK(out[i] == -(1000.0 * (which[part.prompt[g]] + 1) + 10.0 * part.row[g] +
-                            part.completion[i] + (part.mismatched ? 0.5 : 0.0)));
+          CHECK(out[i] ==
+                -(1000.0 * (which[part.prompt[g]] + 1) + 10.0 * static_cast<double>(part.row[g]) +
+                  part.completion[i] + (part.mismatched ? 0.5 : 0.0)));
         }
       }
     };
