@@ -24,6 +24,7 @@ set(prefer_core_headers
   loss/simpo.hpp
   loss/softmax_dpo.hpp
   objective/diagnose.hpp
+  objective/divergence.hpp
   objective/evaluate.hpp
   objective/metrics.hpp
   parallel/executor.hpp

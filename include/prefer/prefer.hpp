@@ -25,6 +25,7 @@
 #include <prefer/loss/simpo.hpp>
 #include <prefer/loss/softmax_dpo.hpp>
 #include <prefer/objective/diagnose.hpp>
+#include <prefer/objective/divergence.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/objective/metrics.hpp>
 #include <prefer/parallel/executor.hpp>

@@ -126,6 +126,26 @@ TEST_CASE("reference columns: files by their ending", "[data][reference_columns]
              Catch::Contains("/nowhere/x.csv: cannot open file"));
 }
 
+TEST_CASE("reference columns: are a reference in two lines", "[data][reference_columns][docs]") {
+  auto const rows = two_pairs();
+  temporary_file const file("other-model.csv", header + "-1,-2\n-3,-4\n");
+  std::string const path = file.path();
+  std::uint64_t const identity = 7;
+  // [columns]
+  auto const numbers = prefer::data::reference_columns(path, rows);  // ref_chosen_logps, ...
+  auto reference = prefer::cached<float>::given(numbers.log_prob, rows, identity);
+  // [/columns]
+  std::vector<std::size_t> const first = {0};
+  auto batch = rows.batch();
+  batch.prompt = batch.prompt.first(1);
+  batch.completion = batch.completion.first(2);
+  batch.offset = batch.offset.first(2);
+  batch.row = first;
+  std::vector<float> out(2);
+  reference.log_prob(batch, out);
+  CHECK(out == std::vector<float>{-1, -2});
+}
+
 TEST_CASE("reference columns: as many rows as the data, or an error", "[data][reference_columns]") {
   CHECK(csv_error(header + "-1,-2\n") == where + ": there are 1 rows; the data set has 2");
   CHECK(csv_error(header + "-1,-2\n-1,-2\n-1,-2\n") ==

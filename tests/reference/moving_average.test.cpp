@@ -63,7 +63,7 @@ void backwards(void*, std::size_t chunks, prefer::executor::chunk_function body,
 
 TEST_CASE("ema: after k steps it is the geometric average of the path", "[reference][moving]") {
   for (double const rate : {0.01, 0.25, 0.9}) {
-    for (std::uint64_t const k : {1, 2, 10, 300}) {
+    for (std::uint64_t const k : {1u, 2u, 10u, 300u}) {
       path along;
       moving_average reference(along.policy, ema{.rate = rate});
       along.follow(reference, k);

@@ -29,7 +29,7 @@ struct kl_target {
 ///   beta  = beta * (1 + gain * error), every `every` steps
 ///
 ///   prefer::adaptive_beta rule(prefer::kl_target{.kl = 2.0}, [&](auto& policy, auto& reference) {
-///     return mean_kl(policy, reference);  // nats
+///     return prefer::kl_divergence(policy, reference, all_completions.batch());
 ///   });
 ///   prefer::trainer run(policy, loss, reference, data, options, rule);
 ///
