@@ -50,7 +50,7 @@ constexpr char const* examples =
   losses --loss simpo --set beta=2 --set gamma=1 pairs.jsonl > results.jsonl
   losses --loss dpo --loss hinge --loss ipo_sum --plot margins.svg
   losses --loss dpo:beta=0.1 --loss dpo:beta=0.1,label_smoothing=0.2 --plot smoothing.svg
-  losses --check tests/golden/*.json --allow-uncovered
+  losses --check tests/golden/*.json
 )";
 
 struct arguments {
