@@ -48,8 +48,7 @@ struct alphapo {
     auto const a = y.mean_log_prob();
     using number = std::remove_cvref_t<decltype(a)>;
     if (alpha == 0.0) return number(a);
-    constexpr double most = exponent_limit<number>();
-    return number(-expm1(clamp(-alpha * a, -most, most)) / alpha);
+    return number(-bounded_expm1(-alpha * a) / alpha);
   }
 };
 

@@ -102,7 +102,8 @@ struct bco {
 ///   weight = clamp(p / (1 - p), least, most),  p = probability that the prompt belongs to a desirable example
 ///
 /// Errors  p outside [0, 1] throws precondition_error
-/// Source  Jung et al. 2024, section 4.3, arXiv:2404.04656. TRL's bounds: 0.5 and 10
+/// Source  Jung et al. 2024, section 4.3, arXiv:2404.04656
+/// TRL     BCOTrainer with the same bounds; it divides by 1 - p + 1e-8
 [[nodiscard]] constexpr double density_ratio_weight(double p, double least = 0.5,
                                                     double most = 10.0) {
   expects(p >= 0.0 && p <= 1.0, "density_ratio_weight: p must be a probability");

@@ -11,28 +11,32 @@
 namespace prefer {
 
 // A score map replaces the log-ratio u of each completion by phi(u) = f'(exp(u)), where f generates the divergence that
-// holds the policy near the reference. Any type with `loss_name` and `score(u)` is one.
+// holds the policy near the reference. Any type with `loss_name` and `score(u)` is one. f' has a free constant, which
+// cancels in a margin but not per token (ipo, ln_dpo): here phi(0) = 0, a completion as likely as under the reference
+// scores 0.
 
-/// KL(reference || policy): phi(u) = -exp(-u).
+/// KL(reference || policy): phi(u) = 1 - exp(-u).
 ///
 /// Explodes where the policy drops a completion (u << 0): beyond exp(690) in double, exp(80) in float, phi stays at
 /// that bound with derivative 0.
 struct forward_kl {
   static constexpr char const* loss_name = "f_dpo_forward_kl";
 
-  [[nodiscard]] static constexpr auto score(auto const& u) { return -bounded_exp(-u); }
+  [[nodiscard]] static constexpr auto score(auto const& u) { return -bounded_expm1(-u); }
   static constexpr void parameters(auto& /*self*/, auto&& /*visit*/) {}
 };
 
-/// Jensen-Shannon divergence: phi(u) = log sigmoid(u) (up to a constant), which saturates for u >> 0.
+/// Jensen-Shannon divergence: phi(u) = log 2 + log sigmoid(u), which saturates for u >> 0.
 struct js_divergence {
   static constexpr char const* loss_name = "f_dpo_js";
 
-  [[nodiscard]] static constexpr auto score(auto const& u) { return log_sigmoid(u); }
+  [[nodiscard]] static constexpr auto score(auto const& u) {
+    return 0.69314718055994530942 + log_sigmoid(u);
+  }
   static constexpr void parameters(auto& /*self*/, auto&& /*visit*/) {}
 };
 
-/// Alpha divergence: phi(u) = exp((coefficient - 1) u) / (coefficient - 1); phi(u) = u, the reverse KL, at 1.
+/// Alpha divergence: phi(u) = (exp((coefficient - 1) u) - 1) / (coefficient - 1); phi(u) = u, the reverse KL, at 1.
 ///
 /// The paper's alpha is 1 - coefficient. Exponents stop at `largest_exponent`, with derivative 0 from there; TRL's is
 /// 80 in every precision but half, here by default what the precision can hold.
@@ -45,7 +49,7 @@ struct alpha_divergence {
   [[nodiscard]] constexpr auto score(auto const& u) const {
     using number = std::remove_cvref_t<decltype(u)>;
     double const power = coefficient - 1.0;
-    return power == 0.0 ? number(u) : number(bounded_exp(power * u, largest_exponent) / power);
+    return power == 0.0 ? number(u) : number(bounded_expm1(power * u, largest_exponent) / power);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("coefficient", self.coefficient);

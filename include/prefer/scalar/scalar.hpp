@@ -83,6 +83,13 @@ template <class S>
   return exp(clamp(x, -limit, limit));
 }
 
+/// exp(x) - 1 with the same bounds, and all its digits near 0.
+template <class S>
+[[nodiscard]] constexpr S bounded_expm1(S const& x, double most = exponent_limit<S>()) {
+  double const limit = most < exponent_limit<S>() ? most : exponent_limit<S>();
+  return expm1(clamp(x, -limit, limit));
+}
+
 /// The type of a scalar's value without its derivatives; columns that carry no gradient have it.
 template <class S>
 using primal_t = typename detail::primal<S>::type;
