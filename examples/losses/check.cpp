@@ -108,7 +108,7 @@ bool check_golden_files(std::vector<std::string> const& paths, bool allow_uncove
   say(total.count(status::not_finite),
       "with values that are not finite: the others agree, and none here is NaN");
   say(total.count(status::saturated),
-      "with exponentials beyond exp(690), which are cut off: only the other pairs agree");
+      "in which the old trainer cut an exponential at exp(709.7827): the other pairs agree");
   say(uncovered, allow_uncovered
                      ? "not covered by a loss of this version"
                      : "not covered by a loss of this version; --allow-uncovered accepts that");

@@ -323,13 +323,15 @@ sized sizes_of(trl_loss const& trl, pair_meaning const& loss, pairs const& data)
   return out;
 }
 
-/// Tells which pairs have exponentials beyond exp(690) in their scores.
-void tell_cut_off(comparison& compare, pair_meaning const& loss, pairs const& data) {
-  if (!loss.score) return;
+/// Tells which pairs the old trainer cut: their scores hold exponentials beyond exp(709.7827), where it stops and ours
+/// go on.
+void tell_cut_off(golden_case const& row, comparison& compare, pair_meaning const& loss,
+                  pairs const& data) {
+  if (!loss.score || row.family != "dpo_legacy" || row.exact) return;
   for (std::size_t i = 0; i < data.size(); ++i) {
     for (side const* each : {&data.chosen, &data.rejected}) {
       auto const at = loss.score(each->policy[i] - each->reference[i]);
-      if (at.slope == 0.0 && std::fabs(at.value) > 1e290) compare.cut_off(i);
+      if (std::fabs(at.value) > 1e299) compare.cut_off(i);
     }
   }
 }
@@ -407,7 +409,7 @@ void compare_pairs(golden_case const& row, trl_loss trl, precision stored, toler
   auto const objective = loss.objective(columns);
   auto const sizes = sizes_of(trl, loss, data);
   comparison compare(row, allowed, into);
-  tell_cut_off(compare, loss, data);
+  tell_cut_off(row, compare, loss, data);
 
   double nll = 0.0;
   quantity mean = sizes.mean;

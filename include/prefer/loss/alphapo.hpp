@@ -17,7 +17,8 @@ namespace prefer {
 /// alpha = 0 is simpo; alpha > 0 makes unlikely completions count more.
 ///
 /// Reads   policy log_prob and length of both completions; beta and target_margin per pair where given
-/// Units   nats per token in, nats out; gamma is absolute. Exponents stop at 690 (float: 80), with derivative 0
+/// Units   nats per token in, nats out; gamma is absolute. Where -alpha * mean_log_prob is beyond 690 (float: 75), s
+///         goes on as a straight line
 /// Errors  beta <= 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
 /// Source  Gupta et al. 2025, eq. 6, arXiv:2501.03884
 /// TRL     CPOTrainer `alphapo`, whose alpha stays 0 unless set, and which takes powers of exp(mean_log_prob): NaN below

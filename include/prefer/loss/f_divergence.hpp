@@ -17,8 +17,8 @@ namespace prefer {
 
 /// KL(reference || policy): phi(u) = 1 - exp(-u).
 ///
-/// Explodes where the policy drops a completion (u << 0): beyond exp(690) in double, exp(80) in float, phi stays at
-/// that bound with derivative 0.
+/// Explodes where the policy drops a completion (u << 0): beyond exp(690) in double, exp(75) in float, phi goes on as a
+/// straight line.
 struct forward_kl {
   static constexpr char const* loss_name = "f_dpo_forward_kl";
 
@@ -38,18 +38,25 @@ struct js_divergence {
 
 /// Alpha divergence: phi(u) = (exp((coefficient - 1) u) - 1) / (coefficient - 1); phi(u) = u, the reverse KL, at 1.
 ///
-/// The paper's alpha is 1 - coefficient. Exponents stop at `largest_exponent`, with derivative 0 from there; TRL's is
-/// 80 in every precision but half, here by default what the precision can hold.
+/// The paper's alpha is 1 - coefficient. Exponents above `largest_exponent` are cut to it, with derivative 0, as TRL does
+/// at 80; by default none is, and phi goes on as a straight line from exp(690) in double, exp(75) in float.
 struct alpha_divergence {
   static constexpr char const* loss_name = "f_dpo_alpha";
 
+  static constexpr double no_cut = 690.0;
+
   double coefficient = 0.5;
-  positive largest_exponent = 690.0;
+  positive largest_exponent = no_cut;
 
   [[nodiscard]] constexpr auto score(auto const& u) const {
     using number = std::remove_cvref_t<decltype(u)>;
     double const power = coefficient - 1.0;
-    return power == 0.0 ? number(u) : number(bounded_expm1(power * u, largest_exponent) / power);
+    if (power == 0.0) return number(u);
+    number const exponent = power * u;
+    number const phi = largest_exponent < no_cut
+                           ? number(expm1(exponent - relu(exponent - largest_exponent)))
+                           : bounded_expm1(exponent);
+    return number(phi / power);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("coefficient", self.coefficient);

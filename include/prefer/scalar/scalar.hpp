@@ -65,29 +65,40 @@ template <class S>
 concept Scalar = detail::scalar_arithmetic<S> && detail::scalar_arithmetic_with_double<S> &&
     detail::scalar_logistic<S> && detail::scalar_exponential<S> && detail::scalar_piecewise<S>;
 
-/// The largest exponent whose exponential leaves room for a few more factors: 80 in float, else 690.
+/// Where exponentials of a scalar stop growing as such: far enough below overflow for a few more factors.
+struct exponent_bound {
+  double exponent;
+  double exponential;
+};
 template <class S>
-[[nodiscard]] constexpr double exponent_limit() {
-  using number = typename detail::primal<S>::type;
-  if constexpr (requires { typename number::value_type; }) {
-    return sizeof(typename number::value_type) == sizeof(float) ? 80.0 : 690.0;
-  } else {
-    return sizeof(number) == sizeof(float) ? 80.0 : 690.0;
-  }
+[[nodiscard]] constexpr exponent_bound exponent_bound_of() {
+  constexpr auto bytes = [] {
+    using number = typename detail::primal<S>::type;
+    if constexpr (requires { typename number::value_type; }) {
+      return sizeof(typename number::value_type);
+    } else {
+      return sizeof(number);
+    }
+  }();
+  return bytes == sizeof(float) ? exponent_bound{75.0, 3.7332419967990015e+32}
+                                : exponent_bound{690.0, 4.60460640478299e+299};
 }
 
-/// exp(x) up to an exponent of `most`, or of what S can hold; constant, with derivative 0, beyond it.
+/// exp(x) that does not overflow: beyond the bound of S a straight line with the slope there, so that order and the
+/// sign of the derivative are kept.
 template <class S>
-[[nodiscard]] constexpr S bounded_exp(S const& x, double most = exponent_limit<S>()) {
-  double const limit = most < exponent_limit<S>() ? most : exponent_limit<S>();
-  return exp(clamp(x, -limit, limit));
+[[nodiscard]] constexpr S bounded_exp(S const& x) {
+  constexpr auto bound = exponent_bound_of<S>();
+  S const excess = relu(x - bound.exponent);
+  return exp(x - excess) + bound.exponential * excess;
 }
 
-/// exp(x) - 1 with the same bounds, and all its digits near 0.
+/// exp(x) - 1 in the same way, with all its digits near 0.
 template <class S>
-[[nodiscard]] constexpr S bounded_expm1(S const& x, double most = exponent_limit<S>()) {
-  double const limit = most < exponent_limit<S>() ? most : exponent_limit<S>();
-  return expm1(clamp(x, -limit, limit));
+[[nodiscard]] constexpr S bounded_expm1(S const& x) {
+  constexpr auto bound = exponent_bound_of<S>();
+  S const excess = relu(x - bound.exponent);
+  return expm1(x - excess) + bound.exponential * excess;
 }
 
 /// The type of a scalar's value without its derivatives; columns that carry no gradient have it.
