@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#include "run.hpp"
+
+#include "objective.hpp"
+
+namespace sweep {
+
+std::vector<measurement> run(grid const& all, setting const& what, problem const& given,
+                             double step) {
+  std::size_t const n = given.pairs();
+  auto const policy = given.start();
+  objective loss(all.losses[what.loss], what.beta);
+  reference_columns const held_near =
+      what.reference == "none"
+          ? reference_columns{std::vector<double>(n, 0.0), std::vector<double>(n, 0.0)}
+          : given.reference(what.reference);
+  std::vector<double> chosen(n), rejected(n), up(n), down(n);
+  std::vector<measurement> out;
+  std::uint64_t done = 0;
+  for (std::uint64_t const until : all.steps) {
+    for (; done < until; ++done) {
+      policy->log_prob(chosen, rejected);
+      loss.coefficients({chosen, rejected}, {held_near.chosen, held_near.rejected}, given.drawn(),
+                        up, down);
+      policy->descend(up, down, step);
+      // A reference that moves changes here: its columns would be made anew from what it has become.
+    }
+    out.push_back({until, policy->judge(what.reference)});
+  }
+  return out;
+}
+
+}  // namespace sweep
