@@ -135,27 +135,31 @@ class bandit_learner final : public learner {
       : problem_(std::move(of)),
         policy_(1, problem_->all().start.size(), problem_->all().start),
         logits_(policy_.parameters().front()),
-        prompt_(2 * problem_->pairs(), 0),
-        completion_(problem_->chosen()),
-        offset_(prompt_.size() + 1),
-        numbers_(prompt_.size()) {
-    // Every completion is a group of its own: first all chosen ones, then all rejected ones.
-    completion_.insert(completion_.end(), problem_->rejected().begin(), problem_->rejected().end());
-    for (std::size_t i = 0; i < offset_.size(); ++i) offset_[i] = i;
+        offset_{0, 2 * problem_->pairs()},
+        numbers_(2 * problem_->pairs()) {
+    // Chosen and rejected side by side: opposite coefficients then add up to exactly 0, which spares the
+    // policy the gradient of its normaliser.
+    for (std::size_t i = 0; i < problem_->pairs(); ++i) {
+      completion_.push_back(problem_->chosen()[i]);
+      completion_.push_back(problem_->rejected()[i]);
+    }
   }
 
   void log_prob(std::span<double> chosen, std::span<double> rejected) override {
-    policy_.log_prob({prompt_, completion_, offset_}, numbers_);
-    std::copy_n(numbers_.begin(), chosen.size(), chosen.begin());
-    std::copy_n(numbers_.begin() + static_cast<std::ptrdiff_t>(chosen.size()), rejected.size(),
-                rejected.begin());
+    policy_.log_prob(batch(), numbers_);
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      chosen[i] = numbers_[2 * i];
+      rejected[i] = numbers_[2 * i + 1];
+    }
   }
   void descend(std::span<double const> chosen, std::span<double const> rejected,
                double step) override {
-    std::copy(rejected.begin(), rejected.end(),
-              std::copy(chosen.begin(), chosen.end(), numbers_.begin()));
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      numbers_[2 * i] = chosen[i];
+      numbers_[2 * i + 1] = rejected[i];
+    }
     std::fill(logits_.gradient.begin(), logits_.gradient.end(), 0.0);
-    policy_.backward({prompt_, completion_, offset_}, numbers_);
+    policy_.backward(batch(), numbers_);
     policy_.finish_backward();
     for (std::size_t i = 0; i < logits_.value.size(); ++i) {
       logits_.value[i] -= step * logits_.gradient[i];
@@ -168,10 +172,12 @@ class bandit_learner final : public learner {
   }
 
  private:
+  [[nodiscard]] prefer::choice_batch batch() const { return {prompt_, completion_, offset_}; }
+
   std::shared_ptr<bandit_problem const> problem_;
   prefer::tabular<double> policy_;
-  prefer::parameter<double> logits_;  // views of policy_
-  std::vector<std::uint32_t> prompt_;
+  prefer::parameter<double> logits_;         // views of policy_
+  std::vector<std::uint32_t> prompt_ = {0};  // one list of all pairs' completions
   std::vector<std::uint32_t> completion_;
   std::vector<std::size_t> offset_;
   numbers numbers_;

@@ -205,7 +205,7 @@ sheet paired_differences(grid const& all, results const& rows, std::uint64_t ste
       } else {
         estimate const apart = paired_difference(best.reward, first->reward);
         row.push_back(with_sign(apart.mean, 4) + " ± " + fixed(apart.error, 4));
-        row.push_back(apart.error > 0 ? with_sign(apart.mean / apart.error, 1) : "-");
+        row.push_back(apart.error > 1e-9 ? with_sign(apart.mean / apart.error, 1) : "-");
       }
       out.rows.push_back(std::move(row));
     }
