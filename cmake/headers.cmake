@@ -4,6 +4,7 @@
 set(prefer_core_headers
   batch/choices.hpp
   batch/columns.hpp
+  batch/pair_order.hpp
   batch/record.hpp
   beta/schedule.hpp
   expects.hpp
@@ -11,20 +12,59 @@ set(prefer_core_headers
   file/atomic_file.hpp
   file/binary_file.hpp
   file/fingerprint.hpp
+  loss/alphapo.hpp
+  loss/aot.hpp
+  loss/apo.hpp
+  loss/bco.hpp
+  loss/beta_dpo.hpp
+  loss/bradley_terry.hpp
+  loss/cal_dpo.hpp
   loss/catalogue.hpp
+  loss/chi_po.hpp
+  loss/cpo.hpp
+  loss/diffusion_dpo.hpp
+  loss/discopop.hpp
   loss/dpo.hpp
+  loss/dpop.hpp
+  loss/epsilon_dpo.hpp
+  loss/exo.hpp
+  loss/f_divergence.hpp
+  loss/gpo.hpp
   loss/hinge.hpp
+  loss/hyper_parameter.hpp
   loss/ipo.hpp
   loss/kto.hpp
+  loss/lipo.hpp
+  loss/ln_dpo.hpp
   loss/loss.hpp
+  loss/mpo.hpp
+  loss/nash_md.hpp
+  loss/nca.hpp
   loss/nll.hpp
+  loss/odpo.hpp
+  loss/orpo.hpp
   loss/parameter.hpp
   loss/plackett_luce.hpp
+  loss/pro.hpp
+  loss/r_dpo.hpp
+  loss/rebel.hpp
+  loss/robust_dpo.hpp
+  loss/rpo.hpp
+  loss/rrhf.hpp
   loss/simpo.hpp
+  loss/slic_hf.hpp
   loss/softmax_dpo.hpp
+  loss/sppo.hpp
+  loss/tdpo.hpp
+  loss/tpo.hpp
+  loss/wpo.hpp
+  loss/xpo.hpp
   objective/diagnose.hpp
   objective/evaluate.hpp
+  objective/kernel.hpp
   objective/metrics.hpp
+  objective/rearranged.hpp
+  parallel/communicator.hpp
   parallel/executor.hpp
   policy/choice_ids.hpp
   policy/factorized.hpp

@@ -41,8 +41,8 @@ TEST_CASE("kto: the baseline is the mean mismatched log_ratio, and no less than 
           "[loss][kto]") {
   std::vector<double> const low = {-5.0}, high = {-2.0};  // log_ratio -3
   prefer::nothing memory;
-  CHECK(kto{}.prepare(batch(low, high), memory).baseline == 0.0);
-  CHECK(kto{}.prepare(batch(high, low), memory).baseline == 3.0);
+  CHECK(prefer::prepare(kto{}, batch(low, high), memory).baseline == 0.0);
+  CHECK(prefer::prepare(kto{}, batch(high, low), memory).baseline == 3.0);
   auto const y = evaluate(kto{.beta = 0.5}, batch(low, high));  // gain = 0.5 * (2 - 0)
   CHECK(near(y.value[0], 1.0 / (1.0 + std::exp(1.0)), 1e-15));
   CHECK(near(y.value[1], 1.0 / (1.0 + std::exp(-1.0)), 1e-15));

@@ -40,9 +40,10 @@ struct choice_data {
   std::vector<float> weight = {};         ///< [G]
   std::vector<float> beta = {};           ///< [G]
   std::vector<float> target_margin = {};  ///< the margin asked for, nats (pairs) [G]
-  std::vector<float> chosen_from_reference = {};  ///< 1 where the reference wrote chosen (pairs) [G]
-  std::vector<float> length = {};                 ///< tokens [N]
-  std::vector<float> score = {};  ///< reward, or probability of winning, of a completion [N]
+  std::vector<float> chosen_from_reference =
+      {};                          ///< 1 where the reference wrote chosen (pairs) [G]
+  std::vector<float> length = {};  ///< tokens [N]
+  std::vector<float> score = {};   ///< reward, or probability of winning, of a completion [N]
   std::vector<std::uint32_t> mismatched =
       {};  ///< another prompt's completion, see pair_with_others [G]
 

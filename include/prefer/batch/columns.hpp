@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <prefer/expects.hpp>
+#include <prefer/parallel/communicator.hpp>
 #include <prefer/scalar/probe.hpp>
 
 namespace prefer {
@@ -199,6 +200,26 @@ struct sum_and_count {
   [[nodiscard]] double mean() const { return count > 0.0 ? sum / count : 0.0; }
 };
 
+namespace detail {
+
+constexpr void add_if(bool present, column_name name, column_set& set) {
+  if (present) set = set | name;
+}
+[[nodiscard]] inline double log_ratio(column const& policy, column const& reference,
+                                      std::size_t i) {
+  return policy[i] - (reference.present() ? reference[i] : 0.0);
+}
+
+}  // namespace detail
+
+/// Sum and count of a batch from those of its parts, one per process.
+template <Communicator Processes>
+[[nodiscard]] sum_and_count over_processes(sum_and_count part, Processes const& processes) {
+  double both[] = {part.sum, part.count};
+  processes.all_sum(both);
+  return {both[0], both[1]};
+}
+
 /// One number for each pair's chosen and rejected completion.
 struct completions {
   column chosen;
@@ -212,19 +233,41 @@ struct pair_columns {
   completions policy;          ///< log_prob, nats [B]
   completions reference = {};  ///< log_prob, nats [B]
   completions length = {};     ///< completion tokens that count [B]
+  completions score = {};      ///< reward, or probability of winning, of each completion [B]
+  completions divergence =
+      {};                      ///< KL of the policy's token distributions, nats; has a gradient [B]
+  completions alignment = {};  ///< mean log-probability of a token over its expectation, nats [B]
+  completions nearer = {};     ///< log_prob of the policy moved towards the reference, nats [B]
+  completions farther = {};    ///< log_prob of the policy moved away from the reference, nats [B]
   column weight = {};          ///< multiplies each pair's loss [B]; the mean still divides by B
   column beta = {};            ///< one beta per pair, in place of the loss's own [B]
   column target_margin = {};   ///< the margin asked for, per pair, nats [B]
+  column chosen_from_reference =
+      {};               ///< true or > 0: the reference wrote chosen, the policy rejected [B]
+  column uniform = {};  ///< a random number in [0, 1) per pair [B]
 
   [[nodiscard]] std::size_t size() const { return policy.chosen.size(); }
   [[nodiscard]] column_set available() const {
     column_set set;
-    if (policy.present()) set = set | column_name::policy;
-    if (reference.present()) set = set | column_name::reference;
-    if (length.present()) set = set | column_name::length;
-    if (beta.present()) set = set | column_name::beta;
-    if (target_margin.present()) set = set | column_name::target_margin;
+    detail::add_if(policy.present(), column_name::policy, set);
+    detail::add_if(reference.present(), column_name::reference, set);
+    detail::add_if(length.present(), column_name::length, set);
+    detail::add_if(score.present(), column_name::score, set);
+    detail::add_if(divergence.present(), column_name::divergence, set);
+    detail::add_if(alignment.present(), column_name::alignment, set);
+    detail::add_if(nearer.present() && farther.present(), column_name::perturbed, set);
+    detail::add_if(beta.present(), column_name::beta, set);
+    detail::add_if(target_margin.present(), column_name::target_margin, set);
+    detail::add_if(chosen_from_reference.present(), column_name::chosen_from_reference, set);
+    detail::add_if(uniform.present(), column_name::uniform, set);
     return set;
+  }
+  /// Nats, for batch statistics; without a reference its log-probabilities are 0.
+  [[nodiscard]] double chosen_log_ratio(std::size_t i) const {
+    return detail::log_ratio(policy.chosen, reference.chosen, i);
+  }
+  [[nodiscard]] double rejected_log_ratio(std::size_t i) const {
+    return detail::log_ratio(policy.rejected, reference.rejected, i);
   }
 };
 
@@ -240,6 +283,7 @@ struct unpaired_columns {
   column reference = {};               ///< log_prob, nats [B]
   column label = {};                   ///< true or > 0: desirable [B]
   column length = {};                  ///< completion tokens that count [B]
+  column score = {};                   ///< reward, or probability of winning [B]
   column weight = {};                  ///< multiplies each example's loss [B]
   column beta = {};                    ///< one beta per example [B]
   scored_completions mismatched = {};  ///< completions of other prompts, for KTO's baseline [M]
@@ -247,11 +291,12 @@ struct unpaired_columns {
   [[nodiscard]] std::size_t size() const { return policy.size(); }
   [[nodiscard]] column_set available() const {
     column_set set;
-    if (policy.present()) set = set | column_name::policy;
-    if (reference.present()) set = set | column_name::reference;
-    if (label.present()) set = set | column_name::label;
-    if (length.present()) set = set | column_name::length;
-    if (beta.present()) set = set | column_name::beta;
+    detail::add_if(policy.present(), column_name::policy, set);
+    detail::add_if(reference.present(), column_name::reference, set);
+    detail::add_if(label.present(), column_name::label, set);
+    detail::add_if(length.present(), column_name::length, set);
+    detail::add_if(score.present(), column_name::score, set);
+    detail::add_if(beta.present(), column_name::beta, set);
     return set;
   }
   /// Sum and count of the mismatched completions' log_ratio, added in order.
@@ -276,6 +321,7 @@ struct list_columns {
   column policy;                             ///< log_prob, nats [N]
   column reference = {};                     ///< log_prob, nats [N]
   column length = {};                        ///< completion tokens that count [N]
+  column score = {};                         ///< reward of each completion [N]
   std::span<std::size_t const> offset = {};  ///< [G + 1], ascending, from 0 to N
   column weight = {};                        ///< multiplies each list's loss [G]
   column beta = {};                          ///< one beta per list [G]
@@ -283,10 +329,11 @@ struct list_columns {
   [[nodiscard]] std::size_t size() const { return offset.empty() ? 0 : offset.size() - 1; }
   [[nodiscard]] column_set available() const {
     column_set set;
-    if (policy.present()) set = set | column_name::policy;
-    if (reference.present()) set = set | column_name::reference;
-    if (length.present()) set = set | column_name::length;
-    if (beta.present()) set = set | column_name::beta;
+    detail::add_if(policy.present(), column_name::policy, set);
+    detail::add_if(reference.present(), column_name::reference, set);
+    detail::add_if(length.present(), column_name::length, set);
+    detail::add_if(score.present(), column_name::score, set);
+    detail::add_if(beta.present(), column_name::beta, set);
     return set;
   }
 };

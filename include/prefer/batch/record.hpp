@@ -26,7 +26,7 @@ using mask_of = decltype(P(0.0) > P(0.0));
 
 }  // namespace detail
 
-/// One completion as a formula sees it. Only the policy's log_prob carries derivatives.
+/// One completion as a formula sees it. Only the policy's log_prob and divergence carry derivatives.
 template <class S>
 struct completion_record {
   using primal = primal_t<S>;
@@ -34,6 +34,13 @@ struct completion_record {
   S log_prob;                       // nats, summed over the completion
   primal reference_log_prob = 0.0;  // nats
   primal completion_length = 1.0;   // tokens
+  primal score = 0.0;               // a reward, or a probability of winning
+
+  // Of pairs only, and only from a policy over tokens.
+  S divergence = S(0.0);          // sum over tokens of KL(reference || policy), nats
+  primal alignment = 0.0;         // mean over tokens of log p(token) - log sum_v p(v)^2, nats
+  primal nearer_log_prob = 0.0;   // of the policy moved towards the reference, nats
+  primal farther_log_prob = 0.0;  // of the policy moved away from the reference, nats
 
   /// log_prob under the policy minus under the reference, nats.
   [[nodiscard]] constexpr S log_ratio() const { return log_prob - reference_log_prob; }
@@ -52,6 +59,8 @@ struct pair_record {
   completion_record<S> rejected;
   detail::optional_value<primal> pair_beta = {};
   detail::optional_value<primal> pair_target_margin = {};
+  detail::mask_of<primal> chosen_from_reference{};  // a condition for select
+  primal uniform = 0.0;                             // a random number in [0, 1)
 
   /// log_ratio of chosen minus of rejected, nats: the reward margin before beta.
   [[nodiscard]] constexpr S log_ratio_margin() const {
@@ -107,7 +116,12 @@ namespace detail {
 [[nodiscard]] constexpr completion_record<probe> probe_completion(probe log_prob) {
   return {.log_prob = log_prob,
           .reference_log_prob = probe::column(column_name::reference),
-          .completion_length = probe::column(column_name::length)};
+          .completion_length = probe::column(column_name::length),
+          .score = probe::column(column_name::score),
+          .divergence = probe::column(column_name::divergence),
+          .alignment = probe::column(column_name::alignment),
+          .nearer_log_prob = probe::column(column_name::perturbed),
+          .farther_log_prob = probe::column(column_name::perturbed)};
 }
 [[nodiscard]] constexpr optional_value<probe> probe_optional(column_name name) {
   return {.present = true, .value = probe::column(name)};
@@ -116,7 +130,9 @@ namespace detail {
   return {.chosen = probe_completion(probe::chosen_log_prob()),
           .rejected = probe_completion(probe::rejected_log_prob()),
           .pair_beta = probe_optional(column_name::beta),
-          .pair_target_margin = probe_optional(column_name::target_margin)};
+          .pair_target_margin = probe_optional(column_name::target_margin),
+          .chosen_from_reference = probe::column(column_name::chosen_from_reference),
+          .uniform = probe::column(column_name::uniform)};
 }
 [[nodiscard]] constexpr unpaired_record<probe> probe_unpaired() {
   unpaired_record<probe> record{probe_completion(probe::chosen_log_prob()), {}, {}};
@@ -129,8 +145,8 @@ struct probe_list_at {
     return probe_completion(probe::chosen_log_prob());
   }
 };
-[[nodiscard]] constexpr list_record<probe, probe_list_at> probe_list() {
-  return {2, probe_list_at{}, probe_optional(column_name::beta)};
+[[nodiscard]] constexpr list_record<probe, probe_list_at> probe_list(std::size_t size) {
+  return {size, probe_list_at{}, probe_optional(column_name::beta)};
 }
 
 }  // namespace detail

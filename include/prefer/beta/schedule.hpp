@@ -6,7 +6,8 @@
 #include <cstdint>
 #include <numbers>
 
-#include <prefer/loss/loss.hpp>
+#include <prefer/loss/hyper_parameter.hpp>
+#include <prefer/loss/parameter.hpp>
 
 namespace prefer {
 
@@ -54,46 +55,5 @@ struct cosine_beta {
     return to + (from - to) * 0.5 * (1.0 + std::cos(std::numbers::pi * t));
   }
 };
-
-namespace detail {
-
-constexpr bool is_beta(char const* name) {
-  return name[0] == 'b' && name[1] == 'e' && name[2] == 't' && name[3] == 'a' && name[4] == '\0';
-}
-
-/// Calls visit(name, value) for each hyper-parameter; nothing for a loss that names none.
-template <class L, class Visit>
-constexpr void visit_parameters(L& loss, Visit&& visit) {
-  if constexpr (requires { std::remove_const_t<L>::parameters(loss, visit); }) {
-    std::remove_const_t<L>::parameters(loss, visit);
-  }
-}
-
-}  // namespace detail
-
-/// Sets beta in a loss and in every part of a composed one; returns how many were set.
-template <Loss L>
-constexpr int set_beta(L& loss, double beta) {
-  int count = 0;
-  detail::visit_parameters(loss, [&](char const* name, auto& value) {
-    if (!detail::is_beta(name)) return;
-    value = beta;
-    ++count;
-  });
-  return count;
-}
-
-/// The beta of a loss, or of the first part that has one; 1 for a loss without beta.
-template <Loss L>
-[[nodiscard]] constexpr double beta_of(L const& loss) {
-  double beta = 1.0;
-  bool found = false;
-  detail::visit_parameters(loss, [&](char const* name, auto const& value) {
-    if (found || !detail::is_beta(name)) return;
-    beta = value;
-    found = true;
-  });
-  return beta;
-}
 
 }  // namespace prefer

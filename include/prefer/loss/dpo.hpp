@@ -21,6 +21,7 @@ namespace prefer {
 struct dpo {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "dpo";
+  static constexpr bool takes_score_map = true;
 
   positive beta = 0.1;
   flip_probability label_smoothing = 0.0;

@@ -20,6 +20,7 @@ namespace prefer {
 struct hinge {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "hinge";
+  static constexpr bool takes_score_map = true;
 
   positive beta = 0.1;
 

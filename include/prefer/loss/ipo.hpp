@@ -20,6 +20,7 @@ namespace prefer {
 struct ipo {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "ipo";
+  static constexpr bool takes_score_map = true;
 
   positive beta = 0.1;
 
@@ -42,6 +43,7 @@ struct ipo {
 struct ipo_sum {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "ipo_sum";
+  static constexpr bool takes_score_map = true;
 
   positive beta = 0.1;
 

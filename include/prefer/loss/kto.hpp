@@ -16,6 +16,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob, label; the batch's mismatched completions; beta per example where given
 /// Units   nats in; the loss is a weight times a probability
+/// Several processes: sums and counts are added up, so the baseline is that of the whole batch
 /// Errors  beta <= 0 or a negative weight does not construct; a batch without mismatched completions is refused
 /// Source  Ethayarajh et al. 2024, eq. 8, arXiv:2402.01306
 /// TRL     KTOTrainer `kto`; the mean over examples is not renormalised by the weights, there and here
@@ -30,8 +31,8 @@ struct kto {
   non_negative desirable_weight = 1.0;
   non_negative undesirable_weight = 1.0;
 
-  [[nodiscard]] state prepare(auto const& batch, nothing&) const {
-    double const estimate = batch.mismatched_log_ratio().mean();
+  [[nodiscard]] state prepare(auto const& batch, nothing&, auto const& processes) const {
+    double const estimate = over_processes(batch.mismatched_log_ratio(), processes).mean();
     return {estimate < 0.0 ? 0.0 : estimate};  // NaN passes through
   }
   constexpr auto operator()(auto const& example, state const& batch) const {
@@ -44,6 +45,46 @@ struct kto {
     visit("desirable_weight", self.desirable_weight);
     visit("undesirable_weight", self.undesirable_weight);
   }
+};
+
+/// Kahneman-Tversky Optimization on pairs: each half takes its baseline from the other half of the batch.
+///
+///   loss = (sigmoid(-beta * (log_ratio_chosen - baseline_rejected)) +
+///           sigmoid(beta * (log_ratio_rejected - baseline_chosen))) / 2
+///   baseline_chosen    max(0, mean log_ratio of the batch's chosen completions), without gradient; rejected likewise
+///
+/// Reads   policy and reference log_prob of both completions; beta per pair where given
+/// Units   a probability
+/// Several processes: sums and counts are added up, so the baselines are those of the whole batch
+/// Errors  beta <= 0 does not construct
+/// Source  Ethayarajh et al. 2024, arXiv:2402.01306, in the form that TRL once had
+/// TRL     DPOTrainer `kto_pair`, until 2024. It let the gradient flow through the baselines
+struct kto_pair {
+  static constexpr std::size_t arity = 2;
+  static constexpr char const* name = "kto_pair";
+  static constexpr column_set prepare_reads = column_name::policy | column_name::reference;
+  struct state {
+    double chosen_baseline = 0.0;    // nats
+    double rejected_baseline = 0.0;  // nats
+  };
+
+  positive beta = 0.1;
+
+  [[nodiscard]] state prepare(auto const& batch, nothing&, auto const& processes) const {
+    sum_and_count chosen, rejected;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      chosen = chosen + sum_and_count{batch.chosen_log_ratio(i), 1.0};
+      rejected = rejected + sum_and_count{batch.rejected_log_ratio(i), 1.0};
+    }
+    return {relu(over_processes(chosen, processes).mean()),
+            relu(over_processes(rejected, processes).mean())};
+  }
+  constexpr auto operator()(auto const& pair, state const& batch) const {
+    auto const b = pair.beta_or(beta);
+    return 0.5 * (sigmoid(-(b * (pair.chosen.log_ratio() - batch.rejected_baseline))) +
+                  sigmoid(b * (pair.rejected.log_ratio() - batch.chosen_baseline)));
+  }
+  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

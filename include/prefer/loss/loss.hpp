@@ -7,8 +7,10 @@
 #include <utility>
 
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/pair_order.hpp>
 #include <prefer/batch/record.hpp>
 #include <prefer/loss/parameter.hpp>
+#include <prefer/parallel/communicator.hpp>
 #include <prefer/scalar/dual.hpp>
 
 namespace prefer {
@@ -47,19 +49,29 @@ constexpr auto state_type_for() {
   }
 }
 
-template <std::size_t Arity>
-constexpr auto probe_record() {
-  if constexpr (Arity == 1) {
-    return probe_unpaired();
-  } else if constexpr (Arity == 2) {
-    return probe_pair();
+/// How many completions a loss over lists takes: `list_size` where it says so, else any number, here 0.
+template <class L>
+constexpr std::size_t list_size_of() {
+  if constexpr (requires { L::list_size; }) {
+    return L::list_size;
   } else {
-    return probe_list();
+    return 0;
   }
 }
 
 template <class L>
-using probe_record_for = decltype(probe_record<L::arity>());
+constexpr auto probe_record() {
+  if constexpr (L::arity == 1) {
+    return probe_unpaired();
+  } else if constexpr (L::arity == 2) {
+    return probe_pair();
+  } else {
+    return probe_list(list_size_of<L>() == 0 ? 2 : list_size_of<L>());
+  }
+}
+
+template <class L>
+using probe_record_for = decltype(probe_record<L>());
 
 }  // namespace detail
 
@@ -97,8 +109,12 @@ constexpr auto apply(L const& loss, Record const& record, State const& state) {
 ///
 /// Asked for   a `static constexpr` arity (1 unpaired, 2 pair, dynamic_arity list) and a const
 ///             `operator()(record)` or `operator()(record, state)`
-/// Optional    `prepare(columns, memory) -> state` with nested types `state` and, if it remembers, `memory`;
+/// Optional    `prepare(columns, memory, processes) -> state` with nested types `state` and, if it remembers,
+///             `memory`; `processes` is a Communicator, and a loss for one process leaves it out;
+///             `arrange(columns, order)`: which rows it puts together, where that is not each with itself;
 ///             `coefficients(...)`, an analytic override for lists (see evaluate.hpp);
+///             `prepare_reads`, the columns that `prepare` takes its statistic from;
+///             `list_size`, for lists that all have that many completions;
 ///             `parameters(self, visit)`, which names the hyper-parameters for tools
 /// Semantics   the value is per example, in nats or squared nats, before weights and the mean; the same
 ///             arguments give the same value; nothing is captured by reference
@@ -113,10 +129,19 @@ concept PairLoss = Loss<L> && L::arity == 2;
 template <class L>
 concept ListLoss = Loss<L> && L::arity == dynamic_arity;
 
-/// The state that a batch gives to the loss's formula.
-template <Loss L, class Columns>
-[[nodiscard]] loss_state<L> prepare(L const& loss, Columns const& columns, loss_memory<L>& memory) {
-  if constexpr (requires { loss.prepare(columns, memory); }) {
+/// The state that a batch gives to the loss's formula. With several processes each calls it with its own part of
+/// the batch, and all get the state of the whole.
+///
+/// Errors  precondition_error for several processes and a loss whose `prepare` knows of one only
+template <Loss L, class Columns, Communicator Processes = single_process>
+[[nodiscard]] loss_state<L> prepare(L const& loss, Columns const& columns, loss_memory<L>& memory,
+                                    Processes const& processes = {}) {
+  if constexpr (requires { loss.prepare(columns, memory, processes); }) {
+    return loss.prepare(columns, memory, processes);
+  } else if constexpr (requires { loss.prepare(columns, memory); }) {
+    expects(processes.size() == 1,
+            "prepare: this loss takes a statistic of one process's batch; give its prepare a third "
+            "argument, the communicator");
     return loss.prepare(columns, memory);
   } else {
     static_assert(std::same_as<loss_state<L>, nothing>,
@@ -128,13 +153,27 @@ template <Loss L, class Columns>
 /// What the formula yields on a probe: the columns it reads, and whether only their difference matters.
 template <Loss L>
 [[nodiscard]] constexpr probe probe_of(L const& loss) {
-  return detail::apply(loss, detail::probe_record<L::arity>(), loss_state<L>{});
+  return detail::apply(loss, detail::probe_record<L>(), loss_state<L>{});
 }
+
+namespace detail {
+
+/// What the batch statistics of a loss are made from, beyond what its formula reads.
+template <class L>
+inline constexpr column_set prepare_reads = [] {
+  if constexpr (requires { L::prepare_reads; }) {
+    return column_set{L::prepare_reads};
+  } else {
+    return column_set{};
+  }
+}();
+
+}  // namespace detail
 
 /// The columns that this loss reads; those a batch may do without (beta, target_margin) included.
 template <Loss L>
 [[nodiscard]] constexpr column_set reads(L const& loss) {
-  return probe_of(loss).reads();
+  return probe_of(loss).reads() | detail::prepare_reads<L>;
 }
 
 namespace detail {
@@ -165,11 +204,34 @@ inline constexpr bool margin_only = [] {
 template <Loss L>
 inline constexpr column_set needs = [] {
   if constexpr (detail::probed_at_compile_time<L>) {
-    return probe_of(L{}).reads() - detail::optional_columns;
+    return reads(L{}) - detail::optional_columns;
   } else {
     return column_set{};
   }
 }();
+
+namespace detail {
+
+/// The columns that this loss can read at all; every one where that is not known at compile time.
+template <Loss L>
+inline constexpr column_set may_read = [] {
+  if constexpr (probed_at_compile_time<L>) {
+    return reads(L{});
+  } else {
+    return column_set{~0u};
+  }
+}();
+
+template <class L>
+concept arranges_itself = requires(L const& loss, pair_columns const& columns, pair_order& order) {
+  loss.arrange(columns, order);
+};
+
+/// Whether a loss, or a term of it, puts rows together in its own way.
+template <class L>
+inline constexpr bool rearranges = arranges_itself<L>;
+
+}  // namespace detail
 
 /// A generic callable as a loss over pairs:
 ///
@@ -216,8 +278,12 @@ struct scaled_loss {
   double weight = 1.0;
   L loss;
 
-  [[nodiscard]] state prepare(auto const& columns, memory& kept) const {
-    return prefer::prepare(loss, columns, kept);
+  [[nodiscard]] state prepare(auto const& columns, memory& kept, auto const& processes) const {
+    return prefer::prepare(loss, columns, kept, processes);
+  }
+  void arrange(pair_columns const& columns,
+               pair_order& order) const requires detail::arranges_itself<L> {
+    loss.arrange(columns, order);
   }
   constexpr auto operator()(auto const& record, state const& s) const {
     return weight * detail::apply(loss, record, s);
@@ -249,12 +315,13 @@ struct sum_of_losses {
   A first;
   B second;
 
-  [[nodiscard]] state prepare(auto const& columns, memory& kept) const {
+  [[nodiscard]] state prepare(auto const& columns, memory& kept, auto const& processes) const {
     if constexpr (remembers) {
-      return {prefer::prepare(first, columns, kept.first),
-              prefer::prepare(second, columns, kept.second)};
+      return {prefer::prepare(first, columns, kept.first, processes),
+              prefer::prepare(second, columns, kept.second, processes)};
     } else {
-      return {prefer::prepare(first, columns, kept), prefer::prepare(second, columns, kept)};
+      return {prefer::prepare(first, columns, kept, processes),
+              prefer::prepare(second, columns, kept, processes)};
     }
   }
   constexpr auto operator()(auto const& record, state const& s) const {
@@ -266,6 +333,20 @@ struct sum_of_losses {
       B::parameters(self.second, visit);
   }
 };
+
+namespace detail {
+
+template <class L>
+inline constexpr column_set prepare_reads<scaled_loss<L>> = prepare_reads<L>;
+template <class A, class B>
+inline constexpr column_set prepare_reads<sum_of_losses<A, B>> =
+    prepare_reads<A> | prepare_reads<B>;
+template <class L>
+inline constexpr bool rearranges<scaled_loss<L>> = rearranges<L>;
+template <class A, class B>
+inline constexpr bool rearranges<sum_of_losses<A, B>> = rearranges<A> || rearranges<B>;
+
+}  // namespace detail
 
 template <Loss L>
 [[nodiscard]] constexpr scaled_loss<L> operator*(double weight, L const& loss) {

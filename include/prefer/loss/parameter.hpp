@@ -49,4 +49,32 @@ class flip_probability {
   double value_;
 };
 
+/// The same where zero would make the loss infinite: in (0, 1/2).
+class smoothing {
+ public:
+  constexpr smoothing(double value) : value_(value) {  // NOLINT(google-explicit-constructor)
+    expects(value > 0.0 && value < 0.5, "must be greater than 0 and less than 0.5");
+  }
+  constexpr operator double() const noexcept {
+    return value_;
+  }  // NOLINT(google-explicit-constructor)
+
+ private:
+  double value_;
+};
+
+/// A share, in (0, 1].
+class share {
+ public:
+  constexpr share(double value) : value_(value) {  // NOLINT(google-explicit-constructor)
+    expects(value > 0.0 && value <= 1.0, "must be greater than 0 and at most 1");
+  }
+  constexpr operator double() const noexcept {
+    return value_;
+  }  // NOLINT(google-explicit-constructor)
+
+ private:
+  double value_;
+};
+
 }  // namespace prefer

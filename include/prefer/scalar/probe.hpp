@@ -9,12 +9,19 @@ namespace prefer {
 
 /// The columns that a record can offer to a formula.
 enum class column_name : std::uint32_t {
-  policy = 1u << 0,         ///< log-probabilities under the policy
-  reference = 1u << 1,      ///< log-probabilities under the reference
-  length = 1u << 2,         ///< completion lengths, tokens
-  label = 1u << 3,          ///< desirable or not (unpaired)
-  target_margin = 1u << 4,  ///< the margin asked for, per pair (optional everywhere)
-  beta = 1u << 5,           ///< one beta per example (optional everywhere)
+  policy = 1u << 0,                 ///< log-probabilities under the policy
+  reference = 1u << 1,              ///< log-probabilities under the reference
+  length = 1u << 2,                 ///< completion lengths, tokens
+  label = 1u << 3,                  ///< desirable or not (unpaired)
+  target_margin = 1u << 4,          ///< the margin asked for, per pair (optional everywhere)
+  beta = 1u << 5,                   ///< one beta per example (optional everywhere)
+  score = 1u << 6,                  ///< reward, or probability of winning, per completion
+  chosen_from_reference = 1u << 7,  ///< who wrote the chosen completion (pairs)
+  uniform = 1u << 8,                ///< a random number per pair
+  divergence = 1u << 9,             ///< KL of the policy's token distributions; carries a gradient
+  alignment = 1u << 10,             ///< how on-policy a completion is
+  perturbed =
+      1u << 11,  ///< log-probabilities of the policy moved along its path from the reference
 };
 
 /// A set of columns: what a loss reads, or what a batch has.
@@ -53,7 +60,13 @@ struct column_set {
                {column_name::length, "length"},
                {column_name::label, "label"},
                {column_name::target_margin, "target_margin"},
-               {column_name::beta, "beta"}};
+               {column_name::beta, "beta"},
+               {column_name::score, "score"},
+               {column_name::chosen_from_reference, "chosen_from_reference"},
+               {column_name::uniform, "uniform"},
+               {column_name::divergence, "divergence"},
+               {column_name::alignment, "alignment"},
+               {column_name::perturbed, "nearer and farther"}};
   std::string out;
   for (auto const& [column, name] : names) {
     if (!set.contains(column)) continue;

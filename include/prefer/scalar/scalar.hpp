@@ -65,6 +65,24 @@ template <class S>
 concept Scalar = detail::scalar_arithmetic<S> && detail::scalar_arithmetic_with_double<S> &&
     detail::scalar_logistic<S> && detail::scalar_exponential<S> && detail::scalar_piecewise<S>;
 
+/// The largest exponent whose exponential leaves room for a few more factors: 80 in float, else 690.
+template <class S>
+[[nodiscard]] constexpr double exponent_limit() {
+  using number = typename detail::primal<S>::type;
+  if constexpr (requires { typename number::value_type; }) {
+    return sizeof(typename number::value_type) == sizeof(float) ? 80.0 : 690.0;
+  } else {
+    return sizeof(number) == sizeof(float) ? 80.0 : 690.0;
+  }
+}
+
+/// exp(x) up to an exponent of `most`, or of what S can hold; constant, with derivative 0, beyond it.
+template <class S>
+[[nodiscard]] constexpr S bounded_exp(S const& x, double most = exponent_limit<S>()) {
+  double const limit = most < exponent_limit<S>() ? most : exponent_limit<S>();
+  return exp(clamp(x, -limit, limit));
+}
+
 /// The type of a scalar's value without its derivatives; columns that carry no gradient have it.
 template <class S>
 using primal_t = typename detail::primal<S>::type;

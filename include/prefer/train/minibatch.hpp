@@ -21,7 +21,9 @@ namespace prefer {
 template <class Data>
 class basic_minibatch {  // a template, so that including it costs little
  public:
-  void gather(Data const& data, std::span<std::uint32_t const> rows) {
+  /// `draw` addresses what is drawn at random for the batch.
+  void gather(Data const& data, std::span<std::uint32_t const> rows, std::uint64_t draw = 0) {
+    draw_ = draw;
     for (std::uint32_t const r : rows) {
       if (r >= data.size()) {
         detail::broken("choice_minibatch::gather: row " + std::to_string(r) + " of a data set of " +
@@ -36,7 +38,9 @@ class basic_minibatch {  // a template, so that including it costs little
     weight_.clear();
     beta_.clear();
     target_margin_.clear();
+    chosen_from_reference_.clear();
     length_.clear();
+    score_.clear();
     offset_.assign(1, 0);
     for (std::uint32_t const r : rows) {
       prompt_.push_back(data.prompt[r]);
@@ -44,12 +48,16 @@ class basic_minibatch {  // a template, so that including it costs little
       for (std::size_t i = data.offset[r]; i < data.offset[r + 1]; ++i) {
         completion_.push_back(data.completion[i]);
         if (!data.length.empty()) length_.push_back(data.length[i]);
+        if (!data.score.empty()) score_.push_back(data.score[i]);
       }
       offset_.push_back(completion_.size());
       if (!data.label.empty()) label_.push_back(data.label[r]);
       if (!data.weight.empty()) weight_.push_back(data.weight[r]);
       if (!data.beta.empty()) beta_.push_back(data.beta[r]);
       if (!data.target_margin.empty()) target_margin_.push_back(data.target_margin[r]);
+      if (!data.chosen_from_reference.empty()) {
+        chosen_from_reference_.push_back(data.chosen_from_reference[r]);
+      }
       if (!data.mismatched.empty()) mismatched_.push_back(data.mismatched[r]);
     }
     one_each_.resize(prompt_.size() + 1);
@@ -64,7 +72,11 @@ class basic_minibatch {  // a template, so that including it costs little
   [[nodiscard]] std::span<float const> weight() const { return weight_; }
   [[nodiscard]] std::span<float const> beta() const { return beta_; }
   [[nodiscard]] std::span<float const> target_margin() const { return target_margin_; }
+  [[nodiscard]] std::span<float const> chosen_from_reference() const {
+    return chosen_from_reference_;
+  }
   [[nodiscard]] std::span<float const> length() const { return length_; }
+  [[nodiscard]] std::span<float const> score() const { return score_; }
   [[nodiscard]] bool has_mismatched() const { return !mismatched_.empty(); }
 
   /// Groups [begin, begin + count) as a batch; valid until the next gather or slice.
@@ -75,7 +87,8 @@ class basic_minibatch {  // a template, so that including it costs little
     return {.prompt = std::span(prompt_).subspan(begin, count),
             .completion = std::span(completion_).subspan(first, slice_offset_[count]),
             .offset = slice_offset_,
-            .row = std::span(row_).subspan(begin, count)};
+            .row = std::span(row_).subspan(begin, count),
+            .draw = draw_};
   }
   /// The mismatched completions of groups [begin, begin + count), one each.
   [[nodiscard]] choice_batch mismatched_slice(std::size_t begin, std::size_t count) const {
@@ -83,7 +96,8 @@ class basic_minibatch {  // a template, so that including it costs little
             .completion = std::span(mismatched_).subspan(begin, count),
             .offset = std::span(one_each_).first(count + 1),
             .row = std::span(row_).subspan(begin, count),
-            .mismatched = true};
+            .mismatched = true,
+            .draw = draw_};
   }
 
  private:
@@ -98,7 +112,10 @@ class basic_minibatch {  // a template, so that including it costs little
   std::vector<float> weight_;
   std::vector<float> beta_;
   std::vector<float> target_margin_;
+  std::vector<float> chosen_from_reference_;
   std::vector<float> length_;
+  std::vector<float> score_;
+  std::uint64_t draw_ = 0;
 };
 
 using choice_minibatch = basic_minibatch<choice_data>;
@@ -109,7 +126,8 @@ template <std::same_as<choice_data> Data>
   fingerprint identity;
   identity.add(std::span(data.prompt)).add(std::span(data.completion)).add(std::span(data.label));
   identity.add(std::span(data.weight)).add(std::span(data.beta)).add(std::span(data.length));
-  identity.add(std::span(data.target_margin));
+  identity.add(std::span(data.target_margin)).add(std::span(data.score));
+  identity.add(std::span(data.chosen_from_reference));
   identity.add(std::span(data.mismatched));
   for (std::size_t const o : data.offset) identity.add(static_cast<std::uint64_t>(o));
   return identity.value();

@@ -63,6 +63,7 @@ enum class random_purpose : std::uint16_t {
   dropout,
   noise,
   subset,
+  selection,
   user = 0x8000,
 };
 

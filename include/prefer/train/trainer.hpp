@@ -18,6 +18,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/objective/metrics.hpp>
@@ -81,12 +82,14 @@ template <Loss L>
   constexpr double reference[] = {-2.0, -3.0, -5.5, -2.75, -4.0, -1.25, -6.5, -3.5};
   constexpr double length[] = {2, 3, 5, 1, 4, 2, 7, 6};
   constexpr double label[] = {1, 0, 0, 1, 1, 0, 1, 0};
+  constexpr double score[] = {0.75, 0.9, 0.5, 1.0, 0.25, 0.1, 0.4, 0.3};
+  constexpr double small[] = {-0.25, -0.5, 0.125, -1.0, -0.75, 0.0625, -0.375, -0.625};
   double value[8] = {};
   std::size_t count = 0;
   if constexpr (L::arity == 1) {
     count = 8;
     unpaired_columns const examples{
-        .policy = policy, .reference = reference, .label = label, .length = length};
+        .policy = policy, .reference = reference, .label = label, .length = length, .score = score};
     evaluate_into(loss, examples, {.value = value}, loss_state<L>{});
   } else if constexpr (L::arity == 2) {
     count = 4;
@@ -94,16 +97,29 @@ template <Loss L>
       return completions{.chosen = std::span(numbers).template first<4>(),
                          .rejected = std::span(numbers).template last<4>()};
     };
-    evaluate_into(
-        loss,
-        pair_columns{
-            .policy = halves(policy), .reference = halves(reference), .length = halves(length)},
-        {.value = std::span(value).first(count)}, loss_state<L>{});
+    evaluate_into(loss,
+                  pair_columns{.policy = halves(policy),
+                               .reference = halves(reference),
+                               .length = halves(length),
+                               .score = halves(score),
+                               .divergence = halves(small),
+                               .alignment = halves(small),
+                               .nearer = halves(policy),
+                               .farther = halves(reference),
+                               .chosen_from_reference = std::span(label).template first<4>(),
+                               .uniform = std::span(score).template last<4>()},
+                  {.value = std::span(value).first(count)}, loss_state<L>{});
   } else {
     count = 2;
-    constexpr std::size_t offset[] = {0, 3, 8};
-    list_columns const lists{
-        .policy = policy, .reference = reference, .length = length, .offset = offset};
+    // Lists of three and five; of what the loss takes where it takes no other size.
+    constexpr std::size_t size = list_size_of<L>();
+    constexpr std::size_t offset[] = {0, size == 0 ? 3 : size, size == 0 ? 8 : 2 * size};
+    auto const all = [&](auto const& numbers) { return std::span(numbers).first(offset[2]); };
+    list_columns const lists{.policy = all(policy),
+                             .reference = all(reference),
+                             .length = all(length),
+                             .score = all(score),
+                             .offset = offset};
     evaluate_into(loss, lists, {.value = std::span(value).first(count)}, loss_state<L>{});
   }
   fingerprint identity;
@@ -187,7 +203,7 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     // those are discarded before the next step.
     gradient_is_clear_ = false;
     loss_memory<L> memory = memory_;
-    if constexpr (has_state) {
+    if constexpr (reads_whole_batch) {
       two_passes(memory);
     } else {
       one_pass();
@@ -317,8 +333,43 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
   }
 
  private:
+  // The columns of one side of the pairs, as the loss reads them.
+  struct side {
+    std::vector<value_type> policy;
+    std::vector<typename R::value_type> reference;
+    std::vector<float> length;
+    std::vector<float> score;
+    std::vector<value_type> divergence;
+    std::vector<value_type> alignment;
+    std::vector<value_type> nearer;
+    std::vector<value_type> farther;
+    std::vector<value_type> coefficient;
+    std::vector<value_type> divergence_coefficient;
+  };
+
   static constexpr std::size_t group_size = L::arity;  // 0: any
-  static constexpr bool has_state = !std::same_as<loss_state<L>, nothing>;
+  // Whether a row's coefficient depends on other rows: through a statistic, or through who is put together with whom.
+  static constexpr bool reads_whole_batch =
+      !std::same_as<loss_state<L>, nothing> || detail::rearranges<L>;
+  static constexpr column_set may_read = detail::may_read<L>;
+  static constexpr bool reads_divergence =
+      group_size == 2 && needs<L>.contains(column_name::divergence);
+  static constexpr bool reads_alignment =
+      group_size == 2 && needs<L>.contains(column_name::alignment);
+  static constexpr bool reads_perturbed =
+      group_size == 2 && needs<L>.contains(column_name::perturbed);
+  static_assert(
+      !reads_divergence || detail::gives_divergence<P, R, choice_batch>,
+      "prefer: this loss reads divergence, which this policy and reference do not give: a "
+      "policy over tokens has divergence(reference, batch, out) and backward_divergence");
+  static_assert(!reads_alignment || detail::gives_alignment<P, choice_batch>,
+                "prefer: this loss reads alignment, which this policy does not give: a policy over "
+                "tokens has alignment(batch, out)");
+  static_assert(
+      !reads_perturbed || detail::gives_perturbed_log_prob<P, R, choice_batch>,
+      "prefer: this loss reads log-probabilities of perturbed policies, which this policy "
+      "and reference do not give: a policy over tokens has perturbed_log_prob(reference, "
+      "amount, batch, out)");
   static constexpr bool can_score = margin_only<L> && ScoringPolicy<P, choice_batch>;
 
   void check_options() {
@@ -350,6 +401,15 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
           "trainer: this loss reads completion lengths; fill length in the data, with 1 where a "
           "completion is one choice");
     }
+    check_column(data_.score, column_name::score, "score");
+    check_column(data_.chosen_from_reference, column_name::chosen_from_reference,
+                 "chosen_from_reference");
+    if constexpr (detail::list_size_of<L>() != 0) {
+      for (std::size_t g = 0; g < data_.size(); ++g) {
+        expects_size(data_.offset[g + 1] - data_.offset[g], detail::list_size_of<L>(), "trainer",
+                     "a list of the data");
+      }
+    }
     expects(data_.target_margin.empty() || read.contains(column_name::target_margin),
             "trainer: the data has a column target_margin, which this loss does not read");
     if (!data_.beta.empty()) {
@@ -371,6 +431,12 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     }
   }
 
+  void check_column(std::vector<float> const& values, column_name name, char const* text) const {
+    if (!reads(loss_).contains(name) || !values.empty()) return;
+    detail::broken(std::string("trainer: this loss reads ") + text +
+                   ", which the data does not have");
+  }
+
   void use(executor threads) {
     if constexpr (requires { policy_.use(threads); }) policy_.use(threads);
     if constexpr (requires { reference_.use(threads); }) reference_.use(threads);
@@ -385,7 +451,7 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
       order_epoch_ = epoch;
     }
     std::size_t const count = detail::at_most(options_.batch_size, data_.size() - begin);
-    batch_.gather(data_, std::span<std::uint32_t const>(order_).subspan(begin, count));
+    batch_.gather(data_, std::span<std::uint32_t const>(order_).subspan(begin, count), step_);
   }
 
   void apply_beta(L& loss, std::uint64_t step) const {
@@ -408,8 +474,31 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
         column->policy.resize(groups);
         column->reference.resize(groups);
         column->length.resize(batch_.length().empty() ? 0 : groups);
+        column->score.resize(batch_.score().empty() ? 0 : groups);
         column->coefficient.resize(groups);
+        if constexpr (reads_divergence) {
+          column->divergence.resize(groups);
+          column->divergence_coefficient.resize(groups);
+        }
+        if constexpr (reads_alignment) column->alignment.resize(groups);
+        if constexpr (reads_perturbed) {
+          column->nearer.resize(groups);
+          column->farther.resize(groups);
+        }
       }
+      if (may_read.contains(column_name::uniform)) draw_uniform(groups);
+    }
+  }
+
+  // One number per pair, addressed by step and row: the same for any order and any micro-batch.
+  void draw_uniform(std::size_t groups) {
+    uniform_.resize(groups);
+    for (std::size_t g = 0; g < groups; ++g) {
+      random_stream numbers({.seed = options_.seed,
+                             .purpose = random_purpose::selection,
+                             .step = step_,
+                             .index = batch_.row()[g]});
+      uniform_[g] = uniform01_float(numbers);
     }
   }
 
@@ -441,6 +530,33 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     });
   }
 
+  // What a policy over tokens says of pairs, from [chosen, rejected, chosen, ...] to the two sides.
+  void token_columns(choice_batch const& slice, std::size_t begin) {
+    if constexpr (group_size == 2) {
+      auto const take = [&](std::vector<value_type> side::*column, auto const& ask) {
+        interleaved_.resize(slice.completions());
+        ask(std::span<value_type>(interleaved_));
+        for (std::size_t g = 0; g < slice.size(); ++g) {
+          (chosen_.*column)[begin + g] = interleaved_[2 * g];
+          (rejected_.*column)[begin + g] = interleaved_[2 * g + 1];
+        }
+      };
+      if constexpr (reads_divergence) {
+        take(&side::divergence, [&](auto out) { policy_.divergence(reference_, slice, out); });
+      }
+      if constexpr (reads_alignment) {
+        take(&side::alignment, [&](auto out) { policy_.alignment(slice, out); });
+      }
+      if constexpr (reads_perturbed) {
+        double const by = detail::parameter_or(loss_, "perturbation", 0.01);
+        take(&side::nearer,
+             [&](auto out) { policy_.perturbed_log_prob(reference_, -by, slice, out); });
+        take(&side::farther,
+             [&](auto out) { policy_.perturbed_log_prob(reference_, by, slice, out); });
+      }
+    }
+  }
+
   // A batch statistic needs every log-probability before the first coefficient. If the batch is scored in one
   // piece, and last, backward can follow at once; else each piece is scored again before its backward.
   void two_passes(loss_memory<L>& memory) {
@@ -456,6 +572,7 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
       std::size_t const first = batch_.offset()[begin];
       if (!in_one_piece) {
         policy_log_prob(slice, std::span(log_prob_).subspan(first, slice.completions()));
+        if constexpr (reads_divergence) token_columns(slice, begin);
       }
       backward(slice, begin);
     });
@@ -485,6 +602,7 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
   void score(choice_batch const& slice, std::size_t begin) {
     std::size_t const first = batch_.offset()[begin];
     policy_log_prob(slice, std::span(log_prob_).subspan(first, slice.completions()));
+    token_columns(slice, begin);
     if (!reads_reference_) return;
     auto const out = std::span(reference_log_prob_).subspan(first, slice.completions());
     if constexpr (can_score && requires { reference_.score(slice, out); }) {
@@ -522,20 +640,38 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
       rejected_.policy[g] = log_prob_[i + 1];
       chosen_.reference[g] = reference_log_prob_[i];
       rejected_.reference[g] = reference_log_prob_[i + 1];
-      if (batch_.length().empty()) continue;
-      chosen_.length[g] = batch_.length()[i];
-      rejected_.length[g] = batch_.length()[i + 1];
+      if (!batch_.length().empty()) {
+        chosen_.length[g] = batch_.length()[i];
+        rejected_.length[g] = batch_.length()[i + 1];
+      }
+      if (!batch_.score().empty()) {
+        chosen_.score[g] = batch_.score()[i];
+        rejected_.score[g] = batch_.score()[i + 1];
+      }
     }
     return pair_columns_of(begin, count);
+  }
+
+  template <class T>
+  [[nodiscard]] completions both(std::vector<T> side::*column, std::size_t begin,
+                                 std::size_t count) const {
+    return {part(chosen_.*column, begin, count), part(rejected_.*column, begin, count)};
   }
 
   [[nodiscard]] pair_columns pair_columns_of(std::size_t begin, std::size_t count) const {
     pair_columns columns{
         .policy = {part(chosen_.policy, begin, count), part(rejected_.policy, begin, count)},
-        .length = {part(chosen_.length, begin, count), part(rejected_.length, begin, count)},
+        .length = both(&side::length, begin, count),
+        .score = both(&side::score, begin, count),
+        .divergence = both(&side::divergence, begin, count),
+        .alignment = both(&side::alignment, begin, count),
+        .nearer = both(&side::nearer, begin, count),
+        .farther = both(&side::farther, begin, count),
         .weight = part(batch_.weight(), begin, count),
         .beta = part(batch_.beta(), begin, count),
-        .target_margin = part(batch_.target_margin(), begin, count)};
+        .target_margin = part(batch_.target_margin(), begin, count),
+        .chosen_from_reference = part(batch_.chosen_from_reference(), begin, count),
+        .uniform = part(uniform_, begin, count)};
     if (reads_reference_) {
       columns.reference = {part(chosen_.reference, begin, count),
                            part(rejected_.reference, begin, count)};
@@ -547,6 +683,7 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     unpaired_columns columns{.policy = part(log_prob_, begin, count),
                              .label = part(batch_.label(), begin, count),
                              .length = part(batch_.length(), begin, count),
+                             .score = part(batch_.score(), begin, count),
                              .weight = part(batch_.weight(), begin, count),
                              .beta = part(batch_.beta(), begin, count)};
     if (reads_reference_) columns.reference = part(reference_log_prob_, begin, count);
@@ -563,6 +700,7 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     for (std::size_t g = 0; g <= count; ++g) list_offset_[g] = batch_.offset()[begin + g] - first;
     list_columns columns{.policy = part(log_prob_, first, size),
                          .length = part(batch_.length(), first, size),
+                         .score = part(batch_.score(), first, size),
                          .offset = list_offset_,
                          .weight = part(batch_.weight(), begin, count),
                          .beta = part(batch_.beta(), begin, count)};
@@ -592,8 +730,13 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     if constexpr (group_size == 2) {
       auto const chosen = std::span(chosen_.coefficient).subspan(begin, count);
       auto const rejected = std::span(rejected_.coefficient).subspan(begin, count);
-      evaluate_into(loss_, columns, {.value = values, .chosen = chosen, .rejected = rejected},
-                    state, each);
+      pair_results results{.value = values, .chosen = chosen, .rejected = rejected};
+      if constexpr (reads_divergence) {
+        results.chosen_divergence = std::span(chosen_.divergence_coefficient).subspan(begin, count);
+        results.rejected_divergence =
+            std::span(rejected_.divergence_coefficient).subspan(begin, count);
+      }
+      evaluate_into(loss_, columns, results, state, each);
       for (std::size_t g = 0; g < count; ++g) {
         coefficients[2 * g] = chosen[g] * mean;
         coefficients[2 * g + 1] = rejected[g] * mean;
@@ -622,6 +765,15 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
   void backward(choice_batch const& slice, std::size_t begin) {
     auto const coefficients = std::span<value_type const>(coefficient_)
                                   .subspan(batch_.offset()[begin], slice.completions());
+    if constexpr (reads_divergence) {
+      auto const mean = static_cast<value_type>(1.0 / static_cast<double>(batch_.size()));
+      interleaved_.resize(slice.completions());
+      for (std::size_t g = 0; g < slice.size(); ++g) {
+        interleaved_[2 * g] = chosen_.divergence_coefficient[begin + g] * mean;
+        interleaved_[2 * g + 1] = rejected_.divergence_coefficient[begin + g] * mean;
+      }
+      policy_.backward_divergence(reference_, slice, std::span<value_type const>(interleaved_));
+    }
     if constexpr (can_score) {
       if (options_.allow_scores) {
         policy_.backward_score(slice, coefficients);
@@ -703,13 +855,6 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     return identity.value();
   }
 
-  struct side {
-    std::vector<value_type> policy;
-    std::vector<typename R::value_type> reference;
-    std::vector<float> length;
-    std::vector<value_type> coefficient;
-  };
-
   P& policy_;
   L loss_;
   R& reference_;
@@ -738,6 +883,8 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
   std::vector<value_type> value_;
   side chosen_;
   side rejected_;
+  std::vector<value_type> interleaved_;
+  std::vector<float> uniform_;
   std::vector<value_type> mismatched_policy_;
   std::vector<typename R::value_type> mismatched_reference_;
   std::vector<std::size_t> list_offset_;

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+#include <prefer/loss/loss.hpp>
+#include <prefer/scalar/scalar.hpp>
+
+namespace prefer {
+
+/// AlphaPO: simpo with a reward that is curved in the log-probability per token.
+///
+///   loss = softplus(gamma - beta * (s_chosen - s_rejected)),  s = -expm1(-alpha * mean_log_prob) / alpha
+///   with label_smoothing e:  (1 - e) * loss + e softplus(-(...))
+///
+/// alpha = 0 is simpo; alpha > 0 makes unlikely completions count more.
+///
+/// Reads   policy log_prob and length of both completions; beta and target_margin per pair where given
+/// Units   nats per token in, nats out; gamma is absolute. Exponents stop at 690 (float: 80), with derivative 0
+/// Errors  beta <= 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
+/// Source  Gupta et al. 2025, eq. 6, arXiv:2501.03884
+/// TRL     CPOTrainer `alphapo`, whose alpha stays 0 unless set, and which takes powers of exp(mean_log_prob): NaN below
+///         -745 nats per token
+struct alphapo {
+  static constexpr std::size_t arity = 2;
+  static constexpr char const* name = "alphapo";
+
+  positive beta = 2.5;
+  double gamma = 0.1;  // target margin, nats
+  double alpha = 0.25;
+  flip_probability label_smoothing = 0.0;
+
+  constexpr auto operator()(auto const& pair) const {
+    auto const z = pair.beta_or(beta) * (reward(pair.chosen) - reward(pair.rejected)) -
+                   pair.target_margin_or(gamma);
+    return softplus(-z) + label_smoothing * z;
+  }
+  static constexpr void parameters(auto& self, auto&& visit) {
+    visit("beta", self.beta);
+    visit("gamma", self.gamma);
+    visit("alpha", self.alpha);
+    visit("label_smoothing", self.label_smoothing);
+  }
+
+ private:
+  [[nodiscard]] constexpr auto reward(auto const& y) const {
+    auto const a = y.mean_log_prob();
+    using number = std::remove_cvref_t<decltype(a)>;
+    if (alpha == 0.0) return number(a);
+    constexpr double most = exponent_limit<number>();
+    return number(-expm1(clamp(-alpha * a, -most, most)) / alpha);
+  }
+};
+
+}  // namespace prefer

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+
+#include <prefer/batch/pair_order.hpp>
+#include <prefer/loss/loss.hpp>
+
+namespace prefer {
+
+/// Alignment via Optimal Transport, paired: the policy's margins are pushed above the reference's as distributions, rank
+/// against rank.
+///
+///   loss = -(1 - e) log sigmoid(z) - e log sigmoid(-z),
+///   z = beta * (log_prob_margin - the reference's margin of the same rank in the batch)
+///
+/// So a pair keeps its policy margin and gets the reference margin of another pair: entry i of the results belongs to
+/// pair i.
+///
+/// Reads   policy and reference log_prob of both completions; beta per pair where given
+/// Units   nats. Ties keep the order of the batch
+/// Several processes: the ranks are those of one process unless columns are gathered first (gather_pairs)
+/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) does not construct
+/// Source  Melnyk et al. 2024, section 3.2, arXiv:2406.05882
+/// TRL     DPOTrainer `aot`; there entry k of the per-pair losses belongs to rank k, and ranks are those of one device
+struct aot {
+  static constexpr std::size_t arity = 2;
+  static constexpr char const* name = "aot";
+
+  positive beta = 0.1;
+  flip_probability label_smoothing = 0.0;
+
+  void arrange(pair_columns const& batch, pair_order& order) const {
+    auto const by_policy = ascending_order(batch.size(), [&](std::size_t i) {
+      return batch.policy.chosen[i] - batch.policy.rejected[i];
+    });
+    auto const by_reference = ascending_order(batch.size(), [&](std::size_t i) {
+      return batch.reference.chosen[i] - batch.reference.rejected[i];
+    });
+    order.reference = match_by_rank(by_policy, by_reference);
+  }
+  constexpr auto operator()(auto const& pair) const {
+    auto const z = pair.beta_or(beta) * pair.log_ratio_margin();
+    return softplus(-z) + label_smoothing * z;
+  }
+  static constexpr void parameters(auto& self, auto&& visit) {
+    visit("beta", self.beta);
+    visit("label_smoothing", self.label_smoothing);
+  }
+};
+
+/// Alignment via Optimal Transport, unpaired: chosen log-ratios are pushed above rejected ones as distributions, so that
+/// who was compared with whom does not matter.
+///
+///   loss = -(1 - e) log sigmoid(z) - e log sigmoid(-z),
+///   z = beta * (log_ratio_chosen - the rejected log_ratio of the same rank in the batch)
+///
+/// Entry i of the values belongs to chosen completion i; each coefficient to its own completion.
+///
+/// Reads   policy and reference log_prob of both completions; beta per pair where given
+/// Units   nats. Ties keep the order of the batch
+/// Several processes: as for aot
+/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) does not construct
+/// Source  Melnyk et al. 2024, section 3.1, arXiv:2406.05882
+/// TRL     DPOTrainer `aot_unpaired` (once `aot_pair` was the name of the paired form)
+struct aot_unpaired {
+  static constexpr std::size_t arity = 2;
+  static constexpr char const* name = "aot_unpaired";
+
+  positive beta = 0.1;
+  flip_probability label_smoothing = 0.0;
+
+  void arrange(pair_columns const& batch, pair_order& order) const {
+    auto const by_chosen =
+        ascending_order(batch.size(), [&](std::size_t i) { return batch.chosen_log_ratio(i); });
+    auto const by_rejected =
+        ascending_order(batch.size(), [&](std::size_t i) { return batch.rejected_log_ratio(i); });
+    order.rejected = match_by_rank(by_chosen, by_rejected);
+  }
+  constexpr auto operator()(auto const& pair) const {
+    auto const z = pair.beta_or(beta) * (pair.chosen.log_ratio() - pair.rejected.log_ratio());
+    return softplus(-z) + label_smoothing * z;
+  }
+  static constexpr void parameters(auto& self, auto&& visit) {
+    visit("beta", self.beta);
+    visit("label_smoothing", self.label_smoothing);
+  }
+};
+
+}  // namespace prefer

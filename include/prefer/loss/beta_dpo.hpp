@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include <prefer/batch/pair_order.hpp>
+#include <prefer/loss/dpo.hpp>
+#include <prefer/loss/hyper_parameter.hpp>
+#include <prefer/loss/loss.hpp>
+
+namespace prefer {
+
+/// beta-DPO: beta follows the quality of each batch, and pairs with unusual margins are left out. Any loss of pairs with
+/// a beta takes the rule.
+///
+///   loss = kept ? B / kept pairs * L with beta_batch : 0
+///   beta_batch = max(0.001, beta * (1 + sensitivity * (mean of m over kept pairs - mean)))
+///   m = log_ratio_margin;  mean, spread: moving averages of the batches' means and standard deviations of m, this batch
+///   included, from 0 at the start
+///   kept_share of the pairs is drawn without replacement with weights exp(-((m - mean) / spread)^2 / 2)
+///
+/// None of it carries a gradient. Factors of B / kept make the mean over the batch one over kept pairs. The draw uses the
+/// pair's `uniform` number (a key of log weight plus Gumbel noise; the largest keys stay), so a batch gives the same
+/// result whenever it is evaluated from the same memory.
+///
+/// Reads   what L reads, uniform per pair
+/// Keeps   mean and spread
+/// Several processes: means and the threshold of the keys are those of the whole batch; keys are gathered
+/// Errors  momentum outside (0, 1] or kept_share outside (0, 1] does not construct; a loss without beta does not compile
+/// Source  Wu et al. 2024, arXiv:2407.08639, and the authors' code. There a spread of 0, as at the reference, gives NaN;
+///         here all pairs are then equally likely to stay
+template <PairLoss L = dpo>
+struct beta_dpo {
+  static_assert(detail::has_parameter_beta<L>,
+                "prefer: beta_dpo sets the beta of a loss, and this one has none");
+  static constexpr std::size_t arity = 2;
+  static constexpr char const* name = "beta_dpo";
+  static constexpr column_set prepare_reads =
+      column_name::policy | column_name::reference | column_name::uniform;
+  struct state {
+    double factor = 1.0;      // of beta
+    double mean = 0.0;        // nats
+    double precision = 0.0;   // 1 / spread, 0 where it is unknown
+    double threshold = -1e9;  // of the keys of kept pairs
+    double scale = 1.0;       // B / kept pairs
+  };
+  struct memory {
+    double mean = 0.0;    // nats
+    double spread = 0.0;  // nats
+  };
+
+  L loss = {};
+  double sensitivity = 0.6;
+  share kept_share = 0.8;
+  share momentum = 0.1;  // of the newest batch
+
+  [[nodiscard]] state prepare(pair_columns const& batch, memory& so_far,
+                              auto const& processes) const {
+    std::size_t const n = batch.size();
+    auto const margin = [&](std::size_t i) {
+      return batch.chosen_log_ratio(i) - batch.rejected_log_ratio(i);
+    };
+    sum_and_count part;
+    for (std::size_t i = 0; i < n; ++i) part = part + sum_and_count{margin(i), 1.0};
+    sum_and_count const all = over_processes(part, processes);
+    sum_and_count squares;
+    for (std::size_t i = 0; i < n; ++i) {
+      squares = squares + sum_and_count{square(margin(i) - all.mean()), 1.0};
+    }
+    double const variance =
+        all.count > 1.0 ? over_processes(squares, processes).sum / (all.count - 1.0) : 0.0;
+    so_far.mean += momentum * (all.mean() - so_far.mean);
+    so_far.spread += momentum * (prefer::sqrt(variance) - so_far.spread);
+
+    state out{.mean = so_far.mean, .precision = so_far.spread > 0.0 ? 1.0 / so_far.spread : 0.0};
+    // Which pairs stay is known when all keys are.
+    std::vector<double> mine(2 * n);
+    for (std::size_t i = 0; i < n; ++i) {
+      mine[2 * i] = key_of(margin(i), batch.uniform[i], out);
+      mine[2 * i + 1] = margin(i);
+    }
+    std::vector<double> const gathered = processes.all_gather(mine);
+    std::size_t const pairs = gathered.size() / 2;
+    auto const order = ascending_order(pairs, [&](std::size_t i) { return gathered[2 * i]; });
+    auto const whole = static_cast<std::size_t>(kept_share * static_cast<double>(pairs));
+    std::size_t const kept = whole == 0 ? 1 : whole;
+    sum_and_count of_kept;
+    for (std::size_t k = pairs - kept; k < pairs; ++k) {
+      of_kept = of_kept + sum_and_count{gathered[2 * order[k] + 1], 1.0};
+    }
+    if (kept < pairs) {
+      // Half-way between neighbours, so that rounding on lanes does not move a pair across.
+      out.threshold =
+          0.5 * (gathered[2 * order[pairs - kept - 1]] + gathered[2 * order[pairs - kept]]);
+    }
+    out.scale = static_cast<double>(pairs) / static_cast<double>(kept);
+    out.factor = 1.0 + sensitivity * (of_kept.mean() - so_far.mean);
+    return out;
+  }
+  constexpr auto operator()(auto const& pair, state const& batch) const {
+    auto const key = key_of(value_of(pair.log_ratio_margin()), pair.uniform, batch);
+    auto adjusted = pair;
+    auto const wanted = pair.beta_or(beta_of(loss)) * batch.factor;
+    adjusted.pair_beta.present = true;
+    adjusted.pair_beta.value = relu(wanted - least_beta) + least_beta;
+    return select(key > batch.threshold, batch.scale, 0.0) * loss(adjusted);
+  }
+  static constexpr void parameters(auto& self, auto&& visit) {
+    L::parameters(self.loss, visit);
+    visit("sensitivity", self.sensitivity);
+    visit("kept_share", self.kept_share);
+    visit("momentum", self.momentum);
+  }
+
+ private:
+  static constexpr double least_beta = 1e-3;
+
+  [[nodiscard]] static constexpr auto key_of(auto const& margin, auto const& uniform,
+                                             state const& batch) {
+    // -log(-log(u)) has the Gumbel distribution; u = 0 has no logarithm, so u is moved by less than it can differ.
+    return -0.5 * square((margin - batch.mean) * batch.precision) -
+           log(-log(uniform * (1.0 - 0x1p-20) + 0x1p-21));
+  }
+};
+
+}  // namespace prefer

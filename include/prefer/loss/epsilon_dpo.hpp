@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+
+#include <prefer/loss/dpo.hpp>
+#include <prefer/loss/hyper_parameter.hpp>
+#include <prefer/loss/loss.hpp>
+
+namespace prefer {
+
+/// epsilon-DPO: each pair's beta follows how its margin would change if the KL penalty did. Any loss of pairs with a beta
+/// takes the rule.
+///
+///   loss = L with beta_i = beta * kept / (1 + perturbation * step_i)
+///   step_i  +1 where log_prob_margin rises strictly from the policy nearer to the reference, over the policy, to the
+///           policy farther from it; -1 where it falls strictly; else 0
+///   kept    1 at the start; divided by 1 + perturbation * (mean step of the batch) after each batch
+///
+/// Where policy and reference agree no step is taken; log-probabilities are compared strictly, so the trainer does not
+/// replace them by scores here. Nearer and farther: logits theta -+ perturbation * (theta - reference's), token by token. No gradient in any of it.
+///
+/// Reads   what L reads; log_prob of the perturbed policies, which a policy over tokens gives; beta per pair where given
+/// Keeps   the factor of beta
+/// Several processes: the mean step is that of the whole batch
+/// Errors  perturbation <= 0 does not construct; a loss without beta does not compile
+/// Source  Lee et al. 2025, arXiv:2502.13177, and the authors' code, which updates beta by the mean step; the paper takes
+///         the mean of the betas
+template <PairLoss L = dpo>
+struct epsilon_dpo {
+  static_assert(detail::has_parameter_beta<L>,
+                "prefer: epsilon_dpo sets the beta of a loss, and this one has none");
+  static constexpr std::size_t arity = 2;
+  static constexpr char const* name = "epsilon_dpo";
+  static constexpr column_set prepare_reads = column_name::policy | column_name::perturbed;
+  struct state {
+    double factor = 1.0;  // of beta
+  };
+  struct memory {
+    double factor = 1.0;
+  };
+
+  L loss = {};
+  positive perturbation = 0.01;
+
+  [[nodiscard]] state prepare(pair_columns const& batch, memory& so_far,
+                              auto const& processes) const {
+    sum_and_count steps;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      steps = steps + sum_and_count{step_of(batch.nearer.chosen[i] - batch.nearer.rejected[i],
+                                            batch.policy.chosen[i] - batch.policy.rejected[i],
+                                            batch.farther.chosen[i] - batch.farther.rejected[i]),
+                                    1.0};
+    }
+    state const now{so_far.factor};
+    so_far.factor /= 1.0 + perturbation * over_processes(steps, processes).mean();
+    return now;
+  }
+  constexpr auto operator()(auto const& pair, state const& batch) const {
+    auto const step = step_of(pair.chosen.nearer_log_prob - pair.rejected.nearer_log_prob,
+                              value_of(pair.chosen.log_prob) - value_of(pair.rejected.log_prob),
+                              pair.chosen.farther_log_prob - pair.rejected.farther_log_prob);
+    auto adjusted = pair;
+    adjusted.pair_beta.present = true;
+    adjusted.pair_beta.value =
+        pair.beta_or(beta_of(loss)) * batch.factor / (1.0 + perturbation * step);
+    return loss(adjusted);
+  }
+  static constexpr void parameters(auto& self, auto&& visit) {
+    L::parameters(self.loss, visit);
+    visit("perturbation", self.perturbation);
+  }
+
+ private:
+  [[nodiscard]] static constexpr auto step_of(auto const& nearer, auto const& here,
+                                              auto const& farther) {
+    auto const rises = select(farther > here, 1.0, 0.0) * select(here > nearer, 1.0, 0.0);
+    auto const falls = select(nearer > here, 1.0, 0.0) * select(here > farther, 1.0, 0.0);
+    return rises - falls;
+  }
+};
+
+}  // namespace prefer

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+#include <prefer/loss/loss.hpp>
+
+namespace prefer {
+
+/// Efficient Exact Optimization on a pair: the reverse KL divergence from the policy's preference to a smoothed label.
+///
+///   loss = KL(q || 1 - e) = q log(q / (1 - e)) + (1 - q) log((1 - q) / e),  q = sigmoid(z),
+///   z = beta * log_ratio_margin
+///
+/// Reads   policy and reference log_prob of both completions; beta per pair where given
+/// Units   nats. Smallest, 0, at z = log((1 - e) / e); the slope vanishes on both sides of it
+/// Errors  beta <= 0, or label_smoothing outside (0, 1/2), does not construct: without smoothing the divergence is
+///         infinite
+/// Source  Ji et al. 2024, eq. 17, arXiv:2402.00856
+/// TRL     DPOTrainer `exo_pair`
+struct exo_pair {
+  static constexpr std::size_t arity = 2;
+  static constexpr char const* name = "exo_pair";
+  static constexpr bool takes_score_map = true;
+
+  positive beta = 0.1;
+  smoothing label_smoothing = 1e-3;
+
+  constexpr auto operator()(auto const& pair) const {
+    auto const z = pair.beta_or(beta) * pair.log_ratio_margin();
+    auto const at = value_of(z);
+    using number = std::remove_cvref_t<decltype(at)>;
+    number const best = log(number((1.0 - label_smoothing) / label_smoothing));
+    number const log_odds_left = softplus(best);
+    number const log_odds_right = softplus(-best);
+    // Two forms, each without cancellation on its side of 0.
+    auto const left = sigmoid(at) * (at - best) - softplus(at) + log_odds_left;
+    auto const right = log_odds_right - softplus(-at) - sigmoid(-at) * (at - best);
+    auto const value = select(at < 0.0, left, right);
+    // The derivative, written out: the terms of those forms that cancel in it would leave their rounding errors.
+    auto const slope = sigmoid(at) * sigmoid(-at) * (at - best);
+    return value + slope * (z - at);
+  }
+  static constexpr void parameters(auto& self, auto&& visit) {
+    visit("beta", self.beta);
+    visit("label_smoothing", self.label_smoothing);
+  }
+};
+
+/// Efficient Exact Optimization over a list: the reverse KL divergence from the policy's distribution over the list to
+/// that of a reward.
+///
+///   loss = KL(softmax(s) || softmax(score / reward_beta)),  s = beta * log_ratio
+///
+/// Reads   policy and reference log_prob and the score of every completion; beta per list where given
+/// Units   nats; a list of one completion has loss 0
+/// Errors  beta <= 0 or reward_beta <= 0 does not construct
+/// Source  Ji et al. 2024, eq. 16, arXiv:2402.00856
+struct exo {
+  static constexpr std::size_t arity = dynamic_arity;
+  static constexpr char const* name = "exo";
+
+  positive beta = 0.1;
+  positive reward_beta = 1.0;
+
+  constexpr auto operator()(auto const& list) const {
+    auto const first = list[0].log_ratio();
+    auto const s = [&](auto const& y) { return list.beta_or(beta) * (y.log_ratio() - first); };
+    auto const reward = [&](auto const& y) { return y.score / reward_beta; };
+    auto const log_z = log_sum_exp(list, 0, s);
+    auto const log_reward_z = log_sum_exp(list, 0, reward);
+    auto const term = [&](std::size_t i) {
+      auto const log_q = s(list[i]) - log_z;
+      return exp(log_q) * (log_q - (reward(list[i]) - log_reward_z));
+    };
+    auto total = term(0);
+    for (std::size_t i = 1; i < list.size(); ++i) total = total + term(i);
+    return total;
+  }
+  static constexpr void parameters(auto& self, auto&& visit) {
+    visit("beta", self.beta);
+    visit("reward_beta", self.reward_beta);
+  }
+};
+
+}  // namespace prefer

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+#include <prefer/loss/loss.hpp>
+
+namespace prefer {
+
+/// LiPO-lambda: all pairs of a list, weighted by what exchanging them would change in a ranking measure (DCG).
+///
+///   loss = sum over i, j with score_i > score_j of weight_ij * softplus(-(s_i - s_j)),  s = beta * log_ratio
+///   weight_ij = |2^score_i - 2^score_j| * |1 / log(1 + rank_i) - 1 / log(1 + rank_j)|
+///
+/// rank: 1 for the largest s in the list, ties in the list's order. Weights carry no gradient.
+///
+/// Reads   policy and reference log_prob and the score of every completion; beta per list where given
+/// Units   nats; scores are graded relevances, small numbers such as 0 to 4
+/// Errors  beta <= 0 does not construct
+/// Time    cubic in the length of a list, once per four completions
+/// Source  Liu et al. 2024, eq. 8, arXiv:2402.01878
+struct lipo {
+  static constexpr std::size_t arity = dynamic_arity;
+  static constexpr char const* name = "lipo";
+
+  positive beta = 0.1;
+
+  constexpr auto operator()(auto const& list) const {
+    auto const s = [&](std::size_t i) { return list.beta_or(beta) * list[i].log_ratio(); };
+    auto const discount = [&](std::size_t i) {
+      auto const own = value_of(s(i));
+      std::remove_cvref_t<decltype(own)> rank = 1.0;
+      for (std::size_t j = 0; j < list.size(); ++j) {
+        auto const other = value_of(s(j));
+        // A tie counts for whoever comes first.
+        rank = rank + (j < i ? select(other < own, 0.0, 1.0) : select(other > own, 1.0, 0.0));
+      }
+      return 1.0 / log(1.0 + rank);
+    };
+    auto total = 0.0 * s(0);
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      for (std::size_t j = 0; j < list.size(); ++j) {
+        if (i == j) continue;
+        auto const gain = expm1(ln2 * list[i].score) - expm1(ln2 * list[j].score);
+        auto const change = discount(i) - discount(j);
+        auto const size = select(change > 0.0, change, -change);
+        // gain > 0 exactly where score_i > score_j
+        total = total + relu(gain) * size * softplus(s(j) - s(i));
+      }
+    }
+    return total;
+  }
+  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+
+ private:
+  static constexpr double ln2 = 0.69314718055994530942;
+};
+
+}  // namespace prefer

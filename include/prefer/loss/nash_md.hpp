@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+
+#include <prefer/loss/loss.hpp>
+
+namespace prefer {
+
+/// Nash-MD: a policy gradient towards winning against a mixture of policy and reference, on tokens of the policy's own
+/// samples.
+///
+///   loss of a token = (beta * constant(log_ratio) - (score - 1/2)) * log_prob
+///   score: the probability that the token's completion wins against a sample of the mixture
+///
+/// An example is one token. The loss of a completion is the sum over its tokens: a batch's mean over completions is the
+/// mean over tokens times tokens / completions.
+///
+/// Reads   policy and reference log_prob and the score of each token; beta per token where given
+/// Units   nats; its value means nothing, its gradient is that of the objective
+/// Errors  beta <= 0 does not construct
+/// Source  Munos et al. 2023, eq. 9, arXiv:2312.00886
+/// TRL     NashMDTrainer: each token's KL term holds its own log-ratio only, there and here
+struct nash_md {
+  static constexpr std::size_t arity = 1;
+  static constexpr char const* name = "nash_md";
+
+  positive beta = 0.1;
+
+  constexpr auto operator()(auto const& token) const {
+    return (token.beta_or(beta) * value_of(token.log_ratio()) - (token.score - 0.5)) *
+           token.log_prob;
+  }
+  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+};
+
+}  // namespace prefer

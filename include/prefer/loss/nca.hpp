@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include <prefer/loss/loss.hpp>
+
+namespace prefer {
+
+/// Noise Contrastive Alignment on a pair: raises the chosen reward in absolute terms, unlike losses of the margin.
+///
+///   loss = softplus(-u_chosen) + softplus(u_chosen) / 2 + softplus(u_rejected) / 2,  u = beta * log_ratio
+///
+/// Reads   policy and reference log_prob of both completions; beta per pair where given
+/// Units   nats. At rest where sigmoid(u_chosen) = 2/3
+/// Errors  beta <= 0 does not construct
+/// Source  Chen et al. 2024, eq. 11, arXiv:2402.05369
+/// TRL     DPOTrainer `nca_pair`
+struct nca_pair {
+  static constexpr std::size_t arity = 2;
+  static constexpr char const* name = "nca_pair";
+
+  positive beta = 0.1;
+
+  constexpr auto operator()(auto const& pair) const {
+    auto const b = pair.beta_or(beta);
+    auto const chosen = b * pair.chosen.log_ratio();
+    auto const rejected = b * pair.rejected.log_ratio();
+    return softplus(-chosen) + 0.5 * softplus(chosen) + 0.5 * softplus(rejected);
+  }
+  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+};
+
+/// InfoNCA: cross-entropy from the softmax of a reward to the policy's softmax over a list.
+///
+///   loss = -sum over i of p_i log softmax(s)_i,  p = softmax(score / temperature),  s = beta * log_ratio
+///
+/// Reads   policy and reference log_prob and the score of every completion; beta per list where given
+/// Units   nats; a list of one completion has loss 0. With all weight on the first it is softmax_dpo
+/// Errors  beta <= 0 or temperature <= 0 does not construct
+/// Source  Chen et al. 2024, eq. 9, arXiv:2402.05369
+struct info_nca {
+  static constexpr std::size_t arity = dynamic_arity;
+  static constexpr char const* name = "info_nca";
+
+  positive beta = 0.1;
+  positive temperature = 1.0;
+
+  constexpr auto operator()(auto const& list) const {
+    auto const reward = [&](auto const& y) { return y.score / temperature; };
+    auto const log_reward_z = log_sum_exp(list, 0, reward);
+    auto const term = [&](std::size_t i) {
+      auto const own = list[i].log_ratio();
+      auto const log_p = log_sum_exp(
+          list, 0, [&](auto const& y) { return list.beta_or(beta) * (y.log_ratio() - own); });
+      return exp(reward(list[i]) - log_reward_z) * log_p;
+    };
+    auto total = term(0);
+    for (std::size_t i = 1; i < list.size(); ++i) total = total + term(i);
+    return total;
+  }
+
+  /// The loss, and d loss / d log_prob_i = beta * (softmax(s)_i - p_i) into `out`, in time linear in the list.
+  [[nodiscard]] double coefficients(auto const& list, std::span<double> out) const {
+    auto const s = [&](auto const& y) { return list.beta_or(beta) * y.log_ratio(); };
+    auto const reward = [&](auto const& y) { return y.score / temperature; };
+    double const log_z = log_sum_exp(list, 0, s);
+    double const log_reward_z = log_sum_exp(list, 0, reward);
+    double loss = 0.0;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      double const log_q = s(list[i]) - log_z;
+      double const p = prefer::exp(reward(list[i]) - log_reward_z);
+      loss -= p * log_q;
+      out[i] = list.beta_or(beta) * (prefer::exp(log_q) - p);
+    }
+    return loss;
+  }
+  static constexpr void parameters(auto& self, auto&& visit) {
+    visit("beta", self.beta);
+    visit("temperature", self.temperature);
+  }
+};
+
+/// Noise Contrastive Alignment over a list: every completion against the reference, weighted by the reward's softmax.
+///
+///   loss = sum over i of p_i softplus(-s_i) + softplus(s_i) / K,  p = softmax(score / temperature),
+///   s = beta * log_ratio
+///
+/// Reads   policy and reference log_prob and the score of every completion; beta per list where given
+/// Units   nats
+/// Errors  beta <= 0 or temperature <= 0 does not construct
+/// Source  Chen et al. 2024, eq. 10, arXiv:2402.05369. nca_pair is K = 2 with all weight on the chosen completion
+struct nca {
+  static constexpr std::size_t arity = dynamic_arity;
+  static constexpr char const* name = "nca";
+
+  positive beta = 0.1;
+  positive temperature = 1.0;
+
+  constexpr auto operator()(auto const& list) const {
+    auto const reward = [&](auto const& y) { return y.score / temperature; };
+    auto const log_reward_z = log_sum_exp(list, 0, reward);
+    double const share = 1.0 / static_cast<double>(list.size());
+    auto const term = [&](std::size_t i) {
+      auto const s = list.beta_or(beta) * list[i].log_ratio();
+      return exp(reward(list[i]) - log_reward_z) * softplus(-s) + share * softplus(s);
+    };
+    auto total = term(0);
+    for (std::size_t i = 1; i < list.size(); ++i) total = total + term(i);
+    return total;
+  }
+  static constexpr void parameters(auto& self, auto&& visit) {
+    visit("beta", self.beta);
+    visit("temperature", self.temperature);
+  }
+};
+
+}  // namespace prefer

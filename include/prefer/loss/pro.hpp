@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+
+#include <prefer/loss/loss.hpp>
+
+namespace prefer {
+
+/// Preference Ranking Optimization: each completion against all worse ones, sharper where rewards differ more.
+///
+///   loss = sum over k < K of log(exp(T_kk a_k) + sum over i > k of exp(T_ki a_i)) - T_kk a_k
+///          - sft_weight * (K - 1)^2 * log_prob_first
+///   a = mean_log_prob,  T_ki = score_k - score_i,  T_kk = max over i > k of T_ki
+///
+/// Lists come best first. T are inverse temperatures in the paper's terms.
+///
+/// Reads   policy log_prob, length and score of every completion
+/// Units   nats
+/// Errors  sft_weight < 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
+/// Source  Song et al. 2023, eq. 7, arXiv:2306.17492, with the weights of the authors' code
+struct pro {
+  static constexpr std::size_t arity = dynamic_arity;
+  static constexpr char const* name = "pro";
+
+  non_negative sft_weight = 0.05;
+
+  constexpr auto operator()(auto const& list) const {
+    auto const gap = [&](std::size_t k, std::size_t i) { return list[k].score - list[i].score; };
+    auto const others = static_cast<double>(list.size() - 1);
+    auto total = -(sft_weight * others * others) * list[0].log_prob;
+    for (std::size_t k = 0; k + 1 < list.size(); ++k) {
+      auto sharpest = gap(k, k + 1);
+      for (std::size_t i = k + 2; i < list.size(); ++i) {
+        sharpest = select(gap(k, i) > sharpest, gap(k, i), sharpest);
+      }
+      auto const own = sharpest * list[k].mean_log_prob();
+      auto log_sum = own;
+      for (std::size_t i = k + 1; i < list.size(); ++i) {
+        log_sum = log_sum + softplus(gap(k, i) * list[i].mean_log_prob() - log_sum);
+      }
+      total = total + (log_sum - own);
+    }
+    return total;
+  }
+  static constexpr void parameters(auto& self, auto&& visit) {
+    visit("sft_weight", self.sft_weight);
+  }
+};
+
+}  // namespace prefer

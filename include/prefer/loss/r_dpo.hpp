@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+
+#include <prefer/loss/loss.hpp>
+
+namespace prefer {
+
+/// Length-regularised DPO: longer chosen completions have to be better.
+///
+///   loss = softplus(-(beta * log_ratio_margin + alpha * (length_chosen - length_rejected)))
+///
+/// For alpha > 0 the chosen completion is credited with its length, so that the policy need not learn it. Nothing changes
+/// at inference.
+///
+/// Reads   policy and reference log_prob and the length of both completions; beta per pair where given
+/// Units   nats; alpha in nats per token
+/// Errors  beta <= 0 does not construct
+/// Source  Park et al. 2024, eq. 9, arXiv:2403.19159. The default alpha is that of a public reproduction; one other
+///         has the sign the other way round
+struct r_dpo {
+  static constexpr std::size_t arity = 2;
+  static constexpr char const* name = "r_dpo";
+
+  positive beta = 0.1;
+  double alpha = 0.01;
+
+  constexpr auto operator()(auto const& pair) const {
+    auto const longer = pair.chosen.completion_length - pair.rejected.completion_length;
+    return softplus(-(pair.beta_or(beta) * pair.log_ratio_margin() + alpha * longer));
+  }
+  static constexpr void parameters(auto& self, auto&& visit) {
+    visit("beta", self.beta);
+    visit("alpha", self.alpha);
+  }
+};
+
+}  // namespace prefer

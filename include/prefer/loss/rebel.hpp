@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+
+#include <prefer/loss/loss.hpp>
+
+namespace prefer {
+
+/// REBEL: the margin of log-ratios is regressed to the difference of rewards.
+///
+///   loss = (log_ratio_margin / eta - (score_chosen - score_rejected))^2
+///
+/// The reference is the policy of the round before. Which completion is called chosen does not matter.
+///
+/// Reads   policy and reference log_prob and the score of both completions
+/// Units   squared units of the reward; eta in nats per unit of reward
+/// Errors  eta <= 0 does not construct
+/// Source  Gao et al. 2024, eq. 3, arXiv:2404.16767. The authors' code multiplies by eta^2 instead of dividing
+struct rebel {
+  static constexpr std::size_t arity = 2;
+  static constexpr char const* name = "rebel";
+
+  positive eta = 1.0;
+
+  constexpr auto operator()(auto const& pair) const {
+    return square(pair.log_ratio_margin() / eta - (pair.chosen.score - pair.rejected.score));
+  }
+  static constexpr void parameters(auto& self, auto&& visit) { visit("eta", self.eta); }
+};
+
+}  // namespace prefer

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+
+#include <prefer/loss/loss.hpp>
+
+namespace prefer {
+
+/// Rank Responses to align Human Feedback: a hinge on every pair of a list in the wrong order, and the likelihood of the
+/// best completion.
+///
+///   loss = weight * sum over i, j with score_i > score_j of max(0, p_j - p_i) - log_prob_first / length_first,
+///   p = log_prob / length^length_power
+///
+/// Lists come best first.
+///
+/// Reads   policy log_prob, length and score of every completion
+/// Units   nats per token
+/// Errors  weight < 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
+/// Source  Yuan et al. 2023, eq. 3 to 5, arXiv:2304.05302. The authors' code has a weight of 100, their scripts 1
+struct rrhf {
+  static constexpr std::size_t arity = dynamic_arity;
+  static constexpr char const* name = "rrhf";
+
+  non_negative weight = 1.0;
+  double length_power = 1.0;
+
+  constexpr auto operator()(auto const& list) const {
+    auto const p = [&](std::size_t i) {
+      return list[i].log_prob * exp(-length_power * log(list[i].completion_length));
+    };
+    auto total = -list[0].mean_log_prob();
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      for (std::size_t j = 0; j < list.size(); ++j) {
+        auto const better = select(list[i].score > list[j].score, 1.0, 0.0);
+        total = total + weight * better * relu(p(j) - p(i));
+      }
+    }
+    return total;
+  }
+  static constexpr void parameters(auto& self, auto&& visit) {
+    visit("weight", self.weight);
+    visit("length_power", self.length_power);
+  }
+};
+
+}  // namespace prefer

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+
+#include <prefer/loss/dpo.hpp>
+#include <prefer/loss/loss.hpp>
+
+namespace prefer {
+
+/// Weighted Preference Optimization: pairs count by how likely the policy is to write them, as if they were its own.
+///
+///   loss = min(exp(alignment_chosen + alignment_rejected), largest_weight) * L
+///   alignment = mean over tokens of log p(token) - log sum over v of p(v)^2, without gradient
+///
+/// Reads   what L reads, and alignment, which a policy over tokens gives
+/// Units   those of L
+/// Errors  largest_weight <= 0 does not construct
+/// Source  Zhou et al. 2024, eq. 5 and section 3.3, arXiv:2406.11827; the authors bound the product of both weights by 1
+/// TRL     use_weighting, without a bound: largest_weight = 1e6 here does the same
+template <PairLoss L = dpo>
+struct wpo {
+  static constexpr std::size_t arity = 2;
+  static constexpr char const* name = "wpo";
+  using state = loss_state<L>;
+  using memory = loss_memory<L>;
+  static constexpr column_set prepare_reads = detail::prepare_reads<L>;
+
+  L loss = {};
+  positive largest_weight = 1.0;
+
+  [[nodiscard]] state prepare(auto const& columns, memory& kept, auto const& processes) const {
+    return prefer::prepare(loss, columns, kept, processes);
+  }
+  constexpr auto operator()(auto const& pair, state const& s) const {
+    auto const weight =
+        clamp(exp(pair.chosen.alignment + pair.rejected.alignment), 0.0, largest_weight);
+    return weight * detail::apply(loss, pair, s);
+  }
+  static constexpr void parameters(auto& self, auto&& visit) {
+    L::parameters(self.loss, visit);
+    visit("largest_weight", self.largest_weight);
+  }
+};
+
+}  // namespace prefer
