@@ -22,7 +22,9 @@ class bandit final : public task {
 
   [[nodiscard]] std::string settings() const override;
   [[nodiscard]] std::vector<std::string> references() const override;
-  [[nodiscard]] std::string reward_name() const override { return "expected true reward"; }
+  [[nodiscard]] std::string reward_name() const override {
+    return "expected true reward, s.d. of R";
+  }
   [[nodiscard]] std::shared_ptr<problem const> make(std::uint64_t seed,
                                                     label_noise const& noise) const override;
 

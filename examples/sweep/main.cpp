@@ -85,10 +85,9 @@ void declare(CLI::App& app, arguments& given) {
   auto const of_the_grid = [&](CLI::Option* option) { option->excludes(study); };
   of_the_grid(
       app.add_option("--task", given.task.name, "What is learned: bandit")->capture_default_str());
-  of_the_grid(
-      app.add_option("--loss", given.loss, "Losses, with settings behind a colon as in --examples")
-          ->type_name("NAME[:K=V,...],...")
-          ->capture_default_str());
+  of_the_grid(app.add_option("--loss", given.loss, "Losses, with settings behind a colon as below")
+                  ->type_name("NAME[:K=V,...],...")
+                  ->capture_default_str());
   of_the_grid(
       app.add_option("--beta", given.beta, "Numbers, and ranges LOW:HIGH:logN or LOW:HIGH:linN")
           ->type_name("LIST")
@@ -147,7 +146,7 @@ int run(arguments const& given) {
   auto const task = sweep::make_task(given.task);
   sweep::grid const all = grid_of(given, *task);
   auto const settings = all.settings();
-  std::vector<double> steps;
+  std::vector<sweep::step_rule> steps;
   for (auto const& what : settings) {
     steps.push_back(sweep::step_size(all.losses[what.loss], what.beta));
   }

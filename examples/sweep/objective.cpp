@@ -117,7 +117,7 @@ void objective::coefficients(pair_numbers policy, pair_numbers reference, std::s
   }
 }
 
-double step_size(loss_choice const& choice, std::optional<double> beta) {
+step_rule step_size(loss_choice const& choice, std::optional<double> beta, double start_margin) {
   double const b = beta.value_or(1.0);
   objective one(choice, beta);
   struct sides {
@@ -141,16 +141,21 @@ double step_size(loss_choice const& choice, std::optional<double> beta) {
   double const half_window = 0.5 / b;
   double curvature = 0.0;
   double sum = 0.0;
-  // Margins that a policy of this size meets, and those at which a loss of this beta bends.
-  for (double const reach : {5.0, 5.0 / b}) {
-    for (int i = -50; i <= 50; ++i) {
-      double const t = reach * i / 50.0;
-      double const bend = std::fabs(slope(t + half_window) - slope(t - half_window)) / (1.0 / b);
+  auto const look = [&](double from, double to) {
+    for (int i = 0; i <= 100; ++i) {
+      double const t = from + (to - from) * i / 100.0;
+      double const bend = std::fabs(slope(t + half_window) - slope(t - half_window)) * b;
       if (bend > curvature) curvature = bend;
       if (double const s = at(t).sum; s > sum) sum = s;
     }
-  }
+  };
   bool const grows = std::fabs(slope(-20.0 / b)) > 1.5 * std::fabs(slope(-10.0 / b));
+  if (grows) {
+    look(-start_margin - 1.0 / b, start_margin + 2.0 / b);
+  } else {
+    look(-5.0, 5.0);  // where policies of this size go
+    look(-5.0 / b, 5.0 / b);
+  }
 
   double step = 2.0 / std::fabs(slope(0.0));
   if (curvature > 0.0) step = std::min(step, (grows ? std::min(b, 1.0) : b) / curvature);
@@ -158,10 +163,10 @@ double step_size(loss_choice const& choice, std::optional<double> beta) {
   if (sum > 1e-9 * std::fabs(slope(0.0))) step = std::min(step, 2.0 / sum);
   if (!(step > 0.0) || !std::isfinite(step)) {
     prefer::detail::broken("--loss " + choice.written +
-                           ": its slope at the start is not a finite number other than zero, so no "
-                           "step follows from it");
+                           ": its slope at the start is zero or its values overflow, so no step "
+                           "follows from them");
   }
-  return step;
+  return {step, grows};
 }
 
 }  // namespace sweep

@@ -66,6 +66,16 @@ class objective {
 ///
 /// Where chosen and rejected do not have opposite coefficients, their sum moves the softmax as a whole, whose
 /// own curvature is at most 1/2 per unit of it: the step is at most 2 / |sum|.
-[[nodiscard]] double step_size(loss_choice const& choice, std::optional<double> beta);
+///
+/// A loss whose slope grows is looked at from `start_margin`, the largest size of a margin before the first
+/// step, to where it bends, 1 / beta below and 2 / beta above; margins rise from there. Others are looked at up to
+/// 5 nats and up to 5 / beta.
+/// Errors  precondition_error for a loss whose slope at 0 is 0 or not finite, or that overflows there
+struct step_rule {
+  double step = 0.0;
+  bool grows = false;  ///< the slope goes on growing, so that the step depends on start_margin
+};
+[[nodiscard]] step_rule step_size(loss_choice const& choice, std::optional<double> beta,
+                                  double start_margin = 0.0);
 
 }  // namespace sweep

@@ -164,7 +164,7 @@ plot::line_plot frontier(grid const& all, results const& rows, family const& of,
       if (!(kl > 1e-9) || !std::isfinite(kl)) continue;  // no place on a logarithmic axis
       low = std::min(low, kl);
       high = std::max(high, kl);
-      bool const end = i == 0 || i + 1 == all_points.size();
+      bool const end = of.curves.size() <= 4 && (i == 0 || i + 1 == all_points.size());
       line.points.push_back({.x = kl,
                              .y = a.reward.mean,
                              .y_error = a.reward.error,

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "run.hpp"
 
-#include "objective.hpp"
+#include <algorithm>
+#include <cmath>
 
 namespace sweep {
 
 std::vector<measurement> run(grid const& all, setting const& what, problem const& given,
-                             double step) {
+                             step_rule const& rule) {
   std::size_t const n = given.pairs();
   auto const policy = given.start();
   objective loss(all.losses[what.loss], what.beta);
@@ -15,6 +16,17 @@ std::vector<measurement> run(grid const& all, setting const& what, problem const
           ? reference_columns{std::vector<double>(n, 0.0), std::vector<double>(n, 0.0)}
           : given.reference(what.reference);
   std::vector<double> chosen(n), rejected(n), up(n), down(n);
+  double step = rule.step;
+  if (rule.grows) {
+    // A reference far from the start begins at large margins, where such a loss is steeper yet.
+    policy->log_prob(chosen, rejected);
+    double farthest = 0.0;
+    for (std::size_t i = 0; i < n; ++i) {
+      farthest = std::max(farthest, std::fabs((chosen[i] - rejected[i]) -
+                                              (held_near.chosen[i] - held_near.rejected[i])));
+    }
+    step = step_size(all.losses[what.loss], what.beta, farthest).step;
+  }
   std::vector<measurement> out;
   std::uint64_t done = 0;
   for (std::uint64_t const until : all.steps) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "grid.hpp"
+#include "objective.hpp"
 #include "problem.hpp"
 
 namespace sweep {
@@ -17,6 +18,6 @@ struct measurement {
 
 /// Trains on one problem from its start policy, by full-batch descent; one measurement at each of grid.steps.
 [[nodiscard]] std::vector<measurement> run(grid const& all, setting const& what,
-                                           problem const& given, double step);
+                                           problem const& given, step_rule const& rule);
 
 }  // namespace sweep
