@@ -4,10 +4,18 @@
 // The core in one include; it depends on the standard library alone. Outside: loss/catalogue.hpp (losses by
 // name, for tools), the thread pool, and the components.
 
+#include <prefer/aggregation/aggregation.hpp>
+#include <prefer/aggregation/ld_dpo_weights.hpp>
+#include <prefer/aggregation/mean_tokens.hpp>
+#include <prefer/aggregation/sampled_tokens.hpp>
+#include <prefer/aggregation/step_mask.hpp>
+#include <prefer/aggregation/sum_tokens.hpp>
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/pair_order.hpp>
+#include <prefer/batch/recipes.hpp>
 #include <prefer/batch/record.hpp>
+#include <prefer/batch/token_table.hpp>
 #include <prefer/beta/schedule.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
@@ -60,21 +68,35 @@
 #include <prefer/loss/tpo.hpp>
 #include <prefer/loss/wpo.hpp>
 #include <prefer/loss/xpo.hpp>
+#include <prefer/objective/calibration.hpp>
+#include <prefer/objective/correlation.hpp>
 #include <prefer/objective/diagnose.hpp>
+#include <prefer/objective/displacement.hpp>
+#include <prefer/objective/effective_sample.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/objective/kernel.hpp>
+#include <prefer/objective/kl.hpp>
+#include <prefer/objective/length_bias.hpp>
+#include <prefer/objective/likelihood_metrics.hpp>
 #include <prefer/objective/metrics.hpp>
+#include <prefer/objective/over_optimisation.hpp>
 #include <prefer/objective/rearranged.hpp>
+#include <prefer/objective/reference_compatibility.hpp>
+#include <prefer/objective/scored_pairs.hpp>
+#include <prefer/objective/token_metrics.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>
+#include <prefer/policy/aggregated.hpp>
 #include <prefer/policy/choice_ids.hpp>
 #include <prefer/policy/factorized.hpp>
 #include <prefer/policy/log_linear.hpp>
+#include <prefer/policy/markov.hpp>
 #include <prefer/policy/matrix_product.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/policy/softmax.hpp>
 #include <prefer/policy/tabular.hpp>
+#include <prefer/policy/token_policy.hpp>
 #include <prefer/reference/cached.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/reference/none.hpp>
@@ -87,9 +109,11 @@
 #include <prefer/scalar/scalar.hpp>
 #include <prefer/train/adamw.hpp>
 #include <prefer/train/clip.hpp>
+#include <prefer/train/diagnose.hpp>
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/minibatch.hpp>
 #include <prefer/train/parameter_blocks.hpp>
 #include <prefer/train/random.hpp>
 #include <prefer/train/trainer.hpp>
+#include <prefer/train/training_report.hpp>
 #include <prefer/version.hpp>

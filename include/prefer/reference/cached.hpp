@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
@@ -14,6 +16,23 @@
 #include <prefer/reference/reference.hpp>
 
 namespace prefer {
+
+namespace detail {
+
+/// Whether a reference, or a policy inside of it, draws something anew for each batch.
+template <class R>
+[[nodiscard]] consteval bool draws() {
+  using type = std::remove_cvref_t<R>;
+  if constexpr (requires { requires type::draws; }) {
+    return true;
+  } else if constexpr (requires(type const& r) { r.policy(); }) {
+    return draws<decltype(std::declval<type const&>().policy())>();
+  } else {
+    return false;
+  }
+}
+
+}  // namespace detail
 
 /// A reference's log-probabilities of a whole data set, computed once, in memory and on request in a file.
 ///
@@ -35,6 +54,9 @@ class cached {
   template <class R>
   requires Reference<R, choice_batch>
   [[nodiscard]] static cached of(R& reference, choice_data const& data, std::uint64_t identity) {
+    static_assert(
+        !detail::draws<R>(),
+        "prefer: this reference draws tokens anew in each step; a cache would keep one draw");
     data.expects_shapes("cached::of");
     cached out;
     out.identity_ = identity;

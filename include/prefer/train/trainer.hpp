@@ -24,6 +24,7 @@
 #include <prefer/objective/metrics.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/policy.hpp>
+#include <prefer/policy/token_policy.hpp>
 #include <prefer/reference/reference.hpp>
 #include <prefer/train/adamw.hpp>
 #include <prefer/train/clip.hpp>
@@ -59,6 +60,12 @@ struct step_report {
   double gradient_norm = std::numeric_limits<double>::quiet_NaN();  ///< before clipping
   double reward_margin = std::numeric_limits<double>::quiet_NaN();  ///< mean over pairs, nats
   double accuracy = std::numeric_limits<double>::quiet_NaN();  ///< share of pairs with margin > 0
+  // Of pairs, where log-probabilities were computed and not scores (see allow_scores);
+  // per token where rewards are.
+  double log_prob_chosen = std::numeric_limits<double>::quiet_NaN();    ///< mean, nats
+  double log_prob_rejected = std::numeric_limits<double>::quiet_NaN();  ///< mean, nats
+  double displaced_share =
+      std::numeric_limits<double>::quiet_NaN();  ///< share of chosen below the reference
 };
 
 /// When to evaluate and when to stop for it.
@@ -359,14 +366,14 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
   static constexpr bool reads_perturbed =
       group_size == 2 && needs<L>.contains(column_name::perturbed);
   static_assert(
-      !reads_divergence || detail::gives_divergence<P, R, choice_batch>,
+      !reads_divergence || DivergencePolicy<P, R, choice_batch>,
       "prefer: this loss reads divergence, which this policy and reference do not give: a "
       "policy over tokens has divergence(reference, batch, out) and backward_divergence");
-  static_assert(!reads_alignment || detail::gives_alignment<P, choice_batch>,
+  static_assert(!reads_alignment || AlignmentPolicy<P, choice_batch>,
                 "prefer: this loss reads alignment, which this policy does not give: a policy over "
                 "tokens has alignment(batch, out)");
   static_assert(
-      !reads_perturbed || detail::gives_perturbed_log_prob<P, R, choice_batch>,
+      !reads_perturbed || PerturbablePolicy<P, R, choice_batch>,
       "prefer: this loss reads log-probabilities of perturbed policies, which this policy "
       "and reference do not give: a policy over tokens has perturbed_log_prob(reference, "
       "amount, batch, out)");
@@ -510,6 +517,7 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
       pair_metrics const sums = metrics(pair_columns_of(0, batch_.size()), reward_rule_of(loss_));
       report.reward_margin = sums.reward_margin.mean();
       report.accuracy = sums.accuracy.mean();
+      measure_likelihood(report, sums);
     }
     if (options_.max_gradient_norm < std::numeric_limits<double>::infinity()) {
       report.gradient_norm = clip_gradient_norm(parameters_, options_.max_gradient_norm,
@@ -519,6 +527,20 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
                        " the gradient is not finite");
       }
     }
+  }
+
+  void measure_likelihood(step_report& report, pair_metrics const& sums) const {
+    if (can_score && options_.allow_scores) return;
+    report.log_prob_chosen = sums.log_prob_chosen.mean();
+    report.log_prob_rejected = sums.log_prob_rejected.mean();
+    if (!reads_reference_) return;
+    sum_and_count fell;
+    for (std::size_t g = 0; g < batch_.size(); ++g) {
+      bool const below =
+          static_cast<double>(chosen_.policy[g]) < static_cast<double>(chosen_.reference[g]);
+      fell = fell + sum_and_count{below ? 1.0 : 0.0, 1.0};
+    }
+    report.displaced_share = fell.mean();
   }
 
   void one_pass() {
