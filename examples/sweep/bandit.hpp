@@ -3,17 +3,14 @@
 
 #include <memory>
 
-#include "problem.hpp"
+#include "exact.hpp"
 
 namespace sweep {
 
-/// One prompt, some actions, everything exact:
+/// One prompt and some actions, with a logit each:
 ///
-///   start    softmax(1.2 N(0, 1))               reward R  N(0, 1) per action
-///   pairs    two independent draws from start;  P(first is labelled chosen) = sigmoid(2 (R_first - R_second))
+///   start    softmax(1.2 N(0, 1))               reward R, taste  N(0, 1) per action
 ///
-/// A pair of twice the same action teaches nothing, but counts: the mean loss divides by all that were drawn.
-/// A biased annotator gives each action an own score N(0, 1) and always prefers the higher one.
 /// References  start; near = start tilted by exp(0.7 R); far = softmax(1.2 N(0, 1) + 0.7 R) with fresh
 ///             numbers; uniform
 class bandit final : public task {
@@ -33,13 +30,7 @@ class bandit final : public task {
   std::size_t pairs_;
 };
 
-/// A bandit's numbers, one per action.
-struct bandit_numbers {
-  std::vector<double> start;   ///< log-probabilities, nats
-  std::vector<double> reward;  ///< true
-  std::vector<double> far;     ///< scores of the far reference's base
-  std::vector<double> taste;   ///< scores of the biased annotator
-};
-[[nodiscard]] bandit_numbers draw_bandit(std::size_t actions, std::uint64_t seed);
+/// What a seed draws, without the pairs.
+[[nodiscard]] exact_numbers draw_bandit(std::size_t actions, std::uint64_t seed);
 
 }  // namespace sweep

@@ -46,7 +46,8 @@ stopped, and a larger grid runs only what is new.
 Task bandit: 64 actions, start = softmax(1.2 N(0,1)), true reward R ~ N(0,1),
 200 pairs drawn from the start and labelled with probability sigmoid(2 dR).
 References: start; near, the start tilted by exp(0.7 R); far, fresh numbers with
-the same tilt; uniform. Each seed draws its own problem, the same for every
+the same tilt; uniform. Task markov: the same over all sequences of 4 tokens out
+of 6, with a policy that remembers one token, and R a sum over transitions. Each seed draws its own problem, the same for every
 loss, beta and reference. Training is full-batch descent from the start; the
 step is 4 / beta for dpo and follows from slope and curvature for other losses.
 )";
@@ -83,8 +84,8 @@ void declare(CLI::App& app, arguments& given) {
   auto* const study = app.add_option("--study", given.study, "A study that is built in: reference")
                           ->check(CLI::IsMember({"reference"}));
   auto const of_the_grid = [&](CLI::Option* option) { option->excludes(study); };
-  of_the_grid(
-      app.add_option("--task", given.task.name, "What is learned: bandit")->capture_default_str());
+  of_the_grid(app.add_option("--task", given.task.name, "What is learned: bandit or markov")
+                  ->capture_default_str());
   of_the_grid(app.add_option("--loss", given.loss, "Losses, with settings behind a colon as below")
                   ->type_name("NAME[:K=V,...],...")
                   ->capture_default_str());
@@ -111,7 +112,7 @@ void declare(CLI::App& app, arguments& given) {
   of_the_grid(app.add_option("--actions", given.task.actions, "Actions of the bandit")
                   ->check(CLI::Range(2, 100000))
                   ->capture_default_str());
-  of_the_grid(app.add_option("--pairs", given.task.pairs, "Labelled pairs of the bandit")
+  of_the_grid(app.add_option("--pairs", given.task.pairs, "Labelled pairs of a problem")
                   ->check(CLI::Range(1, 1000000))
                   ->capture_default_str());
   app.add_option("--output", given.output, "Folder for sweep.csv and sweep.html")
@@ -148,7 +149,7 @@ int run(arguments const& given) {
   auto const settings = all.settings();
   std::vector<sweep::step_rule> steps;
   for (auto const& what : settings) {
-    steps.push_back(sweep::step_size(all.losses[what.loss], what.beta));
+    steps.push_back(sweep::step_size(all.losses[what.loss], what.beta, task->tokens()));
   }
   std::error_code error;
   std::filesystem::create_directories(given.output, error);
@@ -179,7 +180,7 @@ int run(arguments const& given) {
       if (interrupted) return;
       auto const& what = settings[jobs[j].setting];
       auto const problem = task->make(jobs[j].seed, what.noise);
-      kept.add(what, jobs[j].seed, sweep::run(all, what, *problem, steps[jobs[j].setting]));
+      kept.add(what, jobs[j].seed, sweep::run(all, what, *task, *problem, steps[jobs[j].setting]));
       std::lock_guard const lock(drawing);
       bar.advance(1, "seed " + std::to_string(jobs[j].seed));
     });

@@ -52,22 +52,22 @@ loss_choice describe_loss(std::string const& written) {
   return out;
 }
 
-objective::objective(loss_choice const& choice, std::optional<double> beta)
-    : loss_(loss_at(choice.written, beta)) {}
+objective::objective(loss_choice const& choice, std::optional<double> beta, std::size_t tokens)
+    : loss_(loss_at(choice.written, beta)), tokens_(static_cast<double>(tokens)) {}
 
 void objective::coefficients(pair_numbers policy, pair_numbers reference, std::size_t drawn,
                              std::span<double> chosen, std::span<double> rejected) {
   std::size_t const n = policy.chosen.size();
   double const scale = 1.0 / static_cast<double>(drawn);
   prefer::evaluate_options const each{.reduce = prefer::reduction::none};
-  ones_.resize(2 * n, 1.0);
-  std::span<double const> const ones(ones_);
+  length_.resize(2 * n, tokens_);
+  std::span<double const> const length(length_);
 
   if (loss_.kind == example_kind::pair) {
     auto const result =
         loss_.pairs({.policy = {.chosen = policy.chosen, .rejected = policy.rejected},
                      .reference = {.chosen = reference.chosen, .rejected = reference.rejected},
-                     .length = {.chosen = ones.first(n), .rejected = ones.first(n)}},
+                     .length = {.chosen = length.first(n), .rejected = length.first(n)}},
                     each);
     for (std::size_t i = 0; i < n; ++i) {
       chosen[i] = scale * result.coefficient.chosen[i];
@@ -101,7 +101,7 @@ void objective::coefficients(pair_numbers policy, pair_numbers reference, std::s
         {.policy = policy_,
          .reference = reference_,
          .label = label_,
-         .length = ones,
+         .length = length,
          .mismatched = {.policy = mismatched_policy_, .reference = mismatched_reference_}},
         each);
     share = 0.5 * scale;
@@ -109,7 +109,7 @@ void objective::coefficients(pair_numbers policy, pair_numbers reference, std::s
     offset_.resize(n + 1);
     for (std::size_t i = 0; i <= n; ++i) offset_[i] = 2 * i;
     result = loss_.lists(
-        {.policy = policy_, .reference = reference_, .length = ones, .offset = offset_}, each);
+        {.policy = policy_, .reference = reference_, .length = length, .offset = offset_}, each);
   }
   for (std::size_t i = 0; i < n; ++i) {
     chosen[i] = share * result.coefficient[2 * i];
@@ -117,9 +117,10 @@ void objective::coefficients(pair_numbers policy, pair_numbers reference, std::s
   }
 }
 
-step_rule step_size(loss_choice const& choice, std::optional<double> beta, double start_margin) {
+step_rule step_size(loss_choice const& choice, std::optional<double> beta, std::size_t tokens,
+                    double start_margin) {
   double const b = beta.value_or(1.0);
-  objective one(choice, beta);
+  objective one(choice, beta, tokens);
   struct sides {
     double slope;
     double sum;

@@ -28,11 +28,10 @@ struct pair_numbers {
 ///
 /// A loss over labelled completions gets each pair as two examples, chosen desirable and rejected not, and
 /// their mean is the pair's loss; its mismatched completions are those of the next pair, cyclically, as a
-/// problem with one prompt has no other prompt's. A loss over lists gets lists of two. Every completion has one
-/// token.
+/// problem with one prompt has no other prompt's. A loss over lists gets lists of two.
 class objective {
  public:
-  objective(loss_choice const& choice, std::optional<double> beta);
+  objective(loss_choice const& choice, std::optional<double> beta, std::size_t tokens);
 
   /// d (mean loss) / d log_prob of each completion.
   void coefficients(pair_numbers policy, pair_numbers reference, std::size_t drawn,
@@ -40,10 +39,11 @@ class objective {
 
  private:
   named_loss loss_;
+  double tokens_;  // of every completion
   std::vector<double> policy_;
   std::vector<double> reference_;
   std::vector<double> label_;
-  std::vector<double> ones_;
+  std::vector<double> length_;
   std::vector<double> mismatched_policy_;
   std::vector<double> mismatched_reference_;
   std::vector<std::size_t> offset_;
@@ -76,6 +76,6 @@ struct step_rule {
   bool grows = false;  ///< the slope goes on growing, so that the step depends on start_margin
 };
 [[nodiscard]] step_rule step_size(loss_choice const& choice, std::optional<double> beta,
-                                  double start_margin = 0.0);
+                                  std::size_t tokens, double start_margin = 0.0);
 
 }  // namespace sweep

@@ -37,7 +37,7 @@ class learner {
   virtual ~learner() = default;
   /// log_prob of chosen and rejected completions of the problem's pairs, nats.
   virtual void log_prob(std::span<double> chosen, std::span<double> rejected) = 0;
-  /// One step down, given d loss / d log_prob. `step` is for a policy with one logit per completion.
+  /// One step down, given d loss / d log_prob. `step` suits a policy with one logit per completion.
   virtual void descend(std::span<double const> chosen, std::span<double const> rejected,
                        double step) = 0;
   [[nodiscard]] virtual judgement judge(std::string const& reference) const = 0;
@@ -54,7 +54,7 @@ struct reference_columns {
   std::vector<double> rejected;
 };
 
-/// What one seed draws: a start policy, a true reward, and labelled pairs. Immutable, so runs share it.
+/// What one seed draws: a start policy, a true reward, and labelled pairs. Does not outlive its task.
 class problem {
  public:
   virtual ~problem() = default;
@@ -82,6 +82,8 @@ class task {
   [[nodiscard]] virtual std::vector<std::string> references() const = 0;
   /// "expected reward", for axes and tables.
   [[nodiscard]] virtual std::string reward_name() const = 0;
+  /// Tokens of a completion.
+  [[nodiscard]] virtual std::size_t tokens() const { return 1; }
   /// May be called from several threads at once.
   [[nodiscard]] virtual std::shared_ptr<problem const> make(std::uint64_t seed,
                                                             label_noise const& noise) const = 0;
@@ -95,8 +97,7 @@ class task {
 struct task_options {
   std::string name = "bandit";
   std::size_t actions = 64;  ///< of a bandit
-  std::size_t pairs = 200;   ///< of a bandit
-  std::string ratings;       ///< file, of the ratings task
+  std::size_t pairs = 200;   ///< labelled, of every task
 };
 
 /// Errors  precondition_error for a name without a task; backend_error for a file that cannot be read

@@ -6,11 +6,11 @@
 
 namespace sweep {
 
-std::vector<measurement> run(grid const& all, setting const& what, problem const& given,
-                             step_rule const& rule) {
+std::vector<measurement> run(grid const& all, setting const& what, task const& of,
+                             problem const& given, step_rule const& rule) {
   std::size_t const n = given.pairs();
   auto const policy = given.start();
-  objective loss(all.losses[what.loss], what.beta);
+  objective loss(all.losses[what.loss], what.beta, of.tokens());
   reference_columns const held_near =
       what.reference == "none"
           ? reference_columns{std::vector<double>(n, 0.0), std::vector<double>(n, 0.0)}
@@ -25,7 +25,7 @@ std::vector<measurement> run(grid const& all, setting const& what, problem const
       farthest = std::max(farthest, std::fabs((chosen[i] - rejected[i]) -
                                               (held_near.chosen[i] - held_near.rejected[i])));
     }
-    step = step_size(all.losses[what.loss], what.beta, farthest).step;
+    step = step_size(all.losses[what.loss], what.beta, of.tokens(), farthest).step;
   }
   std::vector<measurement> out;
   std::uint64_t done = 0;

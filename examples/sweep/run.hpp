@@ -17,7 +17,7 @@ struct measurement {
 };
 
 /// Trains on one problem from its start policy, by full-batch descent; one measurement at each of grid.steps.
-[[nodiscard]] std::vector<measurement> run(grid const& all, setting const& what,
+[[nodiscard]] std::vector<measurement> run(grid const& all, setting const& what, task const& of,
                                            problem const& given, step_rule const& rule);
 
 }  // namespace sweep
