@@ -167,8 +167,10 @@ int run(arguments const& given) {
     }
   }
   std::size_t const total = settings.size() * all.seeds;
-  std::fprintf(stderr, "sweep: %zu runs, of which %zu are in %s/sweep.csv already\n", total,
-               total - jobs.size(), given.output.c_str());
+  if (jobs.size() < total) {
+    std::fprintf(stderr, "sweep: %zu runs, of which %zu are in %s/sweep.csv already\n", total,
+                 total - jobs.size(), given.output.c_str());
+  }
 
   prefer::thread_pool pool(given.threads);
   std::signal(SIGINT, on_interrupt);
