@@ -14,6 +14,7 @@ set(prefer_core_headers
   batch/recipes.hpp
   batch/record.hpp
   batch/token_table.hpp
+  beta/adaptive.hpp
   beta/schedule.hpp
   expects.hpp
   file/archive.hpp
@@ -71,6 +72,7 @@ set(prefer_core_headers
   objective/correlation.hpp
   objective/diagnose.hpp
   objective/displacement.hpp
+  objective/divergence.hpp
   objective/effective_sample.hpp
   objective/evaluate.hpp
   objective/kernel.hpp
@@ -98,9 +100,15 @@ set(prefer_core_headers
   policy/token_policy.hpp
   prefer.hpp
   reference/cached.hpp
+  reference/cached_on_demand.hpp
   reference/frozen.hpp
+  reference/mixture.hpp
+  reference/moving_average.hpp
   reference/none.hpp
+  reference/per_prompt.hpp
   reference/reference.hpp
+  reference/several.hpp
+  reference/unconditional.hpp
   scalar/dual.hpp
   scalar/lane.hpp
   scalar/lane_math.hpp
@@ -140,6 +148,7 @@ set(prefer_data_headers
   data/place.hpp
   data/preference.hpp
   data/ratings.hpp
+  data/reference_columns.hpp
   data/rows.hpp
   data/utf8.hpp
 )

@@ -16,6 +16,7 @@
 #include <prefer/batch/recipes.hpp>
 #include <prefer/batch/record.hpp>
 #include <prefer/batch/token_table.hpp>
+#include <prefer/beta/adaptive.hpp>
 #include <prefer/beta/schedule.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
@@ -72,6 +73,7 @@
 #include <prefer/objective/correlation.hpp>
 #include <prefer/objective/diagnose.hpp>
 #include <prefer/objective/displacement.hpp>
+#include <prefer/objective/divergence.hpp>
 #include <prefer/objective/effective_sample.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/objective/kernel.hpp>
@@ -98,9 +100,15 @@
 #include <prefer/policy/tabular.hpp>
 #include <prefer/policy/token_policy.hpp>
 #include <prefer/reference/cached.hpp>
+#include <prefer/reference/cached_on_demand.hpp>
 #include <prefer/reference/frozen.hpp>
+#include <prefer/reference/mixture.hpp>
+#include <prefer/reference/moving_average.hpp>
 #include <prefer/reference/none.hpp>
+#include <prefer/reference/per_prompt.hpp>
 #include <prefer/reference/reference.hpp>
+#include <prefer/reference/several.hpp>
+#include <prefer/reference/unconditional.hpp>
 #include <prefer/scalar/dual.hpp>
 #include <prefer/scalar/lane.hpp>
 #include <prefer/scalar/lane_math.hpp>
