@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "bandit.hpp"
 
-#include <algorithm>
-
 #include <prefer/expects.hpp>
 #include <prefer/policy/tabular.hpp>
+
+#include "exact_learner.hpp"
 
 namespace sweep {
 
@@ -17,62 +17,13 @@ class bandit_problem final : public exact_problem,
                              public std::enable_shared_from_this<bandit_problem> {
  public:
   using exact_problem::exact_problem;
-  [[nodiscard]] std::unique_ptr<learner> start() const override;
+
+  [[nodiscard]] std::unique_ptr<learner> start(std::string const& reference) const override {
+    prefer::tabular<double> policy(1, all().start.size(), all().start);
+    return std::make_unique<exact_learner<prefer::tabular<double>>>(
+        shared_from_this(), std::move(policy), reference, 1.0);
+  }
 };
-
-class bandit_learner final : public learner {
- public:
-  explicit bandit_learner(std::shared_ptr<bandit_problem const> of)
-      : problem_(std::move(of)),
-        policy_(1, problem_->all().start.size(), problem_->all().start),
-        logits_(policy_.parameters().front()),
-        offset_{0, problem_->completions().size()},
-        numbers_(problem_->completions().size()) {}
-
-  void log_prob(std::span<double> chosen, std::span<double> rejected) override {
-    policy_.log_prob(batch(), numbers_);
-    for (std::size_t i = 0; i < chosen.size(); ++i) {
-      chosen[i] = numbers_[2 * i];
-      rejected[i] = numbers_[2 * i + 1];
-    }
-  }
-  void descend(std::span<double const> chosen, std::span<double const> rejected,
-               double step) override {
-    // Side by side, opposite coefficients add up to exactly 0, which spares the policy the gradient of its
-    // normaliser.
-    for (std::size_t i = 0; i < chosen.size(); ++i) {
-      numbers_[2 * i] = chosen[i];
-      numbers_[2 * i + 1] = rejected[i];
-    }
-    std::fill(logits_.gradient.begin(), logits_.gradient.end(), 0.0);
-    policy_.backward(batch(), numbers_);
-    policy_.finish_backward();
-    for (std::size_t i = 0; i < logits_.value.size(); ++i) {
-      logits_.value[i] -= step * logits_.gradient[i];
-    }
-  }
-  [[nodiscard]] judgement judge(std::string const& reference) const override {
-    numbers all(logits_.value.size());
-    policy_.log_probs(0, all);
-    return problem_->judge(all, reference);
-  }
-
- private:
-  [[nodiscard]] prefer::choice_batch batch() const {
-    return {prompt_, problem_->completions(), offset_};
-  }
-
-  std::shared_ptr<bandit_problem const> problem_;
-  prefer::tabular<double> policy_;
-  prefer::parameter<double> logits_;         // views of policy_
-  std::vector<std::uint32_t> prompt_ = {0};  // one list of all pairs' completions
-  std::vector<std::size_t> offset_;
-  numbers numbers_;
-};
-
-std::unique_ptr<learner> bandit_problem::start() const {
-  return std::make_unique<bandit_learner>(shared_from_this());
-}
 
 }  // namespace
 
@@ -85,7 +36,9 @@ std::string bandit::settings() const {
   return "bandit actions=" + std::to_string(actions_) + " pairs=" + std::to_string(pairs_);
 }
 
-std::vector<std::string> bandit::references() const { return {"start", "near", "far", "uniform"}; }
+std::vector<std::string> bandit::references() const {
+  return {"start", "near", "far", "uniform", "ema"};
+}
 
 exact_numbers draw_bandit(std::size_t actions, std::uint64_t seed) {
   exact_numbers out;

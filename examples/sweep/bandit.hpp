@@ -12,7 +12,7 @@ namespace sweep {
 ///   start    softmax(1.2 N(0, 1))               reward R, taste  N(0, 1) per action
 ///
 /// References  start; near = start tilted by exp(0.7 R); far = softmax(1.2 N(0, 1) + 0.7 R) with fresh
-///             numbers; uniform
+///             numbers; uniform; ema
 class bandit final : public task {
  public:
   bandit(std::size_t actions, std::size_t pairs);

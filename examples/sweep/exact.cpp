@@ -97,16 +97,6 @@ exact_problem::exact_problem(exact_numbers all, std::size_t drawn_pairs, std::ui
   }
 }
 
-reference_columns exact_problem::reference(std::string const& name) const {
-  numbers const& log_prob = all_.reference.at(name);
-  reference_columns out;
-  for (std::size_t i = 0; i < completion_.size(); i += 2) {
-    out.chosen.push_back(log_prob[completion_[i]]);
-    out.rejected.push_back(log_prob[completion_[i + 1]]);
-  }
-  return out;
-}
-
 std::optional<optimum> exact_problem::best(double beta) const {
   numbers const policy = tilted(all_, 1.0 / beta);
   return optimum{expectation(policy, all_.reward), divergence(policy, all_.start)};
@@ -129,14 +119,12 @@ double exact_problem::best_reward(double kl) const {
   return expectation(tilted(all_, high), all_.reward);
 }
 
-judgement exact_problem::judge(numbers const& policy, std::string const& reference) const {
+judgement exact_problem::judge(numbers const& policy, numbers const* reference) const {
   double const kl = divergence(policy, all_.start);
   judgement out{.reward = expectation(policy, all_.reward),
                 .kl_start = kl,
                 .best_reward = std::isfinite(kl) ? best_reward(kl) : kl};
-  if (auto const found = all_.reference.find(reference); found != all_.reference.end()) {
-    out.kl_reference = divergence(policy, found->second);
-  }
+  if (reference != nullptr) out.kl_reference = divergence(policy, *reference);
   return out;
 }
 

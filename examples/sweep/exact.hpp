@@ -33,7 +33,7 @@ struct exact_numbers {
 };
 
 /// A problem over one prompt whose completions can be listed: rewards, divergences and the frontier are sums
-/// over all of them. Only the policy, `start()`, is left to the task.
+/// over all of them. Only the policy, `start`, is left to the task.
 ///
 ///   pairs    two independent draws from start;  P(first is labelled chosen) = sigmoid(2 (R_first - R_second))
 ///
@@ -45,14 +45,13 @@ class exact_problem : public problem {
 
   [[nodiscard]] std::size_t pairs() const override { return completion_.size() / 2; }
   [[nodiscard]] std::size_t drawn() const override { return drawn_; }
-  [[nodiscard]] reference_columns reference(std::string const& name) const override;
   [[nodiscard]] std::optional<optimum> best(double beta) const override;
 
   [[nodiscard]] exact_numbers const& all() const { return all_; }
   /// Chosen and rejected of each pair side by side.
   [[nodiscard]] std::vector<std::uint32_t> const& completions() const { return completion_; }
-  /// Judges a policy by the log_prob that it gives every completion.
-  [[nodiscard]] judgement judge(numbers const& policy, std::string const& reference) const;
+  /// Judges a policy by the log_prob that it and its reference, if any, give every completion.
+  [[nodiscard]] judgement judge(numbers const& policy, numbers const* reference) const;
 
  private:
   [[nodiscard]] double best_reward(double kl) const;

@@ -46,7 +46,7 @@ stopped, and a larger grid runs only what is new.
 Task bandit: 64 actions, start = softmax(1.2 N(0,1)), true reward R ~ N(0,1),
 200 pairs drawn from the start and labelled with probability sigmoid(2 dR).
 References: start; near, the start tilted by exp(0.7 R); far, fresh numbers with
-the same tilt; uniform. Task markov: the same over all sequences of 4 tokens out
+the same tilt; uniform; ema, a moving average of the policy itself. Task markov: the same over all sequences of 4 tokens out
 of 6, with a policy that remembers one token, and R a sum over transitions. Each seed draws its own problem, the same for every
 loss, beta and reference. Training is full-batch descent from the start; the
 step is 4 / beta for dpo and follows from slope and curvature for other losses.

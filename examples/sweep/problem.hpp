@@ -31,27 +31,25 @@ struct optimum {
   double kl_start = 0.0;  ///< nats
 };
 
-/// The policy of one run. Not thread-safe; a problem makes as many as are asked for.
+/// The policy of one run and what it is held near. Not thread-safe; a problem makes as many as are asked for.
 class learner {
  public:
   virtual ~learner() = default;
   /// log_prob of chosen and rejected completions of the problem's pairs, nats.
   virtual void log_prob(std::span<double> chosen, std::span<double> rejected) = 0;
+  /// The same under the reference; 0 without one.
+  virtual void reference_log_prob(std::span<double> chosen, std::span<double> rejected) = 0;
+  /// Whether they change with a step.
+  [[nodiscard]] virtual bool reference_moves() const = 0;
   /// One step down, given d loss / d log_prob. `step` suits a policy with one logit per completion.
   virtual void descend(std::span<double const> chosen, std::span<double const> rejected,
                        double step) = 0;
-  [[nodiscard]] virtual judgement judge(std::string const& reference) const = 0;
+  [[nodiscard]] virtual judgement judge() = 0;
 
  protected:
   learner() = default;
   learner(learner const&) = default;
   learner& operator=(learner const&) = default;
-};
-
-/// log_prob under the reference of the completions of a problem's pairs, nats.
-struct reference_columns {
-  std::vector<double> chosen;
-  std::vector<double> rejected;
 };
 
 /// What one seed draws: a start policy, a true reward, and labelled pairs. Does not outlive its task.
@@ -62,8 +60,8 @@ class problem {
   [[nodiscard]] virtual std::size_t pairs() const = 0;
   /// Pairs that the mean loss divides by; more than `pairs` where two equal completions were drawn.
   [[nodiscard]] virtual std::size_t drawn() const = 0;
-  [[nodiscard]] virtual std::unique_ptr<learner> start() const = 0;
-  [[nodiscard]] virtual reference_columns reference(std::string const& name) const = 0;
+  /// A run from the start policy; `reference` is one of the task's, or "none".
+  [[nodiscard]] virtual std::unique_ptr<learner> start(std::string const& reference) const = 0;
   /// start * exp(reward / beta) / Z, where it is known.
   [[nodiscard]] virtual std::optional<optimum> best(double beta) const = 0;
 

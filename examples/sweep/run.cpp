@@ -9,13 +9,11 @@ namespace sweep {
 std::vector<measurement> run(grid const& all, setting const& what, task const& of,
                              problem const& given, step_rule const& rule) {
   std::size_t const n = given.pairs();
-  auto const policy = given.start();
+  auto const policy = given.start(what.reference);
   objective loss(all.losses[what.loss], what.beta, of.tokens());
-  reference_columns const held_near =
-      what.reference == "none"
-          ? reference_columns{std::vector<double>(n, 0.0), std::vector<double>(n, 0.0)}
-          : given.reference(what.reference);
   std::vector<double> chosen(n), rejected(n), up(n), down(n);
+  std::vector<double> reference_chosen(n), reference_rejected(n);
+  policy->reference_log_prob(reference_chosen, reference_rejected);
   double step = rule.step;
   if (rule.grows) {
     // A reference far from the start begins at large margins, where such a loss is steeper yet.
@@ -23,7 +21,7 @@ std::vector<measurement> run(grid const& all, setting const& what, task const& o
     double farthest = 0.0;
     for (std::size_t i = 0; i < n; ++i) {
       farthest = std::max(farthest, std::fabs((chosen[i] - rejected[i]) -
-                                              (held_near.chosen[i] - held_near.rejected[i])));
+                                              (reference_chosen[i] - reference_rejected[i])));
     }
     step = step_size(all.losses[what.loss], what.beta, of.tokens(), farthest).step;
   }
@@ -32,12 +30,14 @@ std::vector<measurement> run(grid const& all, setting const& what, task const& o
   for (std::uint64_t const until : all.steps) {
     for (; done < until; ++done) {
       policy->log_prob(chosen, rejected);
-      loss.coefficients({chosen, rejected}, {held_near.chosen, held_near.rejected}, given.drawn(),
+      loss.coefficients({chosen, rejected}, {reference_chosen, reference_rejected}, given.drawn(),
                         up, down);
       policy->descend(up, down, step);
-      // A reference that moves changes here: its columns would be made anew from what it has become.
+      if (policy->reference_moves()) {
+        policy->reference_log_prob(reference_chosen, reference_rejected);
+      }
     }
-    out.push_back({until, policy->judge(what.reference)});
+    out.push_back({until, policy->judge()});
   }
   return out;
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "sequences.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include <prefer/expects.hpp>
 #include <prefer/policy/markov.hpp>
+
+#include "exact_learner.hpp"
 
 namespace sweep {
 
@@ -48,67 +49,18 @@ class sequence_problem final : public exact_problem,
         logits_(std::move(logits)),
         table_(&table) {}
 
-  [[nodiscard]] std::unique_ptr<learner> start() const override;
-  [[nodiscard]] numbers const& logits() const { return logits_; }
-  [[nodiscard]] prefer::token_table const& table() const { return *table_; }
+  [[nodiscard]] std::unique_ptr<learner> start(std::string const& reference) const override {
+    prefer::markov<double> policy(sequences::vocabulary, *table_, logits_);
+    // A sequence moves as many logits as it has tokens, where an action of a bandit moves one.
+    return std::make_unique<exact_learner<prefer::markov<double>>>(
+        shared_from_this(), std::move(policy), reference,
+        1.0 / static_cast<double>(sequences::length));
+  }
 
  private:
   numbers logits_;
   prefer::token_table const* table_;  // the task's, which outlives its problems
 };
-
-class sequence_learner final : public learner {
- public:
-  explicit sequence_learner(std::shared_ptr<sequence_problem const> of)
-      : problem_(std::move(of)),
-        policy_(sequences::vocabulary, problem_->table(), problem_->logits()),
-        logits_(policy_.parameters().front()),
-        offset_{0, problem_->completions().size()},
-        numbers_(problem_->completions().size()) {}
-
-  void log_prob(std::span<double> chosen, std::span<double> rejected) override {
-    policy_.log_prob(batch(), numbers_);
-    for (std::size_t i = 0; i < chosen.size(); ++i) {
-      chosen[i] = numbers_[2 * i];
-      rejected[i] = numbers_[2 * i + 1];
-    }
-  }
-  void descend(std::span<double const> chosen, std::span<double const> rejected,
-               double step) override {
-    for (std::size_t i = 0; i < chosen.size(); ++i) {
-      numbers_[2 * i] = chosen[i];
-      numbers_[2 * i + 1] = rejected[i];
-    }
-    std::fill(logits_.gradient.begin(), logits_.gradient.end(), 0.0);
-    policy_.backward(batch(), numbers_);
-    policy_.finish_backward();
-    // A sequence moves as many logits as it has tokens, where an action of a bandit moves one.
-    double const shorter = step / static_cast<double>(sequences::length);
-    for (std::size_t i = 0; i < logits_.value.size(); ++i) {
-      logits_.value[i] -= shorter * logits_.gradient[i];
-    }
-  }
-  [[nodiscard]] judgement judge(std::string const& reference) const override {
-    numbers const logits(logits_.value.begin(), logits_.value.end());
-    return problem_->judge(all_log_probs(problem_->table(), logits), reference);
-  }
-
- private:
-  [[nodiscard]] prefer::choice_batch batch() const {
-    return {prompt_, problem_->completions(), offset_};
-  }
-
-  std::shared_ptr<sequence_problem const> problem_;
-  prefer::markov<double> policy_;
-  prefer::parameter<double> logits_;         // views of policy_
-  std::vector<std::uint32_t> prompt_ = {0};  // one list of all pairs' completions
-  std::vector<std::size_t> offset_;
-  numbers numbers_;
-};
-
-std::unique_ptr<learner> sequence_problem::start() const {
-  return std::make_unique<sequence_learner>(shared_from_this());
-}
 
 }  // namespace
 
@@ -123,7 +75,7 @@ std::string sequences::settings() const {
 }
 
 std::vector<std::string> sequences::references() const {
-  return {"start", "near", "far", "uniform"};
+  return {"start", "near", "far", "uniform", "ema"};
 }
 
 std::shared_ptr<problem const> sequences::make(std::uint64_t seed, label_noise const& noise) const {

@@ -15,7 +15,7 @@ namespace sweep {
 ///   start    logits 1.2 N(0, 1) per transition
 ///   reward   R(y) = sum_t w[y_{t-1}, y_t] / sqrt(4), w ~ N(0, 1) per transition;  taste likewise
 ///
-/// References  start; near = start logits + 0.7 w; far = fresh logits + 0.7 w; uniform
+/// References  start; near = start logits + 0.7 w; far = fresh logits + 0.7 w; uniform; ema
 class sequences final : public task {
  public:
   static constexpr std::size_t vocabulary = 6;

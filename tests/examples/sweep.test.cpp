@@ -411,6 +411,30 @@ TEST_CASE("sweep: no loss diverges, however large beta and far the reference",
   }
 }
 
+TEST_CASE("sweep: a moving average of the policy lets go where the start holds",
+          "[examples][sweep]") {
+  workplace const place;
+  auto const run =
+      place.sweep("--loss dpo --beta 2 --reference start,ema --seeds 5 --steps 1,400 --output out");
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  std::map<std::string, double> kl;
+  for (auto const& one : rows_of(place.content("out/sweep.csv"))) {
+    bool const moves = one.at("reference") == "ema";
+    // Before the first step the average is the start, so the first step is the same but for rounding.
+    if (one.at("steps") == "1") {
+      kl[one.at("seed")] += (moves ? -1.0 : 1.0) * number(one, "kl_start");
+      continue;
+    }
+    kl[one.at("reference")] += number(one, "kl_start") / 5.0;
+    if (moves) CHECK(number(one, "kl_reference") < number(one, "kl_start"));
+  }
+  for (char const* seed : {"1", "2", "3", "4", "5"})
+    CHECK(kl.at(seed) == Approx(0.0).margin(1e-12));
+  // Hundreds of steps of a hundredth: the reference has come along, and the policy went further.
+  CHECK(kl.at("ema") > 2.0 * kl.at("start"));
+}
+
 TEST_CASE("sweep: flipped labels teach less, and half of them teach nothing", "[examples][sweep]") {
   workplace const place;
   auto const run = place.sweep(
@@ -474,19 +498,20 @@ TEST_CASE("sweep: sequences of a Markov policy stay under the optimum of all seq
 TEST_CASE("sweep: a Markov problem starts from its start policy", "[examples][sweep]") {
   sweep::sequences const task(50);
   auto const problem = task.make(1, {});
-  auto const policy = problem->start();
+  auto const policy = problem->start("start");
   std::size_t const n = problem->pairs();
   std::vector<double> chosen(n), rejected(n);
   policy->log_prob(chosen, rejected);
-  auto const reference = problem->reference("start");
+  std::vector<double> reference_chosen(n), reference_rejected(n);
+  policy->reference_log_prob(reference_chosen, reference_rejected);
   for (std::size_t i = 0; i < n; ++i) {
     // Sums of four log-probabilities around -2 each, in double.
-    CHECK(chosen[i] == Approx(reference.chosen[i]).epsilon(1e-13));
-    CHECK(rejected[i] == Approx(reference.rejected[i]).epsilon(1e-13));
+    CHECK(chosen[i] == Approx(reference_chosen[i]).epsilon(1e-13));
+    CHECK(rejected[i] == Approx(reference_rejected[i]).epsilon(1e-13));
   }
-  CHECK(policy->judge("start").kl_start == Approx(0.0).margin(1e-12));
+  CHECK(policy->judge().kl_start == Approx(0.0).margin(1e-12));
   // Large beta leaves the start as it is.
-  CHECK(policy->judge("start").reward == Approx(problem->best(1e9)->reward).margin(1e-6));
+  CHECK(policy->judge().reward == Approx(problem->best(1e9)->reward).margin(1e-6));
 }
 
 TEST_CASE("sweep: the reference study shows its published shape", "[examples][sweep]") {
