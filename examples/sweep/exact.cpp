@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+#include "exact.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include <prefer/expects.hpp>
+#include <prefer/train/random.hpp>
+
+namespace sweep {
+
+namespace {
+
+constexpr double label_sharpness = 2.0;
+
+constexpr prefer::random_purpose purpose(drawn what) {
+  return static_cast<prefer::random_purpose>(
+      static_cast<std::uint16_t>(prefer::random_purpose::user) + static_cast<std::uint16_t>(what));
+}
+
+/// start * exp(tilt * reward) / Z
+numbers tilted(exact_numbers const& all, double tilt) {
+  numbers scores = all.start;
+  for (std::size_t i = 0; i < scores.size(); ++i) scores[i] += tilt * all.reward[i];
+  return log_softmax(std::move(scores));
+}
+
+double expectation(numbers const& log_prob, numbers const& value) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < value.size(); ++i) sum += std::exp(log_prob[i]) * value[i];
+  return sum;
+}
+
+double divergence(numbers const& p, numbers const& q) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    // NaN goes on to the sum: a policy that diverged has no divergence.
+    if (double const weight = std::exp(p[i]); weight != 0.0) sum += weight * (p[i] - q[i]);
+  }
+  return sum < 0.0 ? 0.0 : sum;  // by rounding
+}
+
+std::uint32_t draw(numbers const& cumulative, prefer::random_stream& stream) {
+  double const u = prefer::uniform01(stream) * cumulative.back();
+  auto const found = std::upper_bound(cumulative.begin(), cumulative.end(), u);
+  return static_cast<std::uint32_t>(std::min(found, cumulative.end() - 1) - cumulative.begin());
+}
+
+}  // namespace
+
+numbers log_softmax(numbers scores) {
+  double const largest = *std::max_element(scores.begin(), scores.end());
+  double sum = 0.0;
+  for (double const s : scores) sum += std::exp(s - largest);
+  double const normaliser = largest + std::log(sum);
+  for (double& s : scores) s -= normaliser;
+  return scores;
+}
+
+numbers draw_normal(std::size_t count, std::uint64_t seed, drawn what, double spread) {
+  numbers out(count);
+  prefer::fill_normal(std::span(out), {.seed = seed, .purpose = purpose(what)}, 0.0, spread);
+  return out;
+}
+
+exact_problem::exact_problem(exact_numbers all, std::size_t drawn_pairs, std::uint64_t seed,
+                             label_noise const& noise)
+    : all_(std::move(all)), drawn_(drawn_pairs) {
+  numbers cumulative = all_.start;
+  double sum = 0.0;
+  for (double& each : cumulative) each = sum += std::exp(each);
+  for (std::uint64_t i = 0; i < drawn_pairs; ++i) {
+    prefer::random_stream stream(
+        {.seed = seed, .purpose = prefer::random_purpose::data, .index = i});
+    std::uint32_t const first = draw(cumulative, stream);
+    std::uint32_t const second = draw(cumulative, stream);
+    double const gap = label_sharpness * (all_.reward[first] - all_.reward[second]);
+    bool first_wins = prefer::uniform01(stream) < 1.0 / (1.0 + std::exp(-gap));
+    prefer::random_stream annotator(
+        {.seed = seed, .purpose = purpose(drawn::annotator), .index = i});
+    if (prefer::uniform01(annotator) < noise.bias) {
+      first_wins = all_.taste[first] > all_.taste[second];
+    }
+    // The same number whatever the rate: what is flipped at 0.1 is flipped at 0.3 as well.
+    prefer::random_stream slip(
+        {.seed = seed, .purpose = prefer::random_purpose::label_noise, .index = i});
+    if (prefer::uniform01(slip) < noise.flip) first_wins = !first_wins;
+    if (first == second) continue;
+    completion_.push_back(first_wins ? first : second);
+    completion_.push_back(first_wins ? second : first);
+  }
+  if (completion_.empty()) {
+    prefer::detail::broken("seed " + std::to_string(seed) +
+                           " drew only pairs of equal completions, " + std::to_string(drawn_pairs) +
+                           " of them; ask for more --pairs");
+  }
+}
+
+std::optional<optimum> exact_problem::best(double beta) const {
+  numbers const policy = tilted(all_, 1.0 / beta);
+  return optimum{expectation(policy, all_.reward), divergence(policy, all_.start)};
+}
+
+/// Along start * exp(tilt * R) / Z, reward and KL both grow with tilt = 1 / beta, so bisection finds the
+/// tilt that spends all of `kl`.
+double exact_problem::best_reward(double kl) const {
+  double low = 0.0;
+  double high = 1.0;
+  while (divergence(tilted(all_, high), all_.start) < kl) {
+    if (high > 1e6) return *std::max_element(all_.reward.begin(), all_.reward.end());
+    low = high;
+    high *= 2.0;
+  }
+  for (int i = 0; i < 50; ++i) {
+    double const middle = 0.5 * (low + high);
+    (divergence(tilted(all_, middle), all_.start) < kl ? low : high) = middle;
+  }
+  return expectation(tilted(all_, high), all_.reward);
+}
+
+judgement exact_problem::judge(numbers const& policy, numbers const* reference) const {
+  double const kl = divergence(policy, all_.start);
+  judgement out{.reward = expectation(policy, all_.reward),
+                .kl_start = kl,
+                .best_reward = std::isfinite(kl) ? best_reward(kl) : kl};
+  if (reference != nullptr) out.kl_reference = divergence(policy, *reference);
+  return out;
+}
+
+}  // namespace sweep

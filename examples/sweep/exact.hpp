@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "problem.hpp"
+
+namespace sweep {
+
+/// One number for each completion that there is, by its id.
+using numbers = std::vector<double>;
+
+/// scores - log sum exp(scores): log-probabilities, nats.
+[[nodiscard]] numbers log_softmax(numbers scores);
+
+/// What kind of number a seed draws: each kind has its own, so that one changes nothing about another.
+enum class drawn : std::uint16_t { start, reward, far, taste, annotator };
+
+/// Independent N(0, spread^2).
+[[nodiscard]] numbers draw_normal(std::size_t count, std::uint64_t seed, drawn what, double spread);
+
+/// What one seed draws for a task over one prompt whose completions can be listed.
+struct exact_numbers {
+  numbers start;                             ///< log_prob of the start policy, nats
+  numbers reward;                            ///< true reward
+  numbers taste;                             ///< what the biased annotator likes
+  std::map<std::string, numbers> reference;  ///< log_prob by name, nats
+};
+
+/// A problem over one prompt whose completions can be listed: rewards, divergences and the frontier are sums
+/// over all of them. Only the policy, `start`, is left to the task.
+///
+///   pairs    two independent draws from start;  P(first is labelled chosen) = sigmoid(2 (R_first - R_second))
+///
+/// A pair of twice the same completion teaches nothing, but counts: the mean loss divides by all that were
+/// drawn. The biased annotator always prefers what has more of `taste`.
+class exact_problem : public problem {
+ public:
+  exact_problem(exact_numbers all, std::size_t drawn, std::uint64_t seed, label_noise const& noise);
+
+  [[nodiscard]] std::size_t pairs() const override { return completion_.size() / 2; }
+  [[nodiscard]] std::size_t drawn() const override { return drawn_; }
+  [[nodiscard]] std::optional<optimum> best(double beta) const override;
+
+  [[nodiscard]] exact_numbers const& all() const { return all_; }
+  /// Chosen and rejected of each pair side by side.
+  [[nodiscard]] std::vector<std::uint32_t> const& completions() const { return completion_; }
+  /// Judges a policy by the log_prob that it and its reference, if any, give every completion.
+  [[nodiscard]] judgement judge(numbers const& policy, numbers const* reference) const;
+
+ private:
+  [[nodiscard]] double best_reward(double kl) const;
+
+  exact_numbers all_;
+  std::size_t drawn_;
+  std::vector<std::uint32_t> completion_;
+};
+
+}  // namespace sweep

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <prefer/batch/choices.hpp>
+#include <prefer/policy/policy.hpp>
+#include <prefer/reference/moving_average.hpp>
+
+#include "exact.hpp"
+
+namespace sweep {
+
+/// Plain gradient descent of any policy over an exact problem's completions.
+///
+/// Reference `ema` is a moving average of the policy itself, a hundredth of which it takes in after every step.
+template <class P>
+requires prefer::Policy<P, prefer::choice_batch>
+class exact_learner final : public learner {
+ public:
+  /// `step_share`: what a step for one logit per completion is multiplied by.
+  exact_learner(std::shared_ptr<exact_problem const> of, P policy, std::string const& reference,
+                double step_share)
+      : problem_(std::move(of)),
+        policy_(std::move(policy)),
+        parameters_(policy_.parameters()),
+        step_share_(step_share),
+        pairs_(problem_->completions()),
+        numbers_(problem_->completions().size()) {
+    if (reference == "ema") {
+      average_.emplace(policy_, prefer::ema{});
+    } else if (auto const found = problem_->all().reference.find(reference);
+               found != problem_->all().reference.end()) {
+      fixed_ = &found->second;
+    }
+    std::vector<std::uint32_t> every(problem_->all().start.size());
+    for (std::size_t i = 0; i < every.size(); ++i) every[i] = static_cast<std::uint32_t>(i);
+    every_ = list(std::move(every));
+  }
+
+  void log_prob(std::span<double> chosen, std::span<double> rejected) override {
+    policy_.log_prob(pairs_.batch(), numbers_);
+    split(chosen, rejected);
+  }
+  void reference_log_prob(std::span<double> chosen, std::span<double> rejected) override {
+    if (average_) {
+      average_->log_prob(pairs_.batch(), std::span(numbers_));
+    } else {
+      for (std::size_t i = 0; i < numbers_.size(); ++i) {
+        numbers_[i] = fixed_ == nullptr ? 0.0 : (*fixed_)[problem_->completions()[i]];
+      }
+    }
+    split(chosen, rejected);
+  }
+  [[nodiscard]] bool reference_moves() const override { return average_.has_value(); }
+
+  void descend(std::span<double const> chosen, std::span<double const> rejected,
+               double step) override {
+    // Side by side, opposite coefficients add up to exactly 0, which spares a policy the gradient of its
+    // normaliser.
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      numbers_[2 * i] = chosen[i];
+      numbers_[2 * i + 1] = rejected[i];
+    }
+    for (auto const& each : parameters_) {
+      for (double& g : each.gradient) g = 0.0;
+    }
+    policy_.backward(pairs_.batch(), numbers_);
+    if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
+    for (auto const& each : parameters_) {
+      for (std::size_t i = 0; i < each.value.size(); ++i) {
+        each.value[i] -= step_share_ * step * each.gradient[i];
+      }
+    }
+    ++steps_;
+    if (average_) average_->after_step(policy_, steps_);
+  }
+
+  [[nodiscard]] judgement judge() override {
+    numbers all(every_.completion.size());
+    policy_.log_prob(every_.batch(), all);
+    if (!average_) return problem_->judge(all, fixed_);
+    numbers reference(all.size());
+    average_->log_prob(every_.batch(), std::span(reference));
+    return problem_->judge(all, &reference);
+  }
+
+ private:
+  /// Completions of prompt 0 as one list.
+  struct list {
+    list() = default;
+    explicit list(std::vector<std::uint32_t> completions)
+        : completion(std::move(completions)), offset{0, completion.size()} {}
+    [[nodiscard]] prefer::choice_batch batch() const { return {prompt, completion, offset}; }
+
+    std::vector<std::uint32_t> prompt = {0};
+    std::vector<std::uint32_t> completion;
+    std::vector<std::size_t> offset;
+  };
+
+  void split(std::span<double> chosen, std::span<double> rejected) const {
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      chosen[i] = numbers_[2 * i];
+      rejected[i] = numbers_[2 * i + 1];
+    }
+  }
+
+  std::shared_ptr<exact_problem const> problem_;
+  P policy_;
+  std::vector<prefer::parameter<double>> parameters_;  // views of policy_
+  double step_share_;
+  numbers const* fixed_ = nullptr;  // log_prob under a reference that stays; null for none
+  std::optional<prefer::moving_average<P, prefer::ema>> average_;
+  std::uint64_t steps_ = 0;
+  list pairs_;
+  list every_;
+  numbers numbers_;  // one per completion of pairs_
+};
+
+}  // namespace sweep

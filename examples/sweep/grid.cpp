@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+#include "grid.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <string_view>
+
+#include <prefer/expects.hpp>
+#include <prefer/report/number.hpp>
+#include <prefer/spelling.hpp>
+
+#include "objective.hpp"
+
+namespace sweep {
+
+namespace {
+
+using prefer::detail::broken;
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  out += text;
+  return out += '"';
+}
+
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> pieces;
+  for (;;) {
+    std::size_t const end = text.find(separator);
+    pieces.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return pieces;
+    text.remove_prefix(end + 1);
+  }
+}
+
+template <class T>
+std::optional<T> read(std::string_view text) {
+  T value{};
+  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+double beta_of(std::string const& argument, std::string const& text) {
+  auto const value = read<double>(text);
+  if (!value || !(*value > 0.0) || !std::isfinite(*value)) {
+    broken(argument + ": " + quoted(text) + " is not a finite number greater than zero");
+  }
+  return *value;
+}
+
+double three_digits(double value) {
+  char buffer[32];
+  auto const end =
+      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific, 2).ptr;
+  return *read<double>(std::string_view(buffer, static_cast<std::size_t>(end - buffer)));
+}
+
+void add_range(std::string const& argument, std::string const& text, std::vector<double>& out) {
+  auto const parts = split(text, ':');
+  bool const three = parts.size() == 3;
+  std::string const form = three ? parts[2].substr(0, 3) : "";
+  auto const count =
+      three && parts[2].size() > 3 ? read<unsigned>(parts[2].substr(3)) : std::optional<unsigned>();
+  if (!count || (form != "log" && form != "lin")) {
+    broken(argument + ": " + quoted(text) +
+           " is not a range; expected LOW:HIGH:logN or LOW:HIGH:linN, such as 0.01:5:log8");
+  }
+  double const low = beta_of(argument, parts[0]);
+  double const high = beta_of(argument, parts[1]);
+  if (!(low < high)) broken(argument + ": " + quoted(text) + " must rise from LOW to HIGH");
+  if (*count < 2 || *count > 1000) {
+    broken(argument + ": " + quoted(text) + " has " + std::to_string(*count) +
+           " numbers; expected 2 to 1000");
+  }
+  for (unsigned i = 0; i < *count; ++i) {
+    double const share = static_cast<double>(i) / static_cast<double>(*count - 1);
+    bool const end = i == 0 || i + 1 == *count;
+    double const value =
+        form == "log" ? low * std::pow(high / low, share) : low + share * (high - low);
+    out.push_back(end ? (i == 0 ? low : high) : std::clamp(three_digits(value), low, high));
+  }
+}
+
+template <class T>
+void sort_without_repeats(std::vector<T>& values) {
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+}
+
+std::string nearest(std::string const& written, std::vector<std::string> const& known) {
+  std::string all;
+  std::string meant;
+  for (auto const& name : known) {
+    all += (all.empty() ? "" : ", ") + name;
+    if (prefer::misspells(written, name)) meant = name;
+  }
+  return (meant.empty() ? "" : "; did you mean " + quoted(meant) + "?") +
+         (meant.empty() ? "; known: " : " Known: ") + all;
+}
+
+}  // namespace
+
+std::vector<setting> grid::settings() const {
+  std::vector<setting> out;
+  for (std::size_t l = 0; l < losses.size(); ++l) {
+    auto const names =
+        losses[l].reads_reference ? references : std::vector<std::string>{std::string("none")};
+    for (auto const& reference : names) {
+      for (double const flip : flips) {
+        label_noise const noise{.flip = flip, .bias = bias};
+        if (!losses[l].has_beta) {
+          out.push_back({.loss = l, .beta = {}, .reference = reference, .noise = noise});
+          continue;
+        }
+        for (double const beta : betas) {
+          out.push_back({.loss = l, .beta = beta, .reference = reference, .noise = noise});
+        }
+      }
+    }
+  }
+  return out;
+}
+
+std::vector<double> read_betas(std::string const& argument, std::string const& text) {
+  std::vector<double> out;
+  for (auto const& piece : split(text, ',')) {
+    if (piece.find(':') != std::string::npos) {
+      add_range(argument, piece, out);
+    } else {
+      out.push_back(beta_of(argument, piece));
+    }
+  }
+  sort_without_repeats(out);
+  return out;
+}
+
+std::vector<double> read_flips(std::string const& argument, std::string const& text) {
+  std::vector<double> out;
+  for (auto const& piece : split(text, ',')) {
+    auto const value = read<double>(piece);
+    if (!value || !(*value >= 0.0 && *value <= 0.5)) {
+      broken(argument + ": " + quoted(piece) + " is not a probability from 0 to 0.5");
+    }
+    out.push_back(*value == 0.0 ? 0.0 : *value);  // -0 is 0
+  }
+  sort_without_repeats(out);
+  return out;
+}
+
+std::vector<std::uint64_t> read_steps(std::string const& argument, std::string const& text) {
+  std::vector<std::uint64_t> out;
+  for (auto const& piece : split(text, ',')) {
+    auto const value = read<std::uint64_t>(piece);
+    if (!value || *value < 1 || *value > 100'000'000) {
+      broken(argument + ": " + quoted(piece) + " is not a number of steps from 1 to 100000000");
+    }
+    out.push_back(*value);
+  }
+  sort_without_repeats(out);
+  return out;
+}
+
+std::vector<std::string> read_references(std::string const& argument, std::string const& text,
+                                         std::vector<std::string> const& known) {
+  std::vector<std::string> out;
+  for (auto const& piece : split(text, ',')) {
+    if (std::find(known.begin(), known.end(), piece) == known.end()) {
+      broken(argument + ": this task has no reference " + quoted(piece) + nearest(piece, known));
+    }
+    if (std::find(out.begin(), out.end(), piece) == out.end()) out.push_back(piece);
+  }
+  return out;
+}
+
+std::vector<loss_choice> read_losses(std::string const& argument, std::string const& text) {
+  std::vector<std::string> written;
+  for (auto const& piece : split(text, ',')) {
+    bool const more = piece.find('=') != std::string::npos && piece.find(':') == std::string::npos;
+    bool const open = !written.empty() && written.back().find(':') != std::string::npos;
+    if (more && open) {
+      written.back() += "," + piece;
+    } else if (piece.empty()) {
+      broken(argument + ": " + quoted(text) + " has an empty place; expected names of losses");
+    } else {
+      written.push_back(piece);
+    }
+  }
+  std::vector<loss_choice> out;
+  for (auto const& one : written) {
+    loss_choice choice = describe_loss(one);
+    bool const known = std::any_of(out.begin(), out.end(),
+                                   [&](loss_choice const& o) { return o.text == choice.text; });
+    if (!known) out.push_back(std::move(choice));
+  }
+  return out;
+}
+
+}  // namespace sweep

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+//
+// sweep: losses, betas and references on problems whose answer is known exactly. See --help.
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <prefer/expects.hpp>
+#include <prefer/parallel/thread_pool.hpp>
+#include <prefer/report/progress.hpp>
+#include <prefer/version.hpp>
+
+#include "grid.hpp"
+#include "objective.hpp"
+#include "problem.hpp"
+#include "published.hpp"
+#include "report.hpp"
+#include "results.hpp"
+#include "run.hpp"
+
+namespace {
+
+std::atomic<bool> interrupted = false;
+
+extern "C" void on_interrupt(int) { interrupted = true; }
+
+constexpr char const* description =
+    R"(Runs losses over a grid of betas, references and seeds, on problems so small
+that expected reward and KL divergence of every policy are exact.
+
+Writes sweep.csv, one row per run and number of steps, and sweep.html, a report:
+reward against beta; reward against KL(policy || start) under the frontier that
+no policy can beat, start * exp(R / beta) / Z; the distance to it; and paired
+differences with standard errors.
+
+Ctrl-C stops after the runs in flight. The same command goes on where it
+stopped, and a larger grid runs only what is new.
+
+Task bandit: 64 actions, start = softmax(1.2 N(0,1)), true reward R ~ N(0,1),
+200 pairs drawn from the start and labelled with probability sigmoid(2 dR).
+References: start; near, the start tilted by exp(0.7 R); far, fresh numbers with
+the same tilt; uniform; ema, a moving average of the policy itself. Task markov: the same over all sequences of 4 tokens out
+of 6, with a policy that remembers one token, and R a sum over transitions. Each seed draws its own problem, the same for every
+loss, beta and reference. Training is full-batch descent from the start; the
+step is 4 / beta for dpo and follows from slope and curvature for other losses.
+)";
+
+constexpr char const* examples =
+    R"(Examples:
+  sweep --study reference                 the published study, beside its table
+  sweep --loss dpo,ipo_sum,hinge --beta 0.01:5:log8 --reference start --seeds 20
+  sweep --loss dpo,dpo:label_smoothing=0.1 --flip 0,0.1,0.3 --reference start
+  sweep --reference start,near --beta 0.1,0.5:2:lin4 --steps 200,2000
+  sweep --loss dpo,kto --bias 0.2 --output out/biased
+
+--loss takes what `losses --list` shows. The report calls the beta with the
+highest mean reward a loss's best; it is chosen on the seeds that it is reported
+on, which flatters every loss a little.
+)";
+
+struct arguments {
+  std::string study;
+  std::string loss = "dpo";
+  std::string beta = "0.05,0.1,0.2,0.5,1,2,5";
+  std::string reference = "start,near,far,uniform";
+  std::string flip = "0";
+  double bias = 0.0;
+  std::string steps = "200,2000";
+  std::uint64_t seeds = 200;
+  sweep::task_options task;
+  std::string output = "out/sweep";
+  unsigned threads = prefer::available_threads();
+};
+
+void declare(CLI::App& app, arguments& given) {
+  app.footer(examples);
+  auto* const study = app.add_option("--study", given.study, "A study that is built in: reference")
+                          ->check(CLI::IsMember({"reference"}));
+  auto const of_the_grid = [&](CLI::Option* option) { option->excludes(study); };
+  of_the_grid(app.add_option("--task", given.task.name, "What is learned: bandit or markov")
+                  ->capture_default_str());
+  of_the_grid(app.add_option("--loss", given.loss, "Losses, with settings behind a colon as below")
+                  ->type_name("NAME[:K=V,...],...")
+                  ->capture_default_str());
+  of_the_grid(
+      app.add_option("--beta", given.beta, "Numbers, and ranges LOW:HIGH:logN or LOW:HIGH:linN")
+          ->type_name("LIST")
+          ->capture_default_str());
+  of_the_grid(app.add_option("--reference", given.reference, "What the policy is held near")
+                  ->type_name("LIST")
+                  ->capture_default_str());
+  of_the_grid(app.add_option("--flip", given.flip, "Shares of labels that are turned round")
+                  ->type_name("LIST")
+                  ->capture_default_str());
+  of_the_grid(app.add_option("--bias", given.bias,
+                             "Share of labels from one annotator, who goes by a random taste")
+                  ->type_name("SHARE")
+                  ->capture_default_str());
+  of_the_grid(app.add_option("--steps", given.steps, "Numbers of steps at which to measure")
+                  ->type_name("LIST")
+                  ->capture_default_str());
+  of_the_grid(app.add_option("--seeds", given.seeds, "Problems to draw, seeds 1 to N")
+                  ->check(CLI::Range(1, 1000000))
+                  ->capture_default_str());
+  of_the_grid(app.add_option("--actions", given.task.actions, "Actions of the bandit")
+                  ->check(CLI::Range(2, 100000))
+                  ->capture_default_str());
+  of_the_grid(app.add_option("--pairs", given.task.pairs, "Labelled pairs of a problem")
+                  ->check(CLI::Range(1, 1000000))
+                  ->capture_default_str());
+  app.add_option("--output", given.output, "Folder for sweep.csv and sweep.html")
+      ->type_name("FOLDER")
+      ->capture_default_str();
+  app.add_option("--threads", given.threads, "Threads; results do not depend on it")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+}
+
+sweep::grid grid_of(arguments const& given, sweep::task const& task) {
+  sweep::grid all;
+  all.losses = sweep::read_losses("--loss", given.loss);
+  all.betas = sweep::read_betas("--beta", given.beta);
+  all.references = sweep::read_references("--reference", given.reference, task.references());
+  all.flips = sweep::read_flips("--flip", given.flip);
+  if (!(given.bias >= 0.0 && given.bias <= 1.0)) {
+    prefer::detail::broken("--bias: expected a probability from 0 to 1");
+  }
+  all.bias = given.bias;
+  all.seeds = given.seeds;
+  all.steps = sweep::read_steps("--steps", given.steps);
+  return all;
+}
+
+struct job {
+  std::size_t setting;
+  std::uint64_t seed;
+};
+
+int run(arguments const& given) {
+  auto const task = sweep::make_task(given.task);
+  sweep::grid const all = grid_of(given, *task);
+  auto const settings = all.settings();
+  std::vector<sweep::step_rule> steps;
+  for (auto const& what : settings) {
+    steps.push_back(sweep::step_size(all.losses[what.loss], what.beta, task->tokens()));
+  }
+  std::error_code error;
+  std::filesystem::create_directories(given.output, error);
+  if (error) {
+    prefer::detail::fail(prefer::backend_error("sweep", given.output,
+                                               "cannot create this folder: " + error.message()));
+  }
+  sweep::results kept(given.output + "/sweep.csv",
+                      "sweep " PREFER_VERSION_STRING " " + task->settings(), all);
+  // By seeds, so that what an interruption leaves compares all settings on the same problems.
+  std::vector<job> jobs;
+  for (std::uint64_t seed = 1; seed <= all.seeds; ++seed) {
+    for (std::size_t s = 0; s < settings.size(); ++s) {
+      if (!kept.has(settings[s], seed)) jobs.push_back({s, seed});
+    }
+  }
+  std::size_t const total = settings.size() * all.seeds;
+  if (jobs.size() < total) {
+    std::fprintf(stderr, "sweep: %zu runs, of which %zu are in %s/sweep.csv already\n", total,
+                 total - jobs.size(), given.output.c_str());
+  }
+
+  prefer::thread_pool pool(given.threads);
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
+  {
+    prefer::report::progress_bar bar({.total = jobs.size(), .title = "sweep"});
+    std::mutex drawing;
+    pool.executor().for_each_chunk(jobs.size(), [&](std::size_t j) {
+      if (interrupted) return;
+      auto const& what = settings[jobs[j].setting];
+      auto const problem = task->make(jobs[j].seed, what.noise);
+      kept.add(what, jobs[j].seed, sweep::run(all, what, *task, *problem, steps[jobs[j].setting]));
+      std::lock_guard const lock(drawing);
+      bar.advance(1, "seed " + std::to_string(jobs[j].seed));
+    });
+  }
+  kept.finish();
+  if (interrupted) {
+    std::fprintf(stderr,
+                 "sweep: interrupted; finished runs are in %s/sweep.csv, and the same command goes "
+                 "on from there\n",
+                 given.output.c_str());
+    return 130;
+  }
+
+  auto report = sweep::report_of(all, kept, *task);
+  if (given.study == "reference") report.add_first(sweep::compare_with_published(all, kept));
+  std::fputs(report.text().c_str(), stdout);
+  report.write_html(given.output + "/sweep.html");
+  std::printf("wrote %s/sweep.csv and %s/sweep.html\n", given.output.c_str(), given.output.c_str());
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(description, "sweep");
+  arguments given;
+  declare(app, given);
+  if (argc == 1) {
+    std::fputs(app.help().c_str(), stderr);
+    return 2;
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (CLI::ParseError const& parse_error) {
+    if (parse_error.get_exit_code() == 0) return app.exit(parse_error);  // --help
+    std::fprintf(stderr, "sweep: %s; --help shows examples\n", parse_error.what());
+    return 2;
+  }
+  try {
+    return run(given);
+  } catch (prefer::backend_error const& failure) {
+    // The place says more to a user than the call that failed.
+    std::string const what = failure.what();
+    std::fprintf(stderr, "sweep: %s\n", what.substr(what.find(failure.place())).c_str());
+    return 2;
+  } catch (prefer::precondition_error const& failure) {
+    std::fprintf(stderr, "sweep: %s\n", failure.what());
+    return 2;
+  } catch (std::exception const& failure) {
+    std::fprintf(stderr, "sweep: %s\n", failure.what());
+    return 1;
+  }
+}

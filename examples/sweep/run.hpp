@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "grid.hpp"
+#include "objective.hpp"
+#include "problem.hpp"
+
+namespace sweep {
+
+/// What came out at one number of steps.
+struct measurement {
+  std::uint64_t steps = 0;
+  judgement quality;
+};
+
+/// Trains on one problem from its start policy, by full-batch descent; one measurement at each of grid.steps.
+[[nodiscard]] std::vector<measurement> run(grid const& all, setting const& what, task const& of,
+                                           problem const& given, step_rule const& rule);
+
+}  // namespace sweep
