@@ -144,8 +144,8 @@ struct task_options {
   std::string ratings;       ///< file
   std::size_t factors = 16;  ///< numbers per person and item
   std::uint64_t start_epochs =
-      8;                ///< of maximum likelihood; three times as many for reference near
-  double rate = 0.005;  ///< of AdamW
+      12;               ///< of maximum likelihood; three times as many for reference near
+  double rate = 0.001;  ///< of AdamW
 };
 
 /// Errors  precondition_error for a name without a task; backend_error for a file that cannot be read

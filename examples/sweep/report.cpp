@@ -106,7 +106,8 @@ std::vector<double> beta_ticks(std::vector<double> const& betas) {
 plot::line_plot against_beta(grid const& all, results const& rows, family const& of,
                              std::uint64_t steps, std::string const& y_label, bool distance) {
   plot::line_plot out{
-      .title = of.title + ", " + std::to_string(steps) + " steps",
+      .title = of.title + ", " + std::to_string(steps) + " steps" +
+               (distance ? ", distance to the frontier" : ""),
       .x = {.label = "beta", .scale = plot::scale::log, .ticks = beta_ticks(all.betas)},
       .y = {.label = y_label}};
   for (auto const& one : of.curves) {
@@ -186,17 +187,18 @@ class edges {
  public:
   explicit edges(grid const& all) : betas_(all.betas) {}
 
-  void look_at(std::string const& curve, setting const& best) {
+  /// `where` tells apart several bests of a curve, which come one after another.
+  void look_at(std::string const& curve, setting const& best, std::string const& where = "") {
     if (!best.beta || betas_.size() < 2) return;
-    if (*best.beta == betas_.front()) add(lowest_, curve);
-    if (*best.beta == betas_.back()) add(highest_, curve);
+    if (*best.beta == betas_.front()) lowest_.add(curve, where);
+    if (*best.beta == betas_.back()) highest_.add(curve, where);
   }
   [[nodiscard]] std::string sentence() const {
     std::string out;
-    auto const say = [&](char const* which, double beta, std::string const& curves) {
-      if (curves.empty()) return;
+    auto const say = [&](char const* which, double beta, list const& curves) {
+      if (curves.text.empty()) return;
       out += std::string(" Best at the ") + which + " beta of the grid, " + shortest(beta) + ": " +
-             curves + "; a wider grid may do better.";
+             curves.text + "; a wider grid may do better.";
     };
     if (!betas_.empty()) {
       say("lowest", betas_.front(), lowest_);
@@ -206,13 +208,23 @@ class edges {
   }
 
  private:
-  static void add(std::string& to, std::string const& curve) {
-    to += (to.empty() ? "" : ", ") + curve;
-  }
+  struct list {
+    std::string text = {};
+    std::string last = {};
+
+    void add(std::string const& curve, std::string const& where) {
+      if (curve == last) {
+        text += " and " + where;
+        return;
+      }
+      text += (text.empty() ? "" : ", ") + curve + (where.empty() ? "" : " at " + where);
+      last = curve;
+    }
+  };
 
   std::vector<double> betas_;
-  std::string lowest_;
-  std::string highest_;
+  list lowest_;
+  list highest_;
 };
 
 std::string curve_name(loss_choice const& loss, std::string const& reference) {
@@ -271,8 +283,7 @@ sheet survivors(grid const& all, results const& rows, std::uint64_t steps, edges
         row.push_back(with_error(best.mean));
         row.push_back(best_beta(best.what));
         means.push_back(best.mean.mean);
-        found.look_at(curve_name(loss, reference) + " at " + shortest(100.0 * flip) + " %",
-                      best.what);
+        found.look_at(curve_name(loss, reference), best.what, shortest(100.0 * flip) + " %");
       }
       if (all.flips.size() > 1)
         row.push_back(fixed(100.0 * means.back() / means.front(), 0) + " %");
@@ -441,12 +452,14 @@ std::string page::html() const {
       escaped(title_) +
       "</title>\n<style>\n"
       "body { font-family: Helvetica, Arial, 'DejaVu Sans', sans-serif; margin: 2em auto; "
-      "max-width: 75em; padding: 0 1em; color: #222; }\n"
+      "max-width: 100em; padding: 0 1em; color: #222; }\n"
       "table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }\n"
       "th, td { padding: 0.25em 0.8em; text-align: right; white-space: nowrap; }\n"
       "th { border-bottom: 1px solid #555; } th.word, td.word { text-align: left; }\n"
       "tr:nth-child(even) td { background: #f5f5f5; }\n"
-      "p { max-width: 50em; line-height: 1.4; } svg { margin: 0.5em 1em 0.5em 0; }\n"
+      "p { max-width: 50em; line-height: 1.4; }\n"
+      ".pictures { display: flex; flex-wrap: wrap; gap: 1em; align-items: flex-start; }\n"
+      ".pictures > svg { max-width: 100%; height: auto; }\n"
       ".wide { overflow-x: auto; }\n"
       "</style>\n</head>\n<body>\n<h1>" +
       escaped(title_) + "</h1>\n";
@@ -468,7 +481,9 @@ std::string page::html() const {
       out += "</table></div>\n";
     }
     out += "<p>" + escaped(one.note) + "</p>\n";
+    out += "<div class=\"pictures\">\n";
     for (auto const& picture : one.pictures) out += inline_svg(picture);
+    out += "</div>\n";
   }
   return out + "</body>\n</html>\n";
 }
