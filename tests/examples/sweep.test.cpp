@@ -589,7 +589,6 @@ TEST_CASE("sweep: what a judge saw explains the labels", "[examples][sweep]") {
   double expected_wrong = 0.0;
   double variance = 0.0;
   double wrong = 0.0;
-  double noise = 0.0;
   double noise_squared = 0.0;
   for (std::size_t i = 0; i < problem->pairs(); ++i) {
     double const gap = rewards.chosen[i] - rewards.rejected[i];
@@ -605,7 +604,6 @@ TEST_CASE("sweep: what a judge saw explains the labels", "[examples][sweep]") {
     // What was seen less what is: half a logistic number, whose sign depends on which was drawn first. A wrong
     // label's gap counts from the other side.
     double const n = (seen.chosen[i] - seen.rejected[i]) - gap;
-    noise += n;
     noise_squared += n * n;
   }
   auto const n = static_cast<double>(problem->pairs());

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include <prefer/loss/catalogue.hpp>
+#include <prefer/objective/evaluate.hpp>
 
 using Catch::Matchers::Contains;
 using Catch::Matchers::EndsWith;
