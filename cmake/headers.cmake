@@ -4,6 +4,7 @@
 set(prefer_core_headers
   batch/choices.hpp
   batch/columns.hpp
+  batch/gather.hpp
   batch/pair_order.hpp
   batch/record.hpp
   beta/schedule.hpp

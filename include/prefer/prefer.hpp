@@ -6,6 +6,7 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/gather.hpp>
 #include <prefer/batch/pair_order.hpp>
 #include <prefer/batch/record.hpp>
 #include <prefer/beta/schedule.hpp>

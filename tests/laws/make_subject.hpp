@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -13,33 +12,13 @@
 #include <prefer/objective/evaluate.hpp>
 
 #include "laws/frozen_difference.hpp"
+#include "laws/members.hpp"
 #include "laws/record.hpp"
 #include "laws/subject.hpp"
 
 // The instantiations that the laws need, for the losses of one part of the catalogue: included by subjects_*.cpp only.
 
 namespace prefer::test {
-
-/// A state's members, which are all double, and the state that has these members.
-template <class State>
-[[nodiscard]] std::vector<double> numbers_of(State const& state) {
-  if constexpr (std::is_empty_v<State>) {
-    return {};
-  } else {
-    auto const members = std::bit_cast<std::array<double, sizeof(State) / sizeof(double)>>(state);
-    return {members.begin(), members.end()};
-  }
-}
-template <class State>
-[[nodiscard]] State state_of(std::vector<double> const& numbers) {
-  if constexpr (std::is_empty_v<State>) {
-    return {};
-  } else {
-    std::array<double, sizeof(State) / sizeof(double)> members{};
-    for (std::size_t i = 0; i < members.size(); ++i) members[i] = numbers.at(i);
-    return std::bit_cast<State>(members);
-  }
-}
 
 /// The loss as the laws take it: with its defaults, but for parameters whose default hides a term.
 template <Loss L>
@@ -82,14 +61,14 @@ struct subject_functions {
   }
   static numbers state(problem<double> const& p) {
     loss_memory<L> memory{};
-    return numbers_of(prepare(law_loss<L>(), p.template columns<arity>(), memory));
+    return members_of(prepare(law_loss<L>(), p.template columns<arity>(), memory));
   }
   /// The formula over example i with its numbers as `place(number, which)`.
   template <class S, class Place>
   static S formula(problem<double> const& p, numbers const& state, std::size_t i,
                    Place const& place) {
     return with_record<arity, S>(p, i, place, [&](auto const& record) {
-      return S(prefer::detail::apply(law_loss<L>(), record, state_of<state_type>(state)));
+      return S(prefer::detail::apply(law_loss<L>(), record, state_with<state_type>(state)));
     });
   }
   static long double value(problem<double> const& p, numbers const& state, std::size_t i,
