@@ -39,10 +39,12 @@ TEST_CASE("laws: this program counts allocations", "[laws][allocation]") {
 TEST_CASE("laws: evaluate_into allocates nothing, but for losses that sort their batch",
           "[laws][allocation]") {
   std::set<std::string> const sorts = {"aot", "aot_unpaired", "beta_dpo"};
+  prefer::test::problems_of_size<float> floats(5000);
+  prefer::test::problems_of_size<double> doubles(5000);
   for (auto const& loss : prefer::test::subjects()) {
     INFO("loss " << loss.name);
-    prefer::test::problem<float> in_float(loss.shape, 5000);
-    prefer::test::problem<double> in_double(loss.shape, 5000);
+    auto in_float = floats(loss.shape);
+    auto in_double = doubles(loss.shape);
     auto const before = allocations.load();
     loss.solve(in_float);
     loss.solve(in_double);

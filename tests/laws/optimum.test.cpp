@@ -118,10 +118,15 @@ numbers end_of_descent(L const& loss, Rate const& rate, int how_often = steps) {
     policy.backward(batch, coefficient);
     policy.finish_backward();
     auto const now = probabilities(policy);
+    double largest_step = 0;
     for (std::size_t i = 0; i < actions; ++i) {
-      logits.value[i] -= rate(std::log(now[i] / start[i])) * logits.gradient[i];
+      double const change = rate(std::log(now[i] / start[i])) * logits.gradient[i];
+      largest_step = std::max(largest_step, std::abs(change));
+      logits.value[i] -= change;
       logits.gradient[i] = 0;
     }
+    // At rest. A descent that shrinks its error by 1/1000 a step is then within 1000 such steps of the end.
+    if (largest_step < 1e-14) break;
   }
   return probabilities(policy);
 }

@@ -40,6 +40,8 @@ struct batch_shape {
   std::size_t list_size = 0;  // 0: lists of 1, 2, 3, 4, 5, 1, 2, ... completions
   bool divergence = false;    // there are derivatives by it
   double unit = 1.0;          // all log-probabilities are multiplied by it; a power of two
+
+  friend bool operator==(batch_shape const&, batch_shape const&) = default;
 };
 
 /// Which batch of a shape.
@@ -222,6 +224,24 @@ struct problem {
     s.coefficient.assign(s.policy.size(), T(-1));
     s.divergence_coefficient.assign(s.policy.size(), T(-1));
   }
+};
+
+/// Problems of a size, made once for each shape: making a large one takes longer than solving it.
+template <class T>
+class problems_of_size {
+ public:
+  explicit problems_of_size(std::size_t n) : size_(n) {}
+  [[nodiscard]] problem<T> operator()(batch_shape const& shape) {
+    for (auto const& one : made_) {
+      if (one.shape == shape) return one;
+    }
+    made_.emplace_back(shape, size_);
+    return made_.back();
+  }
+
+ private:
+  std::size_t size_;
+  std::vector<problem<T>> made_;
 };
 
 }  // namespace prefer::test

@@ -60,11 +60,12 @@ struct outcome {
 /// Two batches after another, so that what is remembered of the first matters in the second.
 template <class L, class Processes>
 outcome outcome_of(L const& loss, problem<double> first, problem<double> second,
-                      Processes const& processes) {
+                   Processes const& processes) {
   prefer::loss_memory<L> memory{};
   (void)prefer::prepare(loss, first.template columns<L::arity>(), memory, processes);
   auto const state = prefer::prepare(loss, second.template columns<L::arity>(), memory, processes);
-  prefer::evaluate_into(loss, second.template columns<L::arity>(), second.template results<L::arity>(), state,
+  prefer::evaluate_into(loss, second.template columns<L::arity>(),
+                        second.template results<L::arity>(), state,
                         {.reduce = prefer::reduction::none});
   return {members_of(state), members_of(memory), second.all()};
 }
@@ -98,9 +99,9 @@ void check_parts(char const* name, L const& loss) {
       CHECK(of_rank[rank].state == of_rank[0].state);  // the same bits on every process
       CHECK(of_rank[rank].memory == of_rank[0].memory);
       problem<double> expected(shape, rows, {.seed = 4});
-      prefer::evaluate_into(loss, expected.template columns<L::arity>(), expected.template results<L::arity>(),
-                            state_with<prefer::loss_state<L>>(whole.state),
-                            {.reduce = prefer::reduction::none});
+      prefer::evaluate_into(
+          loss, expected.template columns<L::arity>(), expected.template results<L::arity>(),
+          state_with<prefer::loss_state<L>>(whole.state), {.reduce = prefer::reduction::none});
       check_near(of_rank[rank].results,
                  expected.part(begin_of(rank, count), begin_of(rank + 1, count)).all());
     }
@@ -148,8 +149,7 @@ void check_gathered(char const* name, L const& loss) {
     numbers mean(count);
     thread_processes::run(count, [&](auto const& process) {
       auto const mine = part_of(whole, process.rank(), count);
-      prefer::gathered_pairs const all =
-          prefer::gather_pairs(mine.template columns<2>(), process);
+      prefer::gathered_pairs const all = prefer::gather_pairs(mine.template columns<2>(), process);
       auto const result = prefer::evaluate(loss, all.columns());
       mean[process.rank()] = result.loss;
       for (std::size_t i = all.begin(); i < all.begin() + all.count(); ++i) {
