@@ -95,8 +95,7 @@ TEST_CASE("gather_pairs: processes with different columns are told so", "[batch]
 TEST_CASE("gather_pairs: a column of another size is refused by name", "[batch][gather]") {
   numbers const two = {-1.0, -2.0};
   numbers const one = {-1.0};
-  CHECK_THROWS_WITH(
-      prefer::gather_pairs(pair_columns{.policy = {two, two}, .weight = one},
-                           prefer::single_process{}),
-      Catch::Contains("gather_pairs: weight"));
+  CHECK_THROWS_WITH(prefer::gather_pairs(pair_columns{.policy = {two, two}, .weight = one},
+                                         prefer::single_process{}),
+                    Catch::Contains("gather_pairs: weight"));
 }
