@@ -10,6 +10,7 @@ set(prefer_core_headers
   aggregation/sum_tokens.hpp
   batch/choices.hpp
   batch/columns.hpp
+  batch/gather.hpp
   batch/pair_order.hpp
   batch/recipes.hpp
   batch/record.hpp

@@ -12,6 +12,7 @@
 #include <prefer/aggregation/sum_tokens.hpp>
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/gather.hpp>
 #include <prefer/batch/pair_order.hpp>
 #include <prefer/batch/recipes.hpp>
 #include <prefer/batch/record.hpp>

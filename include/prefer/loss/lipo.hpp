@@ -27,7 +27,10 @@ struct lipo {
   positive beta = 0.1;
 
   constexpr auto operator()(auto const& list) const {
-    auto const s = [&](std::size_t i) { return list.beta_or(beta) * list[i].log_ratio(); };
+    auto const first = list[0].log_ratio();
+    auto const s = [&](std::size_t i) {
+      return list.beta_or(beta) * (list[i].log_ratio() - first);  // a shared normaliser cancels
+    };
     auto const discount = [&](std::size_t i) {
       auto const own = value_of(s(i));
       std::remove_cvref_t<decltype(own)> rank = 1.0;
