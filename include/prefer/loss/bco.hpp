@@ -60,7 +60,7 @@ struct bco {
 
     /// Of all rewards so far, with count - 1 below; NaN for fewer than two.
     [[nodiscard]] double standard_deviation() const {
-      return prefer::sqrt(squares / (count - 1.0));
+      return prefer::sqrt(squares / (count > 1.0 ? count - 1.0 : 0.0));
     }
   };
 
