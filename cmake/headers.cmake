@@ -2,10 +2,19 @@
 # tests/tree/header_lists.test.cpp compares these lists with the files on disk.
 
 set(prefer_core_headers
+  aggregation/aggregation.hpp
+  aggregation/ld_dpo_weights.hpp
+  aggregation/mean_tokens.hpp
+  aggregation/sampled_tokens.hpp
+  aggregation/step_mask.hpp
+  aggregation/sum_tokens.hpp
   batch/choices.hpp
   batch/columns.hpp
   batch/pair_order.hpp
+  batch/recipes.hpp
   batch/record.hpp
+  batch/token_table.hpp
+  beta/adaptive.hpp
   beta/schedule.hpp
   expects.hpp
   file/archive.hpp
@@ -59,26 +68,47 @@ set(prefer_core_headers
   loss/tpo.hpp
   loss/wpo.hpp
   loss/xpo.hpp
+  objective/calibration.hpp
+  objective/correlation.hpp
   objective/diagnose.hpp
+  objective/displacement.hpp
+  objective/divergence.hpp
+  objective/effective_sample.hpp
   objective/evaluate.hpp
   objective/kernel.hpp
+  objective/kl.hpp
+  objective/length_bias.hpp
+  objective/likelihood_metrics.hpp
   objective/metrics.hpp
+  objective/over_optimisation.hpp
   objective/rearranged.hpp
+  objective/reference_compatibility.hpp
+  objective/scored_pairs.hpp
+  objective/token_metrics.hpp
   parallel/communicator.hpp
   parallel/executor.hpp
+  policy/aggregated.hpp
   policy/choice_ids.hpp
   policy/factorized.hpp
   policy/log_linear.hpp
+  policy/markov.hpp
   policy/matrix_product.hpp
   policy/parameter.hpp
   policy/policy.hpp
   policy/softmax.hpp
   policy/tabular.hpp
+  policy/token_policy.hpp
   prefer.hpp
   reference/cached.hpp
+  reference/cached_on_demand.hpp
   reference/frozen.hpp
+  reference/mixture.hpp
+  reference/moving_average.hpp
   reference/none.hpp
+  reference/per_prompt.hpp
   reference/reference.hpp
+  reference/several.hpp
+  reference/unconditional.hpp
   scalar/dual.hpp
   scalar/lane.hpp
   scalar/lane_math.hpp
@@ -88,11 +118,13 @@ set(prefer_core_headers
   spelling.hpp
   train/adamw.hpp
   train/clip.hpp
+  train/diagnose.hpp
   train/learning_rate.hpp
   train/minibatch.hpp
   train/parameter_blocks.hpp
   train/random.hpp
   train/trainer.hpp
+  train/training_report.hpp
   version.hpp
 )
 
@@ -116,6 +148,7 @@ set(prefer_data_headers
   data/place.hpp
   data/preference.hpp
   data/ratings.hpp
+  data/reference_columns.hpp
   data/rows.hpp
   data/utf8.hpp
 )

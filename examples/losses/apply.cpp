@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <initializer_list>
 #include <iostream>
 #include <optional>
 #include <span>
@@ -54,33 +55,78 @@ std::string json_list(std::span<double const> values) {
   return out + "]";
 }
 
-double positive_length(json_row const& row, std::string_view name, double tokens) {
-  if (tokens > 0) return tokens;
-  prefer::data::refuse_field(row, name,
-                             "found " + prefer::report::shortest(tokens) +
-                                 "; a completion has at least one token, expected a number > 0");
-}
+bool any(double) { return true; }
+bool above_zero(double value) { return value > 0; }
+bool not_below_zero(double value) { return value >= 0; }
+bool below_one(double value) { return value >= 0 && value < 1; }
 
-/// Required where the loss reads lengths, else checked where given.
-double length_field(json_row const& row, std::string_view name, bool required) {
-  if (required) return positive_length(row, name, prefer::data::number(row, name));
-  return positive_length(row, name, prefer::data::optional_number(row, name).value_or(1.0));
-}
+/// A number (or true and false) of each row, which becomes a column of the batch.
+struct field {
+  char const* name;
+  prefer::column_set
+      column;  // required where the loss needs this; empty: for every loss, never required
+  double otherwise = 0.0;
+  bool (*good)(double) = any;
+  char const* expected = "";
+  bool is_truth = false;
+};
 
-double reference_field(json_row const& row, std::string_view name, bool required) {
-  return required ? prefer::data::number(row, name) : 0.0;
-}
+/// One field, row after row.
+class field_values {
+ public:
+  field_values(field const& what, named_loss const& loss)
+      : what_(what),
+        needed_(!what.column.empty() && loss.needs.contains(what.column)),
+        taken_(what.column.empty() || loss.takes.contains(what.column)) {}
 
-double weight_field(json_row const& row) {
-  double const weight = prefer::data::optional_number(row, "weight").value_or(1.0);
-  if (weight < 0) {
-    prefer::data::refuse_field(
-        row, "weight",
-        "found " + prefer::report::shortest(weight) + "; expected a number, zero or greater");
+  [[nodiscard]] char const* name() const { return what_.name; }
+  void add(json_row const& row) {
+    bool const there = prefer::data::find_field(row, what_.name) != nullptr;
+    double const value = !there && !needed_ ? what_.otherwise
+                         : what_.is_truth   ? (prefer::data::truth(row, what_.name) ? 1.0 : 0.0)
+                                            : prefer::data::number(row, what_.name);
+    if (there && !what_.good(value)) {
+      prefer::data::refuse_field(
+          row, what_.name,
+          "found " + prefer::report::shortest(value) + "; expected " + what_.expected);
+    }
+    // Data that a loss has no use for may stand there; an instruction that it would not follow may not.
+    if (there && !taken_ && prefer::detail::optional_columns.contains(what_.column)) {
+      prefer::data::refuse_field(row, what_.name, "this loss does not read it");
+    }
+    given_ = given_ || there;
+    values_.push_back(value);
   }
-  return weight;
+  [[nodiscard]] prefer::column column() const {
+    return taken_ && (given_ || needed_) ? prefer::column(values_) : prefer::column();
+  }
+  [[nodiscard]] double const& operator[](std::size_t i) const { return values_[i]; }
+  void clear() {
+    values_.clear();
+    given_ = false;
+  }
+
+ private:
+  field what_;
+  bool needed_;
+  bool taken_;
+  bool given_ = false;
+  std::vector<double> values_;
+};
+
+constexpr char const* at_least_one_token = "a completion has at least one token, a number > 0";
+
+field log_prob_field(char const* name) { return {name, column_name::policy}; }
+field reference_field(char const* name) { return {name, column_name::reference}; }
+field length_field(char const* name) {
+  return {name, column_name::length, 1.0, above_zero, at_least_one_token};
+}
+field weight_field() { return {"weight", {}, 1.0, not_below_zero, "a number, zero or greater"}; }
+field beta_field(named_loss const& loss) {
+  return {"beta", column_name::beta, loss.beta.value_or(1.0), above_zero, "a number above zero"};
 }
 
+/// Numbers of a list of completions.
 std::vector<double> numbers_field(json_row const& row, std::string_view name) {
   auto const& value = prefer::data::field(row, name, "a list of numbers");
   if (!value.is_array() || value.empty()) {
@@ -125,142 +171,182 @@ struct summary {
   }
 };
 
+/// Reads every field of a row; a name that is almost one of them is refused.
+void add_row(json_row const& row, std::vector<field_values>& fields) {
+  std::vector<std::string_view> known;
+  for (auto const& one : fields) known.emplace_back(one.name());
+  prefer::data::refuse_misspelt(row, known);
+  for (auto& one : fields) one.add(row);
+}
+
 /// Pairs as they were read, until they are evaluated.
 class pair_rows {
  public:
-  explicit pair_rows(named_loss const& loss)
-      : loss_(&loss),
-        needs_reference_(loss.needs.contains(column_name::reference)),
-        needs_length_(loss.needs.contains(column_name::length)) {}
-
-  void add(json_row const& row) {
-    prefer::data::refuse_misspelt(row, {"policy_chosen", "policy_rejected", "ref_chosen",
-                                        "ref_rejected", "chosen_len", "rejected_len", "weight"});
-    policy_chosen_.push_back(prefer::data::number(row, "policy_chosen"));
-    policy_rejected_.push_back(prefer::data::number(row, "policy_rejected"));
-    ref_chosen_.push_back(reference_field(row, "ref_chosen", needs_reference_));
-    ref_rejected_.push_back(reference_field(row, "ref_rejected", needs_reference_));
-    chosen_len_.push_back(length_field(row, "chosen_len", needs_length_));
-    rejected_len_.push_back(length_field(row, "rejected_len", needs_length_));
-    weight_.push_back(weight_field(row));
+  explicit pair_rows(named_loss const& loss) : loss_(&loss) {
+    using n = column_name;
+    for (field const& one : std::initializer_list<field>{
+             log_prob_field("policy_chosen"),
+             log_prob_field("policy_rejected"),
+             reference_field("ref_chosen"),
+             reference_field("ref_rejected"),
+             length_field("chosen_len"),
+             length_field("rejected_len"),
+             {"score_chosen", n::score},
+             {"score_rejected", n::score},
+             {"divergence_chosen", n::divergence},
+             {"divergence_rejected", n::divergence},
+             {"alignment_chosen", n::alignment},
+             {"alignment_rejected", n::alignment},
+             {"nearer_chosen", n::perturbed},
+             {"nearer_rejected", n::perturbed},
+             {"farther_chosen", n::perturbed},
+             {"farther_rejected", n::perturbed},
+             weight_field(),
+             beta_field(loss),
+             {"target_margin", n::target_margin},
+             {"chosen_from_reference", n::chosen_from_reference, 0.0, any, "", true},
+             {"uniform", n::uniform, 0.0, below_one, "a number from 0 up to, not including, 1"}}) {
+      fields_.emplace_back(one, loss);
+    }
   }
+
+  void add(json_row const& row) { add_row(row, fields_); }
   void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
-    prefer::pair_columns const batch{
-        .policy = {.chosen = policy_chosen_, .rejected = policy_rejected_},
-        .reference = {.chosen = ref_chosen_, .rejected = ref_rejected_},
-        .length = {.chosen = chosen_len_, .rejected = rejected_len_},
-        .weight = weight_};
+    auto const at = [&](std::size_t i) { return fields_[i].column(); };
+    prefer::pair_columns const batch{.policy = {at(0), at(1)},
+                                     .reference = {at(2), at(3)},
+                                     .length = {at(4), at(5)},
+                                     .score = {at(6), at(7)},
+                                     .divergence = {at(8), at(9)},
+                                     .alignment = {at(10), at(11)},
+                                     .nearer = {at(12), at(13)},
+                                     .farther = {at(14), at(15)},
+                                     .weight = at(16),
+                                     .beta = at(17),
+                                     .target_margin = at(18),
+                                     .chosen_from_reference = at(19),
+                                     .uniform = at(20)};
     auto const result = loss_->pairs(batch, {.reduce = reduce});
     for (std::size_t i = 0; i < batch.size(); ++i) {
       auto const reward = rewards(i);
-      out.write("{\"loss\": " + json_number(result.value[i]) +
-                ", \"coefficient_chosen\": " + json_number(result.coefficient.chosen[i]) +
-                ", \"coefficient_rejected\": " + json_number(result.coefficient.rejected[i]) +
-                ", \"reward_chosen\": " + json_number(reward.reward_chosen.sum) +
+      std::string line =
+          "{\"loss\": " + json_number(result.value[i]) +
+          ", \"coefficient_chosen\": " + json_number(result.coefficient.chosen[i]) +
+          ", \"coefficient_rejected\": " + json_number(result.coefficient.rejected[i]);
+      if (!result.divergence_coefficient.chosen.empty()) {
+        line += ", \"coefficient_divergence_chosen\": " +
+                json_number(result.divergence_coefficient.chosen[i]) +
+                ", \"coefficient_divergence_rejected\": " +
+                json_number(result.divergence_coefficient.rejected[i]);
+      }
+      out.write(line + ", \"reward_chosen\": " + json_number(reward.reward_chosen.sum) +
                 ", \"reward_rejected\": " + json_number(reward.reward_rejected.sum) + "}\n");
       total.loss = total.loss + prefer::sum_and_count{result.value[i], 1};
       total.accuracy = total.accuracy + reward.accuracy;
       total.margin = total.margin + reward.reward_margin;
     }
-    for (auto* column : {&policy_chosen_, &policy_rejected_, &ref_chosen_, &ref_rejected_,
-                         &chosen_len_, &rejected_len_, &weight_}) {
-      column->clear();
-    }
+    for (auto& one : fields_) one.clear();
   }
 
  private:
   [[nodiscard]] prefer::pair_metrics rewards(std::size_t i) const {
-    auto const one = [](double const& value) { return std::span(&value, 1); };
-    prefer::pair_columns columns{
-        .policy = {.chosen = one(policy_chosen_[i]), .rejected = one(policy_rejected_[i])},
-        .reference = {.chosen = one(ref_chosen_[i]), .rejected = one(ref_rejected_[i])}};
-    if (needs_length_) columns.length = {one(chosen_len_[i]), one(rejected_len_[i])};
+    auto const one = [&](std::size_t f) { return std::span(&fields_[f][i], 1); };
+    prefer::pair_columns columns{.policy = {.chosen = one(0), .rejected = one(1)},
+                                 .reference = {.chosen = one(2), .rejected = one(3)}};
+    if (loss_->needs.contains(column_name::length)) columns.length = {one(4), one(5)};
+    if (fields_[17].column().present()) columns.beta = one(17);
     return prefer::metrics(columns, loss_->rewards);
   }
 
   named_loss const* loss_;
-  bool needs_reference_;
-  bool needs_length_;
-  std::vector<double> policy_chosen_, policy_rejected_, ref_chosen_, ref_rejected_;
-  std::vector<double> chosen_len_, rejected_len_, weight_;
+  std::vector<field_values> fields_;
 };
 
 /// Labelled completions as they were read, until they are evaluated.
 class unpaired_rows {
  public:
-  explicit unpaired_rows(named_loss const& loss) : loss_(&loss) {}
-
-  void add(json_row const& row) {
-    prefer::data::refuse_misspelt(
-        row, {"policy", "ref", "label", "len", "weight", "kl_policy", "kl_ref"});
-    bool const needs_reference = loss_->needs.contains(column_name::reference);
-    policy_.push_back(prefer::data::number(row, "policy"));
-    ref_.push_back(reference_field(row, "ref", needs_reference));
-    label_.push_back(prefer::data::truth(row, "label") ? 1.0 : 0.0);
-    length_.push_back(length_field(row, "len", loss_->needs.contains(column_name::length)));
-    weight_.push_back(weight_field(row));
-    if (loss_->batch_statistic) {
-      kl_policy_.push_back(prefer::data::number(row, "kl_policy"));
-      kl_ref_.push_back(prefer::data::number(row, "kl_ref"));
+  explicit unpaired_rows(named_loss const& loss) : loss_(&loss) {
+    prefer::column_set const mismatched =
+        loss.mismatched ? column_name::policy : column_name::uniform;
+    for (field const& one :
+         std::initializer_list<field>{log_prob_field("policy"),
+                                      reference_field("ref"),
+                                      {"label", column_name::label, 0.0, any, "", true},
+                                      length_field("len"),
+                                      {"score", column_name::score},
+                                      weight_field(),
+                                      beta_field(loss),
+                                      {"kl_policy", mismatched},
+                                      {"kl_ref", mismatched}}) {
+      fields_.emplace_back(one, loss);
     }
   }
+
+  void add(json_row const& row) { add_row(row, fields_); }
   void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
-    prefer::unpaired_columns const batch{
-        .policy = policy_,
-        .reference = ref_,
-        .label = label_,
-        .length = length_,
-        .weight = weight_,
-        .mismatched = {.policy = kl_policy_, .reference = kl_ref_}};
+    auto const at = [&](std::size_t i) { return fields_[i].column(); };
+    prefer::unpaired_columns const batch{.policy = at(0),
+                                         .reference = at(1),
+                                         .label = at(2),
+                                         .length = at(3),
+                                         .score = at(4),
+                                         .weight = at(5),
+                                         .beta = at(6),
+                                         .mismatched = {.policy = at(7), .reference = at(8)}};
     auto const result = loss_->unpaired(batch, {.reduce = reduce});
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      double const reward = loss_->rewards.beta * (policy_[i] - ref_[i]);
+      double const reward = fields_[6][i] * (fields_[0][i] - fields_[1][i]);
       out.write("{\"loss\": " + json_number(result.value[i]) +
                 ", \"coefficient\": " + json_number(result.coefficient[i]) +
                 ", \"reward\": " + json_number(reward) + "}\n");
       total.loss = total.loss + prefer::sum_and_count{result.value[i], 1};
-      auto& rewards = label_[i] > 0 ? total.reward_desirable : total.reward_undesirable;
+      auto& rewards = fields_[2][i] > 0 ? total.reward_desirable : total.reward_undesirable;
       rewards = rewards + prefer::sum_and_count{reward, 1};
     }
-    for (auto* column : {&policy_, &ref_, &label_, &length_, &weight_, &kl_policy_, &kl_ref_}) {
-      column->clear();
-    }
+    for (auto& one : fields_) one.clear();
   }
 
  private:
   named_loss const* loss_;
-  std::vector<double> policy_, ref_, label_, length_, weight_, kl_policy_, kl_ref_;
+  std::vector<field_values> fields_;
 };
 
 /// Lists as they were read, until they are evaluated.
 class list_rows {
  public:
-  explicit list_rows(named_loss const& loss) : loss_(&loss) {}
+  explicit list_rows(named_loss const& loss)
+      : loss_(&loss), weight_(weight_field(), loss), beta_(beta_field(loss), loss) {}
 
   void add(json_row const& row) {
-    prefer::data::refuse_misspelt(row, {"policy", "ref", "weight"});
+    prefer::data::refuse_misspelt(row, {"policy", "ref", "len", "score", "weight", "beta"});
     auto const policy = numbers_field(row, "policy");
-    auto const ref = loss_->needs.contains(column_name::reference)
-                         ? numbers_field(row, "ref")
-                         : std::vector<double>(policy.size(), 0.0);
-    if (ref.size() != policy.size()) {
-      prefer::data::refuse_field(row, "ref",
-                                 "has " + std::to_string(ref.size()) + " numbers; expected " +
-                                     std::to_string(policy.size()) + ", as many as \"policy\"");
+    if (loss_->list_size != 0 && policy.size() != loss_->list_size) {
+      prefer::data::refuse_field(row, "policy",
+                                 "has " + std::to_string(policy.size()) +
+                                     " numbers; this loss takes " +
+                                     std::to_string(loss_->list_size));
     }
-    policy_.insert(policy_.end(), policy.begin(), policy.end());
-    ref_.insert(ref_.end(), ref.begin(), ref.end());
+    append(policy_, policy);
+    append(ref_, one_each(row, "ref", column_name::reference, policy.size(), 0.0));
+    append(length_, one_each(row, "len", column_name::length, policy.size(), 1.0));
+    append(score_, one_each(row, "score", column_name::score, policy.size(), 0.0));
     offset_.push_back(policy_.size());
-    weight_.push_back(weight_field(row));
+    weight_.add(row);
+    beta_.add(row);
   }
   void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
-    prefer::list_columns const batch{
-        .policy = policy_, .reference = ref_, .offset = offset_, .weight = weight_};
+    prefer::list_columns const batch{.policy = policy_,
+                                     .reference = ref_,
+                                     .length = length_,
+                                     .score = score_,
+                                     .offset = offset_,
+                                     .weight = weight_.column(),
+                                     .beta = beta_.column()};
     auto const result = loss_->lists(batch, {.reduce = reduce});
     for (std::size_t g = 0; g < batch.size(); ++g) {
       std::vector<double> reward;
       for (std::size_t i = offset_[g]; i < offset_[g + 1]; ++i) {
-        reward.push_back(loss_->rewards.beta * (policy_[i] - ref_[i]));
+        reward.push_back(beta_[g] * (policy_[i] - ref_[i]));
       }
       std::span const coefficient(result.coefficient);
       out.write("{\"loss\": " + json_number(result.value[g]) +
@@ -277,15 +363,39 @@ class list_rows {
       total.accuracy = total.accuracy + prefer::sum_and_count{best ? 1.0 : 0.0, 1};
       total.margin = total.margin + prefer::sum_and_count{reward[0] - others.mean(), 1};
     }
-    policy_.clear();
-    ref_.clear();
+    for (auto* column : {&policy_, &ref_, &length_, &score_}) column->clear();
     weight_.clear();
+    beta_.clear();
     offset_ = {0};
   }
 
  private:
+  static void append(std::vector<double>& to, std::vector<double> const& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  }
+  /// A number for each completion of the row; `otherwise` where the loss does not need them.
+  std::vector<double> one_each(json_row const& row, char const* name, column_name column,
+                               std::size_t count, double otherwise) const {
+    if (!loss_->needs.contains(column)) return std::vector<double>(count, otherwise);
+    auto out = numbers_field(row, name);
+    if (out.size() != count) {
+      prefer::data::refuse_field(row, name,
+                                 "has " + std::to_string(out.size()) + " numbers; expected " +
+                                     std::to_string(count) + ", as many as \"policy\"");
+    }
+    for (double const each : out) {
+      if (column != column_name::length || each > 0) continue;
+      prefer::data::refuse_field(
+          row, name,
+          "found " + prefer::report::shortest(each) + "; expected " + at_least_one_token);
+    }
+    return out;
+  }
+
   named_loss const* loss_;
-  std::vector<double> policy_, ref_, weight_;
+  field_values weight_;
+  field_values beta_;
+  std::vector<double> policy_, ref_, length_, score_;
   std::vector<std::size_t> offset_ = {0};
 };
 
@@ -294,7 +404,7 @@ void apply_to(named_loss const& loss, apply_options const& options) {
   auto const rows = options.input == "-" ? prefer::data::json_lines_in(std::cin, "standard input")
                                          : prefer::data::json_lines(options.input);
   // One row at a time where a row's results do not depend on the others.
-  bool const whole_batch = loss.batch_statistic || options.reduce == prefer::reduction::mean;
+  bool const whole_batch = loss.whole_batch || options.reduce == prefer::reduction::mean;
   line_sink out(options.output);
   summary total;
   Rows waiting(loss);

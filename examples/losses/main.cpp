@@ -24,13 +24,17 @@ A row of input is one JSON object on a line. Log-probabilities are natural
 logarithms, summed over the tokens of a completion:
 
   pairs    policy_chosen policy_rejected ref_chosen ref_rejected
-           [chosen_len rejected_len] [weight]
-  labels   policy ref label [kl_policy kl_ref] [weight]     (kto)
-  lists    policy ref, each a list, best first [weight]     (plackett_luce, ...)
+           [chosen_len rejected_len] [score_chosen score_rejected]
+           [weight] [beta] [target_margin]
+           and, of policies over tokens: divergence_chosen, alignment_chosen,
+           nearer_chosen, farther_chosen, ..._rejected (tdpo2, wpo, epsilon_dpo);
+           chosen_from_reference (xpo); uniform (beta_dpo)
+  labels   policy ref label [len] [score] [kl_policy kl_ref] [weight] [beta]
+  lists    policy ref [len] [score], each a list, best first [weight] [beta]
 
 A loss asks only for what it reads, see --list. kl_policy and kl_ref score a
-completion of another prompt; all rows together give the baseline of kto.
-One JSON object per row comes out:
+completion of another prompt; all rows together give the baseline of kto, and
+whatever else a loss takes from its batch. One JSON object per row comes out:
 
   loss                  weight included
   coefficient_chosen    d loss / d policy_chosen, and so on: a descent step is
@@ -50,7 +54,7 @@ constexpr char const* examples =
   losses --loss simpo --set beta=2 --set gamma=1 pairs.jsonl > results.jsonl
   losses --loss dpo --loss hinge --loss ipo_sum --plot margins.svg
   losses --loss dpo:beta=0.1 --loss dpo:beta=0.1,label_smoothing=0.2 --plot smoothing.svg
-  losses --check tests/golden/*.json --allow-uncovered
+  losses --check tests/golden/*.json
 )";
 
 struct arguments {

@@ -41,13 +41,17 @@ named_loss erased(L const& loss, prefer::loss_info const& info) {
   out.name = L::name;
   out.label = out.name + (parameters.empty() ? "" : " " + parameters);
   out.needs = prefer::needs<L>;
-  out.batch_statistic = *info.batch_statistic != '\0';
+  out.takes = prefer::reads(loss);
+  out.list_size = prefer::detail::list_size_of<L>();
+  out.whole_batch = *info.batch_statistic != '\0';
+  out.mismatched = std::string_view(info.batch_statistic) == "mismatched completions";
   prefer::for_each_parameter(loss, [&](std::string_view name, double value) {
     if (name == "beta") out.beta = value;
   });
   out.rewards = prefer::reward_rule_of(loss);
   auto const evaluate = [loss](auto const& columns, prefer::evaluate_options options) {
-    return prefer::evaluate(loss, columns, options);
+    prefer::loss_memory<L> memory{};  // the rows of a file are one batch, and the first
+    return prefer::evaluate(loss, columns, memory, options);
   };
   if constexpr (prefer::PairLoss<L>) {
     out.kind = example_kind::pair;

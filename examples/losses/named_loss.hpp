@@ -28,8 +28,11 @@ struct named_loss {
   std::string name;   // ours, whatever was written
   std::string label;  // "dpo beta=0.1 label_smoothing=0"
   example_kind kind = example_kind::pair;
-  prefer::column_set needs;  // the columns it cannot do without
-  bool batch_statistic = false;
+  prefer::column_set needs;   // the columns it cannot do without
+  prefer::column_set takes;   // those and the optional ones: a beta or a target margin per example
+  std::size_t list_size = 0;  // completions in every list; 0 for any number
+  bool whole_batch = false;   // a row's result depends on the other rows
+  bool mismatched = false;    // it takes a baseline from completions of other prompts
   std::optional<double> beta;
   prefer::reward_rule rewards = {};  // how log-probabilities become implicit rewards
   // The one of these that fits `kind` is set.

@@ -19,15 +19,36 @@ struct curve {
   std::vector<double> coefficient;
 };
 
-// The reference gives every completion log-probability 0 and all completions have one token, so that log-ratio,
-// log-probability and their averages per token agree; the margin comes from the chosen completion alone.
+// Policy and reference give the rejected completion the same log-probability, the reference gives it to the chosen one
+// too, and all completions have one token: so log-ratio, log-probability and their averages per token have one margin,
+// which comes from the chosen completion alone. That log-probability is 0, and negative for losses without a reference,
+// some of which need probabilities below 1.
+
+double base_of(named_loss const& loss, std::vector<double> const& margin) {
+  return loss.needs.contains(prefer::column_name::reference) ? 0.0 : -1.0 - margin.back();
+}
+
+std::vector<double> shifted(std::vector<double> values, double by) {
+  for (double& each : values) each += by;
+  return values;
+}
 
 curve pair_curve(named_loss const& loss, std::vector<double> const& margin) {
+  std::vector<double> const base(margin.size(), base_of(loss, margin));
+  std::vector<double> const chosen = shifted(margin, base_of(loss, margin));
   std::vector<double> const zero(margin.size(), 0.0);
+  std::vector<double> const half(margin.size(), 0.5);
   std::vector<double> const one(margin.size(), 1.0);
-  auto result = loss.pairs({.policy = {.chosen = margin, .rejected = zero},
-                            .reference = {.chosen = zero, .rejected = zero},
-                            .length = {.chosen = one, .rejected = one}},
+  auto result = loss.pairs({.policy = {.chosen = chosen, .rejected = base},
+                            .reference = {.chosen = base, .rejected = base},
+                            .length = {.chosen = one, .rejected = one},
+                            .score = {.chosen = one, .rejected = zero},
+                            .divergence = {.chosen = zero, .rejected = zero},
+                            .alignment = {.chosen = zero, .rejected = zero},
+                            .nearer = {.chosen = chosen, .rejected = base},
+                            .farther = {.chosen = chosen, .rejected = base},
+                            .chosen_from_reference = zero,
+                            .uniform = half},
                            {.reduce = prefer::reduction::none});
   return {loss.label, std::move(result.value), std::move(result.coefficient.chosen)};
 }
@@ -35,10 +56,12 @@ curve pair_curve(named_loss const& loss, std::vector<double> const& margin) {
 curve unpaired_curve(named_loss const& loss, std::vector<double> const& margin, bool desirable) {
   std::vector<double> const zero(margin.size(), 0.0);
   std::vector<double> const one(margin.size(), 1.0);
+  auto const& label = desirable ? one : zero;
   auto result = loss.unpaired({.policy = margin,
                                .reference = zero,
-                               .label = desirable ? one : zero,
+                               .label = label,
                                .length = one,
+                               .score = label,
                                .mismatched = {.policy = zero, .reference = zero}},
                               {.reduce = prefer::reduction::none});
   return {loss.label + (desirable ? ", desirable" : ", undesirable"), std::move(result.value),
@@ -46,15 +69,20 @@ curve unpaired_curve(named_loss const& loss, std::vector<double> const& margin, 
 }
 
 curve list_curve(named_loss const& loss, std::vector<double> const& margin) {
+  double const base = base_of(loss, margin);
   std::vector<double> policy;
+  std::vector<double> score;
   std::vector<std::size_t> offset = {0};
   for (double const m : margin) {
-    policy.insert(policy.end(), {m, 0.0, 0.0});
+    policy.insert(policy.end(), {base + m, base, base});
+    score.insert(score.end(), {2.0, 1.0, 0.0});
     offset.push_back(policy.size());
   }
-  std::vector<double> const zero(policy.size(), 0.0);
-  auto result = loss.lists({.policy = policy, .reference = zero, .offset = offset},
-                           {.reduce = prefer::reduction::none});
+  std::vector<double> const reference(policy.size(), base);
+  std::vector<double> const one(policy.size(), 1.0);
+  auto result = loss.lists(
+      {.policy = policy, .reference = reference, .length = one, .score = score, .offset = offset},
+      {.reduce = prefer::reduction::none});
   curve out{loss.label + ", first of three", std::move(result.value), {}};
   for (std::size_t g = 0; g < margin.size(); ++g) {
     out.coefficient.push_back(result.coefficient[offset[g]]);

@@ -126,6 +126,46 @@ TEST_CASE("own reference: a cache gives the same numbers and refuses another ide
   std::filesystem::remove_all(folder);
 }
 
+TEST_CASE("own reference: those that move", "[docs][own_reference]") {
+  prefer::choice_data const data = preferences();
+  prefer::tabular<float> policy(3, 3);
+  // [moving]
+  prefer::cached_on_demand reference(
+      prefer::moving_average(policy, prefer::tr_dpo{.alpha = 1.0, .every = 4}), data);
+  prefer::trainer run(policy, prefer::dpo{}, reference, data,
+                      {.batch_size = 3, .epochs = 8, .rate = 0.1});
+  run.run();
+  auto const asked = reference.asked();        // 24: three rows, eight times
+  auto const computed = reference.computed();  // 6: once at the start, once after step 4
+  // [/moving]
+  CHECK(asked == 24);
+  CHECK(computed == 6);
+}
+
+TEST_CASE("own reference: several in one", "[docs][own_reference]") {
+  prefer::choice_data const data = preferences();
+  prefer::tabular<float> policy(3, 3);
+  popularity const popular(data, 3);
+  prefer::tabular<float> const other(3, 3, {0, 1, 2, 2, 1, 0, 0, 0, 1});
+  // [combine]
+  prefer::mixture either({0.75, 0.25}, prefer::frozen(policy), popular);
+  prefer::geometric_mixture both({0.5, 0.5}, prefer::frozen(policy), popular);
+  prefer::per_prompt by_prompt({0, 0, 1}, prefer::frozen(policy), prefer::frozen(other));
+  auto without_prompt = prefer::unconditional(prefer::frozen(other), 2);
+  // [/combine]
+  auto const margin_of_first = [&](auto& reference) {
+    float out[6] = {};
+    reference.log_prob(data.batch(), out);
+    return out[0] - out[1];  // completions 2 and 1 of prompt 0
+  };
+  // Policy: equal. Popularity: counts + 1 are 3, 2, 4 of 9. Other: 2 - 1 for prompt 0, 1 - 0 for prompt 2.
+  CHECK(margin_of_first(either) ==
+        Approx(std::log((0.75 / 3 + 0.25 * 4 / 9) / (0.75 / 3 + 0.25 * 2 / 9))).epsilon(1e-5));
+  CHECK(margin_of_first(both) == Approx(0.5 * std::log(2.0)).epsilon(1e-5));
+  CHECK(margin_of_first(by_prompt) == Approx(0.0).margin(1e-6));
+  CHECK(margin_of_first(without_prompt) == Approx(1.0).epsilon(1e-5));
+}
+
 TEST_CASE("own reference: after_step may move the reference", "[docs][own_reference]") {
   prefer::choice_data const data = preferences();
   prefer::tabular<float> policy(3, 3);

@@ -154,3 +154,23 @@ TEST_CASE("training: beta follows a schedule", "[docs][training]") {
   CHECK(first == 1.0);
   CHECK(second == Approx(0.95));
 }
+
+TEST_CASE("training: beta follows the distance to the reference", "[docs][training]") {
+  auto const data = preferences();
+  auto policy = start_model();
+  auto reference = prefer::frozen(policy);
+  prefer::train_options const options{.batch_size = 100, .steps = 4000, .rate = 0.003};
+  // [adaptive]
+  prefer::choice_data all;  // every item for every user
+  std::vector<std::uint32_t> const items = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+  for (std::uint32_t user = 0; user < 20; ++user) all.add_list(user, items);
+
+  prefer::adaptive_beta const rule(
+      prefer::kl_target{.kl = 0.25, .beta = 1.0, .every = 5},
+      [&](auto& p, auto& r) { return prefer::kl_divergence(p, r, all.batch()); });
+  prefer::trainer run(policy, prefer::ipo_sum{}, reference, data, options, rule);
+  run.run();
+  double const distance = prefer::kl_divergence(policy, reference, all.batch());  // 0.25 nats
+  // [/adaptive]
+  CHECK(distance == Approx(0.25).epsilon(0.02));
+}

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/kto.hpp>
 #include <prefer/reference/cached.hpp>
@@ -233,4 +235,75 @@ TEST_CASE("cached: refuses data whose columns do not fit together", "[reference]
   data.completion.pop_back();
   CHECK(message_of([&] { (void)cached<double>::of(policy, data, 7); }) ==
         "cached::of: completion has 17 elements, expected 18");
+}
+
+TEST_CASE("cached: numbers of another model are looked up by row", "[reference][cached]") {
+  // Lists of 2, 3, 4, 2, ... completions: what is given in the order of the data comes back in any other.
+  auto const data = small::lists(9);
+  std::vector<double> given;
+  for (std::size_t i = 0; i < data.completion.size(); ++i)
+    given.push_back(-0.5 * static_cast<double>(i));
+  auto const reference = cached<float>::given(given, data, 7);
+  CHECK(reference.identity() == 7);
+  shuffled at(data);
+  auto const batch = at.batch.slice(0, 9);
+  auto const found = log_probs<float>(reference, batch);
+  for (std::size_t g = 0; g < batch.size(); ++g) {
+    for (std::size_t i = batch.offset[g]; i < batch.offset[g + 1]; ++i) {
+      CHECK(found[i] == given[data.offset[batch.row[g]] + i - batch.offset[g]]);
+    }
+  }
+
+  auto const labelled = small::labelled(4);
+  std::vector<float> const own = {-1, -2, -3, -4};
+  std::vector<float> const others = {-5, -6, -7, 0};
+  auto const both = cached<double>::given(own, labelled, 7, others);
+  shuffled in(labelled);  // rows 1, 0, 3, 2
+  CHECK(log_probs<double>(both, in.batch.slice(0, 4)) == std::vector<double>{-2, -1, -4, -3});
+  CHECK(log_probs<double>(both, in.batch.mismatched_slice(0, 4)) ==
+        std::vector<double>{-6, -5, 0, -7});
+}
+
+TEST_CASE("cached: given numbers that equal a model's train to its bits, from a file too",
+          "[reference][cached]") {
+  temporary_folder folder;
+  auto const data = small::pairs(23);
+  auto start = small::policy<table>();
+  std::vector<double> numbers(46);
+  start.log_prob(data.batch(), numbers);
+  auto reference = cached<double>::given(numbers, data, 7);
+  reference.save(folder / "cache");
+  auto again = cached<double>::load(folder / "cache", data, 7);
+  auto direct = prefer::frozen(start);
+  prefer::train_options const options{
+      .batch_size = 4, .epochs = 3, .rate = 0.05, .allow_scores = false};
+  auto one = small::policy<table>();
+  auto two = small::policy<table>();
+  prefer::trainer(one, prefer::dpo{}, direct, data, options).run();
+  prefer::trainer(two, prefer::dpo{}, again, data, options).run();
+  CHECK(state_of(one) == state_of(two));
+}
+
+TEST_CASE("cached: given numbers that are no log-probabilities, or too few, are refused",
+          "[reference][cached]") {
+  auto const data = small::pairs(3);
+  auto const refusal = [&](std::vector<double> const& numbers) {
+    return message_of([&] { (void)cached<float>::given(numbers, data, 7); });
+  };
+  CHECK(refusal({-1, -1, -1, -1, -1, -1}) == "");
+  CHECK(refusal({-1, -1, -1, -1, -1}) == "cached::given: log_prob has 5 elements, expected 6");
+  CHECK(refusal({-1, -1, -1, 0.5, -1, -1}) ==
+        "cached::given: log_prob of row 1 is 0.500000; expected a log-probability, finite and at "
+        "most 0");
+  CHECK_THAT(refusal({-1, -1, -1, -1, std::nan(""), -1}), Catch::Contains("of row 2 is nan"));
+  CHECK_THAT(refusal({-std::numeric_limits<double>::infinity(), -1, -1, -1, -1, -1}),
+             Catch::Contains("of row 0 is -inf"));
+  CHECK_THAT(refusal({-1e39, -1, -1, -1, -1, -1}), Catch::Contains("of row 0 is"));  // as a float
+  auto const labelled = small::labelled(2);
+  std::vector<double> const own = {-1, -1};
+  CHECK(message_of([&] { (void)cached<float>::given(own, labelled, 7); }) ==
+        "cached::given: mismatched has 0 elements, expected 2");
+  std::vector<double> const others = {-1, 1};
+  CHECK_THAT(message_of([&] { (void)cached<float>::given(own, labelled, 7, others); }),
+             Catch::Contains("mismatched of row 1 is 1.000000"));
 }

@@ -324,6 +324,31 @@ TEST_CASE("trainer: what does not apply to a step is NaN in its report", "[train
   CHECK(std::isnan(report.accuracy));
 }
 
+TEST_CASE("trainer: log-probabilities and what fell below the reference are reported if not scores",
+          "[train][trainer]") {
+  // Logits 0 and ln 3 give probabilities 1/4 and 3/4; the reference gives 1/2 to both. Chosen are, in
+  // turn, completion 1 and twice completion 0: two of three fell.
+  table policy(1, 2, {0.0, std::log(3.0)});
+  auto reference = prefer::frozen(table(1, 2));
+  choice_data data;
+  data.add_pair(0, 1, 0);
+  data.add_pair(0, 0, 1);
+  data.add_pair(0, 0, 1);
+  auto const report_of = [&](auto const& loss, bool allow_scores) {
+    table start = policy;
+    return trainer(start, loss, reference, data, {.allow_scores = allow_scores}).step();
+  };
+  auto const report = report_of(prefer::dpo{}, false);
+  CHECK(report.log_prob_chosen == Approx((std::log(0.75) + 2 * std::log(0.25)) / 3));
+  CHECK(report.log_prob_rejected == Approx((std::log(0.25) + 2 * std::log(0.75)) / 3));
+  CHECK(report.displaced_share == Approx(2.0 / 3));
+  CHECK(std::isnan(report_of(prefer::dpo{}, true).log_prob_chosen));  // scores: log_prob + anything
+  CHECK(std::isnan(report_of(prefer::dpo{}, true).displaced_share));
+  // NLL reads no margin, so never scores; and no reference.
+  CHECK(report_of(prefer::nll{}, true).log_prob_chosen == report.log_prob_chosen);
+  CHECK(std::isnan(report_of(prefer::nll{}, true).displaced_share));
+}
+
 TEST_CASE("trainer: an optimizer step follows the gradient of the mean loss", "[train][trainer]") {
   // The gradient by hand above, (-1/6, 1/6), times a rate of 0.6.
   two_by_hand at;

@@ -25,9 +25,15 @@ struct pair_order {
 /// Time    n log n comparisons (merge sort: the order is stable, hence the same everywhere)
 template <class Value>
 [[nodiscard]] std::vector<std::uint32_t> ascending_order(std::size_t n, Value const& value) {
-  std::vector<std::uint32_t> order(n);
-  for (std::size_t i = 0; i < n; ++i) order[i] = static_cast<std::uint32_t>(i);
-  std::vector<std::uint32_t> merged(n);
+  struct entry {
+    double value;
+    std::uint32_t index;
+  };
+  std::vector<entry> sorted(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    sorted[i] = {static_cast<double>(value(i)), static_cast<std::uint32_t>(i)};
+  }
+  std::vector<entry> merged(n);
   for (std::size_t width = 1; width < n; width *= 2) {
     for (std::size_t begin = 0; begin < n; begin += 2 * width) {
       std::size_t const middle = begin + detail::at_most(width, n - begin);
@@ -36,12 +42,14 @@ template <class Value>
       std::size_t right = middle;
       for (std::size_t i = begin; i < end; ++i) {
         bool const take_right =
-            left == middle || (right < end && value(order[right]) < value(order[left]));
-        merged[i] = take_right ? order[right++] : order[left++];
+            left == middle || (right < end && sorted[right].value < sorted[left].value);
+        merged[i] = take_right ? sorted[right++] : sorted[left++];
       }
     }
-    order.swap(merged);
+    sorted.swap(merged);
   }
+  std::vector<std::uint32_t> order(n);
+  for (std::size_t i = 0; i < n; ++i) order[i] = sorted[i].index;
   return order;
 }
 

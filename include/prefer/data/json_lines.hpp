@@ -372,7 +372,7 @@ inline std::string const& text_in(json_row const& row, std::string_view name,
 /// `misspells`.
 ///
 /// Other unknown fields pass: data sets carry identifiers, sources and notes.
-inline void refuse_misspelt(json_row const& row, std::initializer_list<std::string_view> known) {
+inline void refuse_misspelt(json_row const& row, std::vector<std::string_view> const& known) {
   for (auto const& [written, value] : row.fields.items()) {
     bool const is_known = std::find(known.begin(), known.end(), written) != known.end();
     for (std::string_view const name : known) {

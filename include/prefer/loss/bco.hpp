@@ -91,6 +91,9 @@ struct bco {
     auto const above = example.beta_or(beta) * example.log_ratio() - batch.threshold;
     return softplus(select(example.desirable, -above, above));
   }
+  static constexpr void metrics(state const& batch, auto&& visit) {
+    visit("delta", batch.threshold);
+  }
   static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 

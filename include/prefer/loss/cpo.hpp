@@ -22,6 +22,7 @@ namespace prefer {
 struct cpo {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "cpo";
+  static constexpr bool rewards_per_token = false;
 
   positive beta = 0.1;
   non_negative alpha = 1.0;

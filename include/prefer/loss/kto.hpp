@@ -40,6 +40,7 @@ struct kto {
     return select(example.desirable, desirable_weight * sigmoid(-gain),
                   undesirable_weight * sigmoid(gain));
   }
+  static constexpr void metrics(state const& batch, auto&& visit) { visit("kl", batch.baseline); }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("desirable_weight", self.desirable_weight);

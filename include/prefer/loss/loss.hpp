@@ -116,6 +116,7 @@ constexpr auto apply(L const& loss, Record const& record, State const& state) {
 ///             `prepare_reads`, the columns that `prepare` takes its statistic from;
 ///             `list_size`, for lists that all have that many completions;
 ///             `parameters(self, visit)`, which names the hyper-parameters for tools
+///             `metrics(state, visit)`, which names what a state has to report
 /// Semantics   the value is per example, in nats or squared nats, before weights and the mean; the same
 ///             arguments give the same value; nothing is captured by reference
 template <class L>

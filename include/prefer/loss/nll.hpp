@@ -52,6 +52,7 @@ struct nll_per_token {
 struct nll_per_batch_token {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "nll_per_batch_token";
+  static constexpr bool rewards_per_token = false;
   static constexpr column_set prepare_reads = column_name::length;
   struct state {
     double tokens_per_pair = 1.0;

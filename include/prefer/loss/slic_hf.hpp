@@ -19,6 +19,7 @@ namespace prefer {
 struct slic_hf {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "slic_hf";
+  static constexpr bool rewards_per_token = false;
 
   double margin = 1.0;  // nats
   non_negative lambda = 0.1;

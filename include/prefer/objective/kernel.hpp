@@ -285,10 +285,10 @@ inline constexpr std::size_t pair_outputs = 5;  // value, coefficients of log_pr
 /// `Plain` is the case that matters for speed: no optional column, both coefficients wanted and no values.
 /// Without the tests for them a lane of float takes a third less time.
 template <class Lane, bool Plain, Loss L>
-[[gnu::noinline]] double pair_block(L const& given_loss, loss_state<L> const& given_state,
-                                    typename Lane::value_type const* const (&given_in)[pair_inputs],
-                                    typename Lane::value_type* const (&given_out)[pair_outputs],
-                                    std::size_t count, double scale) {
+[[gnu::noinline, gnu::flatten]] double pair_block(
+    L const& given_loss, loss_state<L> const& given_state,
+    typename Lane::value_type const* const (&given_in)[pair_inputs],
+    typename Lane::value_type* const (&given_out)[pair_outputs], std::size_t count, double scale) {
   constexpr bool diverges = differentiates_divergence<L>;
   constexpr std::size_t log_probs = margin_only<L> ? 1 : 2;
   using S = dual<Lane, log_probs + (diverges ? 2 : 0)>;
@@ -417,7 +417,7 @@ enum unpaired_input : std::size_t {
 }
 
 template <class Lane, Loss L>
-[[gnu::noinline]] double unpaired_block(
+[[gnu::noinline, gnu::flatten]] double unpaired_block(
     L const& loss, loss_state<L> const& state,
     typename Lane::value_type const* const (&in)[unpaired_inputs],
     typename Lane::value_type* const (&out)[2], std::size_t count, double scale) {

@@ -33,26 +33,6 @@ concept has_parameters = requires(P& policy) {
   { policy.parameters() } -> std::convertible_to<std::vector<parameter<typename P::value_type>>>;
 };
 
-template <class P, class R, class B>
-concept gives_divergence = requires(P& policy, R& reference, B const& batch,
-                                    std::span<typename P::value_type> out,
-                                    std::span<typename P::value_type const> coefficient) {
-  policy.divergence(reference, batch, out);
-  policy.backward_divergence(reference, batch, coefficient);
-};
-
-template <class P, class B>
-concept gives_alignment = requires(P& policy, B const& batch,
-                                   std::span<typename P::value_type> out) {
-  policy.alignment(batch, out);
-};
-
-template <class P, class R, class B>
-concept gives_perturbed_log_prob = requires(P& policy, R& reference, B const& batch,
-                                            std::span<typename P::value_type> out) {
-  policy.perturbed_log_prob(reference, 0.01, batch, out);
-};
-
 }  // namespace detail
 
 /// A model that can be trained by preferences over batches of type B.
@@ -70,12 +50,12 @@ concept gives_perturbed_log_prob = requires(P& policy, R& reference, B const& ba
 ///             prompt, for losses in which that constant cancels (margin_only).
 ///             `clear_gradient()`: sets to 0 what backward has written, where that is less than everything
 ///             `use(executor)`: threads to run on; results do not depend on it
-///             Of policies over tokens, for losses that read more than log_prob, one number per completion each:
-///             `divergence(reference, batch, out)` and `backward_divergence(reference, batch, coefficient)`: sum over
-///             tokens of KL(reference || policy), nats (tdpo1, tdpo2)
-///             `alignment(batch, out)`: mean over tokens of log p(token) - log sum_v p(v)^2 (wpo)
-///             `perturbed_log_prob(reference, amount, batch, out)`: log_prob under logits theta + amount *
-///             (theta - reference's), token by token (epsilon_dpo)
+///             What some methods ask of a policy over token sequences has concepts in token_policy.hpp:
+///             `token_offsets(batch, out)`, `token_log_prob(batch, out)`, `token_backward(batch, coefficient)`
+///             for aggregations of tokens; `alignment(batch, out)` for WPO; `divergence(reference, batch, out)`
+///             and `backward_divergence(reference, batch, coefficient)` for TDPO;
+///             `perturbed_log_prob(reference, amount, batch, out)` for epsilon-DPO. As metrics:
+///             `entropy(batch, out)`, `mean_logit(batch, out)`, `token_accuracy(batch, out)`
 template <class P, class B>
 concept Policy = detail::has_value_type<P> && detail::gives_log_prob<P, B> &&
     detail::takes_coefficients<P, B> && detail::has_parameters<P>;

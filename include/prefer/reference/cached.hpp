@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
@@ -15,18 +18,36 @@
 
 namespace prefer {
 
+namespace detail {
+
+/// Whether a reference, or a policy inside of it, draws something anew for each batch.
+template <class R>
+[[nodiscard]] consteval bool draws() {
+  using type = std::remove_cvref_t<R>;
+  if constexpr (requires { requires type::draws; }) {
+    return true;
+  } else if constexpr (requires(type const& r) { r.policy(); }) {
+    return draws<decltype(std::declval<type const&>().policy())>();
+  } else {
+    return false;
+  }
+}
+
+}  // namespace detail
+
 /// A reference's log-probabilities of a whole data set, computed once, in memory and on request in a file.
 ///
 ///   auto reference = prefer::cached<float>::of(start, data, identity);
 ///   reference.save("start.cache");
 ///   auto again = prefer::cached<float>::load("start.cache", data, identity);
+///   auto other = prefer::cached<float>::given(log_probs_of_another_model, data, other_identity);
 ///
 /// `identity` stands for all that the numbers depend on: the fingerprint of the data set, the model, and for
 /// language models tokenizer and truncation. A file with another identity is stale and refused.
 /// Batches must carry row numbers, which the trainer's do.
 ///
 /// Errors  precondition_error for a batch without rows, or with a row or mismatched completions that are
-///         not in the cache; backend_error for a file that is damaged, stale, or of another size
+///         not in the cache; a reference that moves does not compile; backend_error for a file that is damaged, stale, or of another size
 template <std::floating_point T>
 class cached {
  public:
@@ -35,9 +56,16 @@ class cached {
   template <class R>
   requires Reference<R, choice_batch>
   [[nodiscard]] static cached of(R& reference, choice_data const& data, std::uint64_t identity) {
+    static_assert(
+        !detail::draws<R>(),
+        "prefer: this reference draws tokens anew in each step; a cache would keep one draw");
+    static_assert(!MovingReference<R>,
+                  "prefer: this reference moves while the policy trains, so a cache made ahead of "
+                  "time would go stale; wrap it in cached_on_demand, or cache a frozen copy of it");
     data.expects_shapes("cached::of");
     cached out;
     out.identity_ = identity;
+    out.normalised_ = is_normalised(reference);
     out.offset_.assign(data.offset.begin(), data.offset.end());
     out.log_prob_.resize(data.completion.size());
     std::vector<std::size_t> offset;
@@ -77,10 +105,38 @@ class cached {
     return out;
   }
 
+  /// Numbers that were computed elsewhere, by a stronger model say: one log-probability per completion, in the
+  /// order of the data, and one per mismatched completion where the data has those. Any contiguous float or
+  /// double.
+  ///
+  /// data::reference_columns reads them from a file.
+  /// Errors  precondition_error for another number of them than the data has completions, and for one that is
+  ///         not a log-probability (NaN, infinite, above 0), with its row
+  template <class LogProbs, class Mismatched = std::vector<T>>
+  [[nodiscard]] static cached given(LogProbs const& log_prob, choice_data const& data,
+                                    std::uint64_t identity, Mismatched const& mismatched = {}) {
+    data.expects_shapes("cached::given");
+    cached out;
+    out.identity_ = identity;
+    out.offset_.assign(data.offset.begin(), data.offset.end());
+    expects_size(log_prob.size(), data.completion.size(), "cached::given", "log_prob");
+    expects_size(mismatched.size(), data.mismatched.size(), "cached::given", "mismatched");
+    for (std::size_t g = 0; g < data.size(); ++g) {
+      for (std::size_t i = data.offset[g]; i < data.offset[g + 1]; ++i) {
+        out.log_prob_.push_back(checked(log_prob.data()[i], g, "log_prob"));
+      }
+    }
+    for (std::size_t g = 0; g < mismatched.size(); ++g) {
+      out.mismatched_.push_back(checked(mismatched.data()[g], g, "mismatched"));
+    }
+    return out;
+  }
+
   void save(std::string const& path) const {
     archive_writer file;
     file.add("format", "prefer reference cache 1");
     file.add("identity", identity_);
+    file.add("normalised", std::uint64_t{normalised_ ? 1u : 0u});
     file.add("log_prob", log_prob_);
     file.add("score", score_);
     file.add("mismatched", mismatched_);
@@ -103,6 +159,7 @@ class cached {
                         "it and compute it again"));
     }
     out.offset_.assign(data.offset.begin(), data.offset.end());
+    out.normalised_ = !file.contains("normalised") || file.number<std::uint64_t>("normalised") != 0;
     out.log_prob_ = file.get<T>("log_prob");
     out.score_ = file.get<T>("score");
     out.mismatched_ = file.get<T>("mismatched");
@@ -128,6 +185,8 @@ class cached {
   }
 
   [[nodiscard]] std::uint64_t identity() const { return identity_; }
+  /// As the reference was that it was made of.
+  [[nodiscard]] bool normalised() const { return normalised_; }
 
  private:
   static constexpr std::size_t rows_at_once = 1024;
@@ -147,6 +206,14 @@ class cached {
       ask_for(reference, batch, std::span(theirs));
       for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(theirs[i]);
     }
+  }
+
+  static T checked(auto number, std::size_t row, char const* what) {
+    auto const as_stored = static_cast<T>(number);
+    if (as_stored <= T(0) && std::isfinite(as_stored)) return as_stored;
+    detail::broken("cached::given: " + std::string(what) + " of row " + std::to_string(row) +
+                   " is " + std::to_string(number) +
+                   "; expected a log-probability, finite and at most 0");
   }
 
   void look_up(choice_batch const& batch, std::span<T> out, std::vector<T> const& from) const {
@@ -171,6 +238,7 @@ class cached {
   }
 
   std::uint64_t identity_ = 0;
+  bool normalised_ = true;
   std::vector<std::size_t> offset_;
   std::vector<T> log_prob_;
   std::vector<T> score_;  // empty where the reference gives none

@@ -20,10 +20,48 @@ namespace prefer {
 /// Semantics   the same batch gives the same numbers until `after_step` changes the reference
 /// Optional    `after_step(policy, step)`, called when an optimizer step is done
 ///             `score(batch, out)`: log_prob up to a constant per prompt, as for a ScoringPolicy
+///             `save(archive_writer&)`, `load(archive const&)`, `identity()`: see trainer::save
+///             `moves`, a static bool: whether after_step changes the numbers; without it, whether there is
+///             an after_step
+///             `normalised()`, false where log_prob is off by an unknown constant per prompt
 ///
 /// Every Policy is a Reference.
 template <class R, class B>
 concept Reference = detail::has_value_type<R> && detail::gives_log_prob<R, B>;
+
+namespace detail {
+
+template <class R>
+concept says_whether_it_moves = requires {
+  { R::moves } -> std::convertible_to<bool>;
+};
+
+template <class R>
+constexpr bool moves_in_after_step() {
+  if constexpr (says_whether_it_moves<R>) {
+    return R::moves;
+  } else {
+    return requires { &R::after_step; };
+  }
+}
+
+}  // namespace detail
+
+/// Its numbers change in after_step, so numbers computed ahead of time would go stale.
+template <class R>
+concept MovingReference = detail::moves_in_after_step<R>();
+
+/// Its log_prob is a log-probability, not one up to an unknown constant per prompt.
+template <class R>
+[[nodiscard]] constexpr bool is_normalised(R const& reference) {
+  if constexpr (requires {
+                  { reference.normalised() } -> std::convertible_to<bool>;
+                }) {
+    return reference.normalised();
+  } else {
+    return true;
+  }
+}
 
 /// How far a reference is from the policy on a batch.
 struct reference_distance {

@@ -24,6 +24,7 @@
 #include <prefer/objective/metrics.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/policy.hpp>
+#include <prefer/policy/token_policy.hpp>
 #include <prefer/reference/reference.hpp>
 #include <prefer/train/adamw.hpp>
 #include <prefer/train/clip.hpp>
@@ -59,6 +60,12 @@ struct step_report {
   double gradient_norm = std::numeric_limits<double>::quiet_NaN();  ///< before clipping
   double reward_margin = std::numeric_limits<double>::quiet_NaN();  ///< mean over pairs, nats
   double accuracy = std::numeric_limits<double>::quiet_NaN();  ///< share of pairs with margin > 0
+  // Of pairs, where log-probabilities were computed and not scores (see allow_scores);
+  // per token where rewards are.
+  double log_prob_chosen = std::numeric_limits<double>::quiet_NaN();    ///< mean, nats
+  double log_prob_rejected = std::numeric_limits<double>::quiet_NaN();  ///< mean, nats
+  double displaced_share =
+      std::numeric_limits<double>::quiet_NaN();  ///< share of chosen below the reference
 };
 
 /// When to evaluate and when to stop for it.
@@ -215,6 +222,11 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     ++step_;
     clear_gradient();
     gradient_is_clear_ = true;
+    if constexpr (requires { beta_.observe(policy_, reference_, step_); }) {
+      static_assert(beta_has_state,
+                    "prefer: a beta rule that observes has identity(), save and load");
+      beta_.observe(policy_, reference_, step_);
+    }
     if constexpr (requires { reference_.after_step(policy_, step_); }) {
       reference_.after_step(policy_, step_);
     }
@@ -271,6 +283,7 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     }
     optimizer_.save(file, "optimizer/");
     file.add("memory", std::string_view(reinterpret_cast<char const*>(&memory_), sizeof memory_));
+    if constexpr (requires { beta_.save(file); }) beta_.save(file);
     if constexpr (requires { reference_.save(file); }) reference_.save(file);
     file.write(path);
   }
@@ -298,7 +311,7 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
       detail::fail(backend_error("resume", path, "the loss's memory has another size"));
     }
     // Everything is read before anything is replaced; the reference comes last because only it replaces as
-    // it reads.
+    // it reads. A beta rule with a state is tried on a copy first.
     bool const has_best =
         !parameters_.empty() && file.contains("best/" + std::string(parameters_[0].name));
     std::vector<std::vector<value_type>> values;
@@ -317,7 +330,9 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     auto const stale = file.number<std::uint64_t>("stale");
     adamw<value_type> optimizer(options_.optimizer);
     optimizer.load(file, parameters_, "optimizer/");
+    if constexpr (requires { beta_.load(file); }) Beta(beta_).load(file);
     if constexpr (requires { reference_.load(file); }) reference_.load(file);
+    if constexpr (requires { beta_.load(file); }) beta_.load(file);
 
     optimizer_ = static_cast<adamw<value_type>&&>(optimizer);
     step_ = step;
@@ -359,17 +374,20 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
   static constexpr bool reads_perturbed =
       group_size == 2 && needs<L>.contains(column_name::perturbed);
   static_assert(
-      !reads_divergence || detail::gives_divergence<P, R, choice_batch>,
+      !reads_divergence || DivergencePolicy<P, R, choice_batch>,
       "prefer: this loss reads divergence, which this policy and reference do not give: a "
       "policy over tokens has divergence(reference, batch, out) and backward_divergence");
-  static_assert(!reads_alignment || detail::gives_alignment<P, choice_batch>,
+  static_assert(!reads_alignment || AlignmentPolicy<P, choice_batch>,
                 "prefer: this loss reads alignment, which this policy does not give: a policy over "
                 "tokens has alignment(batch, out)");
   static_assert(
-      !reads_perturbed || detail::gives_perturbed_log_prob<P, R, choice_batch>,
+      !reads_perturbed || PerturbablePolicy<P, R, choice_batch>,
       "prefer: this loss reads log-probabilities of perturbed policies, which this policy "
       "and reference do not give: a policy over tokens has perturbed_log_prob(reference, "
       "amount, batch, out)");
+  static constexpr bool beta_has_state = requires(Beta const& beta) {
+    { beta.identity() } -> std::convertible_to<std::uint64_t>;
+  };
   static constexpr bool can_score = margin_only<L> && ScoringPolicy<P, choice_batch>;
 
   void check_options() {
@@ -396,6 +414,10 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     if (read.contains(column_name::label)) {
       expects_size(data_.label.size(), data_.size(), "trainer", "label");
     }
+    expects(is_normalised(reference_) || !reads_reference_ || probe_of(loss_).margin_only(),
+            "trainer: this reference is not normalised: its log_prob is off by an unknown constant "
+            "per prompt, which does not cancel in this loss; it does in losses that read only "
+            "margins");
     if (read.contains(column_name::length) && data_.length.empty()) {
       detail::broken(
           "trainer: this loss reads completion lengths; fill length in the data, with 1 where a "
@@ -510,6 +532,7 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
       pair_metrics const sums = metrics(pair_columns_of(0, batch_.size()), reward_rule_of(loss_));
       report.reward_margin = sums.reward_margin.mean();
       report.accuracy = sums.accuracy.mean();
+      measure_likelihood(report, sums);
     }
     if (options_.max_gradient_norm < std::numeric_limits<double>::infinity()) {
       report.gradient_norm = clip_gradient_norm(parameters_, options_.max_gradient_norm,
@@ -519,6 +542,20 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
                        " the gradient is not finite");
       }
     }
+  }
+
+  void measure_likelihood(step_report& report, pair_metrics const& sums) const {
+    if (can_score && options_.allow_scores) return;
+    report.log_prob_chosen = sums.log_prob_chosen.mean();
+    report.log_prob_rejected = sums.log_prob_rejected.mean();
+    if (!reads_reference_) return;
+    sum_and_count fell;
+    for (std::size_t g = 0; g < batch_.size(); ++g) {
+      bool const below =
+          static_cast<double>(chosen_.policy[g]) < static_cast<double>(chosen_.reference[g]);
+      fell = fell + sum_and_count{below ? 1.0 : 0.0, 1.0};
+    }
+    report.displaced_share = fell.mean();
   }
 
   void one_pass() {
@@ -831,15 +868,19 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     identity.add(options_.max_gradient_norm).add(can_score && options_.allow_scores);
     for (std::uint64_t s = 0; s < std::uint64_t{1} << 32; s = 2 * s + 1) {
       identity.add(options_.rate(s));
-      if constexpr (!std::same_as<Beta, beta_of_the_loss>)
+      if constexpr (!std::same_as<Beta, beta_of_the_loss> && !beta_has_state)
         identity.add(static_cast<double>(beta_(s)));
     }
+    if constexpr (beta_has_state) identity.add(static_cast<std::uint64_t>(beta_.identity()));
     identity.add(options_.optimizer.beta1).add(options_.optimizer.beta2);
     identity.add(options_.optimizer.epsilon).add(options_.optimizer.weight_decay);
     if constexpr (requires { L::name; }) identity.add(L::name);
     L loss = loss_;
-    apply_beta(loss,
-               0);  // a scheduled beta is what it is at this step; the schedule itself is above
+    if constexpr (beta_has_state) {
+      set_beta(loss, 1.0);  // where beta is now belongs to the state, not to the run
+    } else {
+      apply_beta(loss, 0);  // a scheduled beta is what it is at this step; the schedule is above
+    }
     detail::visit_parameters(loss, [&](char const* name, auto const& value) {
       identity.add(name).add(static_cast<double>(value));
     });

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include <prefer/aggregation/aggregation.hpp>
+#include <prefer/expects.hpp>
+
+namespace prefer {
+
+/// Length-desensitized DPO: of the longer completion of a pair, the tokens beyond the length of the shorter count
+/// alpha.
+///
+///   weight_t = 1      for t < min(|chosen|, |rejected|), t counted from 0
+///              alpha  after
+///
+/// alpha = 1 is DPO, alpha = 0 cuts both to the same length. Pairs only.
+///
+/// Errors  precondition_error for a group that is no pair
+/// Cache   depends on alpha and on the partner: a cache belongs to these pairs and this alpha, which its identity
+///         has to tell
+/// Source  Liu et al. 2024, arXiv:2409.06411
+/// TRL     `ld_alpha`
+struct ld_dpo_weights {
+  /// A number in [0, 1].
+  class fraction {
+   public:
+    constexpr fraction(double value) : value_(value) {  // NOLINT(google-explicit-constructor)
+      expects(value >= 0.0 && value <= 1.0, "must be at least 0 and at most 1");
+    }
+    constexpr operator double() const noexcept {  // NOLINT(google-explicit-constructor)
+      return value_;
+    }
+
+   private:
+    double value_;
+  };
+
+  fraction alpha = 0.5;
+
+  /// The weight of token `t`, counted from 0, of either completion of a pair with these lengths.
+  [[nodiscard]] constexpr double weight(std::size_t t, std::size_t chosen_length,
+                                        std::size_t rejected_length) const {
+    return t < detail::at_most(chosen_length, rejected_length) ? 1.0 : static_cast<double>(alpha);
+  }
+
+  void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
+               std::span<double> out) const {
+    detail::for_each_pair(
+        batch, token_offset, out, "ld_dpo_weights",
+        [this](std::size_t, std::span<double> chosen, std::span<double> rejected) {
+          for (auto const own : {chosen, rejected}) {
+            for (std::size_t t = 0; t != own.size(); ++t) {
+              own[t] = weight(t, chosen.size(), rejected.size());
+            }
+          }
+        });
+  }
+};
+
+}  // namespace prefer

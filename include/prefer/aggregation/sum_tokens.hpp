@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include <prefer/aggregation/aggregation.hpp>
+
+namespace prefer {
+
+/// Every token counts 1: the log-probability of the completion, what a policy gives by itself.
+///
+/// Cache   a sequence-level cache of the reference means the same with and without it
+struct sum_tokens {
+  void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
+               std::span<double> out) const {
+    detail::expects_token_weights(batch, token_offset, out.size(), "sum_tokens");
+    for (double& each : out) each = 1;
+  }
+};
+
+}  // namespace prefer

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include <prefer/batch/columns.hpp>
+#include <prefer/expects.hpp>
+#include <prefer/scalar/math.hpp>
+
+namespace prefer {
+
+// Estimators of KL(policy || reference) from one completion that the policy wrote, of its log_ratio r.
+//
+// Completions from a data set, or from another policy, have the wrong distribution: the mean of these
+// numbers over them is then no KL divergence, however it is named in a plot.
+//
+// As terms of a loss, where the gradient goes through r and not through the choice of completion, each
+// does something else: k1 nothing in expectation, k2 the gradient of KL(policy || reference), k3 that of
+// KL(reference || policy).
+//
+// Source  Schulman 2020, "Approximating KL divergence"
+
+/// r: unbiased, either sign. Its variance, that of r, stays of the order of the KL itself where the two
+/// are close, so few samples do not even find the sign.
+[[nodiscard]] constexpr auto kl_k1(auto const& log_ratio) { return log_ratio; }
+
+/// r^2 / 2: never negative, little variance, biased; the bias is E[r^3] / 6 and higher powers, small where the
+/// two are close.
+[[nodiscard]] constexpr auto kl_k2(auto const& log_ratio) { return 0.5 * square(log_ratio); }
+
+/// exp(-r) - 1 + r: unbiased, never negative, little variance where the two are close. Heavy-tailed where the
+/// reference gives a completion much more than the policy: its variance can be infinite.
+[[nodiscard]] constexpr auto kl_k3(auto const& log_ratio) { return expm1(-log_ratio) + log_ratio; }
+
+/// The three estimates, as sums over completions.
+struct kl_estimates {
+  sum_and_count k1 = {};  ///< nats
+  sum_and_count k2 = {};
+  sum_and_count k3 = {};
+
+  friend kl_estimates operator+(kl_estimates const& a, kl_estimates const& b) {
+    return {a.k1 + b.k1, a.k2 + b.k2, a.k3 + b.k3};
+  }
+};
+
+namespace detail {
+
+[[nodiscard]] inline kl_estimates kl_of(double log_ratio, double count) {
+  return {{kl_k1(log_ratio), count}, {kl_k2(log_ratio), count}, {kl_k3(log_ratio), count}};
+}
+
+}  // namespace detail
+
+/// KL(policy || reference) per completion, from summed log-probabilities of completions that the policy wrote.
+///
+/// Errors  precondition_error for sizes that disagree
+[[nodiscard]] inline kl_estimates estimate_kl(column policy, column reference) {
+  expects_size(reference.size(), policy.size(), "estimate_kl", "reference");
+  kl_estimates out;
+  for (std::size_t i = 0; i < policy.size(); ++i) {
+    out = out + detail::kl_of(policy[i] - reference[i], 1.0);
+  }
+  return out;
+}
+
+/// The same from log-probabilities of tokens: the estimators are added up over the tokens of a completion.
+/// Completion i is [offset[i], offset[i + 1]).
+///
+/// k1 comes out as from sums. k2 and k3 are other numbers; k3 is still unbiased, because the KL of sequences is
+/// the expected sum over positions of the KL of what may come next.
+///
+/// Errors  precondition_error for sizes that disagree
+[[nodiscard]] inline kl_estimates estimate_token_kl(column policy, column reference,
+                                                    std::span<std::size_t const> offset) {
+  expects(!offset.empty(),
+          "estimate_token_kl: offset is empty; it has one element more than there "
+          "are completions");
+  expects_size(reference.size(), policy.size(), "estimate_token_kl", "reference");
+  expects_size(policy.size(), offset.back(), "estimate_token_kl", "policy");
+  expects_size(offset.front(), 0, "estimate_token_kl",
+               "the part of policy before the first completion");
+  for (std::size_t i = 0; i + 1 < offset.size(); ++i) {
+    if (offset[i] <= offset[i + 1]) continue;
+    detail::broken("estimate_token_kl: offset falls from " + std::to_string(offset[i]) + " to " +
+                   std::to_string(offset[i + 1]));
+  }
+  kl_estimates out;
+  for (std::size_t i = 0; i + 1 < offset.size(); ++i) {
+    kl_estimates completion = {{0.0, 1.0}, {0.0, 1.0}, {0.0, 1.0}};
+    for (std::size_t t = offset[i]; t < offset[i + 1]; ++t) {
+      completion = completion + detail::kl_of(policy[t] - reference[t], 0.0);
+    }
+    out = out + completion;
+  }
+  return out;
+}
+
+}  // namespace prefer

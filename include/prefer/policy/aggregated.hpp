@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <prefer/aggregation/aggregation.hpp>
+#include <prefer/expects.hpp>
+#include <prefer/parallel/executor.hpp>
+#include <prefer/policy/policy.hpp>
+#include <prefer/policy/token_policy.hpp>
+
+namespace prefer {
+
+namespace detail {
+
+/// A policy that is owned, or one that is referred to. A view is not copied, because a copy of it would still
+/// move with the policy and yet be taken for a snapshot.
+template <class P>
+struct held {
+  P value;
+};
+template <class P>
+struct held<P&> {
+  explicit held(P& policy) : value(policy) {}
+  held(held const&) = delete;
+  held& operator=(held const&) = delete;
+  P& value;
+};
+
+}  // namespace detail
+
+/// A token-level policy whose log_prob is a weighted sum over the tokens, with the weights of an aggregation.
+///
+///   log_prob(y) = sum_t weight_t * token_log_prob_t
+///
+///   prefer::aggregated policy(prefer::markov<double>(vocabulary, table), prefer::ld_dpo_weights{.alpha = 0.5});
+///   prefer::frozen reference(policy);
+///   prefer::trainer run(policy, prefer::dpo{}, reference, data);
+///
+/// aggregated<P, A> owns its policy. aggregated<P&, A> refers to one that outlives it, and cannot be copied nor
+/// frozen; freeze an owning one. Policy and reference get the same aggregation. A token of weight 0 does not count
+/// even where its log-probability is not finite.
+///
+/// What else the policy offers is forwarded: perturbed_log_prob with the weights, since it is compared with
+/// log_prob; alignment, divergence, entropy, mean_logit and token_accuracy over all tokens, whatever they weigh.
+///
+/// A loss that reads completion_length gets the data's, which no aggregation changes. Where it should count what the
+/// aggregation counts, make the data's lengths so: `policy.length(data.batch(), data.length)`.
+///
+/// Errors  those of the aggregation and of the policy
+template <class P, class A>
+class aggregated {
+  using policy_type = std::remove_reference_t<P>;
+
+ public:
+  using value_type = typename policy_type::value_type;
+  /// What a call sees depends on the batch's draw, so it cannot be cached.
+  static constexpr bool draws = detail::draws_tokens<A>;
+
+  aggregated(P policy, A aggregation) requires(!std::is_reference_v<P>)
+      : policy_{std::move(policy)}, aggregation_(std::move(aggregation)) {}
+  aggregated(P policy, A aggregation) requires(std::is_reference_v<P>)
+      : policy_(policy), aggregation_(std::move(aggregation)) {}
+
+  [[nodiscard]] policy_type const& policy() const { return policy_.value; }
+  [[nodiscard]] A const& aggregation() const { return aggregation_; }
+
+  template <class B>
+  requires TokenReference<policy_type, B> && Aggregation<A, B>
+  void log_prob(B const& batch, std::span<value_type> out) {
+    expects_size(out.size(), batch.completions(), "aggregated::log_prob", "the column of values");
+    find_weights(batch);
+    token_.resize(weight_.size());
+    policy_.value.token_log_prob(batch, std::span<value_type>(token_));
+    add_up(out);
+  }
+
+  template <class B>
+  requires TokenPolicy<policy_type, B> && Aggregation<A, B>
+  void backward(B const& batch, std::span<value_type const> coefficient) {
+    expects_size(coefficient.size(), batch.completions(), "aggregated::backward",
+                 "the column of values");
+    find_weights(batch);
+    token_.resize(weight_.size());
+    for (std::size_t i = 0; i != coefficient.size(); ++i) {
+      for (std::size_t t = token_offset_[i]; t != token_offset_[i + 1]; ++t) {
+        token_[t] = static_cast<value_type>(static_cast<double>(coefficient[i]) * weight_[t]);
+      }
+    }
+    policy_.value.token_backward(batch, std::span<value_type const>(token_));
+  }
+
+  /// The sum of the weights of each completion's tokens: how many tokens count.
+  template <class B>
+  requires TokenReference<policy_type, B> && Aggregation<A, B>
+  void length(B const& batch, std::span<float> out) {
+    expects_size(out.size(), batch.completions(), "aggregated::length", "the column of values");
+    find_weights(batch);
+    for (std::size_t i = 0; i != out.size(); ++i) {
+      double sum = 0;
+      for (std::size_t t = token_offset_[i]; t != token_offset_[i + 1]; ++t) sum += weight_[t];
+      out[i] = static_cast<float>(sum);
+    }
+  }
+
+  /// Log-probabilities with the logits moved away from the reference, with the same weights.
+  template <class R, class B>
+  requires requires(policy_type& p, R const& r, B const& b, std::span<value_type> out) {
+    p.perturbed_token_log_prob(r, 0.0, b, out);
+  }
+  void perturbed_log_prob(R const& reference, double amount, B const& batch,
+                          std::span<value_type> out) {
+    expects_size(out.size(), batch.completions(), "aggregated::perturbed_log_prob",
+                 "the column of values");
+    find_weights(batch);
+    token_.resize(weight_.size());
+    policy_.value.perturbed_token_log_prob(reference, amount, batch, std::span<value_type>(token_));
+    add_up(out);
+  }
+
+  // Forwarded as they are.
+
+  [[nodiscard]] auto parameters() requires detail::has_parameters<policy_type> {
+    return policy_.value.parameters();
+  }
+  void use(executor threads) requires requires(policy_type& p) { p.use(threads); }
+  { policy_.value.use(threads); }
+  void finish_backward() requires requires(policy_type& p) { p.finish_backward(); }
+  { policy_.value.finish_backward(); }
+  void clear_gradient() requires requires(policy_type& p) { p.clear_gradient(); }
+  { policy_.value.clear_gradient(); }
+
+  template <class B>
+  requires TokenReference<policy_type, B>
+  void token_offsets(B const& batch, std::vector<std::size_t>& out) {
+    policy_.value.token_offsets(batch, out);
+  }
+  template <class B>
+  requires TokenReference<policy_type, B>
+  void token_log_prob(B const& batch, std::span<value_type> out) {
+    policy_.value.token_log_prob(batch, out);
+  }
+  template <class B>
+  requires TokenPolicy<policy_type, B>
+  void token_backward(B const& batch, std::span<value_type const> coefficient) {
+    policy_.value.token_backward(batch, coefficient);
+  }
+  template <class R, class B>
+  requires requires(policy_type& p, R const& r, B const& b, std::span<value_type> out) {
+    p.perturbed_token_log_prob(r, 0.0, b, out);
+  }
+  void perturbed_token_log_prob(R const& reference, double amount, B const& batch,
+                                std::span<value_type> out) {
+    policy_.value.perturbed_token_log_prob(reference, amount, batch, out);
+  }
+
+  template <class B>
+  void alignment(B const& batch, std::span<value_type> out) requires requires(policy_type& p) {
+    p.alignment(batch, out);
+  }
+  { policy_.value.alignment(batch, out); }
+  template <class R, class B>
+  void divergence(R const& reference, B const& batch, std::span<value_type> out) requires
+      requires(policy_type& p) {
+    p.divergence(reference, batch, out);
+  }
+  { policy_.value.divergence(reference, batch, out); }
+  template <class R, class B>
+  void backward_divergence(R const& reference, B const& batch,
+                           std::span<value_type const> coefficient) requires
+      requires(policy_type& p) {
+    p.backward_divergence(reference, batch, coefficient);
+  }
+  { policy_.value.backward_divergence(reference, batch, coefficient); }
+  template <class B>
+  void entropy(B const& batch, std::span<value_type> out) requires requires(policy_type& p) {
+    p.entropy(batch, out);
+  }
+  { policy_.value.entropy(batch, out); }
+  template <class B>
+  void mean_logit(B const& batch, std::span<value_type> out) requires requires(policy_type& p) {
+    p.mean_logit(batch, out);
+  }
+  { policy_.value.mean_logit(batch, out); }
+  template <class B>
+  void token_accuracy(B const& batch, std::span<value_type> out) requires requires(policy_type& p) {
+    p.token_accuracy(batch, out);
+  }
+  { policy_.value.token_accuracy(batch, out); }
+
+ private:
+  template <class B>
+  void find_weights(B const& batch) {
+    policy_.value.token_offsets(batch, token_offset_);
+    weight_.resize(token_offset_.back());
+    aggregation_.weights(batch, std::span<std::size_t const>(token_offset_),
+                         std::span<double>(weight_));
+  }
+
+  void add_up(std::span<value_type> out) const {
+    for (std::size_t i = 0; i != out.size(); ++i) {
+      double sum = 0;
+      for (std::size_t t = token_offset_[i]; t != token_offset_[i + 1]; ++t) {
+        if (weight_[t] != 0) sum += weight_[t] * static_cast<double>(token_[t]);
+      }
+      out[i] = static_cast<value_type>(sum);
+    }
+  }
+
+  detail::held<P> policy_;
+  A aggregation_;
+  std::vector<std::size_t> token_offset_;
+  std::vector<double> weight_;
+  std::vector<value_type> token_;
+};
+
+template <class P, class A>
+aggregated(P, A) -> aggregated<P, A>;
+
+}  // namespace prefer

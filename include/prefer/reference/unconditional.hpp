@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <prefer/batch/choices.hpp>
+#include <prefer/expects.hpp>
+#include <prefer/file/archive.hpp>
+#include <prefer/file/fingerprint.hpp>
+#include <prefer/parallel/executor.hpp>
+#include <prefer/reference/reference.hpp>
+
+namespace prefer {
+
+/// A reference that is not told the prompt: how likely the completion is as such.
+///
+///   log_prob(y | x) = log p(y | no_prompt)
+///
+///   auto reference = prefer::unconditional(prefer::frozen(start), 0);  // prompt 0 stands for "no prompt"
+///
+/// `no_prompt` is the number of the prompt that the wrapped reference is asked with for every row: an empty
+/// text, or a user that nothing is known of. The reward of a loss held near it is the pointwise mutual
+/// information of prompt and completion, plus what the policy learns.
+/// Row numbers are not passed on, so the wrapped reference cannot be a cache by row; cache this one instead.
+///
+/// Source  the prior of Liu, Liu and Cohan 2024, "Understanding Reference Policies in Direct Preference
+///         Optimization", arXiv:2407.13709; as a column of such numbers in their code, so this reading of
+///         theirs is a likely one and no more
+template <class R>
+requires Reference<R, choice_batch>
+class unconditional {
+ public:
+  using value_type = typename R::value_type;
+  static constexpr bool moves = MovingReference<R>;
+  static constexpr bool moves_every_step = requires { requires R::moves_every_step; };
+
+  unconditional(R reference, std::uint32_t no_prompt)
+      : reference_(std::move(reference)), no_prompt_(no_prompt) {}
+
+  void log_prob(choice_batch const& batch, std::span<value_type> out) {
+    reference_.log_prob(without_prompts(batch), out);
+  }
+  void score(choice_batch const& batch, std::span<value_type> out) requires requires(R& r) {
+    r.score(batch, out);
+  }
+  { reference_.score(without_prompts(batch), out); }
+
+  template <class P>
+  void after_step(P& policy, std::uint64_t step) {
+    if constexpr (requires { reference_.after_step(policy, step); }) {
+      reference_.after_step(policy, step);
+    }
+  }
+  void save(archive_writer& file) {
+    if constexpr (requires { reference_.save(file); }) reference_.save(file);
+  }
+  void load(archive const& file) {
+    if constexpr (requires { reference_.load(file); }) reference_.load(file);
+  }
+  [[nodiscard]] bool normalised() const { return is_normalised(reference_); }
+  [[nodiscard]] std::uint64_t identity() const {
+    fingerprint out;
+    out.add("unconditional").add(no_prompt_);
+    if constexpr (requires { out.add(static_cast<std::uint64_t>(reference_.identity())); }) {
+      out.add(static_cast<std::uint64_t>(reference_.identity()));
+    }
+    return out.value();
+  }
+  [[nodiscard]] std::uint64_t version() const requires requires(R const& r) { r.version(); }
+  { return reference_.version(); }
+  void use(executor threads) {
+    if constexpr (requires { reference_.use(threads); }) reference_.use(threads);
+  }
+
+  [[nodiscard]] R const& reference() const { return reference_; }
+  [[nodiscard]] std::uint32_t no_prompt() const { return no_prompt_; }
+
+ private:
+  choice_batch without_prompts(choice_batch const& batch) {
+    prompt_.assign(batch.size(), no_prompt_);
+    return {.prompt = prompt_,
+            .completion = batch.completion,
+            .offset = batch.offset,
+            .mismatched = batch.mismatched,
+            .draw = batch.draw};
+  }
+
+  R reference_;
+  std::uint32_t no_prompt_;
+  std::vector<std::uint32_t> prompt_;
+};
+
+}  // namespace prefer
