@@ -72,7 +72,6 @@ TEST_CASE("catalogue: a name that means something else is refused with the diffe
           "[loss][catalogue]") {
   CHECK_THAT(complaint([] { name_of("cdpo"); }), Contains("dpo with label_smoothing > 0"));
   CHECK_THAT(complaint([] { name_of("step_dpo"); }), Contains("dpo on one step"));
-  CHECK_THAT(complaint([] { name_of("aot_pair"); }), Contains("TRL's name of aot"));
   CHECK_THAT(complaint_about<prefer::simpo>("gamma_beta_ratio", 0.5), Contains("ratio"));
   CHECK_THAT(complaint_about<prefer::simpo>("cpo_alpha", 1.0), Contains("not part of simpo"));
 }
