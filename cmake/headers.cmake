@@ -123,6 +123,7 @@ set(prefer_core_headers
   train/minibatch.hpp
   train/parameter_blocks.hpp
   train/random.hpp
+  train/scored_minibatch.hpp
   train/trainer.hpp
   train/training_report.hpp
   version.hpp

@@ -122,6 +122,7 @@
 #include <prefer/train/minibatch.hpp>
 #include <prefer/train/parameter_blocks.hpp>
 #include <prefer/train/random.hpp>
+#include <prefer/train/scored_minibatch.hpp>
 #include <prefer/train/trainer.hpp>
 #include <prefer/train/training_report.hpp>
 #include <prefer/version.hpp>

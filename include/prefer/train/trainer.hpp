@@ -31,6 +31,7 @@
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/minibatch.hpp>
 #include <prefer/train/random.hpp>
+#include <prefer/train/scored_minibatch.hpp>
 
 namespace prefer {
 
@@ -167,7 +168,8 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
         beta_(beta),
         optimizer_(options.optimizer),
         parameters_(policy.parameters()),
-        reads_reference_(reads(loss).contains(column_name::reference)) {
+        batch_(policy, reference, reads(loss).contains(column_name::reference),
+               options.allow_scores) {
     check_options();
     check_data();
     use(options_.threads);
@@ -198,9 +200,8 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     if (!gradient_is_clear_) discard_gradient();
     gather_next();
     apply_beta(loss_, step_);
-    resize(batch_.size(), batch_.completions());
     if (step_ == 0 && options_.reference_is_start) {
-      expect_initial_reference(policy_, reference_, batch_.slice(0, batch_.size()));
+      expect_initial_reference(policy_, reference_, batch_.whole());
     }
     step_report report{.step = step_ + 1,
                        .steps = steps_planned(),
@@ -348,47 +349,13 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
   }
 
  private:
-  // The columns of one side of the pairs, as the loss reads them.
-  struct side {
-    std::vector<value_type> policy;
-    std::vector<typename R::value_type> reference;
-    std::vector<float> length;
-    std::vector<float> score;
-    std::vector<value_type> divergence;
-    std::vector<value_type> alignment;
-    std::vector<value_type> nearer;
-    std::vector<value_type> farther;
-    std::vector<value_type> coefficient;
-    std::vector<value_type> divergence_coefficient;
-  };
-
   static constexpr std::size_t group_size = L::arity;  // 0: any
   // Whether a row's coefficient depends on other rows: through a statistic, or through who is put together with whom.
   static constexpr bool reads_whole_batch =
       !std::same_as<loss_state<L>, nothing> || detail::rearranges<L>;
-  static constexpr column_set may_read = detail::may_read<L>;
-  static constexpr bool reads_divergence =
-      group_size == 2 && needs<L>.contains(column_name::divergence);
-  static constexpr bool reads_alignment =
-      group_size == 2 && needs<L>.contains(column_name::alignment);
-  static constexpr bool reads_perturbed =
-      group_size == 2 && needs<L>.contains(column_name::perturbed);
-  static_assert(
-      !reads_divergence || DivergencePolicy<P, R, choice_batch>,
-      "prefer: this loss reads divergence, which this policy and reference do not give: a "
-      "policy over tokens has divergence(reference, batch, out) and backward_divergence");
-  static_assert(!reads_alignment || AlignmentPolicy<P, choice_batch>,
-                "prefer: this loss reads alignment, which this policy does not give: a policy over "
-                "tokens has alignment(batch, out)");
-  static_assert(
-      !reads_perturbed || PerturbablePolicy<P, R, choice_batch>,
-      "prefer: this loss reads log-probabilities of perturbed policies, which this policy "
-      "and reference do not give: a policy over tokens has perturbed_log_prob(reference, "
-      "amount, batch, out)");
   static constexpr bool beta_has_state = requires(Beta const& beta) {
     { beta.identity() } -> std::convertible_to<std::uint64_t>;
   };
-  static constexpr bool can_score = margin_only<L> && ScoringPolicy<P, choice_batch>;
 
   void check_options() {
     expects(options_.batch_size > 0, "trainer: batch_size must be at least 1");
@@ -414,7 +381,8 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     if (read.contains(column_name::label)) {
       expects_size(data_.label.size(), data_.size(), "trainer", "label");
     }
-    expects(is_normalised(reference_) || !reads_reference_ || probe_of(loss_).margin_only(),
+    expects(is_normalised(reference_) || !reads(loss_).contains(column_name::reference) ||
+                probe_of(loss_).margin_only(),
             "trainer: this reference is not normalised: its log_prob is off by an unknown constant "
             "per prompt, which does not cancel in this loss; it does in losses that read only "
             "margins");
@@ -473,7 +441,8 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
       order_epoch_ = epoch;
     }
     std::size_t const count = detail::at_most(options_.batch_size, data_.size() - begin);
-    batch_.gather(data_, std::span<std::uint32_t const>(order_).subspan(begin, count), step_);
+    batch_.gather(data_, std::span<std::uint32_t const>(order_).subspan(begin, count), step_,
+                  options_.seed);
   }
 
   void apply_beta(L& loss, std::uint64_t step) const {
@@ -486,53 +455,17 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     }
   }
 
-  void resize(std::size_t groups, std::size_t completions) {
-    log_prob_.resize(completions);
-    coefficient_.resize(completions);
-    reference_log_prob_.resize(completions);
-    value_.resize(groups);
-    if constexpr (group_size == 2) {
-      for (auto* column : {&chosen_, &rejected_}) {
-        column->policy.resize(groups);
-        column->reference.resize(groups);
-        column->length.resize(batch_.length().empty() ? 0 : groups);
-        column->score.resize(batch_.score().empty() ? 0 : groups);
-        column->coefficient.resize(groups);
-        if constexpr (reads_divergence) {
-          column->divergence.resize(groups);
-          column->divergence_coefficient.resize(groups);
-        }
-        if constexpr (reads_alignment) column->alignment.resize(groups);
-        if constexpr (reads_perturbed) {
-          column->nearer.resize(groups);
-          column->farther.resize(groups);
-        }
-      }
-      if (may_read.contains(column_name::uniform)) draw_uniform(groups);
-    }
-  }
-
-  // One number per pair, addressed by step and row: the same for any order and any micro-batch.
-  void draw_uniform(std::size_t groups) {
-    uniform_.resize(groups);
-    for (std::size_t g = 0; g < groups; ++g) {
-      random_stream numbers({.seed = options_.seed,
-                             .purpose = random_purpose::selection,
-                             .step = step_,
-                             .index = batch_.row()[g]});
-      uniform_[g] = uniform01_float(numbers);
-    }
-  }
-
   void measure(step_report& report) {
-    double total = 0.0;
-    for (value_type const value : value_) total += static_cast<double>(value);
-    report.loss = total / static_cast<double>(value_.size());
+    report.loss = batch_.mean_loss();
     if constexpr (group_size == 2) {
-      pair_metrics const sums = metrics(pair_columns_of(0, batch_.size()), reward_rule_of(loss_));
+      pair_metrics const sums = batch_.rewards(loss_);
       report.reward_margin = sums.reward_margin.mean();
       report.accuracy = sums.accuracy.mean();
-      measure_likelihood(report, sums);
+      if (batch_.has_log_probs()) {
+        report.log_prob_chosen = sums.log_prob_chosen.mean();
+        report.log_prob_rejected = sums.log_prob_rejected.mean();
+      }
+      if (auto const share = batch_.displaced_share()) report.displaced_share = *share;
     }
     if (options_.max_gradient_norm < std::numeric_limits<double>::infinity()) {
       report.gradient_norm = clip_gradient_norm(parameters_, options_.max_gradient_norm,
@@ -544,75 +477,39 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     }
   }
 
-  void measure_likelihood(step_report& report, pair_metrics const& sums) const {
-    if (can_score && options_.allow_scores) return;
-    report.log_prob_chosen = sums.log_prob_chosen.mean();
-    report.log_prob_rejected = sums.log_prob_rejected.mean();
-    if (!reads_reference_) return;
-    sum_and_count fell;
-    for (std::size_t g = 0; g < batch_.size(); ++g) {
-      bool const below =
-          static_cast<double>(chosen_.policy[g]) < static_cast<double>(chosen_.reference[g]);
-      fell = fell + sum_and_count{below ? 1.0 : 0.0, 1.0};
-    }
-    report.displaced_share = fell.mean();
-  }
-
   void one_pass() {
     for_each_micro_batch([&](std::size_t begin, std::size_t count) {
-      choice_batch const slice = batch_.slice(begin, count);
-      score(slice, begin);
-      evaluate_slice(begin, count, {});
-      backward(slice, begin);
+      batch_.score(loss_, begin, count);
+      evaluate(begin, count, {});
+      batch_.backward(begin, count);
     });
-  }
-
-  // What a policy over tokens says of pairs, from [chosen, rejected, chosen, ...] to the two sides.
-  void token_columns(choice_batch const& slice, std::size_t begin) {
-    if constexpr (group_size == 2) {
-      auto const take = [&](std::vector<value_type> side::*column, auto const& ask) {
-        interleaved_.resize(slice.completions());
-        ask(std::span<value_type>(interleaved_));
-        for (std::size_t g = 0; g < slice.size(); ++g) {
-          (chosen_.*column)[begin + g] = interleaved_[2 * g];
-          (rejected_.*column)[begin + g] = interleaved_[2 * g + 1];
-        }
-      };
-      if constexpr (reads_divergence) {
-        take(&side::divergence, [&](auto out) { policy_.divergence(reference_, slice, out); });
-      }
-      if constexpr (reads_alignment) {
-        take(&side::alignment, [&](auto out) { policy_.alignment(slice, out); });
-      }
-      if constexpr (reads_perturbed) {
-        double const by = detail::parameter_or(loss_, "perturbation", 0.01);
-        take(&side::nearer,
-             [&](auto out) { policy_.perturbed_log_prob(reference_, -by, slice, out); });
-        take(&side::farther,
-             [&](auto out) { policy_.perturbed_log_prob(reference_, by, slice, out); });
-      }
-    }
   }
 
   // A batch statistic needs every log-probability before the first coefficient. If the batch is scored in one
   // piece, and last, backward can follow at once; else each piece is scored again before its backward.
   void two_passes(loss_memory<L>& memory) {
-    if constexpr (group_size == 1) score_mismatched();
+    if constexpr (group_size == 1) {
+      for_each_micro_batch(
+          [&](std::size_t begin, std::size_t count) { batch_.score_mismatched(begin, count); });
+    }
     for_each_micro_batch(
-        [&](std::size_t begin, std::size_t count) { score(batch_.slice(begin, count), begin); });
-    loss_state<L> const state = prepare(loss_, columns_of(0, batch_.size()), memory);
-    evaluate_slice(0, batch_.size(), state);
+        [&](std::size_t begin, std::size_t count) { batch_.score(loss_, begin, count); });
+    evaluate(0, batch_.size(), prepare(loss_, batch_.columns(0, batch_.size()), memory));
     bool const in_one_piece =
         options_.micro_batch_size == 0 || options_.micro_batch_size >= batch_.size();
     for_each_micro_batch([&](std::size_t begin, std::size_t count) {
-      choice_batch const slice = batch_.slice(begin, count);
-      std::size_t const first = batch_.offset()[begin];
-      if (!in_one_piece) {
-        policy_log_prob(slice, std::span(log_prob_).subspan(first, slice.completions()));
-        if constexpr (reads_divergence) token_columns(slice, begin);
-      }
-      backward(slice, begin);
+      if (!in_one_piece) batch_.score_policy_again(loss_, begin, count);
+      batch_.backward(begin, count);
     });
+  }
+
+  // One number that is not finite would spread to every parameter.
+  void evaluate(std::size_t begin, std::size_t count, loss_state<L> const& state) {
+    batch_.evaluate(loss_, begin, count, state, options_.threads);
+    auto const bad = batch_.first_not_finite(begin, count);
+    if (!bad) return;
+    detail::broken("trainer: at step " + std::to_string(step_ + 1) + " " + bad->what + " of row " +
+                   std::to_string(batch_.row(bad->group)) + " is not finite");
   }
 
   template <class Work>
@@ -624,200 +521,8 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
     }
   }
 
-  void policy_log_prob(choice_batch const& slice, std::span<value_type> out) {
-    if constexpr (can_score) {
-      if (options_.allow_scores) {
-        policy_.score(slice, out);
-        return;
-      }
-    }
-    policy_.log_prob(slice, out);
-  }
-
-  // Log-probabilities of a slice under policy and reference. Where only margins are read, scores do: a
-  // shift by a constant per prompt cancels on either side.
-  void score(choice_batch const& slice, std::size_t begin) {
-    std::size_t const first = batch_.offset()[begin];
-    policy_log_prob(slice, std::span(log_prob_).subspan(first, slice.completions()));
-    token_columns(slice, begin);
-    if (!reads_reference_) return;
-    auto const out = std::span(reference_log_prob_).subspan(first, slice.completions());
-    if constexpr (can_score && requires { reference_.score(slice, out); }) {
-      if (options_.allow_scores) {
-        reference_.score(slice, out);
-        return;
-      }
-    }
-    reference_.log_prob(slice, out);
-  }
-
-  void score_mismatched() {
-    if (!batch_.has_mismatched()) return;  // whether the loss wants it, its prepare says
-    mismatched_policy_.resize(batch_.size());
-    mismatched_reference_.resize(batch_.size());
-    for_each_micro_batch([&](std::size_t begin, std::size_t count) {
-      choice_batch const slice = batch_.mismatched_slice(begin, count);
-      policy_.log_prob(slice, std::span(mismatched_policy_).subspan(begin, count));
-      reference_.log_prob(slice, std::span(mismatched_reference_).subspan(begin, count));
-    });
-  }
-
   static void copy(std::span<value_type const> from, std::span<value_type> to) {
     for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i];
-  }
-
-  [[nodiscard]] static column part(auto const& values, std::size_t begin, std::size_t count) {
-    return values.empty() ? column() : column(std::span(values).subspan(begin, count));
-  }
-
-  [[nodiscard]] pair_columns pair_slice(std::size_t begin, std::size_t count) {
-    for (std::size_t g = begin; g < begin + count; ++g) {
-      std::size_t const i = batch_.offset()[g];
-      chosen_.policy[g] = log_prob_[i];
-      rejected_.policy[g] = log_prob_[i + 1];
-      chosen_.reference[g] = reference_log_prob_[i];
-      rejected_.reference[g] = reference_log_prob_[i + 1];
-      if (!batch_.length().empty()) {
-        chosen_.length[g] = batch_.length()[i];
-        rejected_.length[g] = batch_.length()[i + 1];
-      }
-      if (!batch_.score().empty()) {
-        chosen_.score[g] = batch_.score()[i];
-        rejected_.score[g] = batch_.score()[i + 1];
-      }
-    }
-    return pair_columns_of(begin, count);
-  }
-
-  template <class T>
-  [[nodiscard]] completions both(std::vector<T> side::*column, std::size_t begin,
-                                 std::size_t count) const {
-    return {part(chosen_.*column, begin, count), part(rejected_.*column, begin, count)};
-  }
-
-  [[nodiscard]] pair_columns pair_columns_of(std::size_t begin, std::size_t count) const {
-    pair_columns columns{
-        .policy = {part(chosen_.policy, begin, count), part(rejected_.policy, begin, count)},
-        .length = both(&side::length, begin, count),
-        .score = both(&side::score, begin, count),
-        .divergence = both(&side::divergence, begin, count),
-        .alignment = both(&side::alignment, begin, count),
-        .nearer = both(&side::nearer, begin, count),
-        .farther = both(&side::farther, begin, count),
-        .weight = part(batch_.weight(), begin, count),
-        .beta = part(batch_.beta(), begin, count),
-        .target_margin = part(batch_.target_margin(), begin, count),
-        .chosen_from_reference = part(batch_.chosen_from_reference(), begin, count),
-        .uniform = part(uniform_, begin, count)};
-    if (reads_reference_) {
-      columns.reference = {part(chosen_.reference, begin, count),
-                           part(rejected_.reference, begin, count)};
-    }
-    return columns;
-  }
-
-  [[nodiscard]] unpaired_columns unpaired_slice(std::size_t begin, std::size_t count) const {
-    unpaired_columns columns{.policy = part(log_prob_, begin, count),
-                             .label = part(batch_.label(), begin, count),
-                             .length = part(batch_.length(), begin, count),
-                             .score = part(batch_.score(), begin, count),
-                             .weight = part(batch_.weight(), begin, count),
-                             .beta = part(batch_.beta(), begin, count)};
-    if (reads_reference_) columns.reference = part(reference_log_prob_, begin, count);
-    if (batch_.has_mismatched() && !mismatched_policy_.empty()) {
-      columns.mismatched = {mismatched_policy_, mismatched_reference_};
-    }
-    return columns;
-  }
-
-  [[nodiscard]] list_columns list_slice(std::size_t begin, std::size_t count) {
-    std::size_t const first = batch_.offset()[begin];
-    std::size_t const size = batch_.offset()[begin + count] - first;
-    list_offset_.resize(count + 1);
-    for (std::size_t g = 0; g <= count; ++g) list_offset_[g] = batch_.offset()[begin + g] - first;
-    list_columns columns{.policy = part(log_prob_, first, size),
-                         .length = part(batch_.length(), first, size),
-                         .score = part(batch_.score(), first, size),
-                         .offset = list_offset_,
-                         .weight = part(batch_.weight(), begin, count),
-                         .beta = part(batch_.beta(), begin, count)};
-    if (reads_reference_) columns.reference = part(reference_log_prob_, first, size);
-    return columns;
-  }
-
-  [[nodiscard]] auto columns_of(std::size_t begin, std::size_t count) {
-    if constexpr (group_size == 1) {
-      return unpaired_slice(begin, count);
-    } else if constexpr (group_size == 2) {
-      return pair_slice(begin, count);
-    } else {
-      return list_slice(begin, count);
-    }
-  }
-
-  // Values, and coefficients of the mean over the whole batch.
-  void evaluate_slice(std::size_t begin, std::size_t count, loss_state<L> const& state) {
-    std::size_t const first = batch_.offset()[begin];
-    std::size_t const size = batch_.offset()[begin + count] - first;
-    auto const coefficients = std::span(coefficient_).subspan(first, size);
-    auto const values = std::span(value_).subspan(begin, count);
-    auto const mean = static_cast<value_type>(1.0 / static_cast<double>(batch_.size()));
-    evaluate_options const each{.reduce = reduction::none, .threads = options_.threads};
-    auto const columns = columns_of(begin, count);
-    if constexpr (group_size == 2) {
-      auto const chosen = std::span(chosen_.coefficient).subspan(begin, count);
-      auto const rejected = std::span(rejected_.coefficient).subspan(begin, count);
-      pair_results results{.value = values, .chosen = chosen, .rejected = rejected};
-      if constexpr (reads_divergence) {
-        results.chosen_divergence = std::span(chosen_.divergence_coefficient).subspan(begin, count);
-        results.rejected_divergence =
-            std::span(rejected_.divergence_coefficient).subspan(begin, count);
-      }
-      evaluate_into(loss_, columns, results, state, each);
-      for (std::size_t g = 0; g < count; ++g) {
-        coefficients[2 * g] = chosen[g] * mean;
-        coefficients[2 * g + 1] = rejected[g] * mean;
-      }
-    } else {
-      evaluate_into(loss_, columns, {.value = values, .coefficient = coefficients}, state, each);
-      for (value_type& c : coefficients) c *= mean;
-    }
-    expect_finite(begin, count);
-  }
-
-  // One number that is not finite would spread to every parameter.
-  void expect_finite(std::size_t begin, std::size_t count) const {
-    for (std::size_t g = begin; g < begin + count; ++g) {
-      if (!std::isfinite(value_[g])) refuse_row(g, "the loss");
-      for (std::size_t i = batch_.offset()[g]; i < batch_.offset()[g + 1]; ++i) {
-        if (!std::isfinite(coefficient_[i])) refuse_row(g, "the derivative of the loss");
-      }
-    }
-  }
-  [[noreturn]] void refuse_row(std::size_t group, char const* what) const {
-    detail::broken("trainer: at step " + std::to_string(step_ + 1) + " " + what + " of row " +
-                   std::to_string(batch_.row()[group]) + " is not finite");
-  }
-
-  void backward(choice_batch const& slice, std::size_t begin) {
-    auto const coefficients = std::span<value_type const>(coefficient_)
-                                  .subspan(batch_.offset()[begin], slice.completions());
-    if constexpr (reads_divergence) {
-      auto const mean = static_cast<value_type>(1.0 / static_cast<double>(batch_.size()));
-      interleaved_.resize(slice.completions());
-      for (std::size_t g = 0; g < slice.size(); ++g) {
-        interleaved_[2 * g] = chosen_.divergence_coefficient[begin + g] * mean;
-        interleaved_[2 * g + 1] = rejected_.divergence_coefficient[begin + g] * mean;
-      }
-      policy_.backward_divergence(reference_, slice, std::span<value_type const>(interleaved_));
-    }
-    if constexpr (can_score) {
-      if (options_.allow_scores) {
-        policy_.backward_score(slice, coefficients);
-        return;
-      }
-    }
-    policy_.backward(slice, coefficients);
   }
 
   void clear_gradient() {
@@ -865,7 +570,8 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
   [[nodiscard]] std::uint64_t run_fingerprint() const {
     fingerprint identity;
     identity.add(static_cast<std::uint64_t>(options_.batch_size)).add(options_.seed);
-    identity.add(options_.max_gradient_norm).add(can_score && options_.allow_scores);
+    identity.add(options_.max_gradient_norm)
+        .add(detail::scored_minibatch<P, L, R>::can_score && options_.allow_scores);
     for (std::uint64_t s = 0; s < std::uint64_t{1} << 32; s = 2 * s + 1) {
       identity.add(options_.rate(s));
       if constexpr (!std::same_as<Beta, beta_of_the_loss> && !beta_has_state)
@@ -904,7 +610,6 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
   Beta beta_;
   adamw<value_type> optimizer_;
   std::vector<parameter<value_type>> parameters_;
-  bool reads_reference_;
   bool gradient_is_clear_ = false;
   loss_memory<L> memory_ = {};
 
@@ -917,18 +622,7 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
   // Working memory, kept from step to step.
   std::vector<std::uint32_t> order_;
   std::uint64_t order_epoch_ = 0;
-  choice_minibatch batch_;
-  std::vector<value_type> log_prob_;
-  std::vector<typename R::value_type> reference_log_prob_;
-  std::vector<value_type> coefficient_;
-  std::vector<value_type> value_;
-  side chosen_;
-  side rejected_;
-  std::vector<value_type> interleaved_;
-  std::vector<float> uniform_;
-  std::vector<value_type> mismatched_policy_;
-  std::vector<typename R::value_type> mismatched_reference_;
-  std::vector<std::size_t> list_offset_;
+  detail::scored_minibatch<P, L, R> batch_;
   gradient_norm_memory norm_memory_;
 };
 

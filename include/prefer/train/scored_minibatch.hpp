@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <prefer/batch/choices.hpp>
+#include <prefer/batch/columns.hpp>
+#include <prefer/loss/hyper_parameter.hpp>
+#include <prefer/loss/loss.hpp>
+#include <prefer/objective/evaluate.hpp>
+#include <prefer/objective/metrics.hpp>
+#include <prefer/policy/policy.hpp>
+#include <prefer/policy/token_policy.hpp>
+#include <prefer/reference/reference.hpp>
+#include <prefer/train/minibatch.hpp>
+#include <prefer/train/random.hpp>
+
+namespace prefer::detail {
+
+/// A minibatch with its numbers: what policy and reference say of its completions, and what a loss makes of that.
+/// The trainer's working memory, kept from step to step.
+template <class P, Loss L, class R>
+class scored_minibatch {
+ public:
+  using value_type = typename P::value_type;
+
+  static constexpr bool can_score = margin_only<L> && ScoringPolicy<P, choice_batch>;
+
+  scored_minibatch(P& policy, R& reference, bool reads_reference, bool allow_scores)
+      : policy_(policy),
+        reference_(reference),
+        reads_reference_(reads_reference),
+        by_scores_(can_score && allow_scores) {}
+
+  /// Takes rows of a data set; `draw` and `seed` address what is random about them.
+  void gather(choice_data const& data, std::span<std::uint32_t const> rows, std::uint64_t draw,
+              std::uint64_t seed) {
+    batch_.gather(data, rows, draw);
+    resize(batch_.size(), batch_.completions());
+    if constexpr (group_size == 2 && may_read<L>.contains(column_name::uniform)) {
+      draw_uniform(draw, seed);
+    }
+  }
+
+  [[nodiscard]] std::size_t size() const { return batch_.size(); }
+  [[nodiscard]] std::size_t row(std::size_t group) const { return batch_.row()[group]; }
+  [[nodiscard]] choice_batch whole() { return batch_.slice(0, batch_.size()); }
+
+  /// Asks policy and reference about groups [begin, begin + count).
+  void score(L const& loss, std::size_t begin, std::size_t count) {
+    choice_batch const slice = batch_.slice(begin, count);
+    policy_log_prob(slice, begin);
+    token_columns(loss, slice, begin);
+    if (!reads_reference_) return;
+    auto const out =
+        std::span(reference_log_prob_).subspan(batch_.offset()[begin], slice.completions());
+    // Where only margins are read, scores do: a shift by a constant per prompt cancels on either side.
+    if constexpr (can_score && requires { reference_.score(slice, out); }) {
+      if (by_scores_) {
+        reference_.score(slice, out);
+        return;
+      }
+    }
+    reference_.log_prob(slice, out);
+  }
+  /// Asks the policy once more, so that backward follows its own log_prob.
+  void score_policy_again(L const& loss, std::size_t begin, std::size_t count) {
+    choice_batch const slice = batch_.slice(begin, count);
+    policy_log_prob(slice, begin);
+    if constexpr (reads_divergence) token_columns(loss, slice, begin);
+  }
+  /// Of the completions of other prompts, where the data has them; whether the loss wants them, its prepare says.
+  void score_mismatched(std::size_t begin, std::size_t count) {
+    if (!batch_.has_mismatched()) return;
+    mismatched_policy_.resize(batch_.size());
+    mismatched_reference_.resize(batch_.size());
+    choice_batch const slice = batch_.mismatched_slice(begin, count);
+    policy_.log_prob(slice, std::span(mismatched_policy_).subspan(begin, count));
+    reference_.log_prob(slice, std::span(mismatched_reference_).subspan(begin, count));
+  }
+
+  /// Groups [begin, begin + count) as the loss reads them.
+  [[nodiscard]] auto columns(std::size_t begin, std::size_t count) {
+    if constexpr (group_size == 1) {
+      return unpaired_slice(begin, count);
+    } else if constexpr (group_size == 2) {
+      return pair_slice(begin, count);
+    } else {
+      return list_slice(begin, count);
+    }
+  }
+
+  /// Values, and coefficients of the mean over the whole batch.
+  void evaluate(L const& loss, std::size_t begin, std::size_t count, loss_state<L> const& state,
+                executor threads) {
+    std::size_t const first = batch_.offset()[begin];
+    std::size_t const size = batch_.offset()[begin + count] - first;
+    auto const coefficients = std::span(coefficient_).subspan(first, size);
+    auto const values = std::span(value_).subspan(begin, count);
+    auto const mean = static_cast<value_type>(1.0 / static_cast<double>(batch_.size()));
+    evaluate_options const each{.reduce = reduction::none, .threads = threads};
+    auto const read = columns(begin, count);
+    if constexpr (group_size == 2) {
+      auto const chosen = std::span(chosen_.coefficient).subspan(begin, count);
+      auto const rejected = std::span(rejected_.coefficient).subspan(begin, count);
+      pair_results results{.value = values, .chosen = chosen, .rejected = rejected};
+      if constexpr (reads_divergence) {
+        results.chosen_divergence = std::span(chosen_.divergence_coefficient).subspan(begin, count);
+        results.rejected_divergence =
+            std::span(rejected_.divergence_coefficient).subspan(begin, count);
+      }
+      evaluate_into(loss, read, results, state, each);
+      for (std::size_t g = 0; g < count; ++g) {
+        coefficients[2 * g] = chosen[g] * mean;
+        coefficients[2 * g + 1] = rejected[g] * mean;
+      }
+    } else {
+      evaluate_into(loss, read, {.value = values, .coefficient = coefficients}, state, each);
+      for (value_type& c : coefficients) c *= mean;
+    }
+  }
+
+  /// Hands the coefficients of the last evaluation to the policy.
+  void backward(std::size_t begin, std::size_t count) {
+    choice_batch const slice = batch_.slice(begin, count);
+    auto const coefficients = std::span<value_type const>(coefficient_)
+                                  .subspan(batch_.offset()[begin], slice.completions());
+    if constexpr (reads_divergence) {
+      auto const mean = static_cast<value_type>(1.0 / static_cast<double>(batch_.size()));
+      interleaved_.resize(slice.completions());
+      for (std::size_t g = 0; g < slice.size(); ++g) {
+        interleaved_[2 * g] = chosen_.divergence_coefficient[begin + g] * mean;
+        interleaved_[2 * g + 1] = rejected_.divergence_coefficient[begin + g] * mean;
+      }
+      policy_.backward_divergence(reference_, slice, std::span<value_type const>(interleaved_));
+    }
+    if constexpr (can_score) {
+      if (by_scores_) {
+        policy_.backward_score(slice, coefficients);
+        return;
+      }
+    }
+    policy_.backward(slice, coefficients);
+  }
+
+  /// Of the values of the last evaluation.
+  [[nodiscard]] double mean_loss() const {
+    double total = 0.0;
+    for (value_type const value : value_) total += static_cast<double>(value);
+    return total / static_cast<double>(value_.size());
+  }
+
+  struct not_finite {
+    std::size_t group;
+    char const* what;
+  };
+  /// The first group in [begin, begin + count) with a value or a coefficient that is not finite.
+  [[nodiscard]] std::optional<not_finite> first_not_finite(std::size_t begin,
+                                                           std::size_t count) const {
+    for (std::size_t g = begin; g < begin + count; ++g) {
+      if (!std::isfinite(value_[g])) return not_finite{g, "the loss"};
+      for (std::size_t i = batch_.offset()[g]; i < batch_.offset()[g + 1]; ++i) {
+        if (!std::isfinite(coefficient_[i])) return not_finite{g, "the derivative of the loss"};
+      }
+    }
+    return std::nullopt;
+  }
+
+  /// Of pairs.
+  [[nodiscard]] pair_metrics rewards(L const& loss) const {
+    return metrics(pair_columns_of(0, batch_.size()), reward_rule_of(loss));
+  }
+  /// Of pairs: whether the columns hold log-probabilities, not scores.
+  [[nodiscard]] bool has_log_probs() const { return !by_scores_; }
+  /// Of pairs: the share whose chosen completion is less likely under the policy than under the reference.
+  [[nodiscard]] std::optional<double> displaced_share() const {
+    if (by_scores_ || !reads_reference_) return std::nullopt;
+    sum_and_count fell;
+    for (std::size_t g = 0; g < batch_.size(); ++g) {
+      bool const below =
+          static_cast<double>(chosen_.policy[g]) < static_cast<double>(chosen_.reference[g]);
+      fell = fell + sum_and_count{below ? 1.0 : 0.0, 1.0};
+    }
+    return fell.mean();
+  }
+
+ private:
+  // The columns of one side of the pairs, as the loss reads them.
+  struct side {
+    std::vector<value_type> policy;
+    std::vector<typename R::value_type> reference;
+    std::vector<float> length;
+    std::vector<float> score;
+    std::vector<value_type> divergence;
+    std::vector<value_type> alignment;
+    std::vector<value_type> nearer;
+    std::vector<value_type> farther;
+    std::vector<value_type> coefficient;
+    std::vector<value_type> divergence_coefficient;
+  };
+
+  static constexpr std::size_t group_size = L::arity;  // 0: any
+  static constexpr bool reads_divergence =
+      group_size == 2 && needs<L>.contains(column_name::divergence);
+  static constexpr bool reads_alignment =
+      group_size == 2 && needs<L>.contains(column_name::alignment);
+  static constexpr bool reads_perturbed =
+      group_size == 2 && needs<L>.contains(column_name::perturbed);
+  static_assert(
+      !reads_divergence || DivergencePolicy<P, R, choice_batch>,
+      "prefer: this loss reads divergence, which this policy and reference do not give: a "
+      "policy over tokens has divergence(reference, batch, out) and backward_divergence");
+  static_assert(!reads_alignment || AlignmentPolicy<P, choice_batch>,
+                "prefer: this loss reads alignment, which this policy does not give: a policy over "
+                "tokens has alignment(batch, out)");
+  static_assert(
+      !reads_perturbed || PerturbablePolicy<P, R, choice_batch>,
+      "prefer: this loss reads log-probabilities of perturbed policies, which this policy "
+      "and reference do not give: a policy over tokens has perturbed_log_prob(reference, "
+      "amount, batch, out)");
+
+  void resize(std::size_t groups, std::size_t completions) {
+    log_prob_.resize(completions);
+    coefficient_.resize(completions);
+    reference_log_prob_.resize(completions);
+    value_.resize(groups);
+    if constexpr (group_size == 2) {
+      for (auto* column : {&chosen_, &rejected_}) {
+        column->policy.resize(groups);
+        column->reference.resize(groups);
+        column->length.resize(batch_.length().empty() ? 0 : groups);
+        column->score.resize(batch_.score().empty() ? 0 : groups);
+        column->coefficient.resize(groups);
+        if constexpr (reads_divergence) {
+          column->divergence.resize(groups);
+          column->divergence_coefficient.resize(groups);
+        }
+        if constexpr (reads_alignment) column->alignment.resize(groups);
+        if constexpr (reads_perturbed) {
+          column->nearer.resize(groups);
+          column->farther.resize(groups);
+        }
+      }
+    }
+  }
+
+  // One number per pair, addressed by step and row: the same for any order and any micro-batch.
+  void draw_uniform(std::uint64_t draw, std::uint64_t seed) {
+    uniform_.resize(batch_.size());
+    for (std::size_t g = 0; g < batch_.size(); ++g) {
+      random_stream numbers({.seed = seed,
+                             .purpose = random_purpose::selection,
+                             .step = draw,
+                             .index = batch_.row()[g]});
+      uniform_[g] = uniform01_float(numbers);
+    }
+  }
+
+  void policy_log_prob(choice_batch const& slice, std::size_t begin) {
+    auto const out = std::span(log_prob_).subspan(batch_.offset()[begin], slice.completions());
+    if constexpr (can_score) {
+      if (by_scores_) {
+        policy_.score(slice, out);
+        return;
+      }
+    }
+    policy_.log_prob(slice, out);
+  }
+
+  // What a policy over tokens says of pairs, from [chosen, rejected, chosen, ...] to the two sides.
+  void token_columns([[maybe_unused]] L const& loss, [[maybe_unused]] choice_batch const& slice,
+                     [[maybe_unused]] std::size_t begin) {
+    if constexpr (group_size == 2) {
+      auto const take = [&](std::vector<value_type> side::*column, auto const& ask) {
+        interleaved_.resize(slice.completions());
+        ask(std::span<value_type>(interleaved_));
+        for (std::size_t g = 0; g < slice.size(); ++g) {
+          (chosen_.*column)[begin + g] = interleaved_[2 * g];
+          (rejected_.*column)[begin + g] = interleaved_[2 * g + 1];
+        }
+      };
+      if constexpr (reads_divergence) {
+        take(&side::divergence, [&](auto out) { policy_.divergence(reference_, slice, out); });
+      }
+      if constexpr (reads_alignment) {
+        take(&side::alignment, [&](auto out) { policy_.alignment(slice, out); });
+      }
+      if constexpr (reads_perturbed) {
+        double const by = parameter_or(loss, "perturbation", 0.01);
+        take(&side::nearer,
+             [&](auto out) { policy_.perturbed_log_prob(reference_, -by, slice, out); });
+        take(&side::farther,
+             [&](auto out) { policy_.perturbed_log_prob(reference_, by, slice, out); });
+      }
+    }
+  }
+
+  [[nodiscard]] static column part(auto const& values, std::size_t begin, std::size_t count) {
+    return values.empty() ? column() : column(std::span(values).subspan(begin, count));
+  }
+
+  [[nodiscard]] pair_columns pair_slice(std::size_t begin, std::size_t count) {
+    for (std::size_t g = begin; g < begin + count; ++g) {
+      std::size_t const i = batch_.offset()[g];
+      chosen_.policy[g] = log_prob_[i];
+      rejected_.policy[g] = log_prob_[i + 1];
+      chosen_.reference[g] = reference_log_prob_[i];
+      rejected_.reference[g] = reference_log_prob_[i + 1];
+      if (!batch_.length().empty()) {
+        chosen_.length[g] = batch_.length()[i];
+        rejected_.length[g] = batch_.length()[i + 1];
+      }
+      if (!batch_.score().empty()) {
+        chosen_.score[g] = batch_.score()[i];
+        rejected_.score[g] = batch_.score()[i + 1];
+      }
+    }
+    return pair_columns_of(begin, count);
+  }
+
+  template <class T>
+  [[nodiscard]] completions both(std::vector<T> side::*column, std::size_t begin,
+                                 std::size_t count) const {
+    return {part(chosen_.*column, begin, count), part(rejected_.*column, begin, count)};
+  }
+
+  [[nodiscard]] pair_columns pair_columns_of(std::size_t begin, std::size_t count) const {
+    pair_columns columns{
+        .policy = {part(chosen_.policy, begin, count), part(rejected_.policy, begin, count)},
+        .length = both(&side::length, begin, count),
+        .score = both(&side::score, begin, count),
+        .divergence = both(&side::divergence, begin, count),
+        .alignment = both(&side::alignment, begin, count),
+        .nearer = both(&side::nearer, begin, count),
+        .farther = both(&side::farther, begin, count),
+        .weight = part(batch_.weight(), begin, count),
+        .beta = part(batch_.beta(), begin, count),
+        .target_margin = part(batch_.target_margin(), begin, count),
+        .chosen_from_reference = part(batch_.chosen_from_reference(), begin, count),
+        .uniform = part(uniform_, begin, count)};
+    if (reads_reference_) {
+      columns.reference = {part(chosen_.reference, begin, count),
+                           part(rejected_.reference, begin, count)};
+    }
+    return columns;
+  }
+
+  [[nodiscard]] unpaired_columns unpaired_slice(std::size_t begin, std::size_t count) const {
+    unpaired_columns columns{.policy = part(log_prob_, begin, count),
+                             .label = part(batch_.label(), begin, count),
+                             .length = part(batch_.length(), begin, count),
+                             .score = part(batch_.score(), begin, count),
+                             .weight = part(batch_.weight(), begin, count),
+                             .beta = part(batch_.beta(), begin, count)};
+    if (reads_reference_) columns.reference = part(reference_log_prob_, begin, count);
+    if (batch_.has_mismatched() && !mismatched_policy_.empty()) {
+      columns.mismatched = {mismatched_policy_, mismatched_reference_};
+    }
+    return columns;
+  }
+
+  [[nodiscard]] list_columns list_slice(std::size_t begin, std::size_t count) {
+    std::size_t const first = batch_.offset()[begin];
+    std::size_t const size = batch_.offset()[begin + count] - first;
+    list_offset_.resize(count + 1);
+    for (std::size_t g = 0; g <= count; ++g) list_offset_[g] = batch_.offset()[begin + g] - first;
+    list_columns columns{.policy = part(log_prob_, first, size),
+                         .length = part(batch_.length(), first, size),
+                         .score = part(batch_.score(), first, size),
+                         .offset = list_offset_,
+                         .weight = part(batch_.weight(), begin, count),
+                         .beta = part(batch_.beta(), begin, count)};
+    if (reads_reference_) columns.reference = part(reference_log_prob_, first, size);
+    return columns;
+  }
+
+  P& policy_;
+  R& reference_;
+  bool reads_reference_;
+  bool by_scores_;
+
+  choice_minibatch batch_;
+  std::vector<value_type> log_prob_;
+  std::vector<typename R::value_type> reference_log_prob_;
+  std::vector<value_type> coefficient_;
+  std::vector<value_type> value_;
+  side chosen_;
+  side rejected_;
+  std::vector<value_type> interleaved_;
+  std::vector<float> uniform_;
+  std::vector<value_type> mismatched_policy_;
+  std::vector<typename R::value_type> mismatched_reference_;
+  std::vector<std::size_t> list_offset_;
+};
+
+}  // namespace prefer::detail
