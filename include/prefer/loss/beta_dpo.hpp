@@ -24,12 +24,15 @@ namespace prefer {
 /// pair's `uniform` number (a key of log weight plus Gumbel noise; the largest keys stay), so a batch gives the same
 /// result whenever it is evaluated from the same memory.
 ///
-/// Reads   what L reads, uniform per pair
+/// Reads   what L reads, policy and reference log_prob, uniform per pair
+/// Units   those of L
 /// Keeps   mean and spread
 /// Several processes: means and the threshold of the keys are those of the whole batch; keys are gathered
 /// Errors  momentum outside (0, 1] or kept_share outside (0, 1] does not construct; a loss without beta does not compile
 /// Source  Wu et al. 2024, arXiv:2407.08639, and the authors' code. There a spread of 0, as at the reference, gives NaN;
-///         here all pairs are then equally likely to stay
+///         here all pairs are then equally likely to stay. There, too, evaluation moves the averages, and each process
+///         draws its own pairs. Defaults: the authors' example; their configuration file has sensitivity 0
+/// TRL     none
 template <PairLoss L = dpo>
 struct beta_dpo {
   static_assert(detail::has_parameter_beta<L>,

@@ -19,7 +19,9 @@ namespace prefer {
 /// Units   nats; scores are graded relevances, small numbers such as 0 to 4
 /// Errors  beta <= 0 does not construct
 /// Time    cubic in the length of a list, once per four completions
-/// Source  Liu et al. 2024, eq. 8, arXiv:2402.01878
+/// Source  Liu et al. 2024, eq. 8, arXiv:2402.01878 (secondary source: two independent reproductions). Some copies divide
+///         by the number of pairs
+/// TRL     none
 struct lipo {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "lipo";
