@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <numbers>
 
 #include <prefer/loss/aot.hpp>
 #include <prefer/loss/apo.hpp>
@@ -21,6 +23,8 @@
 
 namespace {
 
+constexpr long double ln2 = std::numbers::ln2_v<long double>;
+
 using namespace prefer::test;
 using prefer::alpha_divergence;
 using prefer::dpo;
@@ -41,24 +45,31 @@ void is_dpo_on(L const& loss, double beta, Phi const& phi, Slope const& slope) {
       near_pairs(), {.relative = 1e-13});
 }
 
-TEST_CASE("f_dpo: forward KL is dpo on -exp(-u)", "[loss][f_divergence]") {
+TEST_CASE("f_dpo: forward KL is dpo on 1 - exp(-u)", "[loss][f_divergence]") {
   is_dpo_on(
-      f_dpo<forward_kl>{.loss = {.beta = 0.5}}, 0.5, [](long double u) { return -std::exp(-u); },
+      f_dpo<forward_kl>{.loss = {.beta = 0.5}}, 0.5, [](long double u) { return -std::expm1(-u); },
       [](long double u) { return std::exp(-u); });
 }
 
-TEST_CASE("f_dpo: Jensen-Shannon is dpo on log sigmoid(u)", "[loss][f_divergence]") {
+TEST_CASE("f_dpo: a completion as likely as under the reference scores 0 under every divergence",
+          "[loss][f_divergence]") {
+  CHECK(forward_kl::score(0.0) == 0.0);
+  CHECK(js_divergence::score(0.0) == 0.0);
+  CHECK(alpha_divergence{.coefficient = 0.3}.score(0.0) == 0.0);
+}
+
+TEST_CASE("f_dpo: Jensen-Shannon is dpo on log 2 + log sigmoid(u)", "[loss][f_divergence]") {
   is_dpo_on(
-      f_dpo<js_divergence>{.loss = {.beta = 0.5}}, 0.5, [](long double u) { return -sp(-u); },
+      f_dpo<js_divergence>{.loss = {.beta = 0.5}}, 0.5, [](long double u) { return ln2 - sp(-u); },
       [](long double u) { return sig(-u); });
 }
 
-TEST_CASE("f_dpo: alpha divergence is dpo on exp((c - 1) u) / (c - 1)", "[loss][f_divergence]") {
+TEST_CASE("f_dpo: alpha divergence is dpo on expm1((c - 1) u) / (c - 1)", "[loss][f_divergence]") {
   for (double const c : {0.5, 0.25, -1.0, 2.0}) {
     CAPTURE(c);
     is_dpo_on(
         f_dpo<alpha_divergence>{.loss = {.beta = 0.5}, .divergence = {.coefficient = c}}, 0.5,
-        [c](long double u) { return std::exp((c - 1) * u) / (c - 1); },
+        [c](long double u) { return std::expm1((c - 1) * u) / (c - 1); },
         [c](long double u) { return std::exp((c - 1) * u); });
   }
 }
@@ -71,7 +82,7 @@ TEST_CASE("f_dpo: alpha divergence is the reverse KL at 1, and tends to it",
         f_dpo<alpha_divergence>{.loss = {.beta = 0.5}, .divergence = {.coefficient = 1.0}}, pair);
     CHECK(there.value == reverse.value);
     CHECK(there.chosen == reverse.chosen);
-    // exp(h u) / h = 1/h + u + h u^2 / 2: with h = 2^-20 and |u| <= 4 the margin moves by 1e-5.
+    // expm1(h u) / h = u + h u^2 / 2: with h = 2^-20 and |u| <= 4 the margin moves by 1e-5.
     auto const close = at(f_dpo<alpha_divergence>{.loss = {.beta = 0.5},
                                                   .divergence = {.coefficient = 1.0 + 0x1p-20}},
                           pair);
@@ -94,17 +105,20 @@ TEST_CASE("f_dpo: a policy that drops a completion explodes under the forward KL
   auto const at_40 = at(f_dpo<forward_kl>{.loss = {.beta = 1.0}}, pair_with_log_ratios(-40.0, 0.0));
   CHECK(near(at_40.value, std::exp(40.0), 1e-14));
   CHECK(near(at_40.chosen, -std::exp(40.0), 1e-14));
-  // Beyond exponents of 690 the score stands still.
+  // Beyond exponents of 690 the score goes on along its tangent, so that order and direction are kept.
   auto const at_900 =
       at(f_dpo<forward_kl>{.loss = {.beta = 1.0}}, pair_with_log_ratios(-900.0, 0.0));
-  CHECK(near(at_900.value, std::exp(690.0), 1e-12));
-  CHECK(at_900.chosen == 0.0);
+  CHECK(near(at_900.value, 211.0 * std::exp(690.0), 1e-12));
+  CHECK(near(at_900.chosen, -std::exp(690.0), 1e-12));
+  auto const both_far =
+      at(f_dpo<forward_kl>{.loss = {.beta = 1.0}}, pair_with_log_ratios(-900.0, -1200.0));
+  CHECK(both_far.value == 0.0);  // the rejected one is further down
 }
 
 TEST_CASE("f_dpo: Jensen-Shannon saturates where the policy has gone far above the reference",
           "[loss][f_divergence]") {
   auto const y = at(f_dpo<js_divergence>{.loss = {.beta = 1.0}}, pair_with_log_ratios(60.0, 50.0));
-  CHECK(near(y.value, std::log(2.0), 1e-15));  // both scores are 0
+  CHECK(near(y.value, std::log(2.0), 1e-15));  // both scores are log 2
   CHECK(near(y.chosen, -0.5 * std::exp(-60.0), 1e-14));
 }
 
@@ -125,7 +139,7 @@ TEST_CASE("alpha_divergence: exponents stop where they are told to, as TRL's do 
 TEST_CASE("f_dpo: any loss of the margin takes the map, lengths and smoothing included",
           "[loss][f_divergence]") {
   long double const beta = 0.5L;
-  auto const phi = [](long double u) { return -sp(-u); };
+  auto const phi = [](long double u) { return ln2 - sp(-u); };
   tolerance const t{.relative = 1e-13, .floor = 1.0};
   has_closed_form(
       f_dpo<js_divergence, prefer::hinge>{.loss = {.beta = 0.5}},

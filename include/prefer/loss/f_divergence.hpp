@@ -85,8 +85,7 @@ concept TakesScoreMap = PairLoss<L> && requires {
 ///         (secondary source)
 /// TRL     f_divergence_type with `sigmoid`, `hinge`, `ipo`, `robust`, `exo_pair`, `discopop`, `sigmoid_norm`. With
 ///         `aot`, `aot_unpaired`, `apo_zero` and half of `apo_down` TRL ignores the option; with `nca_pair`, `bco_pair`
-///         and `sppo_hard` it maps scores that those hold against 0 or a target, which the constants that phi leaves out
-///         would move. Neither compiles here. Lengths of ipo and ln_dpo divide phi as it stands, there and here
+///         and `sppo_hard` it maps scores that those hold against a target made for log-ratios. Neither compiles here
 template <class Divergence, PairLoss L = dpo>
 struct f_dpo {
   static_assert(TakesScoreMap<L>,
