@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <prefer/loss/catalogue.hpp>
+#include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/objective/evaluate.hpp>
 
 #include "laws/frozen_difference.hpp"
@@ -58,6 +59,11 @@ struct subject_functions {
   static double by_formula(problem<double>& p, evaluate_options const& options) {
     return evaluate(1.0 * law_loss<L>(), p,
                     options);  // a scaled loss has no coefficients of its own
+  }
+  static double at_beta(problem<double>& p, double beta) {
+    L loss = law_loss<L>();
+    set_beta(loss, beta);
+    return evaluate(loss, p, {.reduce = reduction::none});
   }
   static numbers state(problem<double> const& p) {
     loss_memory<L> memory{};
@@ -127,6 +133,8 @@ template <Loss L>
   out.has_state = !std::is_same_v<loss_state<L>, nothing>;
   out.evaluate_double = &functions::in_double;
   out.evaluate_float = &functions::in_float;
+  out.reads_beta = reads(L{}).contains(column_name::beta);
+  if constexpr (prefer::detail::has_parameter_beta<L>) out.evaluate_at_beta = &functions::at_beta;
   out.state = &functions::state;
   out.value = &functions::value;
   out.plain = &functions::plain;

@@ -66,7 +66,8 @@ struct problem {
   draw drawn;
   std::array<completions_of_a_side, 2> side;  // chosen and rejected; the second for pairs only
   std::vector<std::size_t> offset;            // of lists
-  std::vector<T> label, weight, from_reference, uniform, mismatched_policy, mismatched_reference;
+  std::vector<T> label, weight, beta, from_reference, uniform, mismatched_policy,
+      mismatched_reference;
   std::vector<T> value;
 
   problem(batch_shape of, std::size_t n, draw which = {})
@@ -118,6 +119,7 @@ struct problem {
                        .chosen_from_reference = from_reference,
                        .uniform = uniform};
       if (!weight.empty()) out.weight = weight;
+      if (!beta.empty()) out.beta = beta;
       return out;
     } else if constexpr (Arity == 1) {
       unpaired_columns out{.policy = first.policy,
@@ -127,6 +129,7 @@ struct problem {
                            .score = first.score,
                            .mismatched = {mismatched_policy, mismatched_reference}};
       if (!weight.empty()) out.weight = weight;
+      if (!beta.empty()) out.beta = beta;
       return out;
     } else {
       list_columns out{.policy = first.policy,
@@ -135,6 +138,7 @@ struct problem {
                        .score = first.score,
                        .offset = offset};
       if (!weight.empty()) out.weight = weight;
+      if (!beta.empty()) out.beta = beta;
       return out;
     }
   }

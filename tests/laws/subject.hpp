@@ -25,6 +25,7 @@ struct law_subject {
   bool margin_only;
   bool rearranges;
   bool has_state;
+  bool reads_beta;        // one per example, where the batch has such a column
   bool own_coefficients;  // of lists, written by hand
 
   using numbers = std::vector<double>;  // a state, as its members in order
@@ -32,6 +33,8 @@ struct law_subject {
   double (*evaluate_float)(problem<float>&, evaluate_options const&);
   /// By dual numbers where there are coefficients written by hand; else null.
   double (*evaluate_formula)(problem<double>&, evaluate_options const&);
+  /// With the parameter beta at another value; null for losses without one.
+  double (*evaluate_at_beta)(problem<double>&, double beta);
   /// The state of a batch, from fresh memory.
   numbers (*state)(problem<double> const&);
   /// The formula on one example, its numbers moved. `frozen`: what carries no gradient stays unmoved.
