@@ -12,6 +12,7 @@ set(prefer_core_headers
   file/binary_file.hpp
   file/fingerprint.hpp
   loss/catalogue.hpp
+  loss/diffusion_dpo.hpp
   loss/dpo.hpp
   loss/hinge.hpp
   loss/ipo.hpp
@@ -27,9 +28,11 @@ set(prefer_core_headers
   objective/metrics.hpp
   parallel/executor.hpp
   policy/choice_ids.hpp
+  policy/denoiser.hpp
   policy/factorized.hpp
   policy/log_linear.hpp
   policy/matrix_product.hpp
+  policy/noise_schedule.hpp
   policy/parameter.hpp
   policy/policy.hpp
   policy/softmax.hpp

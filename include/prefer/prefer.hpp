@@ -13,6 +13,7 @@
 #include <prefer/file/atomic_file.hpp>
 #include <prefer/file/binary_file.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/loss/diffusion_dpo.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/hinge.hpp>
 #include <prefer/loss/ipo.hpp>
@@ -28,9 +29,11 @@
 #include <prefer/objective/metrics.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/choice_ids.hpp>
+#include <prefer/policy/denoiser.hpp>
 #include <prefer/policy/factorized.hpp>
 #include <prefer/policy/log_linear.hpp>
 #include <prefer/policy/matrix_product.hpp>
+#include <prefer/policy/noise_schedule.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/policy/softmax.hpp>

@@ -8,16 +8,17 @@ namespace {
 
 // Arrows point left: a header includes from its own folder, or from one with a lower number.
 // Folders with equal numbers do not know each other, except as `allowed_beside` says. A header that
-// lies in include/prefer itself stands under its own name.
+// lies in include/prefer itself stands under its own name, and so do random numbers, which know
+// nothing of training and serve every folder.
 std::map<std::string, int> const level_of = {
-    {"version.hpp", 0}, {"expects.hpp", 0}, {"spelling.hpp", 0},               //
-    {"file", 1},        {"parallel", 1},                                       //
-    {"scalar", 2},                                                             //
-    {"batch", 3},                                                              //
-    {"loss", 4},        {"reference", 4},   {"policy", 4},       {"beta", 4},  //
-    {"objective", 5},                                                          //
-    {"train", 6},                                                              //
-    {"prefer.hpp", 7},                                                         //
+    {"version.hpp", 0}, {"expects.hpp", 0}, {"spelling.hpp", 0},                   //
+    {"file", 1},        {"parallel", 1},    {"train/random.hpp", 1},               //
+    {"scalar", 2},                                                                 //
+    {"batch", 3},                                                                  //
+    {"loss", 4},        {"reference", 4},   {"policy", 4},           {"beta", 4},  //
+    {"objective", 5},                                                              //
+    {"train", 6},                                                                  //
+    {"prefer.hpp", 7},                                                             //
     {"report", 8},      {"data", 8},        {"adapters", 8}};
 
 // A beta rule writes the beta of a loss; every policy is a reference.
@@ -32,7 +33,9 @@ std::set<std::string> const too_heavy_for_the_core = {
 // For tools that choose a loss by its name at run time; they include it themselves.
 std::set<std::string> const outside_the_umbrella = {"loss/catalogue.hpp", "spelling.hpp"};
 
-std::string folder_of(std::string const& header) { return header.substr(0, header.find('/')); }
+std::string folder_of(std::string const& header) {
+  return level_of.count(header) != 0 ? header : header.substr(0, header.find('/'));
+}
 
 /// Why `from` must not include `to`, if it must not.
 std::optional<std::string> objection(std::string const& from, std::string const& to) {

@@ -23,7 +23,8 @@ namespace prefer {
 ///
 /// `identity` stands for all that the numbers depend on: the fingerprint of the data set, the model, and for
 /// language models tokenizer and truncation. A file with another identity is stale and refused.
-/// Batches must carry row numbers, which the trainer's do.
+/// Batches must carry row numbers, which the trainer's do. A reference whose numbers depend on a draw, such
+/// as a denoiser, does not compile.
 ///
 /// Errors  precondition_error for a batch without rows, or with a row or mismatched completions that are
 ///         not in the cache; backend_error for a file that is damaged, stale, or of another size
@@ -35,6 +36,9 @@ class cached {
   template <class R>
   requires Reference<R, choice_batch>
   [[nodiscard]] static cached of(R& reference, choice_data const& data, std::uint64_t identity) {
+    static_assert(!DependsOnDraw<R>,
+                  "prefer: this reference draws noise at every step, so its numbers cannot be "
+                  "cached; use prefer::frozen");
     data.expects_shapes("cached::of");
     cached out;
     out.identity_ = identity;

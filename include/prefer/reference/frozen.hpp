@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <prefer/parallel/executor.hpp>
+#include <prefer/reference/reference.hpp>
 
 namespace prefer {
 
@@ -18,6 +19,7 @@ template <class P>
 class frozen {
  public:
   using value_type = typename P::value_type;
+  static constexpr bool depends_on_draw = DependsOnDraw<P>;
 
   explicit frozen(P policy) : policy_(std::move(policy)) {}
 

@@ -25,6 +25,13 @@ namespace prefer {
 template <class R, class B>
 concept Reference = detail::has_value_type<R> && detail::gives_log_prob<R, B>;
 
+/// The reference's numbers depend on what is drawn for a batch (its `draw`), as a denoiser's do: those of
+/// one draw say nothing about another, so that a cache of them would be wrong.
+template <class R>
+concept DependsOnDraw = requires {
+  requires R::depends_on_draw;
+};
+
 /// How far a reference is from the policy on a batch.
 struct reference_distance {
   double largest = 0.0;        ///< |log_ratio|, nats
