@@ -5,7 +5,6 @@
 #include <cmath>
 #include <string_view>
 
-#include <prefer/loss/catalogue.hpp>
 #include <prefer/report/number.hpp>
 #include <prefer/report/table.hpp>
 
@@ -35,7 +34,7 @@ std::string parameters_of(L const& loss) {
 }
 
 template <prefer::Loss L>
-named_loss erased(L const& loss, prefer::loss_info const& info) {
+named_loss erased(L const& loss, prefer::loss_info const& info, remembering from) {
   named_loss out;
   std::string const parameters = parameters_of(loss);
   out.name = L::name;
@@ -45,12 +44,17 @@ named_loss erased(L const& loss, prefer::loss_info const& info) {
   out.list_size = prefer::detail::list_size_of<L>();
   out.whole_batch = *info.batch_statistic != '\0';
   out.mismatched = std::string_view(info.batch_statistic) == "mismatched completions";
+  out.score = info.score;
+  out.own_samples = info.own_samples;
+  out.remembers = !std::same_as<prefer::loss_memory<L>, prefer::nothing>;
   prefer::for_each_parameter(loss, [&](std::string_view name, double value) {
     if (name == "beta") out.beta = value;
+    if (name == "perturbation") out.perturbation = value;
   });
   out.rewards = prefer::reward_rule_of(loss);
-  auto const evaluate = [loss](auto const& columns, prefer::evaluate_options options) {
-    prefer::loss_memory<L> memory{};  // the rows of a file are one batch, and the first
+  auto const evaluate = [loss, from, memory = prefer::loss_memory<L>{}](
+                            auto const& columns, prefer::evaluate_options options) mutable {
+    if (from == remembering::nothing) memory = {};
     return prefer::evaluate(loss, columns, memory, options);
   };
   if constexpr (prefer::PairLoss<L>) {
@@ -68,7 +72,7 @@ named_loss erased(L const& loss, prefer::loss_info const& info) {
 
 /// `taken[i]` becomes true where shared setting i belongs to this loss.
 named_loss make_loss(std::string const& written, std::vector<setting> const& shared,
-                     std::vector<bool>& taken) {
+                     std::vector<bool>& taken, remembering memory) {
   std::string const argument = "--loss " + written;
   std::size_t const colon = written.find(':');
   std::vector<setting> own;
@@ -87,7 +91,7 @@ named_loss make_loss(std::string const& written, std::vector<setting> const& sha
                      [&] { prefer::set_parameter(loss, shared[i].name, shared[i].value); });
       }
       for (auto const& one : own) prefer::set_parameter(loss, one.name, one.value);
-      out = erased(loss, info);
+      out = erased(loss, info, memory);
     });
   });
   return out;
@@ -111,10 +115,10 @@ setting parse_setting(std::string const& text, std::string const& argument) {
 }
 
 std::vector<named_loss> make_losses(std::vector<std::string> const& written,
-                                    std::vector<setting> const& shared) {
+                                    std::vector<setting> const& shared, remembering memory) {
   std::vector<bool> taken(shared.size());
   std::vector<named_loss> losses;
-  for (auto const& one : written) losses.push_back(make_loss(one, shared, taken));
+  for (auto const& one : written) losses.push_back(make_loss(one, shared, taken, memory));
   for (std::size_t i = 0; i < shared.size(); ++i) {
     if (taken[i]) continue;
     // Nobody has this parameter: let the first loss say so, with what it has instead.
@@ -133,6 +137,9 @@ std::string list_of_losses() {
   prefer::report::table meanings({{"loss"}, {"loss of one example"}, {"TRL"}});
   prefer::for_each_loss([&]<prefer::Loss L>(L const& loss, prefer::loss_info const& info) {
     std::string read = to_string(prefer::needs<L>);
+    if (info.score != prefer::score_kind::none) {
+      read += std::string(" (") + to_string(info.score) + ")";
+    }
     if (*info.batch_statistic != '\0') read += std::string(", ") + info.batch_statistic;
     std::string const parameters = parameters_of(loss);
     losses.add_row({L::name,

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <prefer/loss/catalogue.hpp>
 #include <prefer/prefer.hpp>
 
 /// `--set name=value`, or a piece of `--loss dpo:name=value`.
@@ -33,6 +34,10 @@ struct named_loss {
   std::size_t list_size = 0;  // completions in every list; 0 for any number
   bool whole_batch = false;   // a row's result depends on the other rows
   bool mismatched = false;    // it takes a baseline from completions of other prompts
+  prefer::score_kind score = prefer::score_kind::none;
+  bool remembers = false;     // its result depends on earlier batches
+  double perturbation = 0.0;  // of the policies whose log_prob it reads as nearer and farther
+  bool own_samples = false;   // its examples are what the policy itself has just written
   std::optional<double> beta;
   prefer::reward_rule rewards = {};  // how log-probabilities become implicit rewards
   // The one of these that fits `kind` is set.
@@ -43,12 +48,19 @@ struct named_loss {
   std::function<prefer::evaluation(prefer::list_columns const&, prefer::evaluate_options)> lists;
 };
 
+/// What a loss that remembers starts from, each time that it is evaluated.
+enum class remembering {
+  nothing,        // each batch is the first
+  batches_so_far  // of this named_loss and its copies since they were copied
+};
+
 /// The losses of `--loss NAME[:parameter=value,...]`, each with `shared` settings for the parameters it has.
 ///
 /// Errors  precondition_error for an unknown loss or parameter or a value out of range, and for a shared
 ///         setting that no loss takes
 std::vector<named_loss> make_losses(std::vector<std::string> const& written,
-                                    std::vector<setting> const& shared);
+                                    std::vector<setting> const& shared,
+                                    remembering memory = remembering::nothing);
 
 /// The table that `--list` prints.
 std::string list_of_losses();

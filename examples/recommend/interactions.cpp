@@ -105,7 +105,10 @@ interactions read_ratings(std::string const& path, split_rule const& rule) {
     for (std::size_t i = 0; i < events.size(); ++i) {
       bool const liked = events[i].rating >= rule.liked_from;
       bool const disliked = events[i].rating <= rule.disliked_to;
-      if (i < cut) p.train_items.push_back(events[i].item);
+      if (i < cut) {
+        p.train_items.push_back(events[i].item);
+        p.train_ratings.push_back(static_cast<float>(events[i].rating));
+      }
       if (liked) (i < cut ? train_liked : p.test_liked).push_back(events[i].item);
       if (disliked) (i < cut ? p.train_disliked : test_disliked).push_back(events[i].item);
     }

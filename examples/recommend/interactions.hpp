@@ -17,6 +17,7 @@ struct preference {
 /// What one person did, split by time: the first part to learn from, the rest to be judged by.
 struct person {
   std::vector<std::uint32_t> train_items;  ///< in the order of time; a ranking leaves them out
+  std::vector<float> train_ratings;        ///< of them; empty where preferences were read
   std::vector<preference>
       train_preferences;  ///< a liked item of the first part over a disliked one
   std::vector<std::uint32_t> train_disliked;  ///< different items

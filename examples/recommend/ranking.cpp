@@ -42,6 +42,20 @@ std::vector<float> all_log_probs(model& policy) {
   return out;
 }
 
+double mean_divergence(std::vector<float> const& log_prob, std::vector<float> const& other,
+                       std::size_t items) {
+  double total = 0.0;
+  for (std::size_t begin = 0; begin < log_prob.size(); begin += items) {
+    double divergence = 0.0;
+    for (std::size_t i = begin; i < begin + items; ++i) {
+      divergence += std::exp(static_cast<double>(log_prob[i])) *
+                    (static_cast<double>(log_prob[i]) - static_cast<double>(other[i]));
+    }
+    total += divergence;
+  }
+  return total / static_cast<double>(log_prob.size() / items);
+}
+
 judgement judge(interactions const& data, std::vector<float> const& log_prob,
                 std::vector<float> const& start_log_prob) {
   judgement out;
@@ -50,17 +64,10 @@ judgement judge(interactions const& data, std::vector<float> const& log_prob,
   for (std::size_t p = 0; p < data.people.size(); ++p) {
     person const& someone = data.people[p];
     auto const row = std::span(log_prob).subspan(p * data.items, data.items);
-    auto const start = std::span(start_log_prob).subspan(p * data.items, data.items);
     for (preference const& each : someone.test_preferences) {
       out.pair_accuracy += row[each.chosen] > row[each.rejected] ? 1.0 : 0.0;
       ++preferences;
     }
-    double divergence = 0.0;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      divergence += std::exp(static_cast<double>(row[i])) *
-                    (static_cast<double>(row[i]) - static_cast<double>(start[i]));
-    }
-    out.kl_start += divergence;
     auto const list = best_unseen(row, someone.train_items);
     if (someone.test_liked.empty() || list.empty()) continue;
     ++ranked_people;
@@ -78,7 +85,7 @@ judgement judge(interactions const& data, std::vector<float> const& log_prob,
   out.pair_accuracy /= preferences;
   out.ndcg_at_10 /= ranked_people;
   out.hit_rate_at_10 /= ranked_people;
-  out.kl_start /= static_cast<double>(data.people.size());
+  out.kl_start = mean_divergence(log_prob, start_log_prob, data.items);
   return out;
 }
 

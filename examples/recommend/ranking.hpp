@@ -25,6 +25,10 @@ struct judgement {
 /// log_prob of every item for every person: [people, items].
 [[nodiscard]] std::vector<float> all_log_probs(model& policy);
 
+/// KL(policy || other), nats, exact, mean over people; both are [people, items].
+[[nodiscard]] double mean_divergence(std::vector<float> const& log_prob,
+                                     std::vector<float> const& other, std::size_t items);
+
 /// Judges the policy whose log-probabilities these are against the start model's.
 [[nodiscard]] judgement judge(interactions const& data, std::vector<float> const& log_prob,
                               std::vector<float> const& start_log_prob);

@@ -78,37 +78,42 @@ study::study(interactions const& data, study_options const& options, prefer::exe
       threads_(threads),
       start_(data.people.size(), data.items, options.factors) {}
 
-study_row study::start(std::uint64_t seed) {
-  seed_ = seed;
+training_cost train_start(model& policy, interactions const& data, study_options const& options,
+                          std::uint64_t seed, prefer::executor threads) {
   std::uint64_t purpose_index = 0;
-  for (auto const& parameter : start_.parameters()) {
+  for (auto const& parameter : policy.parameters()) {
     double const spread = parameter.name == "bias" ? 0.0 : 0.1;
     prefer::fill_normal(
         parameter.value,
         {.seed = seed, .purpose = prefer::random_purpose::initial_values, .step = purpose_index++},
         0.0, spread);
   }
-  prefer::choice_data const events = events_of(data_);
+  prefer::choice_data const events = events_of(data);
   prefer::no_reference<float> none;
   auto const begin = clock::now();
-  prefer::trainer run(start_, likelihood, none, events,
-                      {.batch_size = options_.batch_size,
-                       .epochs = options_.start_epochs,
+  prefer::trainer run(policy, likelihood, none, events,
+                      {.batch_size = options.batch_size,
+                       .epochs = options.start_epochs,
                        .seed = seed,
-                       .rate = options_.start_rate,
-                       .optimizer = {.weight_decay = options_.start_weight_decay},
-                       .threads = threads_});
+                       .rate = options.start_rate,
+                       .optimizer = {.weight_decay = options.start_weight_decay},
+                       .threads = threads});
   run.run();
-  double const seconds = seconds_since(begin);
+  return {seconds_since(begin), events.size()};
+}
+
+study_row study::start(std::uint64_t seed) {
+  seed_ = seed;
+  training_cost const cost = train_start(start_, data_, options_, seed, threads_);
 
   start_.use(threads_);  // the trainer gave its threads back
   start_log_prob_ = all_log_probs(start_);
   draw_preferences(seed);
   study_row row{.loss = "start", .beta = 0.0, .reference = "none", .seed = seed};
   row.quality = judge(data_, start_log_prob_, start_log_prob_);
-  row.seconds = seconds;
-  row.pairs_per_second =
-      static_cast<double>(events.size()) * static_cast<double>(options_.start_epochs) / seconds;
+  row.seconds = cost.seconds;
+  row.pairs_per_second = static_cast<double>(cost.examples) *
+                         static_cast<double>(options_.start_epochs) / cost.seconds;
   return row;
 }
 

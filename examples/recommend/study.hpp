@@ -50,6 +50,17 @@ struct setting {
 /// DPO for every beta and reference, then the other losses over ranges of their own.
 [[nodiscard]] std::vector<setting> settings_of(study_options const& options);
 
+/// What a training took.
+struct training_cost {
+  double seconds = 0.0;
+  std::size_t examples = 0;
+};
+
+/// Makes a model the start of a seed: small random numbers, then maximum likelihood on the training interactions.
+/// More epochs begin with what fewer do.
+training_cost train_start(model& policy, interactions const& data, study_options const& options,
+                          std::uint64_t seed, prefer::executor threads);
+
 /// Runs the study one setting at a time.
 class study {
  public:

@@ -13,6 +13,7 @@ namespace sweep {
 namespace {
 
 constexpr double label_sharpness = 2.0;
+constexpr double least_seen = 1e-6;  // losses take its logarithm
 
 constexpr prefer::random_purpose purpose(drawn what) {
   return static_cast<prefer::random_purpose>(
@@ -64,6 +65,18 @@ numbers draw_normal(std::size_t count, std::uint64_t seed, drawn what, double sp
   return out;
 }
 
+bool by_taste(std::uint64_t seed, std::uint64_t index, label_noise const& noise) {
+  prefer::random_stream annotator(
+      {.seed = seed, .purpose = purpose(drawn::annotator), .index = index});
+  return prefer::uniform01(annotator) < noise.bias;
+}
+
+bool flipped(std::uint64_t seed, std::uint64_t index, label_noise const& noise) {
+  prefer::random_stream slip(
+      {.seed = seed, .purpose = prefer::random_purpose::label_noise, .index = index});
+  return prefer::uniform01(slip) < noise.flip;
+}
+
 exact_problem::exact_problem(exact_numbers all, std::size_t drawn_pairs, std::uint64_t seed,
                              label_noise const& noise)
     : all_(std::move(all)), drawn_(drawn_pairs) {
@@ -76,25 +89,51 @@ exact_problem::exact_problem(exact_numbers all, std::size_t drawn_pairs, std::ui
     std::uint32_t const first = draw(cumulative, stream);
     std::uint32_t const second = draw(cumulative, stream);
     double const gap = label_sharpness * (all_.reward[first] - all_.reward[second]);
-    bool first_wins = prefer::uniform01(stream) < 1.0 / (1.0 + std::exp(-gap));
-    prefer::random_stream annotator(
-        {.seed = seed, .purpose = purpose(drawn::annotator), .index = i});
-    if (prefer::uniform01(annotator) < noise.bias) {
+    double const u = prefer::uniform01(stream);
+    bool first_wins = u < 1.0 / (1.0 + std::exp(-gap));
+    // u < sigmoid(gap) says the same as log(u / (1 - u)) < gap, where the left side is logistic noise.
+    double const noise_in_gap = std::log(std::max(u, 0x1p-53) / (1.0 - u));
+    double seen = std::fabs(gap - noise_in_gap) / label_sharpness;
+    if (by_taste(seed, i, noise)) {
       first_wins = all_.taste[first] > all_.taste[second];
+      seen = std::fabs(all_.taste[first] - all_.taste[second]);
     }
-    // The same number whatever the rate: what is flipped at 0.1 is flipped at 0.3 as well.
-    prefer::random_stream slip(
-        {.seed = seed, .purpose = prefer::random_purpose::label_noise, .index = i});
-    if (prefer::uniform01(slip) < noise.flip) first_wins = !first_wins;
+    if (flipped(seed, i, noise)) first_wins = !first_wins;
     if (first == second) continue;
     completion_.push_back(first_wins ? first : second);
     completion_.push_back(first_wins ? second : first);
+    seen_.push_back(std::max(seen, least_seen));
   }
   if (completion_.empty()) {
     prefer::detail::broken("seed " + std::to_string(seed) +
                            " drew only pairs of equal completions, " + std::to_string(drawn_pairs) +
                            " of them; ask for more --pairs");
   }
+}
+
+sides exact_problem::scores(prefer::score_kind kind) const {
+  sides out{.chosen = numbers(pairs()), .rejected = numbers(pairs())};
+  for (std::size_t i = 0; i < pairs(); ++i) {
+    double const chosen = all_.reward[completion_[2 * i]];
+    double const rejected = all_.reward[completion_[2 * i + 1]];
+    switch (kind) {
+      case prefer::score_kind::reward:
+        out.chosen[i] = chosen;
+        out.rejected[i] = rejected;
+        break;
+      case prefer::score_kind::ordered_reward:
+        out.chosen[i] = 0.5 * (chosen + rejected + seen_[i]);
+        out.rejected[i] = 0.5 * (chosen + rejected - seen_[i]);
+        break;
+      case prefer::score_kind::win_probability:
+        out.chosen[i] = 1.0 / (1.0 + std::exp(-label_sharpness * (chosen - rejected)));
+        out.rejected[i] = 1.0 - out.chosen[i];
+        break;
+      case prefer::score_kind::none:
+        break;
+    }
+  }
+  return out;
 }
 
 std::optional<optimum> exact_problem::best(double beta) const {

@@ -24,6 +24,11 @@ enum class drawn : std::uint16_t { start, reward, far, taste, annotator };
 /// Independent N(0, spread^2).
 [[nodiscard]] numbers draw_normal(std::size_t count, std::uint64_t seed, drawn what, double spread);
 
+/// Whether the biased annotator labels pair `index`.
+[[nodiscard]] bool by_taste(std::uint64_t seed, std::uint64_t index, label_noise const& noise);
+/// Whether that label is turned round. What is at a low rate is at a higher one as well.
+[[nodiscard]] bool flipped(std::uint64_t seed, std::uint64_t index, label_noise const& noise);
+
 /// What one seed draws for a task over one prompt whose completions can be listed.
 struct exact_numbers {
   numbers start;                             ///< log_prob of the start policy, nats
@@ -39,12 +44,18 @@ struct exact_numbers {
 ///
 /// A pair of twice the same completion teaches nothing, but counts: the mean loss divides by all that were
 /// drawn. The biased annotator always prefers what has more of `taste`.
+///
+/// That probability is the one of an annotator who sees R_first - R_second through noise, half a number with
+/// the logistic distribution, and prefers what seems to have more. What they saw goes into ordered scores: its
+/// size is in keeping with the label. A label that is turned round turns what was seen with it; who goes by taste sees
+/// the gap in taste.
 class exact_problem : public problem {
  public:
   exact_problem(exact_numbers all, std::size_t drawn, std::uint64_t seed, label_noise const& noise);
 
   [[nodiscard]] std::size_t pairs() const override { return completion_.size() / 2; }
   [[nodiscard]] std::size_t drawn() const override { return drawn_; }
+  [[nodiscard]] sides scores(prefer::score_kind kind) const override;
   [[nodiscard]] std::optional<optimum> best(double beta) const override;
 
   [[nodiscard]] exact_numbers const& all() const { return all_; }
@@ -59,6 +70,7 @@ class exact_problem : public problem {
   exact_numbers all_;
   std::size_t drawn_;
   std::vector<std::uint32_t> completion_;
+  std::vector<double> seen_;  // by how much the annotator saw chosen above rejected
 };
 
 }  // namespace sweep

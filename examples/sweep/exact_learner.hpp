@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
+#include <prefer/policy/markov.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/reference/moving_average.hpp>
 
@@ -25,13 +26,15 @@ template <class P>
 requires prefer::Policy<P, prefer::choice_batch>
 class exact_learner final : public learner {
  public:
-  /// `step_share`: what a step for one logit per completion is multiplied by.
+  /// `step_share`: what a step for one logit per completion is multiplied by. `reference_policy` has the
+  /// reference's probabilities, for what is read of tokens.
   exact_learner(std::shared_ptr<exact_problem const> of, P policy, std::string const& reference,
-                double step_share)
+                double step_share, std::optional<P> reference_policy = {})
       : problem_(std::move(of)),
         policy_(std::move(policy)),
         parameters_(policy_.parameters()),
         step_share_(step_share),
+        reference_policy_(std::move(reference_policy)),
         pairs_(problem_->completions()),
         numbers_(problem_->completions().size()) {
     if (reference == "ema") {
@@ -50,29 +53,70 @@ class exact_learner final : public learner {
     split(chosen, rejected);
   }
   void reference_log_prob(std::span<double> chosen, std::span<double> rejected) override {
-    if (average_) {
-      average_->log_prob(pairs_.batch(), std::span(numbers_));
-    } else {
-      for (std::size_t i = 0; i < numbers_.size(); ++i) {
-        numbers_[i] = fixed_ == nullptr ? 0.0 : (*fixed_)[problem_->completions()[i]];
-      }
-    }
+    reference_numbers();
     split(chosen, rejected);
   }
   [[nodiscard]] bool reference_moves() const override { return average_.has_value(); }
 
-  void descend(std::span<double const> chosen, std::span<double const> rejected,
-               double step) override {
+  /// With one prompt, no other prompt's completion is there: the next pair's stands for it.
+  void mismatched_log_prob(std::span<double> policy, std::span<double> reference) override {
+    std::size_t const n = numbers_.size();
+    policy_.log_prob(pairs_.batch(), numbers_);
+    for (std::size_t i = 0; i < n; ++i) policy[i] = numbers_[(i + 2) % n];
+    reference_numbers();
+    for (std::size_t i = 0; i < n; ++i) reference[i] = numbers_[(i + 2) % n];
+  }
+
+  void read_tokens(prefer::column_set wanted, double perturbation, token_numbers& out) override {
+    if constexpr (prefer::MarkovReference<P, double>) {
+      auto const fill = [&](sides& to, auto&& read) {
+        read(std::span<double>(numbers_));
+        to.chosen.resize(numbers_.size() / 2);
+        to.rejected.resize(numbers_.size() / 2);
+        split(to.chosen, to.rejected);
+      };
+      auto const batch = pairs_.batch();
+      using prefer::column_name;
+      if (wanted.contains(column_name::alignment)) {
+        fill(out.alignment, [&](std::span<double> to) { policy_.alignment(batch, to); });
+      }
+      with_reference_policy([&](auto const& reference) {
+        if (wanted.contains(column_name::divergence)) {
+          fill(out.divergence,
+               [&](std::span<double> to) { policy_.divergence(reference, batch, to); });
+        }
+        if (wanted.contains(column_name::perturbed)) {
+          fill(out.nearer, [&](std::span<double> to) {
+            policy_.perturbed_log_prob(reference, -perturbation, batch, to);
+          });
+          fill(out.farther, [&](std::span<double> to) {
+            policy_.perturbed_log_prob(reference, perturbation, batch, to);
+          });
+        }
+      });
+    } else {
+      (void)perturbation;
+      (void)out;
+      prefer::expects(wanted == prefer::column_set{}, "exact_learner: this policy has no tokens");
+    }
+  }
+
+  void descend(pair_gradient const& slope, double step) override {
     // Side by side, opposite coefficients add up to exactly 0, which spares a policy the gradient of its
     // normaliser.
-    for (std::size_t i = 0; i < chosen.size(); ++i) {
-      numbers_[2 * i] = chosen[i];
-      numbers_[2 * i + 1] = rejected[i];
-    }
+    side_by_side(slope.chosen, slope.rejected);
     for (auto const& each : parameters_) {
       for (double& g : each.gradient) g = 0.0;
     }
     policy_.backward(pairs_.batch(), numbers_);
+    if constexpr (prefer::MarkovReference<P, double>) {
+      if (!slope.chosen_divergence.empty()) {
+        side_by_side(slope.chosen_divergence, slope.rejected_divergence);
+        with_reference_policy([&](auto const& reference) {
+          policy_.backward_divergence(reference, pairs_.batch(), std::span<double const>(numbers_));
+        });
+      }
+    }
     if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
     for (auto const& each : parameters_) {
       for (std::size_t i = 0; i < each.value.size(); ++i) {
@@ -105,6 +149,31 @@ class exact_learner final : public learner {
     std::vector<std::size_t> offset;
   };
 
+  void reference_numbers() {
+    if (average_) {
+      average_->log_prob(pairs_.batch(), std::span(numbers_));
+    } else {
+      for (std::size_t i = 0; i < numbers_.size(); ++i) {
+        numbers_[i] = fixed_ == nullptr ? 0.0 : (*fixed_)[problem_->completions()[i]];
+      }
+    }
+  }
+
+  void with_reference_policy(auto&& use) const {
+    if (average_) {
+      use(*average_);
+    } else if (reference_policy_) {
+      use(*reference_policy_);
+    }
+  }
+
+  void side_by_side(std::span<double const> chosen, std::span<double const> rejected) {
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      numbers_[2 * i] = chosen[i];
+      numbers_[2 * i + 1] = rejected[i];
+    }
+  }
+
   void split(std::span<double> chosen, std::span<double> rejected) const {
     for (std::size_t i = 0; i < chosen.size(); ++i) {
       chosen[i] = numbers_[2 * i];
@@ -116,6 +185,7 @@ class exact_learner final : public learner {
   P policy_;
   std::vector<prefer::parameter<double>> parameters_;  // views of policy_
   double step_share_;
+  std::optional<P> reference_policy_;
   numbers const* fixed_ = nullptr;  // log_prob under a reference that stays; null for none
   std::optional<prefer::moving_average<P, prefer::ema>> average_;
   std::uint64_t steps_ = 0;

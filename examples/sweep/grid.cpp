@@ -174,7 +174,8 @@ std::vector<std::string> read_references(std::string const& argument, std::strin
   return out;
 }
 
-std::vector<loss_choice> read_losses(std::string const& argument, std::string const& text) {
+std::vector<loss_choice> read_losses(std::string const& argument, std::string const& text,
+                                     prefer::column_set token_columns) {
   std::vector<std::string> written;
   for (auto const& piece : split(text, ',')) {
     bool const more = piece.find('=') != std::string::npos && piece.find(':') == std::string::npos;
@@ -189,7 +190,7 @@ std::vector<loss_choice> read_losses(std::string const& argument, std::string co
   }
   std::vector<loss_choice> out;
   for (auto const& one : written) {
-    loss_choice choice = describe_loss(one);
+    loss_choice choice = describe_loss(one, token_columns);
     bool const known = std::any_of(out.begin(), out.end(),
                                    [&](loss_choice const& o) { return o.text == choice.text; });
     if (!known) out.push_back(std::move(choice));

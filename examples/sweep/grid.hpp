@@ -17,6 +17,7 @@ struct loss_choice {
   std::string text;             ///< "dpo label_smoothing=0.1": by our name, without a comma
   bool has_beta = true;         ///< without one, it is run once instead of once per beta
   bool reads_reference = true;  ///< without one, it is run once instead of once per reference
+  prefer::score_kind score = prefer::score_kind::none;
 };
 
 /// What is run once for each seed.
@@ -67,8 +68,9 @@ struct grid {
 /// Reads "dpo,ipo_sum,simpo:gamma=1,label_smoothing=0.1": after a colon, NAME=NUMBER belongs to the same loss.
 ///
 /// Errors  precondition_error for an unknown loss or parameter, for a beta, which the grid sets, and for a loss
-///         that reads a column that no task here has
+///         that reads a column that the task does not have, whose columns over tokens these are
 [[nodiscard]] std::vector<loss_choice> read_losses(std::string const& argument,
-                                                   std::string const& text);
+                                                   std::string const& text,
+                                                   prefer::column_set token_columns = {});
 
 }  // namespace sweep

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -33,7 +34,7 @@ extern "C" void on_interrupt(int) { interrupted = true; }
 
 constexpr char const* description =
     R"(Runs losses over a grid of betas, references and seeds, on problems so small
-that expected reward and KL divergence of every policy are exact.
+that expected reward and KL divergence of every policy are exact, or on ratings.
 
 Writes sweep.csv, one row per run and number of steps, and sweep.html, a report:
 reward against beta; reward against KL(policy || start) under the frontier that
@@ -46,10 +47,30 @@ stopped, and a larger grid runs only what is new.
 Task bandit: 64 actions, start = softmax(1.2 N(0,1)), true reward R ~ N(0,1),
 200 pairs drawn from the start and labelled with probability sigmoid(2 dR).
 References: start; near, the start tilted by exp(0.7 R); far, fresh numbers with
-the same tilt; uniform; ema, a moving average of the policy itself. Task markov: the same over all sequences of 4 tokens out
-of 6, with a policy that remembers one token, and R a sum over transitions. Each seed draws its own problem, the same for every
-loss, beta and reference. Training is full-batch descent from the start; the
-step is 4 / beta for dpo and follows from slope and curvature for other losses.
+the same tilt; uniform; ema, a moving average of the policy itself.
+
+Task markov: the same over all sequences of 4 tokens out of 6, with a policy
+that remembers one token, and R a sum over transitions.
+
+Each seed draws its own problem, the same for every loss, beta and reference.
+Training is full-batch descent from the start; the step is 4 / beta for dpo and
+follows from slope and curvature for other losses.
+
+Task ratings: people and items of --ratings FILE, split as in the program
+recommend; 20000 pairs of a liked and a disliked item from the first 80 % of
+each history. The policy is a factorized softmax over all items, the reward
+NDCG@10 on the rest; KL is exact, mean over people. Training is AdamW over all
+pairs with --rate for every loss. No policy is known to be best, so there is no
+frontier. A seed draws start and pairs. References: start, the
+maximum-likelihood model; near, the same trained three times as long; far,
+popularity, the same for everybody; uniform; ema; none, log-probability 0.
+
+Scores, for losses that read them. Rewards (rebel, info_nca, nca, exo, lipo) are
+the true R, or the stars of a rating, whatever the label says: flips do not
+reach them. Where chosen must have more (odpo, rrhf, pro), it is what the
+annotator saw: R through the noise that explains the label, so that chosen is
+above rejected even where R says otherwise. Win probabilities (sppo_soft) are
+sigmoid(2 dR), or sigmoid of the difference in stars.
 )";
 
 constexpr char const* examples =
@@ -59,6 +80,8 @@ constexpr char const* examples =
   sweep --loss dpo,dpo:label_smoothing=0.1 --flip 0,0.1,0.3 --reference start
   sweep --reference start,near --beta 0.1,0.5:2:lin4 --steps 200,2000
   sweep --loss dpo,kto --bias 0.2 --output out/biased
+  sweep --task markov --loss dpo,tdpo1,tdpo2,wpo,epsilon_dpo --reference start
+  sweep --task ratings --ratings ml-100k.inter --loss dpo --beta 0.1,1
 
 --loss takes what `losses --list` shows. The report calls the beta with the
 highest mean reward a loss's best; it is chosen on the seeds that it is reported
@@ -72,9 +95,10 @@ struct arguments {
   std::string reference = "start,near,far,uniform";
   std::string flip = "0";
   double bias = 0.0;
-  std::string steps = "200,2000";
-  std::uint64_t seeds = 200;
+  std::string steps;        // empty: the task's
+  std::uint64_t seeds = 0;  // 0: the task's
   sweep::task_options task;
+  std::vector<std::pair<std::string, std::string>> of_one_task;  // options given, with their task
   std::string output = "out/sweep";
   unsigned threads = prefer::available_threads();
 };
@@ -84,8 +108,9 @@ void declare(CLI::App& app, arguments& given) {
   auto* const study = app.add_option("--study", given.study, "A study that is built in: reference")
                           ->check(CLI::IsMember({"reference"}));
   auto const of_the_grid = [&](CLI::Option* option) { option->excludes(study); };
-  of_the_grid(app.add_option("--task", given.task.name, "What is learned: bandit or markov")
-                  ->capture_default_str());
+  of_the_grid(
+      app.add_option("--task", given.task.name, "What is learned: bandit, markov or ratings")
+          ->capture_default_str());
   of_the_grid(app.add_option("--loss", given.loss, "Losses, with settings behind a colon as below")
                   ->type_name("NAME[:K=V,...],...")
                   ->capture_default_str());
@@ -103,18 +128,38 @@ void declare(CLI::App& app, arguments& given) {
                              "Share of labels from one annotator, who goes by a random taste")
                   ->type_name("SHARE")
                   ->capture_default_str());
-  of_the_grid(app.add_option("--steps", given.steps, "Numbers of steps at which to measure")
-                  ->type_name("LIST")
-                  ->capture_default_str());
-  of_the_grid(app.add_option("--seeds", given.seeds, "Problems to draw, seeds 1 to N")
-                  ->check(CLI::Range(1, 1000000))
-                  ->capture_default_str());
-  of_the_grid(app.add_option("--actions", given.task.actions, "Actions of the bandit")
-                  ->check(CLI::Range(2, 100000))
-                  ->capture_default_str());
-  of_the_grid(app.add_option("--pairs", given.task.pairs, "Labelled pairs of a problem")
-                  ->check(CLI::Range(1, 1000000))
-                  ->capture_default_str());
+  of_the_grid(app.add_option("--steps", given.steps,
+                             "Numbers of steps at which to measure [200,2000; of ratings 100]")
+                  ->type_name("LIST"));
+  of_the_grid(
+      app.add_option("--seeds", given.seeds, "Problems to draw, seeds 1 to N [200; of ratings 3]")
+          ->check(CLI::Range(1, 1000000)));
+  of_the_grid(app.add_option("--pairs", given.task.pairs,
+                             "Labelled pairs of a problem [200; of ratings 20000]")
+                  ->check(CLI::Range(1, 1000000)));
+  auto const of_task = [&](char const* name, CLI::Option* option) {
+    of_the_grid(option);
+    option->each([&given, name, option](std::string const&) {
+      given.of_one_task.emplace_back(name, option->get_name());
+    });
+  };
+  of_task("bandit", app.add_option("--actions", given.task.actions, "Actions of the bandit")
+                        ->check(CLI::Range(2, 100000))
+                        ->capture_default_str());
+  of_task("ratings", app.add_option("--ratings", given.task.ratings,
+                                    "Tab-separated file with user_id, item_id, rating, timestamp")
+                         ->type_name("FILE"));
+  of_task("ratings", app.add_option("--factors", given.task.factors,
+                                    "Numbers per person and item of a ratings policy")
+                         ->check(CLI::Range(1, 4096))
+                         ->capture_default_str());
+  of_task("ratings", app.add_option("--start-epochs", given.task.start_epochs,
+                                    "Epochs of maximum likelihood behind a ratings start")
+                         ->check(CLI::Range(1, 10000))
+                         ->capture_default_str());
+  of_task("ratings", app.add_option("--rate", given.task.rate, "Learning rate on ratings")
+                         ->check(CLI::Range(1e-9, 1e3))
+                         ->capture_default_str());
   app.add_option("--output", given.output, "Folder for sweep.csv and sweep.html")
       ->type_name("FOLDER")
       ->capture_default_str();
@@ -125,7 +170,7 @@ void declare(CLI::App& app, arguments& given) {
 
 sweep::grid grid_of(arguments const& given, sweep::task const& task) {
   sweep::grid all;
-  all.losses = sweep::read_losses("--loss", given.loss);
+  all.losses = sweep::read_losses("--loss", given.loss, task.token_columns());
   all.betas = sweep::read_betas("--beta", given.beta);
   all.references = sweep::read_references("--reference", given.reference, task.references());
   all.flips = sweep::read_flips("--flip", given.flip);
@@ -133,8 +178,10 @@ sweep::grid grid_of(arguments const& given, sweep::task const& task) {
     prefer::detail::broken("--bias: expected a probability from 0 to 1");
   }
   all.bias = given.bias;
-  all.seeds = given.seeds;
-  all.steps = sweep::read_steps("--steps", given.steps);
+  bool const costly = given.task.name == "ratings";
+  all.seeds = given.seeds != 0 ? given.seeds : costly ? 3 : 200;
+  std::string const usual = costly ? "100" : "200,2000";
+  all.steps = sweep::read_steps("--steps", given.steps.empty() ? usual : given.steps);
   return all;
 }
 
@@ -144,12 +191,19 @@ struct job {
 };
 
 int run(arguments const& given) {
+  for (auto const& [name, option] : given.of_one_task) {
+    if (name == given.task.name) continue;
+    prefer::detail::broken(option + " goes with --task " + name + ", and this is --task " +
+                           given.task.name);
+  }
   auto const task = sweep::make_task(given.task);
   sweep::grid const all = grid_of(given, *task);
   auto const settings = all.settings();
   std::vector<sweep::step_rule> steps;
   for (auto const& what : settings) {
-    steps.push_back(sweep::step_size(all.losses[what.loss], what.beta, task->tokens()));
+    steps.push_back(task->sets_own_steps()
+                        ? sweep::step_rule{}
+                        : sweep::step_size(all.losses[what.loss], what.beta, task->tokens()));
   }
   std::error_code error;
   std::filesystem::create_directories(given.output, error);
@@ -157,6 +211,7 @@ int run(arguments const& given) {
     prefer::detail::fail(prefer::backend_error("sweep", given.output,
                                                "cannot create this folder: " + error.message()));
   }
+  sweep::folder_lock const alone(given.output);
   sweep::results kept(given.output + "/sweep.csv",
                       "sweep " PREFER_VERSION_STRING " " + task->settings(), all);
   // By seeds, so that what an interruption leaves compares all settings on the same problems.
@@ -182,7 +237,8 @@ int run(arguments const& given) {
       if (interrupted) return;
       auto const& what = settings[jobs[j].setting];
       auto const problem = task->make(jobs[j].seed, what.noise);
-      kept.add(what, jobs[j].seed, sweep::run(all, what, *task, *problem, steps[jobs[j].setting]));
+      kept.add(what, jobs[j].seed,
+               sweep::run(all, what, *task, *problem, jobs[j].seed, steps[jobs[j].setting]));
       std::lock_guard const lock(drawing);
       bar.advance(1, "seed " + std::to_string(jobs[j].seed));
     });

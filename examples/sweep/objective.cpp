@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include <prefer/expects.hpp>
 #include <prefer/report/number.hpp>
@@ -16,27 +17,59 @@ using prefer::column_name;
 named_loss loss_at(std::string const& written, std::optional<double> beta) {
   std::vector<::setting> shared;
   if (beta) shared.push_back({"--beta " + prefer::report::shortest(*beta), "beta", *beta});
-  return make_losses({written}, shared).front();
+  return make_losses({written}, shared, remembering::batches_so_far).front();
 }
 
+constexpr prefer::column_set of_tokens =
+    column_name::divergence | column_name::alignment | column_name::perturbed;
+
 prefer::column_set available(example_kind kind) {
-  auto const common = column_name::policy | column_name::reference | column_name::length;
-  return kind == example_kind::unpaired ? common | column_name::label : common;
+  auto const common = column_name::policy | column_name::reference | column_name::length |
+                      prefer::column_set(column_name::score);
+  switch (kind) {
+    case example_kind::pair:
+      return common | column_name::uniform;
+    case example_kind::unpaired:
+      return common | column_name::label;
+    case example_kind::list:
+      break;
+  }
+  return common;
+}
+
+void refuse_what_no_task_has(std::string const& written, named_loss const& loss,
+                             prefer::column_set token_columns) {
+  using prefer::detail::broken;
+  std::string const who = "--loss " + written + ": ";
+  auto const missing = loss.needs - available(loss.kind) - token_columns;
+  if (!missing.empty() && of_tokens.contains(missing)) {
+    broken(who + "it reads " + to_string(missing) +
+           ", which a policy over tokens gives: --task markov has one");
+  }
+  if (!missing.empty()) {
+    broken(who + "it reads " + to_string(missing) + ", which no task of this program has");
+  }
+  if (loss.own_samples) {
+    broken(who +
+           "it learns from what the policy itself has just written, and the tasks here have pairs "
+           "that are drawn once");
+  }
+  if (loss.list_size > 2) {
+    broken(who + "it takes lists of " + std::to_string(loss.list_size) +
+           " completions, and the tasks here give lists of 2");
+  }
 }
 
 }  // namespace
 
-loss_choice describe_loss(std::string const& written) {
+loss_choice describe_loss(std::string const& written, prefer::column_set token_columns) {
   named_loss const loss = loss_at(written, std::nullopt);
-  auto const missing = loss.needs - available(loss.kind);
-  if (!missing.empty()) {
-    prefer::detail::broken("--loss " + written + ": it reads " + to_string(missing) +
-                           ", which no task of this program has");
-  }
+  refuse_what_no_task_has(written, loss, token_columns);
   loss_choice out{.written = written,
                   .text = loss.name,
                   .has_beta = loss.beta.has_value(),
-                  .reads_reference = loss.needs.contains(column_name::reference)};
+                  .reads_reference = loss.needs.contains(column_name::reference),
+                  .score = loss.score};
   std::size_t const colon = written.find(':');
   if (colon == std::string::npos) return out;
   std::size_t begin = colon + 1;
@@ -55,24 +88,48 @@ loss_choice describe_loss(std::string const& written) {
 objective::objective(loss_choice const& choice, std::optional<double> beta, std::size_t tokens)
     : loss_(loss_at(choice.written, beta)), tokens_(static_cast<double>(tokens)) {}
 
-void objective::coefficients(pair_numbers policy, pair_numbers reference, std::size_t drawn,
-                             std::span<double> chosen, std::span<double> rejected) {
-  std::size_t const n = policy.chosen.size();
-  double const scale = 1.0 / static_cast<double>(drawn);
+prefer::column_set objective::token_columns() const {
+  prefer::column_set out;
+  for (auto const one : {column_name::divergence, column_name::alignment, column_name::perturbed}) {
+    if (reads(one)) out = out | one;
+  }
+  return out;
+}
+
+void objective::coefficients(pair_batch const& of, std::span<double> chosen,
+                             std::span<double> rejected) {
+  std::size_t const n = of.policy.chosen.size();
+  double const scale = 1.0 / static_cast<double>(of.drawn);
   prefer::evaluate_options const each{.reduce = prefer::reduction::none};
   length_.resize(2 * n, tokens_);
   std::span<double const> const length(length_);
+  bool const scored = reads(column_name::score);
 
   if (loss_.kind == example_kind::pair) {
-    auto const result =
-        loss_.pairs({.policy = {.chosen = policy.chosen, .rejected = policy.rejected},
-                     .reference = {.chosen = reference.chosen, .rejected = reference.rejected},
-                     .length = {.chosen = length.first(n), .rejected = length.first(n)}},
-                    each);
+    prefer::pair_columns columns{
+        .policy = {.chosen = of.policy.chosen, .rejected = of.policy.rejected},
+        .reference = {.chosen = of.reference.chosen, .rejected = of.reference.rejected},
+        .length = {.chosen = length.first(n), .rejected = length.first(n)}};
+    auto const both = [](sides const& from) {
+      return prefer::completions{.chosen = from.chosen, .rejected = from.rejected};
+    };
+    if (scored) columns.score = {.chosen = of.score.chosen, .rejected = of.score.rejected};
+    if (reads(column_name::divergence)) columns.divergence = both(of.tokens->divergence);
+    if (reads(column_name::alignment)) columns.alignment = both(of.tokens->alignment);
+    if (reads(column_name::perturbed)) {
+      columns.nearer = both(of.tokens->nearer);
+      columns.farther = both(of.tokens->farther);
+    }
+    if (reads(column_name::uniform)) columns.uniform = of.uniform;
+    auto result = loss_.pairs(columns, each);
     for (std::size_t i = 0; i < n; ++i) {
       chosen[i] = scale * result.coefficient.chosen[i];
       rejected[i] = scale * result.coefficient.rejected[i];
     }
+    divergence_.chosen = std::move(result.divergence_coefficient.chosen);
+    divergence_.rejected = std::move(result.divergence_coefficient.rejected);
+    for (double& one : divergence_.chosen) one *= scale;
+    for (double& one : divergence_.rejected) one *= scale;
     return;
   }
 
@@ -84,32 +141,34 @@ void objective::coefficients(pair_numbers policy, pair_numbers reference, std::s
       to[2 * i + 1] = from.rejected[i];
     }
   };
-  side_by_side(policy, policy_);
-  side_by_side(reference, reference_);
+  side_by_side(of.policy, policy_);
+  side_by_side(of.reference, reference_);
+  if (scored) side_by_side(of.score, score_);
+  auto const score = scored ? prefer::column(score_) : prefer::column();
   prefer::evaluation result;
   double share = scale;
   if (loss_.kind == example_kind::unpaired) {
     label_.resize(2 * n);
     for (std::size_t i = 0; i < label_.size(); ++i) label_[i] = i % 2 == 0 ? 1.0 : 0.0;
-    auto const of_next_pair = [](std::vector<double> const& from, std::vector<double>& to) {
-      to.assign(from.begin() + 2, from.end());
-      to.insert(to.end(), from.begin(), from.begin() + 2);
-    };
-    of_next_pair(policy_, mismatched_policy_);
-    of_next_pair(reference_, mismatched_reference_);
-    result = loss_.unpaired(
-        {.policy = policy_,
-         .reference = reference_,
-         .label = label_,
-         .length = length,
-         .mismatched = {.policy = mismatched_policy_, .reference = mismatched_reference_}},
-        each);
+    prefer::unpaired_columns columns{.policy = policy_,
+                                     .reference = reference_,
+                                     .label = label_,
+                                     .length = length,
+                                     .score = score};
+    if (loss_.mismatched) {
+      columns.mismatched = {.policy = of.mismatched_policy, .reference = of.mismatched_reference};
+    }
+    result = loss_.unpaired(columns, each);
     share = 0.5 * scale;
   } else {
     offset_.resize(n + 1);
     for (std::size_t i = 0; i <= n; ++i) offset_[i] = 2 * i;
-    result = loss_.lists(
-        {.policy = policy_, .reference = reference_, .length = length, .offset = offset_}, each);
+    result = loss_.lists({.policy = policy_,
+                          .reference = reference_,
+                          .length = length,
+                          .score = score,
+                          .offset = offset_},
+                         each);
   }
   for (std::size_t i = 0; i < n; ++i) {
     chosen[i] = share * result.coefficient[2 * i];
@@ -120,22 +179,41 @@ void objective::coefficients(pair_numbers policy, pair_numbers reference, std::s
 step_rule step_size(loss_choice const& choice, std::optional<double> beta, std::size_t tokens,
                     double start_margin) {
   double const b = beta.value_or(1.0);
-  objective one(choice, beta, tokens);
-  struct sides {
+  objective const fresh(choice, beta, tokens);
+  bool const wins = choice.score == prefer::score_kind::win_probability;
+  // Rewards that are 1 apart.
+  double const high = wins ? 1.0 / (1.0 + std::exp(-1.0)) : 0.5;
+  double const low = wins ? 1.0 - high : -0.5;
+  struct sides_of_slope {
     double slope;
     double sum;
   };
   // Log-probabilities stay below 0 whatever the margin, as losses with odds want; a log-probability of -4 is
   // that of one action of many.
-  auto const at = [&](double margin) -> sides {
+  auto const at = [&](double margin) -> sides_of_slope {
     double const level = -4.0;
-    double const chosen = level + std::min(margin, 0.0);
-    double const rejected = level - std::max(margin, 0.0);
-    double out_chosen = 0.0;
-    double out_rejected = 0.0;
-    one.coefficients({{&chosen, 1}, {&rejected, 1}}, {{&level, 1}, {&level, 1}}, 1,
-                     {&out_chosen, 1}, {&out_rejected, 1});
-    return {0.5 * (out_chosen - out_rejected), std::fabs(out_chosen + out_rejected)};
+    double const policy[] = {level + std::min(margin, 0.0), level - std::max(margin, 0.0)};
+    double const reference[] = {level, level};
+    double const uniform = 0.5;
+    sides const same{.chosen = {policy[0]}, .rejected = {policy[1]}};
+    sides const nothing{.chosen = {0.0}, .rejected = {0.0}};
+    token_numbers const of_tokens_read{
+        .divergence = nothing, .alignment = nothing, .nearer = same, .farther = same};
+    pair_batch const pair{.policy = {{policy, 1}, {policy + 1, 1}},
+                          .reference = {{reference, 1}, {reference + 1, 1}},
+                          .score = {{&high, 1}, {&low, 1}},
+                          .tokens = &of_tokens_read,
+                          .mismatched_policy = policy,
+                          .mismatched_reference = reference,
+                          .uniform = {&uniform, 1},
+                          .drawn = 1};
+    objective one = fresh;
+    double chosen = 0.0;
+    double rejected = 0.0;
+    for (int seen = 0; seen < (fresh.loss().remembers ? 200 : 1); ++seen) {
+      one.coefficients(pair, {&chosen, 1}, {&rejected, 1});
+    }
+    return {0.5 * (chosen - rejected), std::fabs(chosen + rejected)};
   };
   auto const slope = [&](double margin) { return at(margin).slope; };
 

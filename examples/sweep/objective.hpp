@@ -10,13 +10,15 @@
 #include <losses/named_loss.hpp>
 
 #include "grid.hpp"
+#include "problem.hpp"
 
 namespace sweep {
 
-/// Looks a loss up by the text behind --loss, without a beta.
+/// Looks a loss up by the text behind --loss, without a beta. `token_columns` are those of the task.
 ///
 /// Errors  precondition_error as for read_losses
-[[nodiscard]] loss_choice describe_loss(std::string const& written);
+[[nodiscard]] loss_choice describe_loss(std::string const& written,
+                                        prefer::column_set token_columns = {});
 
 /// Log-probabilities of the two completions of each pair, nats.
 struct pair_numbers {
@@ -24,18 +26,41 @@ struct pair_numbers {
   std::span<double const> rejected;
 };
 
+/// What a loss is given of a problem's pairs. What it does not read may be empty.
+struct pair_batch {
+  pair_numbers policy;
+  pair_numbers reference;
+  pair_numbers score = {};
+  token_numbers const* tokens = nullptr;
+  std::span<double const> mismatched_policy = {};  ///< see learner::mismatched_log_prob
+  std::span<double const> mismatched_reference = {};
+  std::span<double const> uniform = {};  ///< a random number in [0, 1) per pair
+  std::size_t drawn = 0;                 ///< pairs that the mean divides by
+};
+
 /// A loss over pairs, whatever it is over itself, as the mean over the pairs that were drawn.
 ///
 /// A loss over labelled completions gets each pair as two examples, chosen desirable and rejected not, and
-/// their mean is the pair's loss; its mismatched completions are those of the next pair, cyclically, as a
-/// problem with one prompt has no other prompt's. A loss over lists gets lists of two.
+/// their mean is the pair's loss. A loss over lists gets lists of two, chosen first. What a loss remembers goes from
+/// one call to the next, and with copies.
 class objective {
  public:
   objective(loss_choice const& choice, std::optional<double> beta, std::size_t tokens);
 
-  /// d (mean loss) / d log_prob of each completion.
-  void coefficients(pair_numbers policy, pair_numbers reference, std::size_t drawn,
-                    std::span<double> chosen, std::span<double> rejected);
+  [[nodiscard]] named_loss const& loss() const { return loss_; }
+  [[nodiscard]] bool reads(prefer::column_set columns) const {
+    return loss_.needs.contains(columns);
+  }
+
+  /// The columns over tokens that the loss reads.
+  [[nodiscard]] prefer::column_set token_columns() const;
+
+  /// d (mean loss) / d log_prob of each completion. Those of divergence: see chosen_divergence.
+  void coefficients(pair_batch const& of, std::span<double> chosen, std::span<double> rejected);
+
+  /// d (mean loss) / d divergence, after `coefficients`; empty for a loss that does not read it.
+  [[nodiscard]] std::span<double const> chosen_divergence() const { return divergence_.chosen; }
+  [[nodiscard]] std::span<double const> rejected_divergence() const { return divergence_.rejected; }
 
  private:
   named_loss loss_;
@@ -44,8 +69,8 @@ class objective {
   std::vector<double> reference_;
   std::vector<double> label_;
   std::vector<double> length_;
-  std::vector<double> mismatched_policy_;
-  std::vector<double> mismatched_reference_;
+  std::vector<double> score_;
+  sides divergence_;
   std::vector<std::size_t> offset_;
 };
 
@@ -66,6 +91,9 @@ class objective {
 ///
 /// Where chosen and rejected do not have opposite coefficients, their sum moves the softmax as a whole, whose
 /// own curvature is at most 1/2 per unit of it: the step is at most 2 / |sum|.
+///
+/// The pair that is looked at is what the loss has always seen: one that remembers is where its memory no longer moves.
+/// Its rewards are 1 apart, its divergences 0, and policies near to it the policy.
 ///
 /// A loss whose slope grows is looked at from `start_margin`, the largest size of a margin before the first
 /// step, to where it bends, 1 / beta below and 2 / beta above; margins rise from there. Others are looked at up to

@@ -9,6 +9,9 @@
 #include <string>
 #include <vector>
 
+#include <prefer/batch/columns.hpp>
+#include <prefer/loss/catalogue.hpp>
+
 namespace sweep {
 
 /// What is wrong with the labels that a run learns from.
@@ -31,6 +34,28 @@ struct optimum {
   double kl_start = 0.0;  ///< nats
 };
 
+/// One number for each completion of the problem's pairs.
+struct sides {
+  std::vector<double> chosen;
+  std::vector<double> rejected;
+};
+
+/// What some losses read of a policy over tokens, nats. What was not asked for is empty.
+struct token_numbers {
+  sides divergence;  ///< sum over tokens of KL(reference || policy)
+  sides alignment;   ///< mean over tokens of log p(token) - log sum_v p(v)^2
+  sides nearer;      ///< log_prob of the policy moved towards the reference
+  sides farther;     ///< and away from it
+};
+
+/// d loss / d log_prob of each completion, and d loss / d divergence where the loss reads it, else empty.
+struct pair_gradient {
+  std::span<double const> chosen;
+  std::span<double const> rejected;
+  std::span<double const> chosen_divergence = {};
+  std::span<double const> rejected_divergence = {};
+};
+
 /// The policy of one run and what it is held near. Not thread-safe; a problem makes as many as are asked for.
 class learner {
  public:
@@ -41,9 +66,14 @@ class learner {
   virtual void reference_log_prob(std::span<double> chosen, std::span<double> rejected) = 0;
   /// Whether they change with a step.
   [[nodiscard]] virtual bool reference_moves() const = 0;
-  /// One step down, given d loss / d log_prob. `step` suits a policy with one logit per completion.
-  virtual void descend(std::span<double const> chosen, std::span<double const> rejected,
-                       double step) = 0;
+  /// log_prob of each completion's prompt with a completion of the next pair, chosen and rejected side by side
+  /// [2 pairs]: what kto takes its baseline from.
+  virtual void mismatched_log_prob(std::span<double> policy, std::span<double> reference) = 0;
+  /// Fills what belongs to the columns that are wanted; the task has them. Nearer and farther are moved by
+  /// `perturbation` of the way between policy and reference.
+  virtual void read_tokens(prefer::column_set wanted, double perturbation, token_numbers& out) = 0;
+  /// One step down. `step` suits a policy with one logit per completion; see task::sets_own_steps.
+  virtual void descend(pair_gradient const& slope, double step) = 0;
   [[nodiscard]] virtual judgement judge() = 0;
 
  protected:
@@ -60,6 +90,12 @@ class problem {
   [[nodiscard]] virtual std::size_t pairs() const = 0;
   /// Pairs that the mean loss divides by; more than `pairs` where two equal completions were drawn.
   [[nodiscard]] virtual std::size_t drawn() const = 0;
+  /// Scores of the pairs' completions, of the kind that a loss takes.
+  ///
+  ///   reward           the true reward, whatever the label says
+  ///   ordered_reward   what the annotator saw: chosen above rejected, by as much as they saw
+  ///   win_probability  with which an annotator without noise prefers it to the other completion
+  [[nodiscard]] virtual sides scores(prefer::score_kind kind) const = 0;
   /// A run from the start policy; `reference` is one of the task's, or "none".
   [[nodiscard]] virtual std::unique_ptr<learner> start(std::string const& reference) const = 0;
   /// start * exp(reward / beta) / Z, where it is known.
@@ -82,6 +118,14 @@ class task {
   [[nodiscard]] virtual std::string reward_name() const = 0;
   /// Tokens of a completion.
   [[nodiscard]] virtual std::size_t tokens() const { return 1; }
+  /// Columns that a policy over tokens gives: divergence, alignment, perturbed log_prob.
+  [[nodiscard]] virtual prefer::column_set token_columns() const { return {}; }
+  /// Whether its learners' steps do not depend on the size of a loss's slope.
+  [[nodiscard]] virtual bool sets_own_steps() const { return false; }
+  /// Why problem::best is unknown, as a sentence; empty where it is known.
+  [[nodiscard]] virtual std::string why_no_best() const { return {}; }
+  /// What differs from seed to seed, for the report.
+  [[nodiscard]] virtual std::string drawn_by_seed() const { return "problem and labels"; }
   /// May be called from several threads at once.
   [[nodiscard]] virtual std::shared_ptr<problem const> make(std::uint64_t seed,
                                                             label_noise const& noise) const = 0;
@@ -95,7 +139,13 @@ class task {
 struct task_options {
   std::string name = "bandit";
   std::size_t actions = 64;  ///< of a bandit
-  std::size_t pairs = 200;   ///< labelled, of every task
+  std::size_t pairs = 0;     ///< labelled; 0: as many as suit the task
+  // Of ratings.
+  std::string ratings;       ///< file
+  std::size_t factors = 16;  ///< numbers per person and item
+  std::uint64_t start_epochs =
+      12;               ///< of maximum likelihood; three times as many for reference near
+  double rate = 0.001;  ///< of AdamW
 };
 
 /// Errors  precondition_error for a name without a task; backend_error for a file that cannot be read

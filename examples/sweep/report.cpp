@@ -106,7 +106,8 @@ std::vector<double> beta_ticks(std::vector<double> const& betas) {
 plot::line_plot against_beta(grid const& all, results const& rows, family const& of,
                              std::uint64_t steps, std::string const& y_label, bool distance) {
   plot::line_plot out{
-      .title = of.title + ", " + std::to_string(steps) + " steps",
+      .title = of.title + ", " + std::to_string(steps) + " steps" +
+               (distance ? ", distance to the frontier" : ""),
       .x = {.label = "beta", .scale = plot::scale::log, .ticks = beta_ticks(all.betas)},
       .y = {.label = y_label}};
   for (auto const& one : of.curves) {
@@ -128,6 +129,7 @@ plot::line_plot against_beta(grid const& all, results const& rows, family const&
 /// The frontier's mean over seeds. The same beta everywhere is also what a policy that sees the seed could do
 /// best at this mean KL, so no mean of policies lies above it.
 plot::series frontier_of(grid const& all, task const& of, double from, double to) {
+  if (!of.why_no_best().empty()) return {};
   plot::series out{.name = "no policy is above", .markers = false, .dashed = true};
   std::vector<std::shared_ptr<problem const>> problems;
   for (std::uint64_t seed = 1; seed <= all.seeds; ++seed) problems.push_back(of.make(seed, {}));
@@ -180,12 +182,63 @@ plot::line_plot frontier(grid const& all, results const& rows, family const& of,
 
 std::string best_beta(setting const& what) { return what.beta ? shortest(*what.beta) : "-"; }
 
+/// Curves whose best beta is an end of the grid, as a sentence; empty if there are none.
+class edges {
+ public:
+  explicit edges(grid const& all) : betas_(all.betas) {}
+
+  /// `where` tells apart several bests of a curve, which come one after another.
+  void look_at(std::string const& curve, setting const& best, std::string const& where = "") {
+    if (!best.beta || betas_.size() < 2) return;
+    if (*best.beta == betas_.front()) lowest_.add(curve, where);
+    if (*best.beta == betas_.back()) highest_.add(curve, where);
+  }
+  [[nodiscard]] std::string sentence() const {
+    std::string out;
+    auto const say = [&](char const* which, double beta, list const& curves) {
+      if (curves.text.empty()) return;
+      out += std::string(" Best at the ") + which + " beta of the grid, " + shortest(beta) + ": " +
+             curves.text + "; a wider grid may do better.";
+    };
+    if (!betas_.empty()) {
+      say("lowest", betas_.front(), lowest_);
+      say("highest", betas_.back(), highest_);
+    }
+    return out;
+  }
+
+ private:
+  struct list {
+    std::string text = {};
+    std::string last = {};
+
+    void add(std::string const& curve, std::string const& where) {
+      if (curve == last) {
+        text += " and " + where;
+        return;
+      }
+      text += (text.empty() ? "" : ", ") + curve + (where.empty() ? "" : " at " + where);
+      last = curve;
+    }
+  };
+
+  std::vector<double> betas_;
+  list lowest_;
+  list highest_;
+};
+
+std::string curve_name(loss_choice const& loss, std::string const& reference) {
+  return loss.reads_reference ? loss.text + " (" + reference + ")" : loss.text;
+}
+
 /// Every loss with every reference at its best beta, against the first.
-sheet paired_differences(grid const& all, results const& rows, std::uint64_t steps) {
+sheet paired_differences(grid const& all, results const& rows, std::uint64_t steps, bool distances,
+                         edges& found) {
   sheet out{.words = 2,
-            .header = {"loss", "reference", "best beta", "reward", "KL to start", "to frontier",
-                       "paired difference", "in s.e."},
+            .header = {"loss", "reference", "best beta", "reward", "KL to start"},
             .rows = {}};
+  if (distances) out.header.push_back("to frontier");
+  out.header.insert(out.header.end(), {"paired difference", "in s.e."});
   std::optional<best_setting> first;
   for (std::size_t l = 0; l < all.losses.size(); ++l) {
     auto const& loss = all.losses[l];
@@ -193,12 +246,10 @@ sheet paired_differences(grid const& all, results const& rows, std::uint64_t ste
          loss.reads_reference ? all.references : std::vector<std::string>{"none"}) {
       auto const best = best_of(all, rows, l, reference, all.flips.front(), steps);
       auto const mean = averages_of(rows, best.what, steps);
-      std::vector<std::string> row = {loss.text,
-                                      reference,
-                                      best_beta(best.what),
-                                      with_error(best.mean),
-                                      with_error(mean.kl_start, 2),
-                                      mean.distance ? with_error(*mean.distance) : "-"};
+      std::vector<std::string> row = {loss.text, reference, best_beta(best.what),
+                                      with_error(best.mean), with_error(mean.kl_start, 2)};
+      if (distances) row.push_back(mean.distance ? with_error(*mean.distance) : "-");
+      found.look_at(curve_name(loss, reference), best.what);
       if (!first) {
         first = best;
         row.insert(row.end(), {"compared with", ""});
@@ -214,7 +265,7 @@ sheet paired_differences(grid const& all, results const& rows, std::uint64_t ste
 }
 
 /// Reward at the best beta of each rate of flipped labels.
-sheet survivors(grid const& all, results const& rows, std::uint64_t steps) {
+sheet survivors(grid const& all, results const& rows, std::uint64_t steps, edges& found) {
   sheet out{.words = 2, .header = {"loss", "reference"}, .rows = {}};
   for (double const flip : all.flips) {
     out.header.push_back(shortest(100.0 * flip) + " % flipped");
@@ -232,6 +283,7 @@ sheet survivors(grid const& all, results const& rows, std::uint64_t steps) {
         row.push_back(with_error(best.mean));
         row.push_back(best_beta(best.what));
         means.push_back(best.mean.mean);
+        found.look_at(curve_name(loss, reference), best.what, shortest(100.0 * flip) + " %");
       }
       if (all.flips.size() > 1)
         row.push_back(fixed(100.0 * means.back() / means.front(), 0) + " %");
@@ -239,6 +291,18 @@ sheet survivors(grid const& all, results const& rows, std::uint64_t steps) {
     }
   }
   return out;
+}
+
+/// Losses that labels tell nothing, as a sentence; empty if there are none.
+std::string untouched(grid const& all) {
+  std::string names;
+  for (auto const& loss : all.losses) {
+    bool const by_score = loss.score == prefer::score_kind::reward ||
+                          loss.score == prefer::score_kind::win_probability;
+    if (by_score) names += (names.empty() ? "" : ", ") + loss.text;
+  }
+  if (names.empty()) return "";
+  return " Flips do not reach losses that learn from true rewards: " + names + ".";
 }
 
 plot::line_plot against_flips(grid const& all, results const& rows, family const& of,
@@ -304,14 +368,20 @@ page report_of(grid const& all, results const& rows, task const& of) {
                                : "") +
       (all.bias > 0.0 ? ", " + shortest(100.0 * all.bias) + " % of labels from a biased annotator"
                       : "");
+  bool const known = of.why_no_best().empty();
   for (auto const steps : all.steps) {
+    edges at_best(all);
+    auto const table = paired_differences(all, rows, steps, known, at_best);
     section one{.title = std::to_string(steps) + " steps, " + of.settings() + noise,
-                .tables = {paired_differences(all, rows, steps)},
+                .tables = {table},
                 .note = "Reward is the " + of.reward_name() + ". Mean ± standard error over " +
-                        seeds +
-                        " seeds. Differences are to the first row, seed by seed. The best beta is "
-                        "chosen on the same seeds. To frontier: how much more reward the best "
-                        "policy with the same KL to the start has; KL in nats.",
+                        seeds + " seeds, each with its own " + of.drawn_by_seed() +
+                        ". Differences are to the first row, seed by seed. The best beta is "
+                        "chosen on the same seeds. KL in nats. " +
+                        (known ? "To frontier: how much more reward the best policy with the same "
+                                 "KL to the start has."
+                               : of.why_no_best()) +
+                        at_best.sentence(),
                 .pictures = {}};
     for (auto const& each : families) {
       bool const with_betas = std::any_of(each.curves.begin(), each.curves.end(),
@@ -327,12 +397,15 @@ page report_of(grid const& all, results const& rows, task const& of) {
     }
     out.add(std::move(one));
     if (all.flips.size() < 2) continue;
+    edges at_flips(all);
+    auto const robust = survivors(all, rows, steps, at_flips);
     section flipped{.title = "Who survives flipped labels, " + std::to_string(steps) + " steps",
-                    .tables = {survivors(all, rows, steps)},
+                    .tables = {robust},
                     .note = "Reward at the best beta of each rate, mean ± standard error over " +
                             seeds +
                             " seeds; kept: the last column's reward as a share of the "
-                            "first's.",
+                            "first's." +
+                            untouched(all) + at_flips.sentence(),
                     .pictures = {}};
     for (auto const& each : families) {
       flipped.pictures.push_back(against_flips(all, rows, each, steps, of.reward_name()).svg());
@@ -379,12 +452,14 @@ std::string page::html() const {
       escaped(title_) +
       "</title>\n<style>\n"
       "body { font-family: Helvetica, Arial, 'DejaVu Sans', sans-serif; margin: 2em auto; "
-      "max-width: 75em; padding: 0 1em; color: #222; }\n"
+      "max-width: 100em; padding: 0 1em; color: #222; }\n"
       "table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; }\n"
       "th, td { padding: 0.25em 0.8em; text-align: right; white-space: nowrap; }\n"
       "th { border-bottom: 1px solid #555; } th.word, td.word { text-align: left; }\n"
       "tr:nth-child(even) td { background: #f5f5f5; }\n"
-      "p { max-width: 50em; line-height: 1.4; } svg { margin: 0.5em 1em 0.5em 0; }\n"
+      "p { max-width: 50em; line-height: 1.4; }\n"
+      ".pictures { display: flex; flex-wrap: wrap; gap: 1em; align-items: flex-start; }\n"
+      ".pictures > svg { max-width: 100%; height: auto; }\n"
       ".wide { overflow-x: auto; }\n"
       "</style>\n</head>\n<body>\n<h1>" +
       escaped(title_) + "</h1>\n";
@@ -406,7 +481,9 @@ std::string page::html() const {
       out += "</table></div>\n";
     }
     out += "<p>" + escaped(one.note) + "</p>\n";
+    out += "<div class=\"pictures\">\n";
     for (auto const& picture : one.pictures) out += inline_svg(picture);
+    out += "</div>\n";
   }
   return out + "</body>\n</html>\n";
 }

@@ -16,8 +16,10 @@ struct measurement {
   judgement quality;
 };
 
-/// Trains on one problem from its start policy, by full-batch descent; one measurement at each of grid.steps.
+/// Trains on one problem from its start policy, by full-batch descent; one measurement at each of grid.steps. `seed`
+/// addresses what a loss draws at random.
 [[nodiscard]] std::vector<measurement> run(grid const& all, setting const& what, task const& of,
-                                           problem const& given, step_rule const& rule);
+                                           problem const& given, std::uint64_t seed,
+                                           step_rule const& rule);
 
 }  // namespace sweep

@@ -2,6 +2,10 @@
 #include "sequences.hpp"
 
 #include <cmath>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include <prefer/expects.hpp>
 #include <prefer/policy/markov.hpp>
@@ -43,22 +47,30 @@ numbers all_log_probs(prefer::token_table const& table, numbers const& logits) {
 class sequence_problem final : public exact_problem,
                                public std::enable_shared_from_this<sequence_problem> {
  public:
-  sequence_problem(exact_numbers all, numbers logits, prefer::token_table const& table,
-                   std::size_t pairs, std::uint64_t seed, label_noise const& noise)
+  /// `logits` of every policy by name; those of the start are the learner's too.
+  sequence_problem(exact_numbers all, std::map<std::string, numbers> logits,
+                   prefer::token_table const& table, std::size_t pairs, std::uint64_t seed,
+                   label_noise const& noise)
       : exact_problem(std::move(all), pairs, seed, noise),
         logits_(std::move(logits)),
         table_(&table) {}
 
   [[nodiscard]] std::unique_ptr<learner> start(std::string const& reference) const override {
-    prefer::markov<double> policy(sequences::vocabulary, *table_, logits_);
+    auto const policy_of = [&](numbers const& logits) {
+      return prefer::markov<double>(sequences::vocabulary, *table_, logits);
+    };
+    std::optional<prefer::markov<double>> reference_policy;
+    if (auto const found = logits_.find(reference); found != logits_.end()) {
+      reference_policy = policy_of(found->second);
+    }
     // A sequence moves as many logits as it has tokens, where an action of a bandit moves one.
     return std::make_unique<exact_learner<prefer::markov<double>>>(
-        shared_from_this(), std::move(policy), reference,
-        1.0 / static_cast<double>(sequences::length));
+        shared_from_this(), policy_of(logits_.at("start")), reference,
+        1.0 / static_cast<double>(sequences::length), std::move(reference_policy));
   }
 
  private:
-  numbers logits_;
+  std::map<std::string, numbers> logits_;
   prefer::token_table const* table_;  // the task's, which outlives its problems
 };
 
@@ -93,11 +105,11 @@ std::shared_ptr<problem const> sequences::make(std::uint64_t seed, label_noise c
   all.reward = over_transitions(table_, worth);
   all.taste = over_transitions(table_, draw_normal(transitions, seed, drawn::taste, 1.0));
   for (double& each : all.reward) each *= per_token;
-  all.reference = {{"start", all.start},
-                   {"near", all_log_probs(table_, near)},
-                   {"far", all_log_probs(table_, far)},
-                   {"uniform", all_log_probs(table_, numbers(transitions, 0.0))}};
-  return std::make_shared<sequence_problem>(std::move(all), start, table_, pairs_, seed, noise);
+  std::map<std::string, numbers> logits = {
+      {"start", start}, {"near", near}, {"far", far}, {"uniform", numbers(transitions, 0.0)}};
+  for (auto const& [name, of] : logits) all.reference[name] = all_log_probs(table_, of);
+  return std::make_shared<sequence_problem>(std::move(all), std::move(logits), table_, pairs_, seed,
+                                            noise);
 }
 
 }  // namespace sweep

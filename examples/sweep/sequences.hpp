@@ -26,6 +26,10 @@ class sequences final : public task {
   [[nodiscard]] std::string settings() const override;
   [[nodiscard]] std::vector<std::string> references() const override;
   [[nodiscard]] std::size_t tokens() const override { return length; }
+  [[nodiscard]] prefer::column_set token_columns() const override {
+    using prefer::column_name;
+    return column_name::divergence | column_name::alignment | column_name::perturbed;
+  }
   [[nodiscard]] std::string reward_name() const override {
     return "expected true reward, about s.d. of R";
   }

@@ -16,6 +16,7 @@
 #include <sweep/bandit.hpp>
 #include <sweep/grid.hpp>
 #include <sweep/objective.hpp>
+#include <sweep/ratings.hpp>
 #include <sweep/sequences.hpp>
 #include <vector>
 
@@ -56,6 +57,13 @@ class workplace {
     out << stream.rdbuf();
     return out.str();
   }
+  [[nodiscard]] std::string path(std::string const& name) const {
+    return (folder_ / name).string();
+  }
+  void run(std::string const& command) const {
+    int const status = std::system(("cd '" + folder_.string() + "' && " + command).c_str());
+    CHECK(WIFEXITED(status));
+  }
   [[nodiscard]] outcome sweep(std::string const& arguments, std::string const& before = "") const {
     std::string const command = "cd '" + folder_.string() + "' && " + before +
                                 " '" PREFER_EXAMPLE_SWEEP "' >.out 2>.err " + arguments;
@@ -66,6 +74,22 @@ class workplace {
  private:
   std::filesystem::path folder_;
 };
+
+/// 12 people who rated 15 of 20 items with 5 or, every third, with 1.
+std::string tiny_ratings() {
+  std::ostringstream out;
+  out << "user_id:token\titem_id:token\trating:float\ttimestamp:float\n";
+  for (int user = 0; user < 12; ++user) {
+    for (int k = 0; k < 15; ++k) {
+      int const item = (user * 7 + k * 3) % 20;
+      out << 'u' << user << "\ti" << item << '\t' << ((item + user) % 3 != 0 ? 5 : 1) << '\t'
+          << 1000 + k << '\n';
+    }
+  }
+  return out.str();
+}
+std::string const on_ratings =
+    " --task ratings --ratings tiny.inter --factors 4 --start-epochs 2 --pairs 60 --rate 0.01 ";
 
 std::string const small = " --actions 8 --pairs 40 ";
 std::string const header =
@@ -296,7 +320,11 @@ TEST_CASE("sweep: each bad argument gets one sentence", "[examples][sweep]") {
   check_refused("--loss dpo:beta=0.1", "--loss dpo:beta=0.1: beta comes from --beta");
   check_refused("--loss dpo:gamma=1", "dpo has no parameter \"gamma\"");
   check_refused("--loss dpo:label_smoothing=x", "\"x\" is not a finite number");
-  check_refused("--loss odpo", "it reads score, which no task of this program has");
+  check_refused("--loss xpo", "it reads chosen_from_reference, which no task of this program has");
+  check_refused("--loss tdpo1",
+                "it reads divergence, which a policy over tokens gives: --task markov");
+  check_refused("--task markov --loss nash_md", "what the policy itself has just written");
+  check_refused("--loss tpo", "--loss tpo: it takes lists of 3 completions");
   check_refused("--beta 0", "--beta: \"0\" is not a finite number greater than zero");
   check_refused("--beta 0.1,nan", "\"nan\" is not a finite number");
   check_refused("--beta 0.1:1", "\"0.1:1\" is not a range; expected LOW:HIGH:logN");
@@ -310,7 +338,14 @@ TEST_CASE("sweep: each bad argument gets one sentence", "[examples][sweep]") {
   check_refused("--bias 2", "--bias: expected a probability from 0 to 1");
   check_refused("--steps 0", "\"0\" is not a number of steps");
   check_refused("--steps 2.5", "\"2.5\" is not a number of steps");
-  check_refused("--task game", "no task is named \"game\"; known: bandit, markov");
+  check_refused("--task game", "no task is named \"game\"; known: bandit, markov, ratings");
+  check_refused("--task ratings", "--task ratings: give --ratings FILE");
+  check_refused("--task ratings --ratings none.inter", "none.inter");
+  check_refused("--ratings none.inter",
+                "--ratings goes with --task ratings, and this is --task bandit");
+  check_refused("--task markov --factors 4", "--factors goes with --task ratings");
+  check_refused("--task markov --actions 4", "--actions goes with --task bandit");
+  check_refused("--task ratings --ratings x --rate 0", "--rate");
   check_refused("--seeds 0", "--seeds");
   check_refused("--study references", "--study");
   check_refused("--study reference --seeds 3", "--study");
@@ -383,6 +418,9 @@ TEST_CASE("sweep: dpo's step is 4 / beta, and other losses' steps follow from th
     INFO("beta " << beta);
     CHECK(step("dpo", beta) == Approx(4.0 / beta).epsilon(1e-14));
     CHECK(step("plackett_luce", beta) == Approx(4.0 / beta).epsilon(1e-14));
+    // Where nothing is unusual, a loss that sets dpo's beta sets it to what it was. Its memory has a relative
+    // 0.9^200 = 1e-9 to go, which enters through a difference.
+    CHECK(step("beta_dpo", beta) == Approx(4.0 / beta).epsilon(1e-6));
     // (t - 1 / (2 beta))^2: slope 1 / beta at 0, curvature 2, and it grows: min(2 beta, min(beta, 1) / 2).
     CHECK(step("ipo_sum", beta) == Approx(std::min(beta, 1.0) / 2.0).epsilon(1e-9));
     // max(0, 1 - beta t): slope beta, which changes by beta within 1 / beta nats: min(2 / beta, 1 / beta).
@@ -540,4 +578,321 @@ TEST_CASE("sweep: the reference study shows its published shape", "[examples][sw
   CHECK(best("near") >= best("start"));
   CHECK(mean.at("near").at(5.0) > mean.at("start").at(5.0) + 0.3);
   CHECK(std::fabs(mean.at("near").at(0.05) - mean.at("start").at(0.05)) < 0.1);
+}
+
+TEST_CASE("sweep: what a judge saw explains the labels", "[examples][sweep]") {
+  sweep::bandit const task(16, 4000);
+  auto const problem = task.make(1, {});
+  auto const rewards = problem->scores(prefer::score_kind::reward);
+  auto const seen = problem->scores(prefer::score_kind::ordered_reward);
+  auto const wins = problem->scores(prefer::score_kind::win_probability);
+  double expected_wrong = 0.0;
+  double variance = 0.0;
+  double wrong = 0.0;
+  double noise = 0.0;
+  double noise_squared = 0.0;
+  for (std::size_t i = 0; i < problem->pairs(); ++i) {
+    double const gap = rewards.chosen[i] - rewards.rejected[i];
+    REQUIRE(seen.chosen[i] > seen.rejected[i]);
+    CHECK(seen.chosen[i] + seen.rejected[i] ==
+          Approx(rewards.chosen[i] + rewards.rejected[i]).margin(1e-12));
+    CHECK(wins.chosen[i] + wins.rejected[i] == Approx(1.0));
+    CHECK(std::log(wins.chosen[i] / wins.rejected[i]) == Approx(2.0 * gap).margin(1e-9));
+    wrong += gap < 0.0 ? 1.0 : 0.0;
+    double const p = 1.0 / (1.0 + std::exp(2.0 * std::fabs(gap)));
+    expected_wrong += p;
+    variance += p * (1.0 - p);
+    // What was seen less what is: half a logistic number, whose sign depends on which was drawn first. A wrong
+    // label's gap counts from the other side.
+    double const n = (seen.chosen[i] - seen.rejected[i]) - gap;
+    noise += n;
+    noise_squared += n * n;
+  }
+  auto const n = static_cast<double>(problem->pairs());
+  CHECK(std::fabs(wrong - expected_wrong) < 4.0 * std::sqrt(variance));
+  // Half a logistic number has the variance pi^2 / 12 and the fourth moment 7 pi^4 / 240.
+  double const second = std::pow(3.14159265358979, 2) / 12.0;
+  double const fourth = 7.0 * std::pow(3.14159265358979, 4) / 240.0;
+  CHECK(std::fabs(noise_squared / n - second) < 4.0 * std::sqrt((fourth - second * second) / n));
+}
+
+TEST_CASE("sweep: a flipped label turns what was seen with it, and no true reward",
+          "[examples][sweep]") {
+  sweep::bandit const task(16, 200);
+  auto const right = task.make(1, {});
+  auto const turned = task.make(1, {.flip = 0.5});
+  auto const before = right->scores(prefer::score_kind::reward);
+  auto const after = turned->scores(prefer::score_kind::reward);
+  auto const seen_before = right->scores(prefer::score_kind::ordered_reward);
+  auto const seen_after = turned->scores(prefer::score_kind::ordered_reward);
+  std::size_t flips = 0;
+  for (std::size_t i = 0; i < right->pairs(); ++i) {
+    bool const flipped = before.chosen[i] != after.chosen[i];
+    flips += flipped ? 1 : 0;
+    CHECK((flipped ? after.rejected[i] : after.chosen[i]) == before.chosen[i]);
+    CHECK(seen_after.chosen[i] == Approx(seen_before.chosen[i]));
+    CHECK(seen_after.rejected[i] == Approx(seen_before.rejected[i]));
+  }
+  // Half of about 190 pairs: four standard deviations are 28.
+  CHECK(flips > 60);
+  CHECK(flips < 130);
+}
+
+TEST_CASE(
+    "sweep: losses that learn from true rewards are not reached by flips, and the report says so",
+    "[examples][sweep]") {
+  workplace const place;
+  auto const run = place.sweep(
+      "--loss rebel,exo,sppo_soft,odpo --beta 1 --reference start --seeds 2 --steps 20 --flip "
+      "0,0.5 "
+      "--output out" +
+      small);
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  CHECK_THAT(place.content("out/sweep.html"), Contains("true rewards: rebel, exo, sppo_soft."));
+  std::map<std::string, std::map<std::string, std::string>> reward;
+  for (auto const& one : rows_of(place.content("out/sweep.csv"))) {
+    reward[one.at("loss") + one.at("seed")][one.at("flip")] = one.at("reward");
+  }
+  for (std::string const seed : {"1", "2"}) {
+    for (std::string const loss : {"rebel", "exo", "sppo_soft"}) {
+      INFO(loss);
+      // Sums in another order.
+      auto const& of = reward.at(loss + seed);
+      CHECK(std::stod(of.at("0")) == Approx(std::stod(of.at("0.5"))).epsilon(1e-9));
+    }
+    CHECK(reward.at("odpo" + seed).at("0") != reward.at("odpo" + seed).at("0.5"));
+  }
+}
+
+TEST_CASE("sweep: losses that read tokens run on sequences", "[examples][sweep]") {
+  workplace const place;
+  auto const run = place.sweep(
+      "--task markov --loss "
+      "dpo,tdpo1,tdpo2:alpha=0,wpo,wpo:largest_weight=1e-9,epsilon_dpo,beta_dpo "
+      "--beta 0.1,1,5 --reference start,far,ema --seeds 2 --steps 1,40 --output out");
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  std::map<std::string, row> at;
+  for (auto const& one : rows_of(place.content("out/sweep.csv"))) {
+    at[one.at("loss") + "|" + one.at("beta") + "|" + one.at("reference") + "|" + one.at("seed") +
+       "|" + one.at("steps")] = one;
+    CHECK(number(one, "reward") <= number(one, "best_reward") + 1e-9);
+  }
+  for (std::string const beta : {"0.1", "1", "5"}) {
+    for (std::string const reference : {"start", "far", "ema"}) {
+      for (std::string const seed : {"1", "2"}) {
+        std::string const where = "|" + beta + "|" + reference + "|" + seed + "|";
+        INFO(where);
+        auto const reward = [&](std::string const& loss, std::string const& steps) {
+          return number(at.at(loss + where + steps), "reward");
+        };
+        // Without its divergence term tdpo2 is dpo.
+        CHECK(reward("tdpo2 alpha=0", "40") == Approx(reward("dpo", "40")).epsilon(1e-9));
+        // With all weights at the bound wpo is dpo in another unit, which the step makes up for.
+        CHECK(reward("wpo largest_weight=1e-09", "40") ==
+              Approx(reward("dpo", "40")).epsilon(1e-6));
+        CHECK(reward("wpo", "40") != Approx(reward("dpo", "40")).epsilon(1e-6));
+        if (reference == "far") continue;
+        // At the reference the divergence and its gradient are 0, and no policy is nearer: the first step is dpo's.
+        CHECK(reward("tdpo1", "1") == Approx(reward("dpo", "1")).epsilon(1e-9));
+        CHECK(reward("epsilon_dpo", "1") == Approx(reward("dpo", "1")).epsilon(1e-9));
+        CHECK(reward("tdpo1", "40") != Approx(reward("dpo", "40")).epsilon(1e-6));
+        CHECK(reward("epsilon_dpo", "40") != Approx(reward("dpo", "40")).epsilon(1e-9));
+      }
+    }
+  }
+}
+
+TEST_CASE("sweep: descent of a Markov policy follows d loss / d divergence", "[examples][sweep]") {
+  sweep::sequences const task(20);
+  auto const problem = task.make(3, {});
+  std::size_t const n = problem->pairs();
+  std::vector<double> const zero(n, 0.0);
+  std::vector<double> const one(n, 1.0);
+  auto const total = [&](sweep::learner& policy) {
+    sweep::token_numbers out;
+    policy.read_tokens(prefer::column_name::divergence, 0.0, out);
+    double sum = 0.0;
+    for (double const d : out.divergence.chosen) sum += d;
+    return sum;
+  };
+  auto const policy = problem->start("far");
+  double const before = total(*policy);
+  policy->descend({zero, zero, one, zero}, 1e-4);
+  double const after = total(*policy);
+  CHECK(after < before);
+  // Half the step falls half as far, but for a second order of a thousandth.
+  auto const half = problem->start("far");
+  half->descend({zero, zero, one, zero}, 0.5e-4);
+  CHECK(before - total(*half) == Approx(0.5 * (before - after)).epsilon(1e-2));
+}
+
+TEST_CASE("sweep: beta_dpo draws the same pairs in each run, and others than dpo takes",
+          "[examples][sweep]") {
+  workplace const place;
+  std::string const what = "--loss beta_dpo,dpo --beta 0.5 --reference start --seeds 2 --steps 30 ";
+  REQUIRE(place.sweep(what + small + "--threads 1 --output a").code == 0);
+  REQUIRE(place.sweep(what + small + "--threads 3 --output b").code == 0);
+  CHECK(place.content("a/sweep.csv") == place.content("b/sweep.csv"));
+  auto const rows = rows_of(place.content("a/sweep.csv"));
+  REQUIRE(rows.size() == 4);
+  CHECK(rows[0].at("reward") != rows[2].at("reward"));
+}
+
+TEST_CASE("sweep: a loss that remembers goes on from step to step", "[examples][sweep]") {
+  // bco's threshold is the mean of all rewards so far: 0 in the first batch, half of the second's in the second.
+  auto const choice = sweep::describe_loss("bco");
+  sweep::objective kept(choice, 1.0, 1);
+  double const reference[] = {-1.0};
+  double up = 0.0;
+  double down = 0.0;
+  auto const coefficient = [&](double log_prob) {
+    double const policy[] = {log_prob};
+    kept.coefficients({.policy = {policy, policy}, .reference = {reference, reference}, .drawn = 1},
+                      {&up, 1}, {&down, 1});
+    return up;
+  };
+  // Half of -sigmoid(-(log_ratio - threshold)) for the desirable example.
+  CHECK(coefficient(-1.0) == Approx(-0.25));
+  CHECK(coefficient(1.0) == Approx(-0.5 / (1.0 + std::exp(2.0 - 1.0))));
+}
+
+TEST_CASE("sweep: the report warns where a best beta is an end of the grid", "[examples][sweep]") {
+  workplace const place;
+  auto const warned = [&](std::string const& betas) {
+    auto const run = place.sweep("--loss dpo --beta " + betas +
+                                 " --reference start --seeds 10 --steps 2000 --output out");
+    REQUIRE(run.code == 0);
+    return run.out;
+  };
+  CHECK_THAT(warned("2,5"),
+             Contains("lowest beta of the grid, 2: dpo (start); a wider grid may do"));
+  CHECK_THAT(warned("0.001,0.5"), Contains("highest beta of the grid, 0.5: dpo (start);"));
+  CHECK_THAT(warned("0.001,0.5,5"), !Contains("wider grid"));
+  CHECK_THAT(warned("5"), !Contains("wider grid"));
+}
+
+TEST_CASE("sweep: a second sweep in the same folder is refused while the first is at work",
+          "[examples][sweep]") {
+  workplace const place;
+  std::string const few = "--loss dpo --beta 1 --reference start --seeds 1 --steps 2 --output out";
+  place.file("first.sh",
+             "'" PREFER_EXAMPLE_SWEEP
+             "' --loss dpo --reference start --seeds 4000 --steps 2000 --threads 1 --output out "
+             ">first.out 2>first.err &\n"
+             "first=$!\n"
+             "while [ ! -s out/sweep.csv.journal ]; do sleep 0.02; done\n"
+             "'" PREFER_EXAMPLE_SWEEP "' " +
+                 few + " >second.out 2>second.err\necho $? >second.code\nkill -KILL $first\n" +
+                 "wait $first\ntrue\n");
+  place.run("timeout 60 sh first.sh 2>/dev/null");
+  CHECK(place.content("second.code") == "2\n");
+  CHECK(place.content("second.out").empty());
+  CHECK(place.content("second.err") ==
+        "sweep: out: another sweep is at work in this folder; wait until it ends, or give another "
+        "--output\n");
+  // A program that was killed leaves no lock behind.
+  CHECK(place.sweep(few).code == 0);
+}
+
+TEST_CASE("sweep: ratings are learned, with every reference, and no frontier is claimed",
+          "[examples][sweep]") {
+  workplace const place;
+  place.file("tiny.inter", tiny_ratings());
+  auto const run = place.sweep(
+      on_ratings + "--loss dpo,simpo,kto,beta_dpo,odpo,rebel,plackett_luce --beta 0.1,1 " +
+      "--reference start,near,far,uniform,ema,none --seeds 2 --steps 1,30 --output out");
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  CHECK_THAT(run.out,
+             Contains("NDCG@10") && Contains("No frontier is drawn") && !Contains("to frontier"));
+  std::string const page = place.content("out/sweep.html");
+  CHECK_THAT(page, !Contains("no policy is above") && !Contains("reward missing"));
+  auto const rows = rows_of(place.content("out/sweep.csv"));
+  // Five losses with beta and reference, simpo without reference, rebel without beta; two seeds, two measurements.
+  CHECK(rows.size() == (5 * 2 * 6 + 2 + 6) * 2 * 2);
+  CHECK_THAT(rows.front().at("settings"),
+             StartsWith("sweep 0.1.0 ratings people=12 items=20 file="));
+  for (auto const& one : rows) {
+    INFO(one.at("loss") << " " << one.at("beta") << " " << one.at("reference"));
+    CHECK(number(one, "reward") >= 0.0);
+    CHECK(number(one, "reward") <= 1.0);
+    CHECK(number(one, "kl_start") > 0.0);
+    CHECK(one.at("best_reward").empty());
+    if (one.at("reference") == "start") CHECK(one.at("kl_reference") == one.at("kl_start"));
+    if (one.at("reference") == "none") CHECK(one.at("kl_reference").empty());
+    if (one.at("reference") == "uniform") {
+      // KL(policy || uniform) = log 20 - entropy
+      CHECK(number(one, "kl_reference") > 0.0);
+      CHECK(number(one, "kl_reference") < std::log(20.0));
+    }
+  }
+}
+
+TEST_CASE("sweep: on ratings as well, threads and interruptions change no byte",
+          "[examples][sweep]") {
+  workplace const place;
+  place.file("tiny.inter", tiny_ratings());
+  std::string const what = on_ratings +
+                           "--loss dpo,kto --beta 0.1,1 --reference start,near,ema --flip 0,0.2 "
+                           "--bias 0.1 --seeds 3 --steps 2,10 ";
+  REQUIRE(place.sweep(what + "--threads 1 --output one").code == 0);
+  REQUIRE(place.sweep(what + "--threads 4 --output four").code == 0);
+  std::string const csv = place.content("one/sweep.csv");
+  CHECK(place.content("four/sweep.csv") == csv);
+  CHECK(place.content("four/sweep.html") == place.content("one/sweep.html"));
+  for (std::size_t const kept : {csv.size() / 3, csv.size() - 1}) {
+    std::string const folder = "cut" + std::to_string(kept);
+    place.file(folder + "/sweep.csv.journal", csv.substr(0, kept));
+    REQUIRE(place.sweep(what + "--threads 2 --output " + folder).code == 0);
+    CHECK(place.content(folder + "/sweep.csv") == csv);
+    CHECK(place.content(folder + "/sweep.html") == place.content("one/sweep.html"));
+  }
+  // Other ratings are another task.
+  std::string other = tiny_ratings();
+  other.replace(other.find("\t5\t"), 3, "\t4\t");
+  place.file("tiny.inter", other);
+  auto const refused = place.sweep(what + "--output one");
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Contains("made with other settings"));
+}
+
+TEST_CASE("sweep: pairs of ratings are a person's likes over their dislikes, and flips turn them",
+          "[examples][sweep]") {
+  workplace const place;
+  place.file("tiny.inter", tiny_ratings());
+  sweep::ratings const task({.name = "ratings",
+                             .pairs = 400,
+                             .ratings = place.path("tiny.inter"),
+                             .factors = 4,
+                             .start_epochs = 1});
+  auto const clean = task.make(7, {})->scores(prefer::score_kind::reward);
+  for (std::size_t i = 0; i < 400; ++i) {
+    REQUIRE(clean.chosen[i] == 5.0);
+    REQUIRE(clean.rejected[i] == 1.0);
+  }
+  auto const problem = task.make(7, {.flip = 0.25});
+  auto const turned = problem->scores(prefer::score_kind::reward);
+  auto const ordered = problem->scores(prefer::score_kind::ordered_reward);
+  auto const wins = problem->scores(prefer::score_kind::win_probability);
+  double flips = 0.0;
+  for (std::size_t i = 0; i < 400; ++i) {
+    bool const flipped = turned.chosen[i] < turned.rejected[i];
+    flips += flipped ? 1.0 : 0.0;
+    CHECK(ordered.chosen[i] == 5.0);
+    CHECK(wins.chosen[i] == Approx(1.0 / (1.0 + std::exp(flipped ? 4.0 : -4.0))));
+  }
+  CHECK(std::fabs(flips - 100.0) < 4.0 * std::sqrt(400 * 0.25 * 0.75));
+  // A learner starts at the start, bit for bit, and the longer trained model is another.
+  std::vector<double> chosen(400), rejected(400), reference_chosen(400), reference_rejected(400);
+  for (std::string const reference : {"start", "ema", "near"}) {
+    INFO(reference);
+    auto const policy = problem->start(reference);
+    policy->log_prob(chosen, rejected);
+    policy->reference_log_prob(reference_chosen, reference_rejected);
+    CHECK((chosen == reference_chosen) == (reference != "near"));
+    CHECK(policy->judge().kl_start == Approx(0.0).margin(1e-6));
+    CHECK_FALSE(problem->best(1.0));
+  }
 }

@@ -60,6 +60,38 @@ TEST_CASE("catalogue: every loss is found by its own name, once", "[loss][catalo
   CHECK(names.size() == 67);
 }
 
+TEST_CASE("catalogue: a loss that reads scores says what they are, and no other does",
+          "[loss][catalogue]") {
+  prefer::for_each_loss([&]<prefer::Loss L>(L const&, prefer::loss_info const& info) {
+    INFO(L::name);
+    bool const reads = prefer::needs<L>.contains(prefer::column_name::score);
+    CHECK((info.score != prefer::score_kind::none) == reads);
+    CHECK((*to_string(info.score) != '\0') == reads);
+  });
+}
+
+TEST_CASE("catalogue: where rewards must be ordered, the wrong order gives no loss",
+          "[loss][catalogue]") {
+  // log of a negative offset
+  double const one[] = {-1.0};
+  double const low[] = {0.25};
+  double const high[] = {0.5};
+  prefer::completions const same{.chosen = one, .rejected = one};
+  prefer::with_loss("odpo", [&](auto const&, prefer::loss_info const& info) {
+    CHECK(info.score == prefer::score_kind::ordered_reward);
+  });
+  auto const wrong = prefer::evaluate(
+      prefer::odpo{},
+      prefer::pair_columns{
+          .policy = same, .reference = same, .score = {.chosen = low, .rejected = high}});
+  CHECK_FALSE(wrong.loss > 0.0);
+  auto const right = prefer::evaluate(
+      prefer::odpo{},
+      prefer::pair_columns{
+          .policy = same, .reference = same, .score = {.chosen = high, .rejected = low}});
+  CHECK(right.loss > 0.0);
+}
+
 TEST_CASE("catalogue: TRL's name of a loss leads to the same formula", "[loss][catalogue]") {
   CHECK(name_of("sigmoid") == "dpo");
   CHECK(name_of("sft") == "nll_per_batch_token");  // a mean over the batch's tokens
