@@ -10,6 +10,7 @@ set(prefer_core_headers
   aggregation/sum_tokens.hpp
   batch/choices.hpp
   batch/columns.hpp
+  batch/gather.hpp
   batch/pair_order.hpp
   batch/recipes.hpp
   batch/record.hpp
@@ -89,10 +90,12 @@ set(prefer_core_headers
   parallel/executor.hpp
   policy/aggregated.hpp
   policy/choice_ids.hpp
+  policy/denoiser.hpp
   policy/factorized.hpp
   policy/log_linear.hpp
   policy/markov.hpp
   policy/matrix_product.hpp
+  policy/noise_schedule.hpp
   policy/parameter.hpp
   policy/policy.hpp
   policy/softmax.hpp

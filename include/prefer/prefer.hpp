@@ -12,6 +12,7 @@
 #include <prefer/aggregation/sum_tokens.hpp>
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/gather.hpp>
 #include <prefer/batch/pair_order.hpp>
 #include <prefer/batch/recipes.hpp>
 #include <prefer/batch/record.hpp>
@@ -90,10 +91,12 @@
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/aggregated.hpp>
 #include <prefer/policy/choice_ids.hpp>
+#include <prefer/policy/denoiser.hpp>
 #include <prefer/policy/factorized.hpp>
 #include <prefer/policy/log_linear.hpp>
 #include <prefer/policy/markov.hpp>
 #include <prefer/policy/matrix_product.hpp>
+#include <prefer/policy/noise_schedule.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/policy/softmax.hpp>

@@ -1,4 +1,4 @@
-// expect: prefer: this reference draws tokens anew in each step; a cache would keep one draw
+// expect: prefer: this reference draws anew in each step, so its numbers cannot be cached
 // SPDX-License-Identifier: MIT
 #include <prefer/prefer.hpp>
 

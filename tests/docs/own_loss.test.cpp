@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <prefer/prefer.hpp>
+#include <span>
 #include <vector>
 
 namespace own_loss {
@@ -48,21 +49,51 @@ struct centred_dpo {
   };
   prefer::positive beta = 0.1;
 
-  state prepare(prefer::pair_columns const& batch, prefer::nothing&) const {
+  static constexpr prefer::column_set prepare_reads =
+      prefer::column_name::policy | prefer::column_name::reference;
+
+  state prepare(prefer::pair_columns const& batch, prefer::nothing&, auto const& processes) const {
     prefer::sum_and_count margin;
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      margin = margin +
-               prefer::sum_and_count{(batch.policy.chosen[i] - batch.policy.rejected[i]) -
-                                         (batch.reference.chosen[i] - batch.reference.rejected[i]),
-                                     1.0};
+      double const own = batch.chosen_log_ratio(i) - batch.rejected_log_ratio(i);
+      margin = margin + prefer::sum_and_count{own, 1.0};
     }
-    return {margin.mean()};
+    return {prefer::over_processes(margin, processes).mean()};
   }
   constexpr auto operator()(auto const& pair, state const& batch) const {
     return softplus(-beta * (pair.log_ratio_margin() - batch.mean_margin));
   }
 };
 // [/prepare]
+
+// [arrange]
+/// DPO of each chosen completion against that rejected one of the batch which has risen most.
+struct hardest_rejected {
+  static constexpr std::size_t arity = 2;
+  prefer::positive beta = 0.1;
+
+  void arrange(prefer::pair_columns const& batch, prefer::pair_order& order) const {
+    auto const ascending = prefer::ascending_order(
+        batch.size(), [&](std::size_t i) { return batch.rejected_log_ratio(i); });
+    order.rejected.assign(batch.size(), ascending.back());
+  }
+  constexpr auto operator()(auto const& pair) const {
+    return softplus(-beta * pair.log_ratio_margin());
+  }
+};
+// [/arrange]
+
+// [list]
+/// The first of three completions against the mean of the others.
+struct first_of_three {
+  static constexpr std::size_t arity = prefer::dynamic_arity;
+  static constexpr std::size_t list_size = 3;
+
+  constexpr auto operator()(auto const& list) const {
+    return softplus(0.5 * (list[1].log_ratio() + list[2].log_ratio()) - list[0].log_ratio());
+  }
+};
+// [/list]
 
 prefer::pair_columns columns(std::vector<double> const& chosen, std::vector<double> const& rejected,
                              std::vector<double> const& zero) {
@@ -112,6 +143,36 @@ TEST_CASE("own loss: prepare sees the whole batch", "[docs][own_loss]") {
   // margins 1 and -5.5, mean -2.25: 3.25 above and 3.25 below
   CHECK(result.value[0] == Approx(std::log1p(std::exp(-3.25))));
   CHECK(result.value[1] == Approx(std::log1p(std::exp(3.25))));
+}
+
+TEST_CASE("own loss: arrange puts rows together, and coefficients find their rows",
+          "[docs][own_loss]") {
+  std::vector<double> const chosen = {-3.0, -7.5};
+  std::vector<double> const rejected = {-4.0, -2.0};  // the second is the harder one
+  std::vector<double> const zero = {0.0, 0.0};
+  auto const result =
+      prefer::evaluate(hardest_rejected{.beta = 1.0}, columns(chosen, rejected, zero));
+  CHECK(result.value[0] == Approx(std::log1p(std::exp(1.0))));  // -3 against -2
+  CHECK(result.value[1] == Approx(std::log1p(std::exp(5.5))));
+  double const first = 1.0 / (1.0 + std::exp(-1.0)), second = 1.0 / (1.0 + std::exp(-5.5));
+  CHECK(result.coefficient.chosen[0] == Approx(-first / 2));
+  CHECK(result.coefficient.rejected[0] == 0.0);  // compared with nobody
+  CHECK(result.coefficient.rejected[1] == Approx((first + second) / 2));
+}
+
+TEST_CASE("own loss: a list of another size is refused", "[docs][own_loss]") {
+  std::vector<double> const log_prob = {-1.0, -2.0, -4.0, -1.0, -1.0};
+  std::vector<double> const zero(5, 0.0);
+  std::vector<std::size_t> const three = {0, 3}, uneven = {0, 3, 5};
+  auto const all = std::span(log_prob), none = std::span(zero);
+  auto const y = prefer::evaluate(
+      first_of_three{},
+      prefer::list_columns{.policy = all.first(3), .reference = none.first(3), .offset = three});
+  CHECK(y.loss == Approx(std::log1p(std::exp(-2.0))));  // -3 against -1
+  CHECK_THROWS_AS(
+      prefer::evaluate(first_of_three{},
+                       prefer::list_columns{.policy = all, .reference = none, .offset = uneven}),
+      prefer::precondition_error);
 }
 
 TEST_CASE("own loss: a loss that captures a number is no less a loss", "[docs][own_loss]") {

@@ -273,7 +273,7 @@ TEST_CASE("losses: bad arguments are refused with the nearest good one", "[examp
     check_refused(place.losses(arguments + " pairs.jsonl"), sentence);
   };
   refused("--loss dpoo", "no loss is named \"dpoo\"; did you mean \"dpo\"?");
-  refused("--loss sft", "it divides by the completion tokens of the whole batch");
+  refused("--loss cdpo", "it is dpo with label_smoothing > 0");
   refused("--loss dpo --set bta=1",
           "--set bta=1: dpo has no parameter \"bta\"; did you mean \"beta\"?");
   refused("--loss dpo:gamma=1", "dpo has no parameter \"gamma\"");

@@ -19,7 +19,10 @@ namespace {
 using named_values = std::map<std::string, double>;
 
 golden::golden_file family(std::string const& name) {
-  return golden::read(std::string(PREFER_GOLDEN_DIR) + "/" + name + ".json");
+  std::string path = PREFER_GOLDEN_DIR "/";
+  path += name;
+  path += ".json";
+  return golden::read(path);
 }
 
 double size_of(std::vector<double> const& numbers) {

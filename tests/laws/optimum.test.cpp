@@ -4,7 +4,9 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <numeric>
+#include <prefer/loss/chi_po.hpp>
 #include <prefer/loss/dpo.hpp>
+#include <prefer/loss/f_divergence.hpp>
 #include <prefer/loss/ipo.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/policy/tabular.hpp>
@@ -80,49 +82,137 @@ struct population {
 constexpr int steps = 400;
 double descent_rate(double beta) { return 16 / (beta * beta); }
 
+// Probabilities after descents of a loss over all pairs, by its coefficients. `rate(u)` is the step on the logit of an
+// action whose log-ratio is u.
+template <class L, class Rate>
+numbers end_of_descent(L const& loss, Rate const& rate, int how_often = steps) {
+  population const people;
+  table policy(1, actions, log_of(start));
+  auto reference = prefer::frozen(policy);
+  std::size_t const count = people.pairs.size();
+  auto const batch = people.pairs.batch();
+  numbers log_prob(2 * count);
+  numbers reference_log_prob(2 * count);
+  reference.log_prob(batch, reference_log_prob);
+  auto const every_second = [](numbers const& all, std::size_t first) {
+    numbers out;
+    for (std::size_t i = first; i < all.size(); i += 2) out.push_back(all[i]);
+    return out;
+  };
+  auto const reference_chosen = every_second(reference_log_prob, 0);
+  auto const reference_rejected = every_second(reference_log_prob, 1);
+  auto const logits = policy.parameters()[0];
+  for (int step = 0; step < how_often; ++step) {
+    policy.log_prob(batch, log_prob);
+    auto const chosen = every_second(log_prob, 0);
+    auto const rejected = every_second(log_prob, 1);
+    auto const result = prefer::evaluate(
+        loss, prefer::pair_columns{.policy = {chosen, rejected},
+                                   .reference = {reference_chosen, reference_rejected},
+                                   .weight = people.weight});
+    numbers coefficient;
+    for (std::size_t i = 0; i < count; ++i) {
+      coefficient.push_back(result.coefficient.chosen[i]);
+      coefficient.push_back(result.coefficient.rejected[i]);
+    }
+    policy.backward(batch, coefficient);
+    policy.finish_backward();
+    auto const now = probabilities(policy);
+    double largest_step = 0;
+    for (std::size_t i = 0; i < actions; ++i) {
+      double const change = rate(std::log(now[i] / start[i])) * logits.gradient[i];
+      largest_step = std::max(largest_step, std::abs(change));
+      logits.value[i] -= change;
+      logits.gradient[i] = 0;
+    }
+    // At rest. A descent that shrinks its error by 1/1000 a step is then within 1000 such steps of the end.
+    if (largest_step < 1e-14) break;
+  }
+  return probabilities(policy);
+}
+
+// ref * inverse((R - lambda) / beta), where `inverse` inverts the derivative f' of a divergence's generator and lambda
+// makes the sum 1: by bisection, because the sum falls with lambda. lambda is above `least`.
+template <class Inverse>
+numbers optimum_under(double beta, Inverse const& inverse, double least) {
+  auto const at = [&](double lambda) {
+    numbers out;
+    for (std::size_t i = 0; i < actions; ++i) {
+      out.push_back(start[i] * inverse((reward[i] - lambda) / beta));
+    }
+    return out;
+  };
+  double low = least;
+  double high = least + 100.0;
+  for (int i = 0; i < 200; ++i) {
+    double const middle = 0.5 * (low + high);
+    numbers const p = at(middle);
+    (std::accumulate(p.begin(), p.end(), 0.0) > 1.0 ? low : high) = middle;
+  }
+  return at(high);
+}
+
 }  // namespace
 
 TEST_CASE("optimum: DPO over all pairs ends at ref * exp(R / beta) / Z", "[laws][optimum]") {
-  population const people;
   for (double const beta : {0.05, 0.1, 0.5, 1.0, 5.0}) {
-    table policy(1, actions, log_of(start));
-    auto reference = prefer::frozen(policy);
-    std::size_t const count = people.pairs.size();
-    auto const batch = people.pairs.batch();
-    numbers log_prob(2 * count);
-    numbers reference_log_prob(2 * count);
-    reference.log_prob(batch, reference_log_prob);
-    auto const every_second = [](numbers const& all, std::size_t first) {
-      numbers out;
-      for (std::size_t i = first; i < all.size(); i += 2) out.push_back(all[i]);
-      return out;
-    };
-    auto const reference_chosen = every_second(reference_log_prob, 0);
-    auto const reference_rejected = every_second(reference_log_prob, 1);
-    auto const logits = policy.parameters()[0];
-    for (int step = 0; step < steps; ++step) {
-      policy.log_prob(batch, log_prob);
-      auto const chosen = every_second(log_prob, 0);
-      auto const rejected = every_second(log_prob, 1);
-      auto const result =
-          prefer::evaluate(prefer::dpo{.beta = beta},
-                           prefer::pair_columns{.policy = {chosen, rejected},
-                                                .reference = {reference_chosen, reference_rejected},
-                                                .weight = people.weight});
-      numbers coefficient;
-      for (std::size_t i = 0; i < count; ++i) {
-        coefficient.push_back(result.coefficient.chosen[i]);
-        coefficient.push_back(result.coefficient.rejected[i]);
-      }
-      policy.backward(batch, coefficient);
-      policy.finish_backward();
-      for (std::size_t i = 0; i < actions; ++i) {
-        logits.value[i] -= descent_rate(beta) * logits.gradient[i];
-        logits.gradient[i] = 0;
-      }
-    }
+    auto const end =
+        end_of_descent(prefer::dpo{.beta = beta}, [&](double) { return descent_rate(beta); });
     INFO("beta " << beta);
-    CHECK(largest_difference(probabilities(policy), optimum(beta)) < 1e-10);
+    CHECK(largest_difference(end, optimum(beta)) < 1e-10);
+  }
+}
+
+TEST_CASE("optimum: f-DPO over all pairs ends at ref * (f')^-1((R - lambda) / beta)",
+          "[laws][optimum]") {
+  // The same descent on d = beta * phi(u): on logits its curvature has phi'(u)^2 besides. So the step of an action is
+  // divided by that where it is above 1, and by 4 because phi' is another one on the way. Where it is below, down to
+  // 0.06, the descent takes its time.
+  int const slow_steps = 8000;
+  auto const rate = [](double beta, double slope) {
+    return descent_rate(beta) / 4 / std::max(slope * slope, 1.0);
+  };
+  double const best = 2.0;  // the largest reward: f' is negative for these divergences
+  for (double const beta : {0.5, 1.0, 5.0}) {
+    INFO("beta " << beta);
+    auto const by_forward_kl = end_of_descent(
+        prefer::f_dpo<prefer::forward_kl>{.loss = {.beta = beta}},
+        [&](double u) { return rate(beta, std::exp(-u)); }, slow_steps);
+    CHECK(largest_difference(by_forward_kl, optimum_under(
+                                                beta, [](double y) { return -1 / y; }, best)) <
+          1e-10);
+
+    auto const by_js = end_of_descent(
+        prefer::f_dpo<prefer::js_divergence>{.loss = {.beta = beta}},
+        [&](double u) { return rate(beta, sigmoid_by_hand(-u)); }, slow_steps);
+    CHECK(largest_difference(by_js, optimum_under(
+                                        beta, [](double y) { return 1 / std::expm1(-y); }, best)) <
+          1e-10);
+
+    auto const by_alpha = end_of_descent(
+        prefer::f_dpo<prefer::alpha_divergence>{.loss = {.beta = beta}},
+        [&](double u) { return rate(beta, std::exp(-u / 2)); }, slow_steps);
+    CHECK(largest_difference(by_alpha, optimum_under(
+                                           beta, [](double y) { return 4 / (y * y); }, best)) <
+          1e-10);
+  }
+}
+
+TEST_CASE("optimum: chi-PO over all pairs ends at ref * W(exp((R - lambda) / beta))",
+          "[laws][optimum]") {
+  // z + log z = y; as log z + exp(log z) = y it is convex, and Newton's iteration comes from one side.
+  auto const inverse = [](double y) {
+    double log_z = y < 1.0 ? y : std::log(y);
+    for (int i = 0; i < 50; ++i) log_z -= (log_z + std::exp(log_z) - y) / (1 + std::exp(log_z));
+    return std::exp(log_z);
+  };
+  for (double const beta : {0.5, 1.0, 5.0}) {
+    auto const end = end_of_descent(prefer::chi_po{.beta = beta}, [&](double u) {
+      double const slope = 1 + std::exp(u);
+      return descent_rate(beta) / (slope * slope);
+    });
+    INFO("beta " << beta);
+    CHECK(largest_difference(end, optimum_under(beta, inverse, -50.0)) < 1e-10);
   }
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include <prefer/loss/loss.hpp>
-#include <prefer/objective/evaluate.hpp>
+#include <prefer/objective/kernel.hpp>
 
 namespace prefer::test {
 
@@ -19,250 +20,232 @@ class dice {
     state_ = state_ * 6364136223846793005u + 1442695040888963407u;
     return (state_ >> 33) % bound;
   }
-  double log_prob() {
-    return -1.0 - static_cast<double>(below(60 * 64)) / 64.0;
-  }                                 // nats, -61 ... -1
-  double near_log_prob(double x) {  // a reference's: within 4 nats, and still below 0
-    double const other = x + static_cast<double>(below(8 * 64)) / 64.0 - 4.0;
-    return other < -0.5 ? other : -0.5;
+  double between(int low, int high) {
+    return low + static_cast<double>(below(static_cast<std::uint64_t>(high - low) * 64)) / 64.0;
+  }
+  double log_prob() { return -1.0 - between(0, 60); }  // nats, -61 ... -1
+  /// Another one: within `reach` nats, below 0, and not the same, where some losses have a kink.
+  double near(double x, int reach) {
+    double const other = x + between(-reach, reach);
+    return other > -0.5 ? -0.5 : other == x ? x - 1.0 : other;
   }
 
  private:
   std::uint64_t state_;
 };
 
-/// A batch in vectors of T for losses of an arity, with what the laws want to do to it.
-template <std::size_t Arity, class T>
-struct problem;
+/// What a loss's batches look like.
+struct batch_shape {
+  std::size_t arity = 2;
+  std::size_t list_size = 0;  // 0: lists of 1, 2, 3, 4, 5, 1, 2, ... completions
+  bool divergence = false;    // there are derivatives by it
+  double unit = 1.0;          // all log-probabilities are multiplied by it; a power of two
 
+  friend bool operator==(batch_shape const&, batch_shape const&) = default;
+};
+
+/// Which batch of a shape.
+struct draw {
+  std::uint64_t seed = 7;
+  int reach = 4;  // how far policy and reference are from each other at most, nats
+};
+
+/// How far each number that has a derivative is moved, in the order of problem::coefficient_of.
+inline constexpr std::size_t most_moves = 5;
+using movement = std::array<long double, most_moves>;
+
+/// A batch of pairs, labelled completions or lists in vectors of T, with every column that a loss may read.
 template <class T>
-struct problem<2, T> {
-  using results_type = pair_results;
-  std::vector<T> policy_chosen, policy_rejected, reference_chosen, reference_rejected, weight;
-  std::vector<std::int32_t> length_chosen, length_rejected;
-  std::vector<T> value, chosen, rejected;
+struct problem {
+  struct completions_of_a_side {
+    std::vector<T> policy, reference, score, divergence, alignment, nearer, farther;
+    std::vector<std::int32_t> length;
+    std::vector<T> coefficient, divergence_coefficient;
+  };
+  batch_shape shape;
+  draw drawn;
+  std::array<completions_of_a_side, 2> side;  // chosen and rejected; the second for pairs only
+  std::vector<std::size_t> offset;            // of lists
+  std::vector<T> label, weight, beta, from_reference, uniform, mismatched_policy,
+      mismatched_reference;
+  std::vector<T> value;
 
-  explicit problem(std::size_t n, std::uint64_t seed = 7)
-      : value(n, T(-1)), chosen(n, T(-1)), rejected(n, T(-1)) {
-    dice d(seed);
+  problem(batch_shape of, std::size_t n, draw which = {})
+      : shape(of), drawn(which), value(n, T(-1)) {
+    dice d(which.seed);
+    offset.push_back(0);
     for (std::size_t i = 0; i < n; ++i) {
-      double const c = d.log_prob();
-      double const r = d.log_prob();
-      policy_chosen.push_back(static_cast<T>(c));
-      policy_rejected.push_back(static_cast<T>(r));
-      reference_chosen.push_back(static_cast<T>(d.near_log_prob(c)));
-      reference_rejected.push_back(static_cast<T>(d.near_log_prob(r)));
-      length_chosen.push_back(static_cast<std::int32_t>(1 + d.below(50)));
-      length_rejected.push_back(static_cast<std::int32_t>(1 + d.below(50)));
+      std::size_t const rows = shape.arity != dynamic_arity ? 1
+                               : shape.list_size != 0       ? shape.list_size
+                                                            : i % most_moves + 1;
+      offset.push_back(offset.back() + rows);
+      // The best first: scores fall, with ties in lists, by less than a probability can in pairs.
+      double score = shape.arity == dynamic_arity ? 8.0 : 0.5 + d.between(0, 1) / 2;
+      for (std::size_t row = 0; row < rows; ++row) {
+        for (std::size_t s = 0; s < sides(); ++s) {
+          add_completion(side[s], d, which.reach, score);
+          score -= shape.arity == dynamic_arity ? static_cast<double>(d.below(3))
+                                                : 1.0 / 64 + d.between(0, 1) / 4;
+        }
+      }
+      label.push_back(static_cast<T>(d.below(2)));
+      from_reference.push_back(static_cast<T>(i % 2 == 0));
+      uniform.push_back(static_cast<T>(d.between(0, 1)));
+      if (i < 8) {
+        mismatched_policy.push_back(static_cast<T>(d.log_prob() * shape.unit));
+        mismatched_reference.push_back(mismatched_policy.back() -
+                                       static_cast<T>(d.between(0, 1) * shape.unit));
+      }
+    }
+    for (std::size_t s = 0; s < sides(); ++s) open_results(side[s]);
+  }
+
+  [[nodiscard]] std::size_t size() const { return value.size(); }
+  [[nodiscard]] std::size_t sides() const { return shape.arity == 2 ? 2 : 1; }
+
+  template <std::size_t Arity>
+  [[nodiscard]] auto columns() const {
+    auto const& first = side[0];
+    auto const& second = side[1];
+    if constexpr (Arity == 2) {
+      pair_columns out{.policy = {first.policy, second.policy},
+                       .reference = {first.reference, second.reference},
+                       .length = {first.length, second.length},
+                       .score = {first.score, second.score},
+                       .divergence = {first.divergence, second.divergence},
+                       .alignment = {first.alignment, second.alignment},
+                       .nearer = {first.nearer, second.nearer},
+                       .farther = {first.farther, second.farther},
+                       .chosen_from_reference = from_reference,
+                       .uniform = uniform};
+      if (!weight.empty()) out.weight = weight;
+      if (!beta.empty()) out.beta = beta;
+      return out;
+    } else if constexpr (Arity == 1) {
+      unpaired_columns out{.policy = first.policy,
+                           .reference = first.reference,
+                           .label = label,
+                           .length = first.length,
+                           .score = first.score,
+                           .mismatched = {mismatched_policy, mismatched_reference}};
+      if (!weight.empty()) out.weight = weight;
+      if (!beta.empty()) out.beta = beta;
+      return out;
+    } else {
+      list_columns out{.policy = first.policy,
+                       .reference = first.reference,
+                       .length = first.length,
+                       .score = first.score,
+                       .offset = offset};
+      if (!weight.empty()) out.weight = weight;
+      if (!beta.empty()) out.beta = beta;
+      return out;
     }
   }
-  [[nodiscard]] std::size_t size() const { return policy_chosen.size(); }
-  [[nodiscard]] pair_columns columns() const {
-    pair_columns out{.policy = {policy_chosen, policy_rejected},
-                     .reference = {reference_chosen, reference_rejected},
-                     .length = {length_chosen, length_rejected}};
-    if (!weight.empty()) out.weight = weight;
-    return out;
+  template <std::size_t Arity>
+  [[nodiscard]] auto results() {
+    if constexpr (Arity == 2) {
+      pair_results out{
+          .value = value, .chosen = side[0].coefficient, .rejected = side[1].coefficient};
+      if (shape.divergence) {
+        out.chosen_divergence = side[0].divergence_coefficient;
+        out.rejected_divergence = side[1].divergence_coefficient;
+      }
+      return out;
+    } else if constexpr (Arity == 1) {
+      return unpaired_results{.value = value, .coefficient = side[0].coefficient};
+    } else {
+      return list_results{.value = value, .coefficient = side[0].coefficient};
+    }
   }
-  [[nodiscard]] results_type results() {
-    return {.value = value, .chosen = chosen, .rejected = rejected};
+
+  /// How many numbers of example i have a derivative.
+  [[nodiscard]] std::size_t moves(std::size_t i) const {
+    return shape.arity == 2 ? (shape.divergence ? 4 : 2) : offset[i + 1] - offset[i];
+  }
+  /// By log_prob of chosen and rejected, or of each completion; then by divergence of chosen and rejected.
+  [[nodiscard]] T coefficient_of(std::size_t i, std::size_t which) const {
+    if (shape.arity != 2) return side[0].coefficient[offset[i] + which];
+    return which < 2 ? side[which].coefficient[i] : side[which - 2].divergence_coefficient[i];
+  }
+  /// The size of the numbers that an example's derivative number `which` is about, reference included.
+  [[nodiscard]] double magnitude_of(std::size_t i, std::size_t which) const {
+    auto const size = [](T x) { return x < T(0) ? -static_cast<double>(x) : double(x); };
+    if (shape.arity == 2 && which >= 2) return size(side[which - 2].divergence[i]);
+    auto const& s = side[shape.arity == 2 ? which : 0];
+    std::size_t const at = shape.arity == 2 ? i : offset[i] + which;
+    return size(s.policy[at]) + size(s.reference[at]);
   }
   /// All results in one vector: values, then coefficients.
   [[nodiscard]] std::vector<T> all() const {
     std::vector<T> out = value;
-    out.insert(out.end(), chosen.begin(), chosen.end());
-    out.insert(out.end(), rejected.begin(), rejected.end());
-    return out;
-  }
-  /// Example i as a problem of its own.
-  [[nodiscard]] problem alone(std::size_t i) const {
-    problem out(1);
-    out.policy_chosen[0] = policy_chosen[i];
-    out.policy_rejected[0] = policy_rejected[i];
-    out.reference_chosen[0] = reference_chosen[i];
-    out.reference_rejected[0] = reference_rejected[i];
-    out.length_chosen[0] = length_chosen[i];
-    out.length_rejected[0] = length_rejected[i];
+    for (std::size_t i = 0; i < size(); ++i) {
+      for (std::size_t k = 0; k < moves(i); ++k) out.push_back(coefficient_of(i, k));
+    }
     return out;
   }
   [[nodiscard]] std::vector<T> all_of(std::size_t i) const {
-    return {value[i], chosen[i], rejected[i]};
-  }
-  void shift(double by) {
-    for (T& x : policy_chosen) x += static_cast<T>(by);
-    for (T& x : policy_rejected) x += static_cast<T>(by);
-  }
-  /// The loss of example i as the formula on plain numbers of type F, its log-probabilities moved.
-  template <class F, class L>
-  [[nodiscard]] F formula(L const& loss, loss_state<L> const& state, std::size_t i, F chosen_by,
-                          F rejected_by) const {
-    pair_record<F> record;
-    record.chosen = {F(policy_chosen[i]) + chosen_by, F(reference_chosen[i]), F(length_chosen[i])};
-    record.rejected = {F(policy_rejected[i]) + rejected_by, F(reference_rejected[i]),
-                       F(length_rejected[i])};
-    return static_cast<F>(detail::apply(loss, record, state));
-  }
-  static constexpr std::size_t moves = 2;
-  template <class F, class L>
-  [[nodiscard]] F moved(L const& loss, loss_state<L> const& state, std::size_t i, std::size_t which,
-                        F by) const {
-    return formula<F>(loss, state, i, which == 0 ? by : F(0), which == 1 ? by : F(0));
-  }
-  [[nodiscard]] T coefficient_of(std::size_t i, std::size_t which) const {
-    return which == 0 ? chosen[i] : rejected[i];
-  }
-};
-
-template <class T>
-struct problem<1, T> {
-  using results_type = unpaired_results;
-  std::vector<T> policy, reference, label, mismatched_policy, mismatched_reference, weight;
-  std::vector<std::int32_t> length;
-  std::vector<T> value, coefficient;
-
-  explicit problem(std::size_t n, std::uint64_t seed = 7) : value(n, T(-1)), coefficient(n, T(-1)) {
-    dice d(seed);
-    for (std::size_t i = 0; i < n; ++i) {
-      double const y = d.log_prob();
-      policy.push_back(static_cast<T>(y));
-      reference.push_back(static_cast<T>(d.near_log_prob(y)));
-      label.push_back(static_cast<T>(d.below(2)));
-      length.push_back(static_cast<std::int32_t>(1 + d.below(50)));
-      if (i < 8) {
-        mismatched_policy.push_back(static_cast<T>(d.log_prob()));
-        mismatched_reference.push_back(mismatched_policy.back() - static_cast<T>(d.below(64)) / 64);
-      }
-    }
-  }
-  [[nodiscard]] std::size_t size() const { return policy.size(); }
-  [[nodiscard]] unpaired_columns columns() const {
-    unpaired_columns out{.policy = policy,
-                         .reference = reference,
-                         .label = label,
-                         .length = length,
-                         .mismatched = {mismatched_policy, mismatched_reference}};
-    if (!weight.empty()) out.weight = weight;
+    std::vector<T> out{value[i]};
+    for (std::size_t k = 0; k < moves(i); ++k) out.push_back(coefficient_of(i, k));
     return out;
   }
-  [[nodiscard]] results_type results() { return {.value = value, .coefficient = coefficient}; }
-  [[nodiscard]] std::vector<T> all() const {
-    std::vector<T> out = value;
-    out.insert(out.end(), coefficient.begin(), coefficient.end());
-    return out;
-  }
-  [[nodiscard]] problem alone(std::size_t i) const {  // with the batch statistics of the whole
-    problem out(1);
-    out.policy[0] = policy[i];
-    out.reference[0] = reference[i];
-    out.label[0] = label[i];
-    out.length[0] = length[i];
-    out.mismatched_policy = mismatched_policy;
-    out.mismatched_reference = mismatched_reference;
-    return out;
-  }
-  [[nodiscard]] std::vector<T> all_of(std::size_t i) const { return {value[i], coefficient[i]}; }
-  static constexpr std::size_t moves = 1;
-  template <class F, class L>
-  [[nodiscard]] F moved(L const& loss, loss_state<L> const& state, std::size_t i, std::size_t,
-                        F by) const {
-    unpaired_record<F> record;
-    record.log_prob = F(policy[i]) + by;
-    record.reference_log_prob = F(reference[i]);
-    record.completion_length = F(length[i]);
-    record.desirable = label[i] > 0;
-    return static_cast<F>(detail::apply(loss, record, state));
-  }
-  [[nodiscard]] T coefficient_of(std::size_t i, std::size_t) const { return coefficient[i]; }
-};
-
-/// Lists of 1, 2, 3, 4, 5, 1, 2, ... completions.
-template <class T>
-struct problem<dynamic_arity, T> {
-  using results_type = list_results;
-  std::vector<T> policy, reference, weight;
-  std::vector<std::int32_t> length;
-  std::vector<std::size_t> offset = {0};
-  std::vector<T> value, coefficient;
-
-  explicit problem(std::size_t n, std::uint64_t seed = 7) : value(n, T(-1)) {
-    dice d(seed);
-    for (std::size_t g = 0; g < n; ++g) {
-      for (std::size_t k = 0; k <= g % 5; ++k) {
-        double const y = d.log_prob();
-        policy.push_back(static_cast<T>(y));
-        reference.push_back(static_cast<T>(d.near_log_prob(y)));
-        length.push_back(static_cast<std::int32_t>(1 + d.below(50)));
-      }
-      offset.push_back(policy.size());
-    }
-    coefficient.assign(policy.size(), T(-1));
-  }
-  [[nodiscard]] std::size_t size() const { return offset.size() - 1; }
-  [[nodiscard]] list_columns columns() const {
-    list_columns out{.policy = policy, .reference = reference, .length = length, .offset = offset};
-    if (!weight.empty()) out.weight = weight;
-    return out;
-  }
-  [[nodiscard]] results_type results() { return {.value = value, .coefficient = coefficient}; }
-  [[nodiscard]] std::vector<T> all() const {
-    std::vector<T> out = value;
-    out.insert(out.end(), coefficient.begin(), coefficient.end());
-    return out;
-  }
-  [[nodiscard]] problem alone(std::size_t g) const {
-    problem out(0);
-    auto const cut = [&](auto const& from) {
-      return std::vector(from.begin() + static_cast<std::ptrdiff_t>(offset[g]),
-                         from.begin() + static_cast<std::ptrdiff_t>(offset[g + 1]));
+  /// Example i as a problem of its own, with the mismatched completions of the whole.
+  [[nodiscard]] problem alone(std::size_t i) const { return part(i, i + 1); }
+  /// Examples [begin, end).
+  [[nodiscard]] problem part(std::size_t begin, std::size_t end) const {
+    problem out(*this);
+    auto const cut = [](auto& v, std::size_t from, std::size_t to) {
+      if (!v.empty()) v = {v.begin() + std::ptrdiff_t(from), v.begin() + std::ptrdiff_t(to)};
     };
-    out.policy = cut(policy);
-    out.reference = cut(reference);
-    out.length = cut(length);
-    out.offset = {0, out.policy.size()};
-    out.value.assign(1, T(-1));
-    out.coefficient.assign(out.policy.size(), T(-1));
+    for (auto& s : out.side) {
+      for (auto* const v : {&s.policy, &s.reference, &s.score, &s.divergence, &s.alignment,
+                            &s.nearer, &s.farther, &s.coefficient, &s.divergence_coefficient}) {
+        cut(*v, offset[begin], offset[end]);
+      }
+      cut(s.length, offset[begin], offset[end]);
+    }
+    for (auto* const v : {&out.label, &out.weight, &out.from_reference, &out.uniform, &out.value}) {
+      cut(*v, begin, end);
+    }
+    cut(out.offset, begin, end + 1);
+    for (std::size_t& o : out.offset) o -= offset[begin];
     return out;
   }
-  [[nodiscard]] std::vector<T> all_of(std::size_t g) const {
-    std::vector<T> out{value[g]};
-    for (std::size_t i = offset[g]; i < offset[g + 1]; ++i) out.push_back(coefficient[i]);
-    return out;
+
+ private:
+  void add_completion(completions_of_a_side& to, dice& d, int reach, double score) {
+    double const policy = d.log_prob();
+    to.policy.push_back(static_cast<T>(policy * shape.unit));
+    to.reference.push_back(static_cast<T>(d.near(policy, reach) * shape.unit));
+    to.nearer.push_back(static_cast<T>(d.near(policy, 1) * shape.unit));
+    to.farther.push_back(static_cast<T>(d.near(policy, 1) * shape.unit));
+    to.length.push_back(static_cast<std::int32_t>(1 + d.below(50)));
+    to.score.push_back(static_cast<T>(score));
+    to.divergence.push_back(static_cast<T>(d.between(0, 8)));
+    to.alignment.push_back(static_cast<T>(d.between(-2, 1)));
   }
-  void shift(double by) {
-    for (T& x : policy) x += static_cast<T>(by);
-  }
-  static constexpr std::size_t moves = 5;  // those beyond the list's end move nothing
-  template <class F, class L>
-  [[nodiscard]] F moved(L const& loss, loss_state<L> const& state, std::size_t g, std::size_t which,
-                        F by) const {
-    std::size_t const begin = offset[g];
-    auto const at = [&](std::size_t k) {
-      return completion_record<F>{F(policy[begin + k]) + (k == which ? by : F(0)),
-                                  F(reference[begin + k]), F(length[begin + k])};
-    };
-    list_record<F, decltype(at)> const record(offset[g + 1] - begin, at, {});
-    return static_cast<F>(detail::apply(loss, record, state));
-  }
-  [[nodiscard]] T coefficient_of(std::size_t g, std::size_t which) const {
-    return offset[g] + which < offset[g + 1] ? coefficient[offset[g] + which] : T(0);
+  static void open_results(completions_of_a_side& s) {
+    s.coefficient.assign(s.policy.size(), T(-1));
+    s.divergence_coefficient.assign(s.policy.size(), T(-1));
   }
 };
 
-template <class L, class T>
-using problem_for = problem<std::remove_cvref_t<L>::arity, T>;
+/// Problems of a size, made once for each shape: making a large one takes longer than solving it.
+template <class T>
+class problems_of_size {
+ public:
+  explicit problems_of_size(std::size_t n) : size_(n) {}
+  [[nodiscard]] problem<T> operator()(batch_shape const& shape) {
+    for (auto const& one : made_) {
+      if (one.shape == shape) return one;
+    }
+    made_.emplace_back(shape, size_);
+    return made_.back();
+  }
 
-/// Evaluates with the problem's own results; each example's own coefficients, not divided by their number.
-template <class L, class Problem>
-double solve(L const& loss, Problem& p, evaluate_options options = {.reduce = reduction::none}) {
-  loss_memory<L> memory{};
-  auto const columns = p.columns();
-  return evaluate_into(loss, columns, p.results(), prepare(loss, columns, memory), options);
-}
-
-template <class L, class Problem>
-[[nodiscard]] loss_state<L> state_of(L const& loss, Problem const& p) {
-  loss_memory<L> memory{};
-  return prepare(loss, p.columns(), memory);
-}
+ private:
+  std::size_t size_;
+  std::vector<problem<T>> made_;
+};
 
 }  // namespace prefer::test

@@ -7,11 +7,12 @@
 #include <prefer/loss/kto.hpp>
 #include <prefer/objective/evaluate.hpp>
 
-#include "support/near.hpp"
+#include "loss/closed_form.hpp"
 
 namespace {
 
 using prefer::kto;
+using prefer::kto_pair;
 using prefer::unpaired_columns;
 using prefer::test::near;
 
@@ -63,7 +64,36 @@ TEST_CASE("kto: NaN among the mismatched completions reaches the loss", "[loss][
   CHECK(std::isnan(evaluate(kto{}, batch(p, r)).loss));
 }
 
+// Log-ratios 1 and -4 of chosen, 0.5 and 2 of rejected completions.
+std::vector<double> const chosen = {1.0, -4.0}, rejected = {0.5, 2.0}, none = {0.0, 0.0};
+
+TEST_CASE("kto_pair: each half is held against the other half's mean log_ratio, no less than zero",
+          "[loss][kto]") {
+  prefer::nothing memory;
+  auto const state = prefer::prepare(
+      kto_pair{}, prefer::pair_columns{.policy = {chosen, rejected}, .reference = {none, none}},
+      memory);
+  CHECK(state.chosen_baseline == 0.0);  // the mean is -1.5
+  CHECK(state.rejected_baseline == 1.25);
+}
+
+TEST_CASE("kto_pair: value and derivatives are the paper's, the baselines constant",
+          "[loss][kto]") {
+  using namespace prefer::test;
+  // ((1 - sigmoid(b (r_w - z_l))) + (1 - sigmoid(b (z_w - r_l)))) / 2
+  double const beta = 0.5;
+  kto_pair::state const state{.chosen_baseline = 1.5, .rejected_baseline = 0.25};
+  for (auto const& pair : some_pairs()) {
+    paper_numbers const n(pair);
+    long double const w = beta * (n.r_w - 0.25L), l = beta * (1.5L - n.r_l);
+    compare(at(kto_pair{.beta = beta}, pair, state),
+            {(sig(-w) + sig(-l)) / 2, -beta * sig(w) * sig(-w) / 2, beta * sig(l) * sig(-l) / 2}, n,
+            {});
+  }
+}
+
 TEST_CASE("kto: parameters out of range are refused", "[loss][kto]") {
+  CHECK_THROWS_AS((kto_pair{.beta = 0.0}), prefer::precondition_error);
   CHECK_THROWS_AS((kto{.beta = 0.0}), prefer::precondition_error);
   CHECK_THROWS_AS((kto{.desirable_weight = -1.0}), prefer::precondition_error);
   CHECK_THROWS_AS((kto{.undesirable_weight = std::nan("")}), prefer::precondition_error);

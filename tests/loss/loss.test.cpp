@@ -184,6 +184,14 @@ TEST_CASE("parameter types: a value out of range does not enter", "[loss][parame
   CHECK_THROWS_AS(flip_probability(0.5), precondition_error);
   CHECK_THROWS_AS(flip_probability(nan), precondition_error);
   CHECK(flip_probability(0.0) == 0.0);
+  CHECK_THROWS_AS(smoothing(0.0), precondition_error);
+  CHECK_THROWS_AS(smoothing(0.5), precondition_error);
+  CHECK_THROWS_AS(smoothing(nan), precondition_error);
+  CHECK(smoothing(1e-3) == 1e-3);
+  CHECK_THROWS_AS(share(0.0), precondition_error);
+  CHECK_THROWS_AS(share(1.0 + 1e-9), precondition_error);
+  CHECK_THROWS_AS(share(nan), precondition_error);
+  CHECK(share(1.0) == 1.0);
 }
 
 }  // namespace

@@ -14,22 +14,47 @@ namespace prefer::test {
       .rejected = {.log_prob = -30.0, .reference_log_prob = -30.0, .completion_length = 5.0}};
 }
 
+/// A pair given by both log-ratios.
+[[nodiscard]] inline pair_record<double> pair_with_log_ratios(double chosen, double rejected) {
+  auto pair = pair_with_margin(chosen);
+  pair.rejected.log_prob += rejected;
+  return pair;
+}
+
 struct value_and_slopes {
   double value, chosen, rejected;
 };
 
+/// A completion on dual numbers: the log-probability is a variable, all else is constant.
+template <class S>
+[[nodiscard]] completion_record<S> with_variable(completion_record<double> const& c,
+                                                 std::size_t index) {
+  return {.log_prob = S::variable(c.log_prob, index),
+          .reference_log_prob = c.reference_log_prob,
+          .completion_length = c.completion_length,
+          .score = c.score,
+          .divergence = S(c.divergence),
+          .alignment = c.alignment,
+          .nearer_log_prob = c.nearer_log_prob,
+          .farther_log_prob = c.farther_log_prob};
+}
+
+template <class S>
+[[nodiscard]] pair_record<S> with_variables(pair_record<double> const& p) {
+  return {.chosen = with_variable<S>(p.chosen, 0),
+          .rejected = with_variable<S>(p.rejected, 1),
+          .pair_beta = {p.pair_beta.present, p.pair_beta.value},
+          .pair_target_margin = {p.pair_target_margin.present, p.pair_target_margin.value},
+          .chosen_from_reference = p.chosen_from_reference,
+          .uniform = p.uniform};
+}
+
 /// A pair loss's value and derivatives by both log-probabilities.
 template <class L>
-[[nodiscard]] value_and_slopes at(L const& loss, pair_record<double> const& p) {
+[[nodiscard]] value_and_slopes at(L const& loss, pair_record<double> const& p,
+                                  loss_state<L> const& state = {}) {
   using S = dual<double, 2>;
-  pair_record<S> record;
-  record.chosen = {S::variable(p.chosen.log_prob, 0), p.chosen.reference_log_prob,
-                   p.chosen.completion_length};
-  record.rejected = {S::variable(p.rejected.log_prob, 1), p.rejected.reference_log_prob,
-                     p.rejected.completion_length};
-  record.pair_beta = {p.pair_beta.present, p.pair_beta.value};
-  record.pair_target_margin = {p.pair_target_margin.present, p.pair_target_margin.value};
-  S const y = loss(record);
+  S const y = detail::apply(loss, with_variables<S>(p), state);
   return {y.value, y.partial[0], y.partial[1]};
 }
 

@@ -11,9 +11,12 @@
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/kto.hpp>
 #include <prefer/loss/nll.hpp>
+#include <prefer/loss/odpo.hpp>
 #include <prefer/loss/plackett_luce.hpp>
 #include <prefer/loss/simpo.hpp>
 #include <prefer/loss/softmax_dpo.hpp>
+#include <prefer/loss/tdpo.hpp>
+#include <prefer/loss/xpo.hpp>
 #include <prefer/objective/evaluate.hpp>
 
 #include "support/archetypes.hpp"
@@ -193,6 +196,94 @@ TEST_CASE("evaluate: sizes that disagree are told with both numbers", "[objectiv
   CHECK_THROWS_WITH(
       evaluate_into(nll{}, pair_columns{.policy = {two, two}}, pair_results{.value = forgotten}),
       "evaluate: results.value has 0 elements, expected 2");
+}
+
+TEST_CASE(
+    "evaluate: scores and a policy's other columns are needed, named and sized like any column",
+    "[objective][evaluate]") {
+  std::vector<double> const v = {-1.0, -2.0}, three = {-1.0, -2.0, -3.0};
+  pair_columns const plain{.policy = {v, v}, .reference = {v, v}};
+  CHECK_THROWS_WITH(evaluate(odpo{}, plain),
+                    "evaluate: this loss reads policy, reference, score; the batch lacks score");
+  CHECK_THROWS_WITH(
+      evaluate(xpo{}, plain),
+      "evaluate: this loss reads policy, reference, chosen_from_reference; the batch lacks "
+      "chosen_from_reference");
+  CHECK_THROWS_WITH(
+      evaluate(tdpo1{}, plain),
+      "evaluate: this loss reads policy, reference, divergence; the batch lacks divergence");
+  auto const one_sided = [&](auto member) {
+    auto batch = plain;
+    (batch.*member).rejected = v;
+    return batch;
+  };
+  std::string const only = " is given for rejected completions only; expected both or neither";
+  CHECK_THROWS_WITH(evaluate(dpo{}, one_sided(&pair_columns::score)), "evaluate: score" + only);
+  CHECK_THROWS_WITH(evaluate(dpo{}, one_sided(&pair_columns::divergence)),
+                    "evaluate: divergence" + only);
+  CHECK_THROWS_WITH(evaluate(dpo{}, one_sided(&pair_columns::alignment)),
+                    "evaluate: alignment" + only);
+  CHECK_THROWS_WITH(evaluate(dpo{}, one_sided(&pair_columns::nearer)), "evaluate: nearer" + only);
+  CHECK_THROWS_WITH(evaluate(dpo{}, one_sided(&pair_columns::farther)), "evaluate: farther" + only);
+  auto sized = plain;
+  sized.score = {v, three};
+  CHECK_THROWS_WITH(evaluate(odpo{}, sized), "evaluate: score.rejected has 3 elements, expected 2");
+  sized = plain;
+  sized.farther = {three, v};
+  CHECK_THROWS_WITH(evaluate(dpo{}, sized), "evaluate: farther.chosen has 3 elements, expected 2");
+  sized = plain;
+  sized.chosen_from_reference = three;
+  CHECK_THROWS_WITH(evaluate(xpo{}, sized),
+                    "evaluate: chosen_from_reference has 3 elements, expected 2");
+  sized = plain;
+  sized.uniform = three;
+  CHECK_THROWS_WITH(evaluate(dpo{}, sized), "evaluate: uniform has 3 elements, expected 2");
+}
+
+TEST_CASE("evaluate: derivatives by the divergence are of the mean, weighted like the loss",
+          "[objective][evaluate]") {
+  // tdpo1: sp(-beta (m - (d_l - d_w))).
+  std::vector<double> const pc = {-1.0, -4.0}, pr = {-3.0, -2.0}, zero = {0.0, 0.0};
+  std::vector<double> const dc = {0.5, 0.25}, dr = {1.0, 2.0}, weight = {1.0, 3.0};
+  pair_columns const batch{
+      .policy = {pc, pr}, .reference = {zero, zero}, .divergence = {dc, dr}, .weight = weight};
+  auto const y = evaluate(tdpo1{.beta = 0.5}, batch);
+  for (std::size_t i = 0; i < 2; ++i) {
+    double const z = 0.5 * (pc[i] - pr[i] - dr[i] + dc[i]);
+    double const slope = -0.5 / (1.0 + std::exp(z)) * weight[i] / 2.0;
+    CHECK(near(y.value[i], weight[i] * std::log1p(std::exp(-z)), 1e-14));
+    CHECK(near(y.coefficient.chosen[i], slope, 1e-14));
+    CHECK(near(y.divergence_coefficient.chosen[i], slope, 1e-14));
+    CHECK(near(y.divergence_coefficient.rejected[i], -slope, 1e-14));
+  }
+  CHECK(evaluate(dpo{}, batch).divergence_coefficient.chosen.empty());
+  std::vector<double> out(2), three(3);
+  CHECK_THROWS_WITH(
+      evaluate_into(dpo{}, batch, pair_results{.chosen_divergence = out}),
+      "evaluate: results.divergence is asked for, and this loss does not read divergence");
+  CHECK_THROWS_WITH(evaluate_into(tdpo1{}, batch, pair_results{.rejected_divergence = three}),
+                    "evaluate: results.rejected_divergence has 3 elements, expected 2");
+}
+
+TEST_CASE("evaluate: a formula that reads divergence and captures numbers is refused",
+          "[objective][evaluate]") {
+  std::vector<double> const v = {-1.0, -2.0};
+  double const beta = 0.5;
+  auto const loss = pair_loss([beta](auto const& p) { return beta * p.chosen.divergence; });
+  CHECK_THROWS_WITH(evaluate(loss, pair_columns{.policy = {v, v}, .divergence = {v, v}}),
+                    Contains("must be default-constructible"));
+}
+
+TEST_CASE("evaluate: chosen_from_reference comes as bool, int or float", "[objective][evaluate]") {
+  std::vector<double> const c = {-1.0, -2.0, -4.0}, r = {-5.0, -6.0, -7.0};
+  std::array<bool, 3> const as_bool = {true, false, true};
+  std::vector<std::int32_t> const as_int = {1, 0, 1};
+  std::vector<float> const as_float = {1.0f, 0.0f, 1.0f};
+  for (column const from : {column(as_bool), column(as_int), column(as_float)}) {
+    auto const y =
+        evaluate(optimism{}, pair_columns{.policy = {c, r}, .chosen_from_reference = from});
+    CHECK(y.value == std::vector<double>{-1.0, -6.0, -4.0});
+  }
 }
 
 TEST_CASE("evaluate: an empty batch is refused", "[objective][evaluate]") {

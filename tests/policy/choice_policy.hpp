@@ -57,14 +57,17 @@ inline choice_data lists(std::size_t groups, std::size_t prompts, std::size_t co
 /// Groups [begin, end) as a batch of its own.
 struct part_of_batch {
   std::vector<std::size_t> offset;
+  std::vector<std::size_t> row;
   choice_batch batch;
 
   part_of_batch(choice_data const& data, std::size_t begin, std::size_t end) {
     for (std::size_t g = begin; g <= end; ++g)
       offset.push_back(data.offset[g] - data.offset[begin]);
+    for (std::size_t g = begin; g != end; ++g) row.push_back(g);
     batch = {.prompt = std::span(data.prompt).subspan(begin, end - begin),
              .completion = std::span(data.completion).subspan(data.offset[begin], offset.back()),
-             .offset = offset};
+             .offset = offset,
+             .row = row};
   }
   part_of_batch(part_of_batch const&) = delete;
 };
@@ -108,7 +111,7 @@ struct outcome {
       policy.backward(part.batch, std::span(coefficient).subspan(first, count));
       begin = end;
     }
-    policy.finish_backward();
+    if constexpr (requires { policy.finish_backward(); }) policy.finish_backward();
     gradient = gradient_of(policy);
   }
 };
@@ -134,6 +137,7 @@ void check_gradient(P policy, choice_data const& data) {
   auto const coefficient = numbers<double>(data.completion.size(), 77);
   auto const computed = outcome<P>(policy, data, coefficient).gradient;
   std::vector<double> out(data.completion.size());
+  part_of_batch const whole(data, 0, data.size());
   std::size_t at = 0;
   for (auto const& each : policy.parameters()) {
     for (double& value : each.value) {
@@ -141,7 +145,7 @@ void check_gradient(P policy, choice_data const& data) {
       auto const expected = derivative(
           [&](long double x) {
             value = static_cast<double>(x);
-            policy.log_prob(data.batch(), out);
+            policy.log_prob(whole.batch, out);
             long double sum = 0;
             for (std::size_t i = 0; i != out.size(); ++i) {
               sum += static_cast<long double>(coefficient[i]) * out[i];
@@ -293,13 +297,14 @@ void check_value_semantics(P policy, choice_data const& data) {
   using T = typename P::value_type;
   std::vector<T> before(data.completion.size());
   std::vector<T> after(before.size());
+  part_of_batch const whole(data, 0, data.size());
   auto const views = policy.parameters();
-  policy.log_prob(data.batch(), before);
+  policy.log_prob(whole.batch, before);
   P copy = policy;
   fill_parameters(policy, 999);
-  copy.log_prob(data.batch(), after);
+  copy.log_prob(whole.batch, after);
   CHECK(same_bytes(before, after));
-  policy.log_prob(data.batch(), after);
+  policy.log_prob(whole.batch, after);
   CHECK(!same_bytes(before, after));
   auto const again = policy.parameters();
   REQUIRE(views.size() == again.size());

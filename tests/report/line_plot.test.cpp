@@ -365,3 +365,21 @@ TEST_CASE("plot_row: panels stand side by side and share a legend that is the sa
   CHECK(separate.texts("legend") == std::vector<std::string>{"trained", "other"});
   CHECK_THROWS_AS(report::plot_row{}.svg(), prefer::precondition_error);
 }
+
+TEST_CASE("line_plot: a cloud is drawn as one dot per point that is in sight",
+          "[report][line_plot]") {
+  report::line_plot plot;
+  plot.x = {.min = -1, .max = 1};
+  plot.y = {.min = -1, .max = 1};
+  report::series cloud{.name = "samples", .line = false, .dots = true};
+  for (int i = 0; i != 40; ++i) cloud.points.push_back({.x = 0.02 * i, .y = -0.5});
+  cloud.points.push_back({.x = 7, .y = 0});
+  plot.add(cloud);
+  xml::reader const read(plot.svg());
+  frame const area(read);
+  auto const dots = read.with_class("dot");
+  REQUIRE(dots.size() == 41);  // 40 and one in the legend: no line, so no marker is left out
+  CHECK(dots[0].number("cx") == near(area.x(0.5)));
+  CHECK(dots[0].number("cy") == near(area.y(0.25)));
+  CHECK(read.with_class("marker").empty());
+}

@@ -19,7 +19,7 @@ namespace prefer {
 ///             end to end; completion i of the batch has the tokens [token_offset[i], token_offset[i + 1])
 /// Semantics   depends on what the batch says alone: the same batch gives the same weights, and the weights of a
 ///             group do not depend on the other groups
-/// Optional    `static constexpr bool draws = true`: the weights depend on `batch.draw`, so a reference cannot be
+/// Optional    `static constexpr bool depends_on_draw = true`: the weights depend on `batch.draw`, so a reference cannot be
 ///             cached
 template <class A, class B>
 concept Aggregation = requires(A const& aggregation, B const& batch,
@@ -31,7 +31,7 @@ namespace detail {
 
 template <class A>
 inline constexpr bool draws_tokens = requires {
-  requires A::draws;
+  requires A::depends_on_draw;
 };
 
 /// Throws precondition_error unless there is one weight per token; `where` is the caller's name.

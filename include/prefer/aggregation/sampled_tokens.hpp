@@ -25,7 +25,7 @@ namespace prefer {
 /// Cache   none: the draw changes with the step, and `cached` refuses it
 /// Source  Lu et al. 2024, arXiv:2406.10957
 struct sampled_tokens {
-  static constexpr bool draws = true;
+  static constexpr bool depends_on_draw = true;
 
   std::uint64_t seed = 1;
 

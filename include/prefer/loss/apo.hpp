@@ -16,7 +16,7 @@ namespace prefer {
 /// Errors  beta <= 0 does not construct
 /// Source  D'Oosterlinck et al. 2024, eq. 7, arXiv:2408.06266. For data whose chosen completions are better than the
 ///         policy's own
-/// TRL     DPOTrainer `apo_zero`, up to its rounding: 1 - sigmoid(u) there
+/// TRL     DPOTrainer `apo_zero`, up to its rounding: 1 - sigmoid(u) there. It ignores f_divergence_type
 struct apo_zero {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "apo_zero";
@@ -39,7 +39,8 @@ struct apo_zero {
 /// Errors  beta <= 0 does not construct
 /// Source  D'Oosterlinck et al. 2024, eq. 8, arXiv:2408.06266. For data whose chosen completions are worse than the
 ///         policy's own
-/// TRL     DPOTrainer `apo_down`, up to its rounding
+/// TRL     DPOTrainer `apo_down`, up to its rounding. Its f_divergence_type enters the second term only; here neither
+///         form takes a divergence
 struct apo_down {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "apo_down";

@@ -14,8 +14,9 @@ namespace prefer {
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats. An upper bound of dpo's loss
 /// Errors  beta <= 0 does not construct
-/// Source  Jung et al. 2024, eq. 9, arXiv:2404.04656
-/// TRL     DPOTrainer `bco_pair`. No reward shift, there and here; the shift is part of bco
+/// Source  Jung et al. 2024, arXiv:2404.04656
+/// TRL     DPOTrainer `bco_pair`. No reward shift, there and here; the shift is part of bco. Until February 2026 TRL
+///         subtracted a running mean
 struct bco_pair {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "bco_pair";
@@ -41,11 +42,11 @@ struct bco_pair {
 ///
 /// Reads   policy and reference log_prob, label; beta per example where given
 /// Units   nats
-/// Keeps   sum, count and spread of all rewards so far
+/// Keeps   mean, count and spread of all rewards so far
 /// Several processes: sums and counts are added up, so the threshold is that of the whole batch
 /// Errors  beta <= 0 does not construct
-/// Source  Jung et al. 2024, eq. 12, arXiv:2404.04656. The paper's threshold is the midpoint of the two classes' means;
-///         class imbalance moves this one
+/// Source  Jung et al. 2024, arXiv:2404.04656. The paper's threshold is the midpoint of the two classes' means
+///         (secondary source); class imbalance moves this one
 /// TRL     BCOTrainer: the same running mean
 struct bco {
   static constexpr std::size_t arity = 1;
@@ -60,7 +61,7 @@ struct bco {
 
     /// Of all rewards so far, with count - 1 below; NaN for fewer than two.
     [[nodiscard]] double standard_deviation() const {
-      return prefer::sqrt(squares / (count - 1.0));
+      return prefer::sqrt(squares / (count > 1.0 ? count - 1.0 : 0.0));
     }
   };
 
@@ -102,7 +103,7 @@ struct bco {
 ///   weight = clamp(p / (1 - p), least, most),  p = probability that the prompt belongs to a desirable example
 ///
 /// Errors  p outside [0, 1] throws precondition_error
-/// Source  Jung et al. 2024, section 4.3, arXiv:2404.04656
+/// Source  Jung et al. 2024, arXiv:2404.04656
 /// TRL     BCOTrainer with the same bounds; it divides by 1 - p + 1e-8
 [[nodiscard]] constexpr double density_ratio_weight(double p, double least = 0.5,
                                                     double most = 10.0) {

@@ -16,20 +16,23 @@ namespace prefer {
 ///
 ///   loss = kept ? B / kept pairs * L with beta_batch : 0
 ///   beta_batch = max(0.001, beta * (1 + sensitivity * (mean of m over kept pairs - mean)))
-///   m = log_ratio_margin;  mean, spread: moving averages of the batches' means and standard deviations of m, this batch
-///   included, from 0 at the start
+///   m = log_ratio_margin;  mean, spread: moving averages of the batches' means and standard deviations of m, the
+///   newest with weight `rate`, from 0 at the start
 ///   kept_share of the pairs is drawn without replacement with weights exp(-((m - mean) / spread)^2 / 2)
 ///
 /// None of it carries a gradient. Factors of B / kept make the mean over the batch one over kept pairs. The draw uses the
 /// pair's `uniform` number (a key of log weight plus Gumbel noise; the largest keys stay), so a batch gives the same
 /// result whenever it is evaluated from the same memory.
 ///
-/// Reads   what L reads, uniform per pair
+/// Reads   what L reads, policy and reference log_prob, uniform per pair
+/// Units   those of L
 /// Keeps   mean and spread
 /// Several processes: means and the threshold of the keys are those of the whole batch; keys are gathered
-/// Errors  momentum outside (0, 1] or kept_share outside (0, 1] does not construct; a loss without beta does not compile
+/// Errors  rate outside (0, 1] or kept_share outside (0, 1] does not construct; a loss without beta does not compile
 /// Source  Wu et al. 2024, arXiv:2407.08639, and the authors' code. There a spread of 0, as at the reference, gives NaN;
-///         here all pairs are then equally likely to stay
+///         here all pairs are then equally likely to stay. There, too, evaluation moves the averages, and each process
+///         draws its own pairs. Defaults: the authors' example; their configuration file has sensitivity 0
+/// TRL     none
 template <PairLoss L = dpo>
 struct beta_dpo {
   static_assert(detail::has_parameter_beta<L>,
@@ -53,7 +56,7 @@ struct beta_dpo {
   L loss = {};
   double sensitivity = 0.6;
   share kept_share = 0.8;
-  share momentum = 0.1;  // of the newest batch
+  share rate = 0.1;  // of the newest batch
 
   [[nodiscard]] state prepare(pair_columns const& batch, memory& so_far,
                               auto const& processes) const {
@@ -70,8 +73,8 @@ struct beta_dpo {
     }
     double const variance =
         all.count > 1.0 ? over_processes(squares, processes).sum / (all.count - 1.0) : 0.0;
-    so_far.mean += momentum * (all.mean() - so_far.mean);
-    so_far.spread += momentum * (prefer::sqrt(variance) - so_far.spread);
+    so_far.mean += rate * (all.mean() - so_far.mean);
+    so_far.spread += rate * (prefer::sqrt(variance) - so_far.spread);
 
     state out{.mean = so_far.mean, .precision = so_far.spread > 0.0 ? 1.0 / so_far.spread : 0.0};
     // Which pairs stay is known when all keys are.
@@ -110,7 +113,7 @@ struct beta_dpo {
     L::parameters(self.loss, visit);
     visit("sensitivity", self.sensitivity);
     visit("kept_share", self.kept_share);
-    visit("momentum", self.momentum);
+    visit("rate", self.rate);
   }
 
  private:

@@ -298,15 +298,14 @@ inline constexpr other_name loss_aliases[] = {
     {"sigmoid_norm", "ln_dpo"}, {"sft", "nll_per_batch_token"},
     {"tpo-l", "tpo_l"},         {"s_dpo", "softmax_dpo"},
     {"sdpo", "softmax_dpo"},    {"lrml", "discopop"},
-    {"smaug", "dpop"}};
+    {"smaug", "dpop"},          {"aot_pair", "aot_unpaired"}};  // TRL's name until February 2026
 inline constexpr refused_name refused_losses[] = {
     {"cdpo", "it is dpo with label_smoothing > 0"},
     {"ld_dpo",
      "it is dpo on log-probabilities with length weights: aggregation/ld_dpo_weights.hpp"},
     {"sampo", "it is dpo on log-probabilities of sampled tokens: aggregation/sampled_tokens.hpp"},
     {"step_dpo", "it is dpo on one step: batch/recipes.hpp"},
-    {"ddpo", "it is dpo on pairs ranked by a judge: batch/recipes.hpp"},
-    {"aot_pair", "it was TRL's name of aot"}};
+    {"ddpo", "it is dpo on pairs ranked by a judge: batch/recipes.hpp"}};
 
 // Parameters, behind the loss they belong to.
 inline constexpr other_name parameter_aliases[] = {

@@ -14,9 +14,11 @@ namespace prefer {
 ///   phi(u) = exp(u) + u
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
-/// Units   nats; reward_bound bounds the rewards in sight, and coefficients are 0 beyond
+/// Units   nats; reward_bound bounds the rewards, beta included, and coefficients are 0 beyond. exp(u) stops at
+///         exp(690) (float: exp(80))
 /// Errors  beta <= 0 or reward_bound <= 0 does not construct
-/// Source  Huang et al. 2024, eq. 9, arXiv:2407.13399. The default bound is ours
+/// Source  Huang et al. 2024, arXiv:2407.13399 (secondary source: reproductions of the formula). The default bound is ours
+/// TRL     none
 struct chi_po {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "chi_po";

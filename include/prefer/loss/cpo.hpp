@@ -16,7 +16,7 @@ namespace prefer {
 /// Units   nats
 /// Errors  beta <= 0, alpha < 0 or label_smoothing outside [0, 1/2) does not construct; a length of zero makes a
 ///         non-finite loss (see diagnose)
-/// Source  Xu et al. 2024, eq. 5, arXiv:2401.08417
+/// Source  Xu et al. 2024, arXiv:2401.08417
 /// TRL     CPOTrainer `sigmoid`, whose likelihood term divides by the tokens of the batch: cpo{.alpha = 0} +
 ///         alpha * nll_per_batch_token{}
 struct cpo {

@@ -17,15 +17,18 @@ namespace prefer {
 ///           policy farther from it; -1 where it falls strictly; else 0
 ///   kept    1 at the start; divided by 1 + perturbation * (mean step of the batch) after each batch
 ///
-/// Where policy and reference agree no step is taken; log-probabilities are compared strictly, so the trainer does not
-/// replace them by scores here. Nearer and farther: logits theta -+ perturbation * (theta - reference's), token by token. No gradient in any of it.
+/// Nearer and farther: logits theta -+ perturbation * (theta - reference's), token by token. Where policy and reference
+/// agree no step is taken. None of it carries a gradient.
 ///
 /// Reads   what L reads; log_prob of the perturbed policies, which a policy over tokens gives; beta per pair where given
+/// Units   those of L
 /// Keeps   the factor of beta
 /// Several processes: the mean step is that of the whole batch
 /// Errors  perturbation <= 0 does not construct; a loss without beta does not compile
 /// Source  Lee et al. 2025, arXiv:2502.13177, and the authors' code, which updates beta by the mean step; the paper takes
-///         the mean of the betas
+///         the mean of the betas (secondary source), the same to first order. The authors' runs have beta 0.01; their
+///         label smoothing has no effect, here it is that of L
+/// TRL     none
 template <PairLoss L = dpo>
 struct epsilon_dpo {
   static_assert(detail::has_parameter_beta<L>,

@@ -17,8 +17,8 @@ namespace prefer {
 /// Units   nats. Smallest, 0, at z = log((1 - e) / e); the slope vanishes on both sides of it
 /// Errors  beta <= 0, or label_smoothing outside (0, 1/2), does not construct: without smoothing the divergence is
 ///         infinite
-/// Source  Ji et al. 2024, eq. 17, arXiv:2402.00856
-/// TRL     DPOTrainer `exo_pair`
+/// Source  Ji et al. 2024, eq. 16, arXiv:2402.00856
+/// TRL     DPOTrainer `exo_pair`, whose label_smoothing has no default that works: 0 is infinite
 struct exo_pair {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "exo_pair";
@@ -56,7 +56,8 @@ struct exo_pair {
 /// Reads   policy and reference log_prob and the score of every completion; beta per list where given
 /// Units   nats; a list of one completion has loss 0
 /// Errors  beta <= 0 or reward_beta <= 0 does not construct
-/// Source  Ji et al. 2024, eq. 16, arXiv:2402.00856
+/// Source  Ji et al. 2024, arXiv:2402.00856
+/// TRL     none
 struct exo {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "exo";

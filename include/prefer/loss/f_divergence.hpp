@@ -81,9 +81,11 @@ concept TakesScoreMap = PairLoss<L> && requires {
 /// Reads   what L reads
 /// Units   those of L
 /// Errors  a loss that does not take a score map does not compile
-/// Source  Wang et al. 2023, eq. 12, arXiv:2309.16240. Admissible divergences have an invertible f' that is infinite at 0
-/// TRL     f_divergence_type with `sigmoid`, `hinge`, `ipo`, `robust`, `exo_pair`, `discopop`, `sigmoid_norm`. With its
-///         other losses TRL ignores the option, here it does not compile
+/// Source  Wang et al. 2023, arXiv:2309.16240. Admissible divergences have an invertible f' that is not defined at 0
+///         (secondary source)
+/// TRL     f_divergence_type with `sigmoid`, `hinge`, `ipo`, `robust`, `exo_pair`, `discopop`, `sigmoid_norm`. With
+///         `aot`, `aot_unpaired`, `apo_zero` and half of `apo_down` TRL ignores the option; with `nca_pair`, `bco_pair`
+///         and `sppo_hard` it maps scores that those hold against a target made for log-ratios. Neither compiles here
 template <class Divergence, PairLoss L = dpo>
 struct f_dpo {
   static_assert(TakesScoreMap<L>,

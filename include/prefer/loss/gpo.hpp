@@ -16,7 +16,8 @@ namespace prefer {
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   those of the link
 /// Errors  beta <= 0 does not construct
-/// Source  Tang et al. 2024, table 1, arXiv:2402.05749
+/// Source  Tang et al. 2024, arXiv:2402.05749
+/// TRL     none of these four links; `sigmoid` and `hinge` are the other two
 template <class Link>
 struct gpo {
   static constexpr std::size_t arity = 2;

@@ -18,7 +18,7 @@ namespace prefer {
 /// Units   nats in; the loss is a weight times a probability
 /// Several processes: sums and counts are added up, so the baseline is that of the whole batch
 /// Errors  beta <= 0 or a negative weight does not construct; a batch without mismatched completions is refused
-/// Source  Ethayarajh et al. 2024, eq. 8, arXiv:2402.01306
+/// Source  Ethayarajh et al. 2024, arXiv:2402.01306
 /// TRL     KTOTrainer `kto`; the mean over examples is not renormalised by the weights, there and here
 struct kto {
   static constexpr std::size_t arity = 1;
@@ -59,7 +59,8 @@ struct kto {
 /// Several processes: sums and counts are added up, so the baselines are those of the whole batch
 /// Errors  beta <= 0 does not construct
 /// Source  Ethayarajh et al. 2024, arXiv:2402.01306, in the form that TRL once had
-/// TRL     DPOTrainer `kto_pair`, until 2024. It let the gradient flow through the baselines
+/// TRL     DPOTrainer `kto_pair`, until June 2024. It let the gradient flow through the baselines, which were those of
+///         one device
 struct kto_pair {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "kto_pair";

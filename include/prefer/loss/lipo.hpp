@@ -19,7 +19,9 @@ namespace prefer {
 /// Units   nats; scores are graded relevances, small numbers such as 0 to 4
 /// Errors  beta <= 0 does not construct
 /// Time    cubic in the length of a list, once per four completions
-/// Source  Liu et al. 2024, eq. 8, arXiv:2402.01878
+/// Source  Liu et al. 2024, eq. 8, arXiv:2402.01878 (secondary source: two independent reproductions). Some copies divide
+///         by the number of pairs
+/// TRL     none
 struct lipo {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "lipo";
@@ -27,7 +29,10 @@ struct lipo {
   positive beta = 0.1;
 
   constexpr auto operator()(auto const& list) const {
-    auto const s = [&](std::size_t i) { return list.beta_or(beta) * list[i].log_ratio(); };
+    auto const first = list[0].log_ratio();
+    auto const s = [&](std::size_t i) {
+      return list.beta_or(beta) * (list[i].log_ratio() - first);  // a shared normaliser cancels
+    };
     auto const discount = [&](std::size_t i) {
       auto const own = value_of(s(i));
       std::remove_cvref_t<decltype(own)> rank = 1.0;

@@ -15,7 +15,7 @@ namespace prefer {
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats. At rest where sigmoid(u_chosen) = 2/3
 /// Errors  beta <= 0 does not construct
-/// Source  Chen et al. 2024, eq. 11, arXiv:2402.05369
+/// Source  Chen et al. 2024, arXiv:2402.05369
 /// TRL     DPOTrainer `nca_pair`
 struct nca_pair {
   static constexpr std::size_t arity = 2;
@@ -39,7 +39,8 @@ struct nca_pair {
 /// Reads   policy and reference log_prob and the score of every completion; beta per list where given
 /// Units   nats; a list of one completion has loss 0. With all weight on the first it is softmax_dpo
 /// Errors  beta <= 0 or temperature <= 0 does not construct
-/// Source  Chen et al. 2024, eq. 9, arXiv:2402.05369
+/// Source  Chen et al. 2024, arXiv:2402.05369
+/// TRL     none
 struct info_nca {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "info_nca";
@@ -90,7 +91,8 @@ struct info_nca {
 /// Reads   policy and reference log_prob and the score of every completion; beta per list where given
 /// Units   nats
 /// Errors  beta <= 0 or temperature <= 0 does not construct
-/// Source  Chen et al. 2024, eq. 10, arXiv:2402.05369. nca_pair is K = 2 with all weight on the chosen completion
+/// Source  Chen et al. 2024, arXiv:2402.05369. nca_pair is K = 2 with all weight on the chosen completion
+/// TRL     none
 struct nca {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "nca";

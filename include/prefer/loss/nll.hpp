@@ -30,7 +30,8 @@ struct nll {
 /// Reads   policy log_prob and length of the chosen completion
 /// Units   nats per token
 /// Errors  a length of zero makes a non-finite loss (see diagnose)
-/// Source  Pang et al. 2024, eq. 1, arXiv:2404.19733
+/// Source  Pang et al. 2024, arXiv:2404.19733
+/// TRL     none; `sft` is nll_per_batch_token
 struct nll_per_token {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "nll_per_token";

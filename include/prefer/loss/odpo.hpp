@@ -15,7 +15,9 @@ namespace prefer {
 /// Units   nats
 /// Errors  beta <= 0 or alpha < 0 does not construct; a chosen score that is not above the rejected one makes a loss
 ///         that is not finite, or 0 (see diagnose)
-/// Source  Amini et al. 2024, eq. 8, and the authors' code, arXiv:2402.10571. For offsets of your own: dpo_with_margin
+/// Source  Amini et al. 2024, arXiv:2402.10571, and the authors' code, which offers the logarithm of the ratio instead.
+///         For offsets of your own: dpo_with_margin
+/// TRL     none
 struct odpo {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "odpo";
@@ -41,7 +43,8 @@ struct odpo {
 /// Reads   policy and reference log_prob of both completions; beta and target_margin per pair where given
 /// Units   nats
 /// Errors  beta <= 0 does not construct
-/// Source  Touvron et al. 2023 (the margin of Llama 2's reward model), eq. 2, arXiv:2307.09288, on implicit rewards
+/// Source  Touvron et al. 2023 (the margin of Llama 2's reward model), arXiv:2307.09288, on implicit rewards
+/// TRL     none
 struct dpo_with_margin {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "dpo_with_margin";

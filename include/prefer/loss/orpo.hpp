@@ -15,7 +15,7 @@ namespace prefer {
 /// Reads   policy log_prob and length of both completions; beta per pair where given
 /// Units   nats; beta is the paper's lambda, a weight
 /// Errors  beta <= 0 does not construct; a length of zero, or a completion of probability 1, makes a non-finite loss
-/// Source  Hong et al. 2024, eq. 6, arXiv:2403.07691
+/// Source  Hong et al. 2024, arXiv:2403.07691
 /// TRL     ORPOTrainer.odds_ratio_loss, whose log1p(-exp(a)) loses its digits for completions that are almost certain
 struct odds_ratio {
   static constexpr std::size_t arity = 2;
@@ -40,7 +40,7 @@ struct odds_ratio {
 /// Reads   policy log_prob and length of both completions; beta per pair where given
 /// Units   nats
 /// Errors  as for odds_ratio
-/// Source  Hong et al. 2024, eq. 7, arXiv:2403.07691
+/// Source  Hong et al. 2024, arXiv:2403.07691
 /// TRL     ORPOTrainer, whose likelihood term counts the prompt's tokens too, and divides by the tokens of the batch
 struct orpo {
   static constexpr std::size_t arity = 2;

@@ -16,6 +16,7 @@ namespace prefer {
 /// Units   nats; a list of one completion has loss 0
 /// Errors  beta <= 0 does not construct
 /// Source  Rafailov et al. 2023, appendix A.3, arXiv:2305.18290. For K = 2 it is dpo.
+/// TRL     none
 struct plackett_luce {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "plackett_luce";

@@ -18,7 +18,9 @@ namespace prefer {
 /// Reads   policy log_prob, length and score of every completion
 /// Units   nats
 /// Errors  sft_weight < 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
-/// Source  Song et al. 2023, eq. 7, arXiv:2306.17492, with the weights of the authors' code
+/// Source  Song et al. 2023, arXiv:2306.17492, with the weights of the authors' code. There 1e-10 is added to the sum
+///         inside the logarithm
+/// TRL     none
 struct pro {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "pro";

@@ -17,8 +17,9 @@ namespace prefer {
 /// Reads   policy and reference log_prob and the length of both completions; beta per pair where given
 /// Units   nats; alpha in nats per token
 /// Errors  beta <= 0 does not construct
-/// Source  Park et al. 2024, eq. 9, arXiv:2403.19159. The default alpha is that of a public reproduction; one other
-///         has the sign the other way round
+/// Source  Park et al. 2024, arXiv:2403.19159 (secondary source: reproductions; the authors released no code). The default
+///         alpha is that of one of them; one other has the sign the other way round
+/// TRL     none
 struct r_dpo {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "r_dpo";

@@ -16,7 +16,9 @@ namespace prefer {
 /// Reads   policy and reference log_prob and the score of both completions
 /// Units   squared units of the reward; eta in nats per unit of reward
 /// Errors  eta <= 0 does not construct
-/// Source  Gao et al. 2024, eq. 3, arXiv:2404.16767. The authors' code multiplies by eta^2 instead of dividing
+/// Source  Gao et al. 2024, arXiv:2404.16767. The authors' code multiplies the difference of scores by eta instead: eta^2
+///         times this loss
+/// TRL     none
 struct rebel {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "rebel";

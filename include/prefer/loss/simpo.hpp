@@ -14,10 +14,11 @@ namespace prefer {
 ///
 /// Reads   policy log_prob and length of both completions; beta and target_margin per pair where given
 /// Units   nats per token in, nats out; gamma is the paper's gamma (absolute, not gamma / beta)
-/// Errors  beta <= 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
+/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) does not construct; a length of zero makes a non-finite loss
+///         (see diagnose)
 /// Source  Meng et al. 2024, eq. 6, arXiv:2405.14734
-/// TRL     CPOTrainer `simpo` with cpo_alpha = 0. Its default cpo_alpha = 1 adds an NLL term: here that is
-///         simpo{} + 1.0 * nll{}.
+/// TRL     CPOTrainer `simpo` with cpo_alpha = 0. Its default cpo_alpha = 1 adds an NLL term: here that is cpo_simpo, or
+///         to the digit simpo{} + nll_per_batch_token{}
 struct simpo {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "simpo";

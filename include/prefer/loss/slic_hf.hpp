@@ -14,8 +14,9 @@ namespace prefer {
 /// Reads   policy log_prob of both completions, length of chosen; target_margin per pair where given
 /// Units   nats
 /// Errors  lambda < 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
-/// Source  Zhao et al. 2023, eq. 1, arXiv:2305.10425, with the chosen completion as its target and the constants of a
+/// Source  Zhao et al. 2023, arXiv:2305.10425, with the chosen completion as its target and the constants of a
 ///         public implementation (HALOs). hinge is the form with a reference
+/// TRL     none
 struct slic_hf {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "slic_hf";

@@ -12,9 +12,9 @@ namespace prefer {
 ///   loss = (log_ratio_chosen - 1 / (2 beta))^2 + (log_ratio_rejected + 1 / (2 beta))^2
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
-/// Units   nats in, squared nats out. beta is 1 / eta of the paper, whose experiments have 0.001
+/// Units   nats in, squared nats out. beta is 1 / eta of the paper; the authors' script has 0.001
 /// Errors  beta <= 0 does not construct
-/// Source  Wu et al. 2024, eq. 4.3, arXiv:2405.00675
+/// Source  Wu et al. 2024, arXiv:2405.00675, with probabilities of 1 and 0
 /// TRL     DPOTrainer `sppo_hard`. The authors halve it; TRL and this do not
 struct sppo_hard {
   static constexpr std::size_t arity = 2;
@@ -37,7 +37,8 @@ struct sppo_hard {
 ///         against the policy; beta per pair where given
 /// Units   nats in, squared nats out
 /// Errors  beta <= 0 does not construct
-/// Source  Wu et al. 2024, algorithm 1 and the authors' code, arXiv:2405.00675
+/// Source  Wu et al. 2024, eq. 4.7, and the authors' code, arXiv:2405.00675
+/// TRL     none
 struct sppo_soft {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "sppo_soft";

@@ -16,7 +16,8 @@ namespace prefer {
 ///         flows through the divergences too
 /// Units   nats
 /// Errors  beta <= 0 does not construct
-/// Source  Zeng et al. 2024, eq. 14, and the authors' code, arXiv:2404.11999
+/// Source  Zeng et al. 2024, arXiv:2404.11999, and the authors' code
+/// TRL     none
 struct tdpo1 {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "tdpo1";
@@ -37,7 +38,9 @@ struct tdpo1 {
 /// Reads   policy and reference log_prob and the divergence of both completions; beta per pair where given
 /// Units   nats
 /// Errors  beta <= 0 or alpha < 0 does not construct
-/// Source  Zeng et al. 2024, eq. 17, and the authors' code, arXiv:2404.11999
+/// Source  Zeng et al. 2024, arXiv:2404.11999, and the authors' code, whose configuration file, unlike its functions, has
+///         the first form as its default
+/// TRL     none
 struct tdpo2 {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "tdpo2";

@@ -17,7 +17,7 @@ namespace prefer {
 /// Reads   policy log_prob and length of every completion; beta per list where given
 /// Units   nats
 /// Errors  beta <= 0, alpha < 0 or label_smoothing outside [0, 1/2) does not construct; a list of another size throws
-/// Source  Saeidi et al. 2024, eq. 8, arXiv:2405.16681
+/// Source  Saeidi et al. 2024, arXiv:2405.16681, and the authors' script
 /// TRL     TPOTrainer `sigmoid`, whose likelihood term divides by the tokens of the batch
 struct tpo {
   static constexpr std::size_t arity = dynamic_arity;
@@ -48,7 +48,7 @@ struct tpo {
 /// Reads   policy log_prob and length of every completion; beta per list where given
 /// Units   nats per token in, nats out; gamma is absolute
 /// Errors  as for tpo
-/// Source  Saeidi et al. 2024, section 4, arXiv:2405.16681
+/// Source  Saeidi et al. 2024, arXiv:2405.16681, and the authors' code
 /// TRL     TPOTrainer `tpo-l`, whose likelihood term divides by the tokens of the batch
 struct tpo_l {
   static constexpr std::size_t arity = dynamic_arity;

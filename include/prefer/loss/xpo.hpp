@@ -14,7 +14,8 @@ namespace prefer {
 ///
 /// Reads   policy log_prob of both completions, chosen_from_reference
 /// Units   nats
-/// Source  the term of Xie et al. 2024, algorithm 1, arXiv:2405.21046
+/// Source  a term of Xie et al. 2024, arXiv:2405.21046
+/// TRL     a term of XPOTrainer
 struct optimism {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "optimism";
@@ -31,7 +32,7 @@ struct optimism {
 /// Reads   policy and reference log_prob of both completions, chosen_from_reference; beta per pair where given
 /// Units   nats
 /// Errors  beta <= 0 or alpha < 0 does not construct
-/// Source  Xie et al. 2024, algorithm 1, arXiv:2405.21046
+/// Source  Xie et al. 2024, arXiv:2405.21046
 /// TRL     XPOTrainer `sigmoid`; its `ipo` is ipo_sum{} + alpha * optimism{}
 struct xpo {
   static constexpr std::size_t arity = 2;

@@ -60,7 +60,7 @@ class aggregated {
  public:
   using value_type = typename policy_type::value_type;
   /// What a call sees depends on the batch's draw, so it cannot be cached.
-  static constexpr bool draws = detail::draws_tokens<A>;
+  static constexpr bool depends_on_draw = detail::draws_tokens<A>;
 
   aggregated(P policy, A aggregation) requires(!std::is_reference_v<P>)
       : policy_{std::move(policy)}, aggregation_(std::move(aggregation)) {}

@@ -7,8 +7,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
@@ -17,23 +15,6 @@
 #include <prefer/reference/reference.hpp>
 
 namespace prefer {
-
-namespace detail {
-
-/// Whether a reference, or a policy inside of it, draws something anew for each batch.
-template <class R>
-[[nodiscard]] consteval bool draws() {
-  using type = std::remove_cvref_t<R>;
-  if constexpr (requires { requires type::draws; }) {
-    return true;
-  } else if constexpr (requires(type const& r) { r.policy(); }) {
-    return draws<decltype(std::declval<type const&>().policy())>();
-  } else {
-    return false;
-  }
-}
-
-}  // namespace detail
 
 /// A reference's log-probabilities of a whole data set, computed once, in memory and on request in a file.
 ///
@@ -44,7 +25,8 @@ template <class R>
 ///
 /// `identity` stands for all that the numbers depend on: the fingerprint of the data set, the model, and for
 /// language models tokenizer and truncation. A file with another identity is stale and refused.
-/// Batches must carry row numbers, which the trainer's do.
+/// Batches must carry row numbers, which the trainer's do. A reference whose numbers depend on a draw, such
+/// as a denoiser, does not compile.
 ///
 /// Errors  precondition_error for a batch without rows, or with a row or mismatched completions that are
 ///         not in the cache; a reference that moves does not compile; backend_error for a file that is damaged, stale, or of another size
@@ -56,9 +38,9 @@ class cached {
   template <class R>
   requires Reference<R, choice_batch>
   [[nodiscard]] static cached of(R& reference, choice_data const& data, std::uint64_t identity) {
-    static_assert(
-        !detail::draws<R>(),
-        "prefer: this reference draws tokens anew in each step; a cache would keep one draw");
+    static_assert(!DependsOnDraw<R>,
+                  "prefer: this reference draws anew in each step, so its numbers cannot be "
+                  "cached; use prefer::frozen");
     static_assert(!MovingReference<R>,
                   "prefer: this reference moves while the policy trains, so a cache made ahead of "
                   "time would go stale; wrap it in cached_on_demand, or cache a frozen copy of it");

@@ -39,6 +39,9 @@ class cached_on_demand {
   static constexpr bool moves = MovingReference<R>;
 
   cached_on_demand(R reference, choice_data const& data) : reference_(std::move(reference)) {
+    static_assert(!DependsOnDraw<R>,
+                  "prefer: this reference draws anew in each step, so its numbers cannot be "
+                  "cached; use it without a cache");
     static_assert(
         !requires { requires R::moves_every_step; },
         "prefer: this reference moves after every step, so no number of it is ever asked for "

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <prefer/expects.hpp>
@@ -62,6 +64,27 @@ template <class R>
     return true;
   }
 }
+
+namespace detail {
+
+template <class R>
+[[nodiscard]] constexpr bool draws_for_a_batch() {
+  using type = std::remove_cvref_t<R>;
+  if constexpr (requires { requires type::depends_on_draw; }) {
+    return true;
+  } else if constexpr (requires(type const& r) { r.policy(); }) {
+    return draws_for_a_batch<decltype(std::declval<type const&>().policy())>();
+  } else {
+    return false;
+  }
+}
+
+}  // namespace detail
+
+/// Its numbers, or those of a policy inside of it, depend on what is drawn for a batch (its `draw`), as a denoiser's
+/// noise and SamPO's tokens do: those of one draw say nothing about another, so that a cache of them would be wrong.
+template <class R>
+concept DependsOnDraw = detail::draws_for_a_batch<R>();
 
 /// How far a reference is from the policy on a batch.
 struct reference_distance {

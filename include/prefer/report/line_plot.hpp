@@ -47,6 +47,7 @@ struct series {
   bool line = true;
   bool markers =
       true;  // of more than 25 points, about every twelfth carries one, so that they stay apart
+  bool dots = false;  // markers are small translucent dots, for clouds of many points
   bool dashed = false;
   bool error_band = false;  // y_error as a shaded band instead of bars
 };
@@ -578,9 +579,19 @@ class plot_panel {
   }
 
   void draw_markers(svg_writer& out, std::size_t index) const {
-    out.open("g", {{"class", "series"}, {"stroke", "white"}, {"stroke-width", 0.8}});
-    for (auto const& p : marked(plot_.series[index])) draw_marker(out, index, x_(p.x), y_(p.y));
+    if (plot_.series[index].dots) {
+      out.open("g",
+               {{"class", "series"}, {"fill", colour_of(index)}, {"fill-opacity", dot_opacity}});
+      for (auto const& p : marked(plot_.series[index])) draw_dot(out, x_(p.x), y_(p.y));
+    } else {
+      out.open("g", {{"class", "series"}, {"stroke", "white"}, {"stroke-width", 0.8}});
+      for (auto const& p : marked(plot_.series[index])) draw_marker(out, index, x_(p.x), y_(p.y));
+    }
     out.close();
+  }
+
+  static void draw_dot(svg_writer& out, double x, double y, double radius = 1.6) {
+    out.leaf("circle", {{"class", "dot"}, {"cx", x}, {"cy", y}, {"r", radius}});
   }
 
   /// Shapes have about the same area, so that none looks more important.
@@ -738,7 +749,11 @@ class plot_panel {
                                                : s->dashed  ? "7 5"
                                                             : "none"}});
       }
-      if (s != nullptr && s->markers) {
+      if (s != nullptr && s->markers && s->dots) {
+        out.open("g", {{"fill", colour_of(entry.series)}});
+        draw_dot(out, left + 15, y, 4.0);  // one of the size of those in the cloud shows no colour
+        out.close();
+      } else if (s != nullptr && s->markers) {
         out.open("g", {{"stroke", "white"}, {"stroke-width", 0.8}});
         draw_marker(out, entry.series, left + 15, y);
         out.close();
@@ -770,6 +785,7 @@ class plot_panel {
   static constexpr double tick_size = 12;
   static constexpr double label_size = 13.5;
   static constexpr double note_size = 11;
+  static constexpr double dot_opacity = 0.6;
 
   line_plot const& plot_;
   axis_mapping x_;

@@ -1,0 +1,8 @@
+// expect: prefer: this loss reads divergence, which this policy and reference do not give
+// SPDX-License-Identifier: MIT
+#include <prefer/prefer.hpp>
+
+void train(prefer::tabular<double>& policy, prefer::no_reference<double>& reference,
+           prefer::choice_data const& data) {
+  prefer::trainer(policy, prefer::tdpo1{}, reference, data).run();
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+//
+// The program `diffusion` as its users run it, on models that take a tenth of a second.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstdlib>
+#include <diffusion/study.hpp>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
+
+struct outcome {
+  int code = -1;
+  std::string out;
+  std::string err;
+};
+
+/// A folder of its own in which the program runs.
+class study_folder {
+ public:
+  study_folder()
+      : folder_(std::filesystem::temp_directory_path() /
+                ("prefer-diffusion-" + std::to_string(::getpid()))) {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+  }
+  study_folder(study_folder const&) = delete;
+  study_folder& operator=(study_folder const&) = delete;
+  ~study_folder() { std::filesystem::remove_all(folder_); }
+
+  [[nodiscard]] std::filesystem::path operator/(std::string const& name) const {
+    return folder_ / name;
+  }
+  void file(std::string const& name, std::string const& content) const {
+    std::ofstream(folder_ / name, std::ios::binary) << content;
+  }
+  [[nodiscard]] std::string content(std::string const& name) const {
+    std::ifstream stream(folder_ / name, std::ios::binary);
+    std::ostringstream out;
+    out << stream.rdbuf();
+    return out.str();
+  }
+  [[nodiscard]] outcome diffusion(std::string const& arguments) const {
+    std::string const command =
+        "cd '" + folder_.string() + "' && '" PREFER_EXAMPLE_DIFFUSION "' >.out 2>.err " + arguments;
+    int const status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(".out"), content(".err")};
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+std::string const quick =
+    " --modes 4 --preferred 0 --points 512 --hidden 24 --noise-levels 20 --batch-size 128"
+    " --start-steps 400 --steps 60 --samples 1000 ";
+
+using row = std::vector<std::string>;
+std::vector<row> rows_of(std::string const& csv) {
+  std::vector<row> out;
+  std::istringstream lines(csv);
+  for (std::string line; std::getline(lines, line);) {
+    out.emplace_back();
+    std::istringstream cells(line);
+    for (std::string cell; std::getline(cells, cell, ',');) out.back().push_back(cell);
+  }
+  return out;
+}
+double number(row const& r, std::size_t column) {
+  return std::strtod(r.at(column).c_str(), nullptr);
+}
+
+}  // namespace
+
+TEST_CASE("diffusion: the ring is where it says", "[examples][diffusion]") {
+  diffusion::ring const modes(4, {3});
+  CHECK(modes.centre(1).x == Approx(0).margin(1e-12));
+  CHECK(modes.centre(1).y == Approx(1.4));
+  CHECK(modes.nearest({-1.0, 0.3}) == 2);
+  CHECK(modes.prefers(modes.nearest({0.1, -9})));
+  CHECK(!modes.prefers(0));
+  CHECK(modes.holds({1.4 + 0.44, 0}));
+  CHECK(!modes.holds({1.4 + 0.46, 0}));
+}
+
+TEST_CASE("diffusion: samples follow the preferences, the more the smaller beta",
+          "[examples][diffusion]") {
+  study_folder const folder;
+  auto const run = folder.diffusion("--output new/out --beta 200 20" + quick);
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  CHECK(run.err.empty());
+  for (char const* name : {"diffusion.csv", "diffusion.svg"}) {
+    CHECK_THAT(run.out, Contains(std::string("wrote new/out/") + name));
+  }
+  CHECK_THAT(run.out, StartsWith("model"));
+  CHECK_THAT(folder.content("new/out/diffusion.svg"),
+             Contains("</svg>") && Contains("beta 20: ") && Contains("start: "));
+
+  auto const csv = folder.content("new/out/diffusion.csv");
+  CHECK_THAT(csv, StartsWith("model,beta,preferred,on_data,implicit_accuracy,error_chosen,"
+                             "error_rejected,kl_start,seconds\n"));
+  auto const rows = rows_of(csv);
+  REQUIRE(rows.size() == 4);
+  CHECK(rows[1][0] == "start");
+  CHECK(rows[1][4] == "0");  // a tie is a miss
+  CHECK(rows[1][7] == "0");  // the divergence from itself
+  CHECK(rows[2][1] == "200");
+  CHECK(rows[3][1] == "20");
+  // A quarter of the start's samples; a share of 1000 has a deviation below 0.016, a difference 0.023.
+  CHECK(std::fabs(number(rows[1], 2) - 0.25) < 0.1 + 5 * 0.016);
+  CHECK(number(rows[2], 2) > number(rows[1], 2) + 5 * 0.023);
+  CHECK(number(rows[3], 2) > number(rows[2], 2) + 5 * 0.023);
+  // Held-out pairs have margins of the right sign more often than a coin's: 256 and more of them.
+  for (int i : {2, 3}) {
+    auto const& tuned = rows[static_cast<std::size_t>(i)];
+    CHECK(number(tuned, 4) > 0.5 + 5 * 0.5 / 16);
+    CHECK(number(tuned, 6) > number(tuned, 5));  // E of rejected points has grown
+    CHECK(number(tuned, 7) > 0);
+  }
+  CHECK(number(rows[3], 7) > number(rows[2], 7));
+}
+
+TEST_CASE("diffusion: gives the same numbers again, with any number of threads",
+          "[examples][diffusion]") {
+  study_folder const folder;
+  std::vector<std::vector<row>> results;
+  std::vector<std::string> pictures;
+  for (std::string const name : {"one", "two", "again"}) {
+    std::string const threads = name == "one" ? "1" : "2";
+    REQUIRE(folder.diffusion("--beta 50 --threads " + threads + " --output " + name + quick).code ==
+            0);
+    results.push_back(rows_of(folder.content(name + "/diffusion.csv")));
+    for (auto& each : results.back()) each.pop_back();  // seconds, which a clock decides
+    pictures.push_back(folder.content(name + "/diffusion.svg"));
+  }
+  REQUIRE(results[0].size() == 3);
+  CHECK(results[0] == results[1]);
+  CHECK(results[1] == results[2]);
+  CHECK(pictures[0] == pictures[1]);
+  CHECK(pictures[1] == pictures[2]);
+  REQUIRE(folder.diffusion("--beta 50 --seed 2 --output other" + quick).code == 0);
+  CHECK(folder.content("other/diffusion.svg") != pictures[0]);
+}
+
+TEST_CASE("diffusion: arguments that make no sense are named in one sentence",
+          "[examples][diffusion]") {
+  study_folder const folder;
+  auto const refused = [&](std::string const& arguments, std::string const& named) {
+    auto const run = folder.diffusion(arguments + " --output refused");
+    INFO(run.err);
+    CHECK(run.code == 2);
+    CHECK_THAT(run.err, StartsWith("diffusion: ") && Contains(named));
+    CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
+    CHECK(run.out.empty());
+    CHECK_FALSE(std::filesystem::exists(folder / "refused"));
+  };
+  refused("--beta 0", "--beta");
+  refused("--beta nan", "--beta");
+  refused("--rate inf", "--rate");
+  refused("--samples 0", "--samples");
+  refused("--noise-levels 1", "--noise-levels");
+  refused("--seed -1", "--seed");
+  refused("--speed 9", "--speed");
+  refused("--modes 4 --preferred 4", "preferred mode 4 is not one of 0 to 3");
+  refused("--modes 2 --preferred 0 1", "at least one mode must not be preferred");
+  refused("--modes 30 --points 50", "points must be at least two per mode");
+  refused("--start-steps 1 --steps 1000000 --batch-size 1000000", "1000000 steps of 1000000");
+}
+
+TEST_CASE("diffusion: an output folder that cannot be made is named", "[examples][diffusion]") {
+  study_folder const folder;
+  folder.file("taken", "content");
+  auto const run = folder.diffusion("--output taken/out" + quick);
+  CHECK(run.code == 1);
+  CHECK_THAT(run.err, Contains("taken/out") && Contains("cannot create this folder"));
+  CHECK(folder.content("taken") == "content");
+}
+
+TEST_CASE("diffusion: a full disk keeps the reports of before", "[examples][diffusion]") {
+  if (!std::filesystem::exists("/dev/full")) return;
+  study_folder const folder;
+  std::string const few =
+      quick.substr(0, quick.find(" --start-steps")) + " --start-steps 5 --steps 2";
+  std::filesystem::create_directories(folder / "out");
+  for (std::string const name : {"diffusion.csv", "diffusion.svg"}) {
+    INFO(name);
+    folder.file("out/" + name, "good");
+    std::filesystem::create_symlink("/dev/full", folder / ("out/" + name + ".partial"));
+    auto const run = folder.diffusion("--output out --beta 50" + few);
+    CHECK(run.code == 1);
+    CHECK_THAT(run.err, Contains(name) && Contains("No space left on device"));
+    CHECK(folder.content("out/" + name) == "good");
+  }
+}
+
+TEST_CASE("diffusion: --help shows how it is called", "[examples][diffusion]") {
+  study_folder const folder;
+  auto const run = folder.diffusion("--help");
+  CHECK(run.code == 0);
+  CHECK(run.err.empty());
+  CHECK_THAT(run.out, Contains("diffusion --preferred") && Contains("--beta") &&
+                          Contains("implicit accuracy") && Contains("--seed"));
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include <prefer/loss/catalogue.hpp>
+#include <prefer/loss/hyper_parameter.hpp>
+#include <prefer/objective/evaluate.hpp>
+
+#include "laws/frozen_difference.hpp"
+#include "laws/members.hpp"
+#include "laws/record.hpp"
+#include "laws/subject.hpp"
+
+// The instantiations that the laws need, for the losses of one part of the catalogue: included by subjects_*.cpp only.
+
+namespace prefer::test {
+
+/// The loss as the laws take it: with its defaults, but for parameters whose default hides a term.
+template <Loss L>
+[[nodiscard]] constexpr L law_loss() {
+  if constexpr (std::is_same_v<L, bradley_terry>) {
+    return {.centering = 0.01};
+  } else if constexpr (std::is_same_v<L, xpo>) {
+    return {.alpha = 0.01};
+  } else {
+    return {};
+  }
+}
+
+/// Denoising errors are squared noise per coordinate, small numbers, and beta is large to match.
+template <Loss L>
+inline constexpr double unit_of = std::is_same_v<L, diffusion_dpo> ? 0x1p-12 : 1.0;
+
+template <Loss L>
+struct subject_functions {
+  static constexpr std::size_t arity = L::arity;
+  using state_type = loss_state<L>;
+  using numbers = law_subject::numbers;
+
+  template <class Any, class T>
+  static double evaluate(Any const& loss, problem<T>& p, evaluate_options const& options) {
+    loss_memory<Any> memory{};
+    auto const columns = p.template columns<arity>();
+    return evaluate_into(loss, columns, p.template results<arity>(), prepare(loss, columns, memory),
+                         options);
+  }
+  static double in_double(problem<double>& p, evaluate_options const& options) {
+    return evaluate(law_loss<L>(), p, options);
+  }
+  static double in_float(problem<float>& p, evaluate_options const& options) {
+    return evaluate(law_loss<L>(), p, options);
+  }
+  static double by_formula(problem<double>& p, evaluate_options const& options) {
+    return evaluate(1.0 * law_loss<L>(), p,
+                    options);  // a scaled loss has no coefficients of its own
+  }
+  static double at_beta(problem<double>& p, double beta) {
+    L loss = law_loss<L>();
+    set_beta(loss, beta);
+    return evaluate(loss, p, {.reduce = reduction::none});
+  }
+  static numbers state(problem<double> const& p) {
+    loss_memory<L> memory{};
+    return members_of(prepare(law_loss<L>(), p.template columns<arity>(), memory));
+  }
+  /// The formula over example i with its numbers as `place(number, which)`.
+  template <class S, class Place>
+  static S formula(problem<double> const& p, numbers const& state, std::size_t i,
+                   Place const& place) {
+    return with_record<arity, S>(p, i, place, [&](auto const& record) {
+      return S(prefer::detail::apply(law_loss<L>(), record, state_with<state_type>(state)));
+    });
+  }
+  static long double value(problem<double> const& p, numbers const& state, std::size_t i,
+                           movement const& by, bool frozen) {
+    auto const y = formula<frozen_difference>(p, state, i, [&](double number, std::size_t which) {
+      long double const moved = static_cast<long double>(number) + by[which];
+      return frozen_difference(frozen ? static_cast<long double>(number) : moved, moved);
+    });
+    return y.moved;
+  }
+  static double plain(problem<double> const& p, numbers const& state, std::size_t i) {
+    return formula<double>(p, state, i, [](double number, std::size_t) { return number; });
+  }
+  static std::array<double, most_moves> derivatives(problem<double> const& p, numbers const& state,
+                                                    std::size_t i, movement const& by) {
+    constexpr std::size_t partials = arity == 1                                   ? 1
+                                     : arity == dynamic_arity                     ? most_moves
+                                     : needs<L>.contains(column_name::divergence) ? 4
+                                                                                  : 2;
+    using S = dual<double, partials>;
+    S const y = formula<S>(p, state, i, [&](double number, std::size_t which) {
+      return which < partials ? S::variable(number + static_cast<double>(by[which]), which)
+                              : S(number);
+    });
+    std::array<double, most_moves> out{};
+    for (std::size_t k = 0; k < partials; ++k) out[k] = y.partial[k];
+    return out;
+  }
+  static pair_order arrange(problem<double> const& p) requires prefer::detail::arranges_itself<L> {
+    pair_order out;
+    law_loss<L>().arrange(p.template columns<2>(), out);
+    return out;
+  }
+};
+
+/// Whether a list loss's derivatives are written by hand.
+template <Loss L>
+inline constexpr bool has_coefficients =
+    requires(L const& loss, list_record<double, prefer::detail::list_at<double>> const& list,
+             std::span<double> out) {
+  loss.coefficients(list, out);
+};
+
+template <Loss L>
+[[nodiscard]] law_subject make_subject() {
+  using functions = subject_functions<L>;
+  law_subject out{};
+  out.name = L::name;
+  out.shape = {.arity = L::arity,
+               .list_size = prefer::detail::list_size_of<L>(),
+               .divergence = needs<L>.contains(column_name::divergence),
+               .unit = unit_of<L>};
+  out.needs = needs<L>;
+  out.margin_only = margin_only<L>;
+  out.rearranges = prefer::detail::rearranges<L>;
+  out.has_state = !std::is_same_v<loss_state<L>, nothing>;
+  out.evaluate_double = &functions::in_double;
+  out.evaluate_float = &functions::in_float;
+  out.reads_beta = reads(L{}).contains(column_name::beta);
+  if constexpr (prefer::detail::has_parameter_beta<L>) out.evaluate_at_beta = &functions::at_beta;
+  out.state = &functions::state;
+  out.value = &functions::value;
+  out.plain = &functions::plain;
+  out.derivatives = &functions::derivatives;
+  out.own_coefficients = has_coefficients<L>;
+  if constexpr (has_coefficients<L>) out.evaluate_formula = &functions::by_formula;
+  if constexpr (prefer::detail::arranges_itself<L>) out.arrange = &functions::arrange;
+  return out;
+}
+
+/// Which translation unit compiles the loss of this name.
+[[nodiscard]] constexpr std::uint32_t part_of(char const* name) {
+  std::uint32_t hash = 2166136261u;  // FNV-1a
+  for (; *name != '\0'; ++name) hash = (hash ^ static_cast<unsigned char>(*name)) * 16777619u;
+  return (hash >> 16) % subject_parts;
+}
+
+template <std::uint32_t Part>
+void add_subjects(std::vector<law_subject>& to) {
+  for_each_loss([&]<Loss L>(L const&, loss_info const&) {
+    if constexpr (part_of(L::name) == Part) to.push_back(make_subject<L>());
+  });
+}
+
+}  // namespace prefer::test

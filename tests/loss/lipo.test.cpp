@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include <prefer/loss/lipo.hpp>
+
+#include "loss/closed_form.hpp"
+#include "loss/one_list.hpp"
+
+namespace {
+
+using namespace prefer::test;
+using prefer::lipo;
+
+// The sum over pairs with score_i > score_j of D_ij sp(-(s_i - s_j)), ranks found by sorting.
+list_value by_sorting(list_point const& list, double beta) {
+  auto const s = scaled(list.log_ratios(), beta);
+  std::size_t const n = s.size();
+  std::vector<std::size_t> order(n);
+  for (std::size_t i = 0; i < n; ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return s[a] > s[b]; });
+  std::vector<long double> rank(n), slope(n, 0);
+  for (std::size_t k = 0; k < n; ++k) rank[order[k]] = static_cast<long double>(k + 1);
+  long double value = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < n; ++j) {
+      if (!(list.score[i] > list.score[j])) continue;
+      long double const weight =
+          std::fabs(std::pow(2.0L, list.score[i]) - std::pow(2.0L, list.score[j])) *
+          std::fabs(1 / std::log(1 + rank[i]) - 1 / std::log(1 + rank[j]));
+      value += weight * sp(-(s[i] - s[j]));
+      slope[i] -= weight * sig(-(s[i] - s[j])) * beta;
+      slope[j] += weight * sig(-(s[i] - s[j])) * beta;
+    }
+  }
+  list_value out{static_cast<double>(value), {}};
+  for (long double const each : slope) out.slope.push_back(static_cast<double>(each));
+  return out;
+}
+
+TEST_CASE("lipo: value and derivatives are the paper's, weights constant", "[loss][lipo]") {
+  // Sums of up to ten terms of either sign: floor 0.1.
+  for (auto const& list :
+       {list_point::of({0.5, -1.25, 3.0, 0.25, -2.5}, {4.0, 0.0, 1.0, 3.0, 2.0}),
+        list_point::of({0.0, 0.0, 0.0}, {2.0, 1.0, 0.0}),  // ties keep the list's order
+        list_point::of({1.0, 5.0, 1.0, 5.0}, {0.0, 3.0, 1.0, 0.0}),
+        list_point::of({-900.0, 900.0, 30.0}, {1.0, 0.0, 0.5})}) {
+    auto const exact = by_sorting(list, 0.5);
+    auto const y = at_list(lipo{.beta = 0.5}, list);
+    CHECK(near(y.value, exact.value, 1e-13));
+    for (std::size_t i = 0; i < y.slope.size(); ++i) {
+      CAPTURE(i);
+      CHECK(near(y.slope[i], exact.slope[i], 1e-13, 0.1));
+    }
+  }
+}
+
+TEST_CASE("lipo: two completions by hand", "[loss][lipo]") {
+  // Scores 2 and 0: gain 3. Ranks 1 and 2: 1 / ln 2 - 1 / ln 3.
+  double const weight = 3.0 * (1.0 / std::log(2.0) - 1.0 / std::log(3.0));
+  auto const y = at_list(lipo{.beta = 1.0}, list_point::of({std::log(3.0), 0.0}, {2.0, 0.0}));
+  CHECK(near(y.value, weight * std::log(4.0 / 3.0), 1e-14));
+  CHECK(near(y.slope[0], -weight / 4.0, 1e-14));
+  CHECK(near(y.slope[1], weight / 4.0, 1e-14));
+}
+
+TEST_CASE("lipo: equal scores, and a list of one, have loss 0", "[loss][lipo]") {
+  CHECK(at_list(lipo{}, list_point::of({1.0, -2.0, 0.5}, {1.0, 1.0, 1.0})).value == 0.0);
+  CHECK(at_list(lipo{}, list_point::of({1.0}, {1.0})).value == 0.0);
+}
+
+TEST_CASE("lipo: beta out of range is refused", "[loss][lipo]") {
+  CHECK_THROWS_AS((lipo{.beta = 0.0}), prefer::precondition_error);
+}
+
+}  // namespace
