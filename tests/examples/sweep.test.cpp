@@ -369,7 +369,7 @@ TEST_CASE("sweep: ranges are even in the logarithm or in the number, and lists m
   CHECK(losses[1].text == "simpo gamma=1 label_smoothing=0.1");
 }
 
-TEST_CASE("sweep: no run is above the closed-form optimum of its problem", "[examples][sweep]") {
+TEST_CASE("sweep: no run is above the closed-form optimum of its problem", "[examples][sweep][slow]") {
   workplace const place;
   auto const run = place.sweep(
       "--loss dpo,ipo_sum,kto,orpo,nll --beta 0.05,0.5,5 --reference start,far --seeds 3 "
@@ -431,7 +431,7 @@ TEST_CASE("sweep: dpo's step is 4 / beta, and other losses' steps follow from th
 }
 
 TEST_CASE("sweep: no loss diverges, however large beta and far the reference",
-          "[examples][sweep]") {
+          "[examples][sweep][slow]") {
   workplace const place;
   auto const run = place.sweep(
       "--loss dpo,ipo_sum,gpo_exponential,gpo_squared,hinge,kto,cal_dpo,sppo_hard,cpo "
@@ -552,7 +552,7 @@ TEST_CASE("sweep: a Markov problem starts from its start policy", "[examples][sw
   CHECK(policy->judge().reward == Approx(problem->best(1e9)->reward).margin(1e-6));
 }
 
-TEST_CASE("sweep: the reference study shows its published shape", "[examples][sweep]") {
+TEST_CASE("sweep: the reference study shows its published shape", "[examples][sweep][slow]") {
   // A tenth of its seeds and its first number of steps; the whole takes a minute, and prints the comparison.
   workplace const place;
   auto const run = place.sweep("--seeds 20 --steps 200 --output out");
