@@ -14,6 +14,7 @@
 #include <prefer/parallel/thread_pool.hpp>
 #include <prefer/report/progress.hpp>
 
+#include "../program.hpp"
 #include "report.hpp"
 #include "study.hpp"
 
@@ -22,17 +23,6 @@ namespace {
 std::atomic<bool> interrupted = false;
 
 extern "C" void on_interrupt(int) { interrupted = true; }
-
-/// CLI11's own check lets nan and inf through.
-CLI::Validator positive_and_finite() {
-  return CLI::Validator(
-      [](std::string& text) -> std::string {
-        double number = 0.0;
-        if (CLI::detail::lexical_cast(text, number) && number > 0.0 && number < 1e300) return "";
-        return text + " is not a finite number greater than zero";
-      },
-      "FLOAT > 0");
-}
 
 constexpr char const* description =
     R"(Trains a small diffusion model on points of a ring of Gaussians, tunes it by
@@ -71,7 +61,7 @@ void declare(CLI::App& app, arguments& given) {
   app.add_option("--preferred", study.preferred, "Preferred modes, counted from 0 at the right")
       ->capture_default_str();
   app.add_option("--beta", study.betas, "Strengths of the pull to the start model, one run each")
-      ->check(positive_and_finite())
+      ->check(program::positive_and_finite())
       ->capture_default_str();
   app.add_option("--points", study.points, "Points to learn from; half as many judge")
       ->check(CLI::Range(16, 1 << 24))
@@ -89,13 +79,13 @@ void declare(CLI::App& app, arguments& given) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   app.add_option("--start-rate", study.start_rate, "Learning rate of the start model, its peak")
-      ->check(positive_and_finite())
+      ->check(program::positive_and_finite())
       ->capture_default_str();
   app.add_option("--steps", study.tune_steps, "Optimizer steps of preference tuning")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   app.add_option("--rate", study.tune_rate, "Learning rate of preference tuning")
-      ->check(positive_and_finite())
+      ->check(program::positive_and_finite())
       ->capture_default_str();
   app.add_option("--samples", study.samples, "Samples drawn from each model")
       ->check(CLI::Range(1, 1 << 24))
@@ -148,28 +138,8 @@ int run(arguments const& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  arguments given;
   CLI::App app(description, "diffusion");
+  arguments given;
   declare(app, given);
-  try {
-    app.parse(argc, argv);
-  } catch (CLI::ParseError const& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    std::fprintf(stderr, "diffusion: %s; --help says more\n", error.what());
-    return 2;
-  }
-  try {
-    return run(given);
-  } catch (prefer::backend_error const& error) {
-    // The place says more to a user than the call that failed.
-    std::string const what = error.what();
-    std::fprintf(stderr, "diffusion: %s\n", what.substr(what.find(error.place())).c_str());
-    return 1;
-  } catch (prefer::precondition_error const& error) {
-    std::fprintf(stderr, "diffusion: %s\n", error.what());
-    return 2;
-  } catch (std::exception const& error) {
-    std::fprintf(stderr, "diffusion: %s\n", error.what());
-    return 1;
-  }
+  return program::run(app, argc, argv, [&] { return run(given); });
 }

@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "../program.hpp"
 #include "apply.hpp"
 #include "check.hpp"
 #include "named_loss.hpp"
@@ -145,25 +146,5 @@ int main(int argc, char** argv) {
     std::fputs(app.help().c_str(), stderr);
     return 2;
   }
-  try {
-    app.parse(argc, argv);
-  } catch (CLI::ParseError const& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    std::fprintf(stderr, "losses: %s; --help shows examples\n", error.what());
-    return 2;
-  }
-  try {
-    return run(given);
-  } catch (prefer::backend_error const& error) {
-    // The place says more to a user than the call that failed.
-    std::string const what = error.what();
-    std::fprintf(stderr, "losses: %s\n", what.substr(what.find(error.place())).c_str());
-    return 1;
-  } catch (prefer::precondition_error const& error) {
-    std::fprintf(stderr, "losses: %s\n", error.what());
-    return 2;
-  } catch (std::exception const& error) {
-    std::fprintf(stderr, "losses: %s\n", error.what());
-    return 1;
-  }
+  return program::run(app, argc, argv, [&] { return run(given); });
 }

@@ -12,6 +12,7 @@
 #include <prefer/parallel/thread_pool.hpp>
 #include <prefer/report/progress.hpp>
 
+#include "../program.hpp"
 #include "interactions.hpp"
 #include "report.hpp"
 #include "study.hpp"
@@ -21,17 +22,6 @@ namespace {
 std::atomic<bool> interrupted = false;
 
 extern "C" void on_interrupt(int) { interrupted = true; }
-
-/// CLI11's own check lets nan and inf through.
-CLI::Validator positive_and_finite() {
-  return CLI::Validator(
-      [](std::string& text) -> std::string {
-        double number = 0.0;
-        if (CLI::detail::lexical_cast(text, number) && number > 0.0 && number < 1e300) return "";
-        return text + " is not a finite number greater than zero";
-      },
-      "FLOAT > 0");
-}
 
 struct arguments {
   std::string ratings;
@@ -61,7 +51,7 @@ void describe(CLI::App& app, arguments& given) {
       ->capture_default_str();
   app.add_option("--beta", given.study.betas,
                  "Betas of DPO; the other losses have ranges of their own")
-      ->check(positive_and_finite())
+      ->check(program::positive_and_finite())
       ->capture_default_str();
   app.add_option("--seeds", given.study.seeds,
                  "How often to repeat, each time with its own start model")
@@ -78,7 +68,7 @@ void describe(CLI::App& app, arguments& given) {
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   app.add_option("--start-rate", given.study.start_rate, "Learning rate of maximum likelihood")
-      ->check(positive_and_finite())
+      ->check(program::positive_and_finite())
       ->capture_default_str();
   app.add_option("--start-weight-decay", given.study.start_weight_decay, "AdamW weight decay of it")
       ->check(CLI::NonNegativeNumber)
@@ -90,7 +80,7 @@ void describe(CLI::App& app, arguments& given) {
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   app.add_option("--rate", given.study.tune_rate, "Learning rate of preference tuning")
-      ->check(positive_and_finite())
+      ->check(program::positive_and_finite())
       ->capture_default_str();
   app.add_option("--liked-from", given.split.liked_from, "Ratings from here on are likes")
       ->capture_default_str();
@@ -168,14 +158,9 @@ int run(arguments const& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  arguments given;
   CLI::App app;
+  app.name("recommend");
+  arguments given;
   describe(app, given);
-  CLI11_PARSE(app, argc, argv);
-  try {
-    return run(given);
-  } catch (std::exception const& error) {
-    std::fprintf(stderr, "recommend: %s\n", error.what());
-    return 1;
-  }
+  return program::run(app, argc, argv, [&] { return run(given); });
 }

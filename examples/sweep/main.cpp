@@ -18,6 +18,7 @@
 #include <prefer/report/progress.hpp>
 #include <prefer/version.hpp>
 
+#include "../program.hpp"
 #include "grid.hpp"
 #include "objective.hpp"
 #include "problem.hpp"
@@ -270,25 +271,5 @@ int main(int argc, char** argv) {
     std::fputs(app.help().c_str(), stderr);
     return 2;
   }
-  try {
-    app.parse(argc, argv);
-  } catch (CLI::ParseError const& parse_error) {
-    if (parse_error.get_exit_code() == 0) return app.exit(parse_error);  // --help
-    std::fprintf(stderr, "sweep: %s; --help shows examples\n", parse_error.what());
-    return 2;
-  }
-  try {
-    return run(given);
-  } catch (prefer::backend_error const& failure) {
-    // The place says more to a user than the call that failed.
-    std::string const what = failure.what();
-    std::fprintf(stderr, "sweep: %s\n", what.substr(what.find(failure.place())).c_str());
-    return 2;
-  } catch (prefer::precondition_error const& failure) {
-    std::fprintf(stderr, "sweep: %s\n", failure.what());
-    return 2;
-  } catch (std::exception const& failure) {
-    std::fprintf(stderr, "sweep: %s\n", failure.what());
-    return 1;
-  }
+  return program::run(app, argc, argv, [&] { return run(given); });
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
 // The program `diffusion` as its users run it, on models that take a tenth of a second.
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -15,51 +13,20 @@
 #include <string>
 #include <vector>
 
+#include "workplace.hpp"
+
 namespace {
 
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
+using prefer::test::outcome;
 
-struct outcome {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
-
-/// A folder of its own in which the program runs.
-class study_folder {
+class study_folder : public prefer::test::workplace {
  public:
-  study_folder()
-      : folder_(std::filesystem::temp_directory_path() /
-                ("prefer-diffusion-" + std::to_string(::getpid()))) {
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  study_folder(study_folder const&) = delete;
-  study_folder& operator=(study_folder const&) = delete;
-  ~study_folder() { std::filesystem::remove_all(folder_); }
-
-  [[nodiscard]] std::filesystem::path operator/(std::string const& name) const {
-    return folder_ / name;
-  }
-  void file(std::string const& name, std::string const& content) const {
-    std::ofstream(folder_ / name, std::ios::binary) << content;
-  }
-  [[nodiscard]] std::string content(std::string const& name) const {
-    std::ifstream stream(folder_ / name, std::ios::binary);
-    std::ostringstream out;
-    out << stream.rdbuf();
-    return out.str();
-  }
+  study_folder() : prefer::test::workplace("diffusion") {}
   [[nodiscard]] outcome diffusion(std::string const& arguments) const {
-    std::string const command =
-        "cd '" + folder_.string() + "' && '" PREFER_EXAMPLE_DIFFUSION "' >.out 2>.err " + arguments;
-    int const status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(".out"), content(".err")};
+    return run(PREFER_EXAMPLE_DIFFUSION, arguments);
   }
-
- private:
-  std::filesystem::path folder_;
 };
 
 std::string const quick =
@@ -133,7 +100,7 @@ TEST_CASE("diffusion: samples follow the preferences, the more the smaller beta"
 }
 
 TEST_CASE("diffusion: gives the same numbers again, with any number of threads",
-          "[examples][diffusion]") {
+          "[examples][diffusion][slow]") {
   study_folder const folder;
   std::vector<std::vector<row>> results;
   std::vector<std::string> pictures;

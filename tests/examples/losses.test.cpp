@@ -10,66 +10,23 @@
 #include <string>
 #include <string_view>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
+
+#include "workplace.hpp"
 
 namespace {
 
 using Catch::Matchers::Contains;
 using Catch::Matchers::EndsWith;
 using Catch::Matchers::StartsWith;
+using prefer::test::outcome;
 
-std::string read(std::filesystem::path const& path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream out;
-  out << stream.rdbuf();
-  return out.str();
-}
-
-struct finished {
-  int code = -1;
-  std::string out;
-  std::string err;
-
-  [[nodiscard]] std::size_t lines() const {
-    return static_cast<std::size_t>(std::count(out.begin(), out.end(), '\n'));
-  }
-};
-
-/// A folder of its own in which the program runs.
-class workplace {
+class workplace : public prefer::test::workplace {
  public:
-  workplace()
-      : folder_(std::filesystem::temp_directory_path() /
-                ("prefer-losses-" + std::to_string(::getpid()))) {
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
+  workplace() : prefer::test::workplace("losses") {}
+  [[nodiscard]] outcome losses(std::string const& arguments, std::string_view input = "") const {
+    return run(PREFER_EXAMPLE_LOSSES, arguments, "", input);
   }
-  workplace(workplace const&) = delete;
-  workplace& operator=(workplace const&) = delete;
-  ~workplace() { std::filesystem::remove_all(folder_); }
-
-  void file(std::string const& name, std::string_view content) const {
-    std::ofstream(folder_ / name, std::ios::binary) << content;
-  }
-  [[nodiscard]] bool has(std::string const& name) const {
-    return std::filesystem::exists(folder_ / name);
-  }
-  [[nodiscard]] std::string content(std::string const& name) const { return read(folder_ / name); }
-
-  /// `arguments` is a piece of shell: it may quote and redirect.
-  [[nodiscard]] finished losses(std::string const& arguments, std::string_view input = "") const {
-    file(".in", input);
-    std::string const command = "cd '" + folder_.string() +
-                                "' && '" PREFER_EXAMPLE_LOSSES "' <.in >.out 2>.err " + arguments;
-    int const status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(".out"), content(".err")};
-  }
-
- private:
-  std::filesystem::path folder_;
 };
 
 // log_ratio_margin 2: chosen +1, rejected -1.
@@ -85,7 +42,7 @@ double number(std::string const& line, std::string const& name) {
 }
 
 /// One sentence on standard error, nothing on standard output.
-void check_refused(finished const& run, std::string const& sentence) {
+void check_refused(outcome const& run, std::string const& sentence) {
   INFO(run.err);
   CHECK(run.code != 0);
   CHECK(run.code != -1);
@@ -340,7 +297,7 @@ TEST_CASE("losses: --check passes all golden files", "[examples][losses]") {
 
 TEST_CASE("losses: --check tells what it does not cover", "[examples][losses]") {
   workplace const place;
-  std::string text = read(PREFER_GOLDEN_DIR "/dpo.json");
+  std::string text = place.content(PREFER_GOLDEN_DIR "/dpo.json");
   std::string const known = "\"loss_type\": \"sigmoid\"";
   text.replace(text.find(known), known.size(), "\"loss_type\": \"sigmoid_of_tomorrow\"");
   place.file("newer.json", text);
@@ -354,7 +311,7 @@ TEST_CASE("losses: --check tells what it does not cover", "[examples][losses]") 
 
 TEST_CASE("losses: --check finds a wrong value and says where", "[examples][losses]") {
   workplace const place;
-  std::string text = read(PREFER_GOLDEN_DIR "/dpo.json");
+  std::string text = place.content(PREFER_GOLDEN_DIR "/dpo.json");
   std::string const right = "\"loss\": 0.690980990246105";
   std::size_t const at = text.find(right);
   REQUIRE(at != std::string::npos);
@@ -370,7 +327,7 @@ TEST_CASE("losses: --check finds a wrong value and says where", "[examples][loss
 
 TEST_CASE("losses: --check refuses what is no golden file", "[examples][losses]") {
   workplace const place;
-  std::string const text = read(PREFER_GOLDEN_DIR "/dpo.json");
+  std::string const text = place.content(PREFER_GOLDEN_DIR "/dpo.json");
   place.file("cut.json", std::string_view(text).substr(0, text.size() / 2));
   auto const refused = [&](std::string const& file, std::string const& sentence) {
     check_refused(place.losses("--check " + file + " --allow-uncovered"), sentence);

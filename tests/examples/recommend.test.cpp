@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
 // The program `recommend` as its users run it, on ratings that take milliseconds.
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -14,51 +12,20 @@
 #include <string>
 #include <vector>
 
+#include "workplace.hpp"
+
 namespace {
 
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
+using prefer::test::outcome;
 
-struct outcome {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
-
-/// A folder of its own in which the program runs.
-class study_folder {
+class study_folder : public prefer::test::workplace {
  public:
-  study_folder()
-      : folder_(std::filesystem::temp_directory_path() /
-                ("prefer-recommend-" + std::to_string(::getpid()))) {
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  study_folder(study_folder const&) = delete;
-  study_folder& operator=(study_folder const&) = delete;
-  ~study_folder() { std::filesystem::remove_all(folder_); }
-
-  [[nodiscard]] std::filesystem::path operator/(std::string const& name) const {
-    return folder_ / name;
-  }
-  void file(std::string const& name, std::string const& content) const {
-    std::ofstream(folder_ / name, std::ios::binary) << content;
-  }
-  [[nodiscard]] std::string content(std::string const& name) const {
-    std::ifstream stream(folder_ / name, std::ios::binary);
-    std::ostringstream out;
-    out << stream.rdbuf();
-    return out.str();
-  }
+  study_folder() : prefer::test::workplace("recommend") {}
   [[nodiscard]] outcome recommend(std::string const& arguments) const {
-    std::string const command =
-        "cd '" + folder_.string() + "' && '" PREFER_EXAMPLE_RECOMMEND "' >.out 2>.err " + arguments;
-    int const status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(".out"), content(".err")};
+    return run(PREFER_EXAMPLE_RECOMMEND, arguments);
   }
-
- private:
-  std::filesystem::path folder_;
 };
 
 std::string const header = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n";

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
 // The program `sweep` as its users run it, on grids that take milliseconds.
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -20,59 +18,20 @@
 #include <sweep/sequences.hpp>
 #include <vector>
 
+#include "workplace.hpp"
+
 namespace {
 
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
+using prefer::test::outcome;
 
-struct outcome {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
-
-/// A folder of its own in which the program runs.
-class workplace {
+class workplace : public prefer::test::workplace {
  public:
-  workplace()
-      : folder_(std::filesystem::temp_directory_path() /
-                ("prefer-sweep-" + std::to_string(::getpid()))) {
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  workplace(workplace const&) = delete;
-  workplace& operator=(workplace const&) = delete;
-  ~workplace() { std::filesystem::remove_all(folder_); }
-
-  void file(std::string const& name, std::string const& content) const {
-    std::filesystem::create_directories((folder_ / name).parent_path());
-    std::ofstream(folder_ / name, std::ios::binary) << content;
-  }
-  [[nodiscard]] bool has(std::string const& name) const {
-    return std::filesystem::exists(folder_ / name);
-  }
-  [[nodiscard]] std::string content(std::string const& name) const {
-    std::ifstream stream(folder_ / name, std::ios::binary);
-    std::ostringstream out;
-    out << stream.rdbuf();
-    return out.str();
-  }
-  [[nodiscard]] std::string path(std::string const& name) const {
-    return (folder_ / name).string();
-  }
-  void run(std::string const& command) const {
-    int const status = std::system(("cd '" + folder_.string() + "' && " + command).c_str());
-    CHECK(WIFEXITED(status));
-  }
+  workplace() : prefer::test::workplace("sweep") {}
   [[nodiscard]] outcome sweep(std::string const& arguments, std::string const& before = "") const {
-    std::string const command = "cd '" + folder_.string() + "' && " + before +
-                                " '" PREFER_EXAMPLE_SWEEP "' >.out 2>.err " + arguments;
-    int const status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(".out"), content(".err")};
+    return run(PREFER_EXAMPLE_SWEEP, arguments, before);
   }
-
- private:
-  std::filesystem::path folder_;
 };
 
 /// 12 people who rated 15 of 20 items with 5 or, every third, with 1.
@@ -127,12 +86,12 @@ std::vector<row> rows_of(std::string const& csv) {
 
 double number(row const& from, std::string const& name) { return std::stod(from.at(name)); }
 
-/// One sentence, exit code 2, and no report.
-void check_refused(std::string const& arguments, std::string const& sentence) {
+/// One sentence, an exit code (2 for arguments), and no report.
+void check_refused(std::string const& arguments, std::string const& sentence, int code = 2) {
   workplace const place;
   auto const run = place.sweep(arguments + " --output out");
   INFO(arguments << "\n" << run.err);
-  CHECK(run.code == 2);
+  CHECK(run.code == code);
   CHECK(run.out.empty());
   CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
   CHECK_THAT(run.err, StartsWith("sweep: ") && Contains(sentence));
@@ -253,7 +212,8 @@ TEST_CASE("sweep: what was cut off anywhere goes on to the same bytes", "[exampl
   CHECK(place.content("marked/sweep.csv") == marked);
 }
 
-TEST_CASE("sweep: Ctrl-C leaves whole rows, and the same command goes on", "[examples][sweep]") {
+TEST_CASE("sweep: Ctrl-C leaves whole rows, and the same command goes on",
+          "[examples][sweep][slow]") {
   workplace const place;
   // A run takes a few milliseconds, all of them half a minute: the signal comes in between.
   std::string const what =
@@ -293,7 +253,7 @@ TEST_CASE("sweep: a file of other settings, another version or another shape is 
   auto const refused = [&](std::string const& arguments, std::string const& sentence) {
     auto const run = place.sweep(what + arguments);
     INFO(run.err);
-    CHECK(run.code == 2);
+    CHECK(run.code == 1);
     CHECK(run.out.empty());
     CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
     CHECK_THAT(run.err, StartsWith("sweep: out/sweep.csv:") && Contains(sentence));
@@ -340,7 +300,7 @@ TEST_CASE("sweep: each bad argument gets one sentence", "[examples][sweep]") {
   check_refused("--steps 2.5", "\"2.5\" is not a number of steps");
   check_refused("--task game", "no task is named \"game\"; known: bandit, markov, ratings");
   check_refused("--task ratings", "--task ratings: give --ratings FILE");
-  check_refused("--task ratings --ratings none.inter", "none.inter");
+  check_refused("--task ratings --ratings none.inter", "none.inter", 1);
   check_refused("--ratings none.inter",
                 "--ratings goes with --task ratings, and this is --task bandit");
   check_refused("--task markov --factors 4", "--factors goes with --task ratings");
@@ -369,7 +329,8 @@ TEST_CASE("sweep: ranges are even in the logarithm or in the number, and lists m
   CHECK(losses[1].text == "simpo gamma=1 label_smoothing=0.1");
 }
 
-TEST_CASE("sweep: no run is above the closed-form optimum of its problem", "[examples][sweep][slow]") {
+TEST_CASE("sweep: no run is above the closed-form optimum of its problem",
+          "[examples][sweep][slow]") {
   workplace const place;
   auto const run = place.sweep(
       "--loss dpo,ipo_sum,kto,orpo,nll --beta 0.05,0.5,5 --reference start,far --seeds 3 "
@@ -410,7 +371,7 @@ TEST_CASE("sweep: no run is above the closed-form optimum of its problem", "[exa
 }
 
 TEST_CASE("sweep: dpo's step is 4 / beta, and other losses' steps follow from their formulas",
-          "[examples][sweep]") {
+          "[examples][sweep][slow]") {
   auto const step = [](std::string const& loss, double beta, std::size_t tokens = 1) {
     return sweep::step_size(sweep::describe_loss(loss), beta, tokens).step;
   };
@@ -473,7 +434,8 @@ TEST_CASE("sweep: a moving average of the policy lets go where the start holds",
   CHECK(kl.at("ema") > 2.0 * kl.at("start"));
 }
 
-TEST_CASE("sweep: flipped labels teach less, and half of them teach nothing", "[examples][sweep]") {
+TEST_CASE("sweep: flipped labels teach less, and half of them teach nothing",
+          "[examples][sweep][slow]") {
   workplace const place;
   auto const run = place.sweep(
       "--loss dpo --beta 0.5 --reference start --seeds 40 --steps 100 --flip 0,0.1,0.3,0.5 "
@@ -492,7 +454,7 @@ TEST_CASE("sweep: flipped labels teach less, and half of them teach nothing", "[
 }
 
 TEST_CASE("sweep: a biased annotator teaches their taste in place of the reward",
-          "[examples][sweep]") {
+          "[examples][sweep][slow]") {
   workplace const place;
   auto const reward_at = [&](std::string const& bias) {
     auto const run =
@@ -663,7 +625,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("sweep: losses that read tokens run on sequences", "[examples][sweep]") {
+TEST_CASE("sweep: losses that read tokens run on sequences", "[examples][sweep][slow]") {
   workplace const place;
   auto const run = place.sweep(
       "--task markov --loss "
@@ -727,7 +689,7 @@ TEST_CASE("sweep: descent of a Markov policy follows d loss / d divergence", "[e
 }
 
 TEST_CASE("sweep: beta_dpo draws the same pairs in each run, and others than dpo takes",
-          "[examples][sweep]") {
+          "[examples][sweep][slow]") {
   workplace const place;
   std::string const what = "--loss beta_dpo,dpo --beta 0.5 --reference start --seeds 2 --steps 30 ";
   REQUIRE(place.sweep(what + small + "--threads 1 --output a").code == 0);
@@ -756,7 +718,8 @@ TEST_CASE("sweep: a loss that remembers goes on from step to step", "[examples][
   CHECK(coefficient(1.0) == Approx(-0.5 / (1.0 + std::exp(2.0 - 1.0))));
 }
 
-TEST_CASE("sweep: the report warns where a best beta is an end of the grid", "[examples][sweep]") {
+TEST_CASE("sweep: the report warns where a best beta is an end of the grid",
+          "[examples][sweep][slow]") {
   workplace const place;
   auto const warned = [&](std::string const& betas) {
     auto const run = place.sweep("--loss dpo --beta " + betas +
@@ -784,8 +747,8 @@ TEST_CASE("sweep: a second sweep in the same folder is refused while the first i
              "'" PREFER_EXAMPLE_SWEEP "' " +
                  few + " >second.out 2>second.err\necho $? >second.code\nkill -KILL $first\n" +
                  "wait $first\ntrue\n");
-  place.run("timeout 60 sh first.sh 2>/dev/null");
-  CHECK(place.content("second.code") == "2\n");
+  CHECK(place.shell("timeout 60 sh first.sh 2>/dev/null") != -1);
+  CHECK(place.content("second.code") == "1\n");
   CHECK(place.content("second.out").empty());
   CHECK(place.content("second.err") ==
         "sweep: out: another sweep is at work in this folder; wait until it ends, or give another "
@@ -852,7 +815,7 @@ TEST_CASE("sweep: on ratings as well, threads and interruptions change no byte",
   other.replace(other.find("\t5\t"), 3, "\t4\t");
   place.file("tiny.inter", other);
   auto const refused = place.sweep(what + "--output one");
-  CHECK(refused.code == 2);
+  CHECK(refused.code == 1);
   CHECK_THAT(refused.err, Contains("made with other settings"));
 }
 
