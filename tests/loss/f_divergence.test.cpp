@@ -45,7 +45,7 @@ void is_dpo_on(L const& loss, double beta, Phi const& phi, Slope const& slope) {
       near_pairs(), {.relative = 1e-13});
 }
 
-TEST_CASE("f_dpo: forward KL is dpo on 1 - exp(-u)", "[loss][f_divergence]") {
+TEST_CASE("f_dpo_forward_kl: dpo on 1 - exp(-u)", "[loss][f_divergence]") {
   is_dpo_on(
       f_dpo<forward_kl>{.loss = {.beta = 0.5}}, 0.5, [](long double u) { return -std::expm1(-u); },
       [](long double u) { return std::exp(-u); });
@@ -58,13 +58,13 @@ TEST_CASE("f_dpo: a completion as likely as under the reference scores 0 under e
   CHECK(alpha_divergence{.coefficient = 0.3}.score(0.0) == 0.0);
 }
 
-TEST_CASE("f_dpo: Jensen-Shannon is dpo on log 2 + log sigmoid(u)", "[loss][f_divergence]") {
+TEST_CASE("f_dpo_js: dpo on log 2 + log sigmoid(u)", "[loss][f_divergence]") {
   is_dpo_on(
       f_dpo<js_divergence>{.loss = {.beta = 0.5}}, 0.5, [](long double u) { return ln2 - sp(-u); },
       [](long double u) { return sig(-u); });
 }
 
-TEST_CASE("f_dpo: alpha divergence is dpo on expm1((c - 1) u) / (c - 1)", "[loss][f_divergence]") {
+TEST_CASE("f_dpo_alpha: dpo on expm1((c - 1) u) / (c - 1)", "[loss][f_divergence]") {
   for (double const c : {0.5, 0.25, -1.0, 2.0}) {
     CAPTURE(c);
     is_dpo_on(
