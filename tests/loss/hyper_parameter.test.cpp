@@ -67,8 +67,8 @@ TEST_CASE("parameter_or: by whole names, not by their beginnings", "[loss][param
 }
 
 TEST_CASE("visit_parameters: parts come in order, the outer one's own last", "[loss][parameters]") {
-  CHECK(names_of(beta_dpo<>{}) == std::vector<std::string>{"beta", "label_smoothing", "sensitivity",
-                                                           "kept_share", "rate"});
+  CHECK(names_of(beta_dpo<>{}) ==
+        std::vector<std::string>{"beta", "label_smoothing", "sensitivity", "kept_share", "rate"});
   CHECK(names_of(nll{}).empty());
   STATIC_REQUIRE(detail::has_parameter_beta<dpo>);
   STATIC_REQUIRE(!detail::has_parameter_beta<nll>);
