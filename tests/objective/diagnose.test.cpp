@@ -11,6 +11,21 @@ namespace {
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
+TEST_CASE("diagnose: scores and what a policy over tokens says are columns like others",
+          "[objective][diagnose]") {
+  std::vector<double> const good = {-1.0, -2.0}, bad = {0.5, std::nan("")};
+  auto const pairs = prefer::diagnose(prefer::pair_columns{
+      .policy = {good, good}, .score = {good, bad}, .divergence = {bad, good}, .uniform = bad});
+  REQUIRE(pairs.size() == 3);
+  CHECK(pairs[0].column == "score.rejected");
+  CHECK(pairs[1].column == "divergence.chosen");
+  CHECK(pairs[2].column == "uniform");
+  CHECK(pairs[2].row == 1);
+  auto const examples = prefer::diagnose(prefer::unpaired_columns{.policy = good, .score = bad});
+  REQUIRE(examples.size() == 1);
+  CHECK(examples[0].column == "score");
+}
+
 }  // namespace
 
 TEST_CASE("diagnose: a good batch has no findings", "[objective][diagnose]") {

@@ -68,11 +68,24 @@ template <class Columns>
     detail::find_bad_number(batch.weight, "weight", out);
     detail::find_bad_beta(batch.beta, out);
     detail::find_bad_number(batch.target_margin, "target_margin", out);
+    detail::find_bad_number(batch.score.chosen, "score.chosen", out);
+    detail::find_bad_number(batch.score.rejected, "score.rejected", out);
+    detail::find_bad_number(batch.divergence.chosen, "divergence.chosen", out);
+    detail::find_bad_number(batch.divergence.rejected, "divergence.rejected", out);
+    detail::find_bad_number(batch.alignment.chosen, "alignment.chosen", out);
+    detail::find_bad_number(batch.alignment.rejected, "alignment.rejected", out);
+    detail::find_bad_log_prob(batch.nearer.chosen, "nearer.chosen", out);
+    detail::find_bad_log_prob(batch.nearer.rejected, "nearer.rejected", out);
+    detail::find_bad_log_prob(batch.farther.chosen, "farther.chosen", out);
+    detail::find_bad_log_prob(batch.farther.rejected, "farther.rejected", out);
+    detail::find_bad_number(batch.chosen_from_reference, "chosen_from_reference", out);
+    detail::find_bad_number(batch.uniform, "uniform", out);
   } else if constexpr (std::same_as<Columns, unpaired_columns>) {
     detail::find_bad_log_prob(batch.policy, "policy", out);
     detail::find_bad_log_prob(batch.reference, "reference", out);
     detail::find_bad_number(batch.label, "label", out);
     detail::find_bad_length(batch.length, "length", out);
+    detail::find_bad_number(batch.score, "score", out);
     detail::find_bad_number(batch.weight, "weight", out);
     detail::find_bad_beta(batch.beta, out);
     detail::find_bad_log_prob(batch.mismatched.policy, "mismatched.policy", out);
@@ -83,6 +96,7 @@ template <class Columns>
     detail::find_bad_log_prob(batch.policy, "policy", out);
     detail::find_bad_log_prob(batch.reference, "reference", out);
     detail::find_bad_length(batch.length, "length", out);
+    detail::find_bad_number(batch.score, "score", out);
     detail::find_bad_number(batch.weight, "weight", out);
     detail::find_bad_beta(batch.beta, out);
   }
