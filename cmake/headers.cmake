@@ -8,15 +8,21 @@ set(prefer_core_headers
   aggregation/sampled_tokens.hpp
   aggregation/step_mask.hpp
   aggregation/sum_tokens.hpp
+  batch/best_and_random_pairs.hpp
   batch/choices.hpp
   batch/columns.hpp
   batch/gather.hpp
+  batch/minibatch.hpp
   batch/pair_order.hpp
-  batch/recipes.hpp
   batch/record.hpp
+  batch/step_pairs.hpp
   batch/token_table.hpp
   beta/adaptive.hpp
   beta/schedule.hpp
+  bounded.hpp
+  diagnosis/batch.hpp
+  diagnosis/training.hpp
+  diagnosis/training_report.hpp
   expects.hpp
   file/archive.hpp
   file/atomic_file.hpp
@@ -53,7 +59,6 @@ set(prefer_core_headers
   loss/nll.hpp
   loss/odpo.hpp
   loss/orpo.hpp
-  loss/parameter.hpp
   loss/plackett_luce.hpp
   loss/pro.hpp
   loss/r_dpo.hpp
@@ -69,48 +74,51 @@ set(prefer_core_headers
   loss/tpo.hpp
   loss/wpo.hpp
   loss/xpo.hpp
-  objective/calibration.hpp
-  objective/correlation.hpp
-  objective/diagnose.hpp
-  objective/displacement.hpp
-  objective/divergence.hpp
-  objective/effective_sample.hpp
+  metrics/calibration.hpp
+  metrics/correlation.hpp
+  metrics/displacement.hpp
+  metrics/effective_sample.hpp
+  metrics/kl_divergence.hpp
+  metrics/kl_estimates.hpp
+  metrics/length_bias.hpp
+  metrics/likelihood.hpp
+  metrics/over_optimisation.hpp
+  metrics/reference_compatibility.hpp
+  metrics/rewards.hpp
+  metrics/scored_pairs.hpp
+  metrics/tokens.hpp
+  model/bigram.hpp
+  model/choice_ids.hpp
+  model/denoiser.hpp
+  model/log_linear.hpp
+  model/matrix_factorization.hpp
+  model/matrix_product.hpp
+  model/noise_schedule.hpp
+  model/softmax.hpp
+  model/tabular.hpp
   objective/evaluate.hpp
   objective/kernel.hpp
-  objective/kl.hpp
-  objective/length_bias.hpp
-  objective/likelihood_metrics.hpp
-  objective/metrics.hpp
-  objective/over_optimisation.hpp
-  objective/rearranged.hpp
-  objective/reference_compatibility.hpp
-  objective/scored_pairs.hpp
-  objective/token_metrics.hpp
+  objective/matched.hpp
   parallel/communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
-  policy/choice_ids.hpp
-  policy/denoiser.hpp
-  policy/factorized.hpp
-  policy/log_linear.hpp
-  policy/markov.hpp
-  policy/matrix_product.hpp
-  policy/noise_schedule.hpp
   policy/parameter.hpp
+  policy/parameter_blocks.hpp
   policy/policy.hpp
-  policy/softmax.hpp
-  policy/tabular.hpp
   policy/token_policy.hpp
   prefer.hpp
+  random/distributions.hpp
+  random/order.hpp
+  random/philox.hpp
   reference/cached.hpp
   reference/cached_on_demand.hpp
+  reference/composite.hpp
   reference/frozen.hpp
   reference/mixture.hpp
   reference/moving_average.hpp
   reference/none.hpp
   reference/per_prompt.hpp
   reference/reference.hpp
-  reference/several.hpp
   reference/unconditional.hpp
   scalar/dual.hpp
   scalar/lane.hpp
@@ -118,17 +126,14 @@ set(prefer_core_headers
   scalar/math.hpp
   scalar/probe.hpp
   scalar/scalar.hpp
-  spelling.hpp
+  text/number.hpp
+  text/spelling.hpp
+  text/utf8.hpp
   train/adamw.hpp
   train/clip.hpp
-  train/diagnose.hpp
   train/learning_rate.hpp
-  train/minibatch.hpp
-  train/parameter_blocks.hpp
-  train/random.hpp
   train/scored_minibatch.hpp
   train/trainer.hpp
-  train/training_report.hpp
   version.hpp
 )
 
@@ -137,12 +142,10 @@ set(prefer_report_headers
   report/csv.hpp
   report/label_placement.hpp
   report/line_plot.hpp
-  report/number.hpp
   report/progress.hpp
   report/svg.hpp
   report/table.hpp
   report/ticks.hpp
-  report/utf8.hpp
 )
 
 set(prefer_data_headers
@@ -154,7 +157,6 @@ set(prefer_data_headers
   data/ratings.hpp
   data/reference_columns.hpp
   data/rows.hpp
-  data/utf8.hpp
 )
 
 set(prefer_threads_headers

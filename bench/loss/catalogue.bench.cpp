@@ -87,8 +87,8 @@ void loss_pass(benchmark::State& state, L const& loss) {
                                    .score = {score_chosen, score_rejected},
                                    .divergence = {divergence_chosen, divergence_rejected},
                                    .alignment = {alignment, alignment},
-                                   .nearer = {policy_chosen, policy_rejected},
-                                   .farther = {reference_chosen, reference_rejected},
+                                   .perturbed_toward = {policy_chosen, policy_rejected},
+                                   .perturbed_away = {reference_chosen, reference_rejected},
                                    .chosen_from_reference = alignment,
                                    .uniform = uniform};
   std::vector<float> chosen(examples), rejected(examples);
@@ -109,7 +109,7 @@ void loss_pass(benchmark::State& state, L const& loss) {
                                        .reference = reference,
                                        .label = label,
                                        .score = score,
-                                       .mismatched = {.policy = policy, .reference = reference}};
+                                       .kl_examples = {.policy = policy, .reference = reference}};
   std::vector<float> coefficient(examples);
   prefer::loss_memory<L> memory{};
   measure(state, [&] {

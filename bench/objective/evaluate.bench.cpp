@@ -15,9 +15,9 @@
 #include <prefer/loss/ipo.hpp>
 #include <prefer/loss/nll.hpp>
 #include <prefer/loss/simpo.hpp>
+#include <prefer/model/matrix_product.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/parallel/thread_pool.hpp>
-#include <prefer/policy/matrix_product.hpp>
 #include <prefer/scalar/lane.hpp>
 
 namespace {

@@ -6,8 +6,8 @@
 
 #include <prefer/report/csv.hpp>
 #include <prefer/report/line_plot.hpp>
-#include <prefer/report/number.hpp>
 #include <prefer/report/table.hpp>
+#include <prefer/text/number.hpp>
 
 namespace diffusion {
 
@@ -17,13 +17,13 @@ constexpr std::size_t most_dots = 1000;
 constexpr double edge = 2.25;  // of the pictures, in the data's units
 
 std::string beta_text(study_row const& row) {
-  return row.model == "start" ? "" : prefer::report::shortest(row.beta);
+  return row.model == "start" ? "" : prefer::text::shortest(row.beta);
 }
 
 prefer::report::line_plot picture_of(ring const& modes, study_row const& row) {
   std::string const name = row.model == "start" ? "start" : "beta " + beta_text(row);
   prefer::report::line_plot plot{
-      .title = name + ": " + prefer::report::fixed(100 * row.preferred, 0) + " % preferred",
+      .title = name + ": " + prefer::text::fixed(100 * row.preferred, 0) + " % preferred",
       .x = {.ticks = {-2, -1, 0, 1, 2}, .min = -edge, .max = edge},
       .y = {.ticks = {-2, -1, 0, 1, 2}, .min = -edge, .max = edge},
       .width = 290,

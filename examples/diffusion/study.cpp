@@ -5,13 +5,14 @@
 #include <cmath>
 #include <numbers>
 
+#include <prefer/batch/minibatch.hpp>
 #include <prefer/loss/diffusion_dpo.hpp>
+#include <prefer/random/distributions.hpp>
+#include <prefer/random/philox.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/reference/none.hpp>
 #include <prefer/report/progress.hpp>
 #include <prefer/train/learning_rate.hpp>
-#include <prefer/train/minibatch.hpp>
-#include <prefer/train/random.hpp>
 #include <prefer/train/trainer.hpp>
 
 namespace diffusion {

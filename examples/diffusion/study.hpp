@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
+#include <prefer/model/denoiser.hpp>
 #include <prefer/parallel/executor.hpp>
-#include <prefer/policy/denoiser.hpp>
 
 namespace diffusion {
 

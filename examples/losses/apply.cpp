@@ -12,8 +12,8 @@
 
 #include <prefer/data/json_lines.hpp>
 #include <prefer/file/atomic_file.hpp>
-#include <prefer/objective/metrics.hpp>
-#include <prefer/report/number.hpp>
+#include <prefer/metrics/rewards.hpp>
+#include <prefer/text/number.hpp>
 
 namespace {
 
@@ -45,7 +45,7 @@ class line_sink {
 
 /// JSON has no infinity and no NaN; they are written as the strings "inf", "-inf" and "nan".
 std::string json_number(double value) {
-  std::string const text = prefer::report::shortest(value);
+  std::string const text = prefer::text::shortest(value);
   return std::isfinite(value) ? text : '"' + text + '"';
 }
 
@@ -88,7 +88,7 @@ class field_values {
     if (there && !what_.good(value)) {
       prefer::data::refuse_field(
           row, what_.name,
-          "found " + prefer::report::shortest(value) + "; expected " + what_.expected);
+          "found " + prefer::text::shortest(value) + "; expected " + what_.expected);
     }
     // Data that a loss has no use for may stand there; an instruction that it would not follow may not.
     if (there && !taken_ && prefer::detail::optional_columns.contains(what_.column)) {
@@ -153,7 +153,7 @@ struct summary {
   prefer::sum_and_count reward_undesirable;
 
   void print(named_loss const& of) const {
-    using prefer::report::fixed;
+    using prefer::text::fixed;
     std::string text = of.label + ": " + std::to_string(static_cast<std::size_t>(loss.count)) +
                        (loss.count == 1 ? " row" : " rows") + ", mean loss " +
                        fixed(loss.mean(), 6);
@@ -197,10 +197,10 @@ class pair_rows {
              {"divergence_rejected", n::divergence},
              {"alignment_chosen", n::alignment},
              {"alignment_rejected", n::alignment},
-             {"nearer_chosen", n::perturbed},
-             {"nearer_rejected", n::perturbed},
-             {"farther_chosen", n::perturbed},
-             {"farther_rejected", n::perturbed},
+             {"perturbed_toward_chosen", n::perturbed},
+             {"perturbed_toward_rejected", n::perturbed},
+             {"perturbed_away_chosen", n::perturbed},
+             {"perturbed_away_rejected", n::perturbed},
              weight_field(),
              beta_field(loss),
              {"target_margin", n::target_margin},
@@ -219,8 +219,8 @@ class pair_rows {
                                      .score = {at(6), at(7)},
                                      .divergence = {at(8), at(9)},
                                      .alignment = {at(10), at(11)},
-                                     .nearer = {at(12), at(13)},
-                                     .farther = {at(14), at(15)},
+                                     .perturbed_toward = {at(12), at(13)},
+                                     .perturbed_away = {at(14), at(15)},
                                      .weight = at(16),
                                      .beta = at(17),
                                      .target_margin = at(18),
@@ -266,8 +266,8 @@ class pair_rows {
 class unpaired_rows {
  public:
   explicit unpaired_rows(named_loss const& loss) : loss_(&loss) {
-    prefer::column_set const mismatched =
-        loss.mismatched ? column_name::policy : column_name::uniform;
+    prefer::column_set const kl_examples =
+        loss.kl_examples ? column_name::policy : column_name::uniform;
     for (field const& one :
          std::initializer_list<field>{log_prob_field("policy"),
                                       reference_field("ref"),
@@ -276,8 +276,8 @@ class unpaired_rows {
                                       {"score", column_name::score},
                                       weight_field(),
                                       beta_field(loss),
-                                      {"kl_policy", mismatched},
-                                      {"kl_ref", mismatched}}) {
+                                      {"kl_policy", kl_examples},
+                                      {"kl_ref", kl_examples}}) {
       fields_.emplace_back(one, loss);
     }
   }
@@ -292,7 +292,7 @@ class unpaired_rows {
                                          .score = at(4),
                                          .weight = at(5),
                                          .beta = at(6),
-                                         .mismatched = {.policy = at(7), .reference = at(8)}};
+                                         .kl_examples = {.policy = at(7), .reference = at(8)}};
     auto const result = loss_->unpaired(batch, {.reduce = reduce});
     for (std::size_t i = 0; i < batch.size(); ++i) {
       double const reward = fields_[6][i] * (fields_[0][i] - fields_[1][i]);
@@ -386,8 +386,7 @@ class list_rows {
     for (double const each : out) {
       if (column != column_name::length || each > 0) continue;
       prefer::data::refuse_field(
-          row, name,
-          "found " + prefer::report::shortest(each) + "; expected " + at_least_one_token);
+          row, name, "found " + prefer::text::shortest(each) + "; expected " + at_least_one_token);
     }
     return out;
   }

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstdio>
 
-#include <prefer/report/number.hpp>
 #include <prefer/report/table.hpp>
+#include <prefer/text/number.hpp>
 
 #include "golden.hpp"
 
@@ -29,7 +29,7 @@ struct group {
 
 void print_failures(golden::golden_case const& row, golden::outcome const& outcome) {
   constexpr std::size_t most = 5;  // of one case; the first says most
-  using prefer::report::shortest;
+  using prefer::text::shortest;
   for (std::size_t i = 0; i < outcome.mismatches.size() && i < most; ++i) {
     auto const& one = outcome.mismatches[i];
     std::fprintf(stderr, "failed: %s (%s) %s%s: expected %s, got %s\n", row.id.c_str(),

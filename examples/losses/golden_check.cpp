@@ -6,7 +6,7 @@
 
 #include <prefer/batch/pair_order.hpp>
 #include <prefer/loss/kto.hpp>
-#include <prefer/objective/metrics.hpp>
+#include <prefer/metrics/rewards.hpp>
 
 #include "golden.hpp"
 #include "golden_losses.hpp"
@@ -674,7 +674,7 @@ void compare_kto(golden_case const& row, trl_loss const& trl, precision stored,
       .policy = policy.column(),
       .reference = reference.column(),
       .label = label,
-      .mismatched = {.policy = kl_policy.column(), .reference = kl_reference.column()}};
+      .kl_examples = {.policy = kl_policy.column(), .reference = kl_reference.column()}};
   auto const result = evaluate_kto(trl, desirable_weight, undesirable_weight, columns);
 
   comparison compare(row, allowed, into);

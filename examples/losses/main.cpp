@@ -28,7 +28,7 @@ logarithms, summed over the tokens of a completion:
            [chosen_len rejected_len] [score_chosen score_rejected]
            [weight] [beta] [target_margin]
            and, of policies over tokens: divergence_chosen, alignment_chosen,
-           nearer_chosen, farther_chosen, ..._rejected (tdpo2, wpo, epsilon_dpo);
+           perturbed_toward_chosen, perturbed_away_chosen, ..._rejected (tdpo2, wpo, epsilon_dpo);
            chosen_from_reference (xpo); uniform (beta_dpo)
   labels   policy ref label [len] [score] [kl_policy kl_ref] [weight] [beta]
   lists    policy ref [len] [score], each a list, best first [weight] [beta]

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <string_view>
 
-#include <prefer/report/number.hpp>
 #include <prefer/report/table.hpp>
+#include <prefer/text/number.hpp>
 
 namespace {
 
@@ -28,7 +28,7 @@ template <prefer::Loss L>
 std::string parameters_of(L const& loss) {
   std::string out;
   prefer::for_each_parameter(loss, [&](std::string const& name, double value) {
-    out += (out.empty() ? "" : " ") + name + "=" + prefer::report::shortest(value);
+    out += (out.empty() ? "" : " ") + name + "=" + prefer::text::shortest(value);
   });
   return out;
 }
@@ -43,7 +43,7 @@ named_loss erased(L const& loss, prefer::loss_info const& info, remembering from
   out.takes = prefer::reads(loss);
   out.list_size = prefer::detail::list_size_of<L>();
   out.whole_batch = *info.batch_statistic != '\0';
-  out.mismatched = std::string_view(info.batch_statistic) == "mismatched completions";
+  out.kl_examples = std::string_view(info.batch_statistic) == "KL examples";
   out.score = info.score;
   out.own_samples = info.own_samples;
   out.remembers = !std::same_as<prefer::loss_memory<L>, prefer::nothing>;

@@ -33,11 +33,12 @@ struct named_loss {
   prefer::column_set takes;   // those and the optional ones: a beta or a target margin per example
   std::size_t list_size = 0;  // completions in every list; 0 for any number
   bool whole_batch = false;   // a row's result depends on the other rows
-  bool mismatched = false;    // it takes a baseline from completions of other prompts
+  bool kl_examples = false;   // it takes a baseline from completions of other prompts
   prefer::score_kind score = prefer::score_kind::none;
-  bool remembers = false;     // its result depends on earlier batches
-  double perturbation = 0.0;  // of the policies whose log_prob it reads as nearer and farther
-  bool own_samples = false;   // its examples are what the policy itself has just written
+  bool remembers = false;  // its result depends on earlier batches
+  double perturbation =
+      0.0;  // of the policies whose log_prob it reads as perturbed_toward and perturbed_away
+  bool own_samples = false;  // its examples are what the policy itself has just written
   std::optional<double> beta;
   prefer::reward_rule rewards = {};  // how log-probabilities become implicit rewards
   // The one of these that fits `kind` is set.

@@ -45,8 +45,8 @@ curve pair_curve(named_loss const& loss, std::vector<double> const& margin) {
                             .score = {.chosen = one, .rejected = zero},
                             .divergence = {.chosen = zero, .rejected = zero},
                             .alignment = {.chosen = zero, .rejected = zero},
-                            .nearer = {.chosen = chosen, .rejected = base},
-                            .farther = {.chosen = chosen, .rejected = base},
+                            .perturbed_toward = {.chosen = chosen, .rejected = base},
+                            .perturbed_away = {.chosen = chosen, .rejected = base},
                             .chosen_from_reference = zero,
                             .uniform = half},
                            {.reduce = prefer::reduction::none});
@@ -62,7 +62,7 @@ curve unpaired_curve(named_loss const& loss, std::vector<double> const& margin, 
                                .label = label,
                                .length = one,
                                .score = label,
-                               .mismatched = {.policy = zero, .reference = zero}},
+                               .kl_examples = {.policy = zero, .reference = zero}},
                               {.reduce = prefer::reduction::none});
   return {loss.label + (desirable ? ", desirable" : ", undesirable"), std::move(result.value),
           std::move(result.coefficient)};

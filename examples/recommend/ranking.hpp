@@ -4,13 +4,13 @@
 #include <cstddef>
 #include <vector>
 
-#include <prefer/policy/factorized.hpp>
+#include <prefer/model/matrix_factorization.hpp>
 
 #include "interactions.hpp"
 
 namespace recommend {
 
-using model = prefer::factorized<float>;
+using model = prefer::matrix_factorization<float>;
 
 /// How good a policy is on what it has not seen.
 struct judgement {

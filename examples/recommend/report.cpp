@@ -7,8 +7,8 @@
 
 #include <prefer/report/csv.hpp>
 #include <prefer/report/line_plot.hpp>
-#include <prefer/report/number.hpp>
 #include <prefer/report/table.hpp>
+#include <prefer/text/number.hpp>
 
 namespace recommend {
 
@@ -36,7 +36,7 @@ prefer::report::table_cell cell(summary const& row, summary::spread const& s) {
 }
 
 std::string beta_text(summary const& s) {
-  return s.what.loss == "start" ? "" : prefer::report::shortest(s.what.beta);
+  return s.what.loss == "start" ? "" : prefer::text::shortest(s.what.beta);
 }
 
 prefer::report::series curve(std::vector<summary> const& all, std::string const& loss,
@@ -163,7 +163,7 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
       return prefer::report::point{.x = s.kl_start.mean,
                                    .y = s.pair_accuracy.mean,
                                    .y_error = s.pair_accuracy.deviation,
-                                   .label = prefer::report::shortest(s.what.beta)};
+                                   .label = prefer::text::shortest(s.what.beta)};
     });
     drop_crowded_labels(points.points);
     frontier.add(std::move(points));

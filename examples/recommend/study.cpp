@@ -11,9 +11,11 @@
 #include <prefer/loss/kto.hpp>
 #include <prefer/loss/simpo.hpp>
 #include <prefer/loss/softmax_dpo.hpp>
+#include <prefer/random/distributions.hpp>
+#include <prefer/random/order.hpp>
+#include <prefer/random/philox.hpp>
 #include <prefer/reference/cached.hpp>
 #include <prefer/reference/none.hpp>
-#include <prefer/train/random.hpp>
 #include <prefer/train/trainer.hpp>
 
 #include "popularity.hpp"

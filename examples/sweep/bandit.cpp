@@ -2,7 +2,7 @@
 #include "bandit.hpp"
 
 #include <prefer/expects.hpp>
-#include <prefer/policy/tabular.hpp>
+#include <prefer/model/tabular.hpp>
 
 #include "exact_learner.hpp"
 

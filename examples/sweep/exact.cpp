@@ -6,7 +6,8 @@
 #include <span>
 
 #include <prefer/expects.hpp>
-#include <prefer/train/random.hpp>
+#include <prefer/random/distributions.hpp>
+#include <prefer/random/philox.hpp>
 
 namespace sweep {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
-#include <prefer/policy/markov.hpp>
+#include <prefer/model/bigram.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/reference/moving_average.hpp>
 
@@ -23,7 +23,7 @@ namespace sweep {
 ///
 /// Reference `ema` is a moving average of the policy itself, a hundredth of which it takes in after every step.
 template <class P>
-requires prefer::Policy<P, prefer::choice_batch>
+  requires prefer::Policy<P, prefer::choice_batch>
 class exact_learner final : public learner {
  public:
   /// `step_share`: what a step for one logit per completion is multiplied by. `reference_policy` has the
@@ -59,7 +59,7 @@ class exact_learner final : public learner {
   [[nodiscard]] bool reference_moves() const override { return average_.has_value(); }
 
   /// With one prompt, no other prompt's completion is there: the next pair's stands for it.
-  void mismatched_log_prob(std::span<double> policy, std::span<double> reference) override {
+  void kl_log_prob(std::span<double> policy, std::span<double> reference) override {
     std::size_t const n = numbers_.size();
     policy_.log_prob(pairs_.batch(), numbers_);
     for (std::size_t i = 0; i < n; ++i) policy[i] = numbers_[(i + 2) % n];
@@ -86,10 +86,10 @@ class exact_learner final : public learner {
                [&](std::span<double> to) { policy_.divergence(reference, batch, to); });
         }
         if (wanted.contains(column_name::perturbed)) {
-          fill(out.nearer, [&](std::span<double> to) {
+          fill(out.perturbed_toward, [&](std::span<double> to) {
             policy_.perturbed_log_prob(reference, -perturbation, batch, to);
           });
-          fill(out.farther, [&](std::span<double> to) {
+          fill(out.perturbed_away, [&](std::span<double> to) {
             policy_.perturbed_log_prob(reference, perturbation, batch, to);
           });
         }

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include <prefer/expects.hpp>
-#include <prefer/report/number.hpp>
-#include <prefer/spelling.hpp>
+#include <prefer/text/number.hpp>
+#include <prefer/text/spelling.hpp>
 
 #include "objective.hpp"
 
@@ -94,7 +94,7 @@ std::string nearest(std::string const& written, std::vector<std::string> const& 
   std::string meant;
   for (auto const& name : known) {
     all += (all.empty() ? "" : ", ") + name;
-    if (prefer::misspells(written, name)) meant = name;
+    if (prefer::text::misspells(written, name)) meant = name;
   }
   return (meant.empty() ? "" : "; did you mean " + quoted(meant) + "?") +
          (meant.empty() ? "; known: " : " Known: ") + all;

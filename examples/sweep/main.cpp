@@ -50,7 +50,7 @@ Task bandit: 64 actions, start = softmax(1.2 N(0,1)), true reward R ~ N(0,1),
 References: start; near, the start tilted by exp(0.7 R); far, fresh numbers with
 the same tilt; uniform; ema, a moving average of the policy itself.
 
-Task markov: the same over all sequences of 4 tokens out of 6, with a policy
+Task bigram: the same over all sequences of 4 tokens out of 6, with a policy
 that remembers one token, and R a sum over transitions.
 
 Each seed draws its own problem, the same for every loss, beta and reference.
@@ -59,7 +59,7 @@ follows from slope and curvature for other losses.
 
 Task ratings: people and items of --ratings FILE, split as in the program
 recommend; 20000 pairs of a liked and a disliked item from the first 80 % of
-each history. The policy is a factorized softmax over all items, the reward
+each history. The policy is a matrix_factorization softmax over all items, the reward
 NDCG@10 on the rest; KL is exact, mean over people. Training is AdamW over all
 pairs with --rate for every loss. No policy is known to be best, so there is no
 frontier. A seed draws start and pairs. References: start, the
@@ -81,7 +81,7 @@ constexpr char const* examples =
   sweep --loss dpo,dpo:label_smoothing=0.1 --flip 0,0.1,0.3 --reference start
   sweep --reference start,near --beta 0.1,0.5:2:lin4 --steps 200,2000
   sweep --loss dpo,kto --bias 0.2 --output out/biased
-  sweep --task markov --loss dpo,tdpo1,tdpo2,wpo,epsilon_dpo --reference start
+  sweep --task bigram --loss dpo,tdpo1,tdpo2,wpo,epsilon_dpo --reference start
   sweep --task ratings --ratings ml-100k.inter --loss dpo --beta 0.1,1
 
 --loss takes what `losses --list` shows. The report calls the beta with the
@@ -110,7 +110,7 @@ void declare(CLI::App& app, arguments& given) {
                           ->check(CLI::IsMember({"reference"}));
   auto const of_the_grid = [&](CLI::Option* option) { option->excludes(study); };
   of_the_grid(
-      app.add_option("--task", given.task.name, "What is learned: bandit, markov or ratings")
+      app.add_option("--task", given.task.name, "What is learned: bandit, bigram or ratings")
           ->capture_default_str());
   of_the_grid(app.add_option("--loss", given.loss, "Losses, with settings behind a colon as below")
                   ->type_name("NAME[:K=V,...],...")

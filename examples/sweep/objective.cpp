@@ -6,7 +6,7 @@
 #include <utility>
 
 #include <prefer/expects.hpp>
-#include <prefer/report/number.hpp>
+#include <prefer/text/number.hpp>
 
 namespace sweep {
 
@@ -16,7 +16,7 @@ using prefer::column_name;
 
 named_loss loss_at(std::string const& written, std::optional<double> beta) {
   std::vector<::setting> shared;
-  if (beta) shared.push_back({"--beta " + prefer::report::shortest(*beta), "beta", *beta});
+  if (beta) shared.push_back({"--beta " + prefer::text::shortest(*beta), "beta", *beta});
   return make_losses({written}, shared, remembering::batches_so_far).front();
 }
 
@@ -44,7 +44,7 @@ void refuse_what_no_task_has(std::string const& written, named_loss const& loss,
   auto const missing = loss.needs - available(loss.kind) - token_columns;
   if (!missing.empty() && of_tokens.contains(missing)) {
     broken(who + "it reads " + to_string(missing) +
-           ", which a policy over tokens gives: --task markov has one");
+           ", which a policy over tokens gives: --task bigram has one");
   }
   if (!missing.empty()) {
     broken(who + "it reads " + to_string(missing) + ", which no task of this program has");
@@ -79,7 +79,7 @@ loss_choice describe_loss(std::string const& written, prefer::column_set token_c
     if (one.name == "beta") {
       prefer::detail::broken("--loss " + written + ": beta comes from --beta");
     }
-    out.text += " " + one.name + "=" + prefer::report::shortest(one.value);
+    out.text += " " + one.name + "=" + prefer::text::shortest(one.value);
     begin = end + 1;
   }
   return out;
@@ -117,8 +117,8 @@ void objective::coefficients(pair_batch const& of, std::span<double> chosen,
     if (reads(column_name::divergence)) columns.divergence = both(of.tokens->divergence);
     if (reads(column_name::alignment)) columns.alignment = both(of.tokens->alignment);
     if (reads(column_name::perturbed)) {
-      columns.nearer = both(of.tokens->nearer);
-      columns.farther = both(of.tokens->farther);
+      columns.perturbed_toward = both(of.tokens->perturbed_toward);
+      columns.perturbed_away = both(of.tokens->perturbed_away);
     }
     if (reads(column_name::uniform)) columns.uniform = of.uniform;
     auto result = loss_.pairs(columns, each);
@@ -155,8 +155,8 @@ void objective::coefficients(pair_batch const& of, std::span<double> chosen,
                                      .label = label_,
                                      .length = length,
                                      .score = score};
-    if (loss_.mismatched) {
-      columns.mismatched = {.policy = of.mismatched_policy, .reference = of.mismatched_reference};
+    if (loss_.kl_examples) {
+      columns.kl_examples = {.policy = of.kl_policy, .reference = of.mismatched_reference};
     }
     result = loss_.unpaired(columns, each);
     share = 0.5 * scale;
@@ -197,13 +197,15 @@ step_rule step_size(loss_choice const& choice, std::optional<double> beta, std::
     double const uniform = 0.5;
     sides const same{.chosen = {policy[0]}, .rejected = {policy[1]}};
     sides const nothing{.chosen = {0.0}, .rejected = {0.0}};
-    token_numbers const of_tokens_read{
-        .divergence = nothing, .alignment = nothing, .nearer = same, .farther = same};
+    token_numbers const of_tokens_read{.divergence = nothing,
+                                       .alignment = nothing,
+                                       .perturbed_toward = same,
+                                       .perturbed_away = same};
     pair_batch const pair{.policy = {{policy, 1}, {policy + 1, 1}},
                           .reference = {{reference, 1}, {reference + 1, 1}},
                           .score = {{&high, 1}, {&low, 1}},
                           .tokens = &of_tokens_read,
-                          .mismatched_policy = policy,
+                          .kl_policy = policy,
                           .mismatched_reference = reference,
                           .uniform = {&uniform, 1},
                           .drawn = 1};

@@ -32,7 +32,7 @@ struct pair_batch {
   pair_numbers reference;
   pair_numbers score = {};
   token_numbers const* tokens = nullptr;
-  std::span<double const> mismatched_policy = {};  ///< see learner::mismatched_log_prob
+  std::span<double const> kl_policy = {};  ///< see learner::kl_log_prob
   std::span<double const> mismatched_reference = {};
   std::span<double const> uniform = {};  ///< a random number in [0, 1) per pair
   std::size_t drawn = 0;                 ///< pairs that the mean divides by

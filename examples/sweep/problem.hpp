@@ -42,10 +42,10 @@ struct sides {
 
 /// What some losses read of a policy over tokens, nats. What was not asked for is empty.
 struct token_numbers {
-  sides divergence;  ///< sum over tokens of KL(reference || policy)
-  sides alignment;   ///< mean over tokens of log p(token) - log sum_v p(v)^2
-  sides nearer;      ///< log_prob of the policy moved towards the reference
-  sides farther;     ///< and away from it
+  sides divergence;        ///< sum over tokens of KL(reference || policy)
+  sides alignment;         ///< mean over tokens of log p(token) - log sum_v p(v)^2
+  sides perturbed_toward;  ///< log_prob of the policy moved towards the reference
+  sides perturbed_away;    ///< and away from it
 };
 
 /// d loss / d log_prob of each completion, and d loss / d divergence where the loss reads it, else empty.
@@ -68,8 +68,8 @@ class learner {
   [[nodiscard]] virtual bool reference_moves() const = 0;
   /// log_prob of each completion's prompt with a completion of the next pair, chosen and rejected side by side
   /// [2 pairs]: what kto takes its baseline from.
-  virtual void mismatched_log_prob(std::span<double> policy, std::span<double> reference) = 0;
-  /// Fills what belongs to the columns that are wanted; the task has them. Nearer and farther are moved by
+  virtual void kl_log_prob(std::span<double> policy, std::span<double> reference) = 0;
+  /// Fills what belongs to the columns that are wanted; the task has them. Nearer and perturbed_away are moved by
   /// `perturbation` of the way between policy and reference.
   virtual void read_tokens(prefer::column_set wanted, double perturbation, token_numbers& out) = 0;
   /// One step down. `step` suits a policy with one logit per completion; see task::sets_own_steps.

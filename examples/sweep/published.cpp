@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include <prefer/report/number.hpp>
+#include <prefer/text/number.hpp>
 
 namespace sweep {
 
@@ -37,11 +37,11 @@ constexpr published_gain gains[] = {
 }  // namespace
 
 section compare_with_published(grid const& all, results const& rows) {
-  using prefer::report::fixed;
+  using prefer::text::fixed;
   section out{.title = "Reference study: dpo, 200 steps, expected reward"};
   sheet cells{.words = 1, .header = {"reference"}};
   for (double const beta : betas) {
-    cells.header.push_back("beta " + prefer::report::shortest(beta));
+    cells.header.push_back("beta " + prefer::text::shortest(beta));
   }
   double largest = 0.0;
   int within = 0;

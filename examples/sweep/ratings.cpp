@@ -10,10 +10,11 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/random/distributions.hpp>
+#include <prefer/random/philox.hpp>
 #include <prefer/reference/moving_average.hpp>
-#include <prefer/report/number.hpp>
+#include <prefer/text/number.hpp>
 #include <prefer/train/adamw.hpp>
-#include <prefer/train/random.hpp>
 
 #include "exact.hpp"
 
@@ -55,15 +56,15 @@ class ratings_problem final : public problem, public std::enable_shared_from_thi
   [[nodiscard]] std::uint64_t seed() const { return seed_; }
   [[nodiscard]] prefer::choice_batch batch() const { return pairs_.batch(); }
   /// The same prompts with the completions of the next pair of another person.
-  [[nodiscard]] prefer::choice_batch mismatched() const {
-    return {pairs_.prompt, mismatched_, pairs_.offset};
+  [[nodiscard]] prefer::choice_batch kl_examples() const {
+    return {pairs_.prompt, kl_examples_, pairs_.offset};
   }
 
  private:
   ratings const& of_;
   std::uint64_t seed_;
   prefer::choice_data pairs_;
-  std::vector<std::uint32_t> mismatched_;
+  std::vector<std::uint32_t> kl_examples_;
   sides stars_;  // that the two items of a pair got
 };
 
@@ -107,7 +108,7 @@ ratings_problem::ratings_problem(ratings const& of, std::size_t pairs, std::uint
     other = std::max(other, i + 1);
     while (other < i + n && pairs_.prompt[other % n] == pairs_.prompt[i]) ++other;
     for (std::size_t side = 0; side < 2; ++side) {
-      mismatched_.push_back(pairs_.completion[2 * (other % n) + side]);
+      kl_examples_.push_back(pairs_.completion[2 * (other % n) + side]);
     }
   }
 }
@@ -154,10 +155,10 @@ class ratings_learner final : public learner {
   }
   [[nodiscard]] bool reference_moves() const override { return average_.has_value(); }
 
-  void mismatched_log_prob(std::span<double> policy, std::span<double> reference_out) override {
-    policy_.log_prob(problem_->mismatched(), numbers_);
+  void kl_log_prob(std::span<double> policy, std::span<double> reference_out) override {
+    policy_.log_prob(problem_->kl_examples(), numbers_);
     std::copy(numbers_.begin(), numbers_.end(), policy.begin());
-    reference(problem_->mismatched(), numbers_);
+    reference(problem_->kl_examples(), numbers_);
     std::copy(numbers_.begin(), numbers_.end(), reference_out.begin());
   }
   void read_tokens(prefer::column_set wanted, double, token_numbers&) override {
@@ -261,7 +262,7 @@ std::string ratings::settings() const {
          " pairs=" + std::to_string(options_.pairs) +
          " factors=" + std::to_string(options_.factors) +
          " start_epochs=" + std::to_string(options_.start_epochs) +
-         " rate=" + prefer::report::shortest(options_.rate);
+         " rate=" + prefer::text::shortest(options_.rate);
 }
 
 std::vector<std::string> ratings::references() const {

@@ -6,17 +6,17 @@
 
 #include <prefer/file/atomic_file.hpp>
 #include <prefer/report/line_plot.hpp>
-#include <prefer/report/number.hpp>
 #include <prefer/report/svg.hpp>
 #include <prefer/report/table.hpp>
+#include <prefer/text/number.hpp>
 
 namespace sweep {
 
 namespace {
 
 namespace plot = prefer::report;
-using prefer::report::fixed;
-using prefer::report::shortest;
+using prefer::text::fixed;
+using prefer::text::shortest;
 
 constexpr std::size_t most_curves = 6;  // as many markers and colours as are easily told apart
 

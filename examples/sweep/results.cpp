@@ -17,7 +17,7 @@
 
 #include <prefer/expects.hpp>
 #include <prefer/file/atomic_file.hpp>
-#include <prefer/report/number.hpp>
+#include <prefer/text/number.hpp>
 
 namespace sweep {
 
@@ -56,7 +56,7 @@ std::optional<double> number(std::string_view text) {
 }
 
 std::string numbers_of(setting const& what, judgement const& q) {
-  using prefer::report::shortest;
+  using prefer::text::shortest;
   return shortest(q.reward) + "," + shortest(q.kl_start) + "," +
          (what.reference == "none" ? "" : shortest(q.kl_reference)) + "," +
          (q.best_reward ? shortest(*q.best_reward) : "");
@@ -107,7 +107,7 @@ results::~results() {
 }
 
 std::string results::key(setting const& what, std::uint64_t seed, std::uint64_t steps) const {
-  using prefer::report::shortest;
+  using prefer::text::shortest;
   return settings_ + "," + all_.losses[what.loss].text + "," +
          (what.beta ? shortest(*what.beta) : "") + "," + what.reference + "," +
          shortest(what.noise.flip) + "," + shortest(what.noise.bias) + "," + std::to_string(seed) +

@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include <prefer/train/random.hpp>
+#include <prefer/random/distributions.hpp>
+#include <prefer/random/philox.hpp>
 
 namespace sweep {
 
@@ -27,7 +28,7 @@ class columns {
       each->rejected.resize(n);
     }
     if (loss_.needs.contains(column_name::uniform)) uniform_.resize(n);
-    if (loss_.mismatched) {
+    if (loss_.kl_examples) {
       mismatched_policy_.resize(2 * n);
       mismatched_reference_.resize(2 * n);
     }
@@ -40,7 +41,7 @@ class columns {
   /// All else that the loss reads, before step number `step`.
   void read_rest(learner& from, std::uint64_t step) {
     from.read_tokens(tokens_read_, loss_.perturbation, tokens_);
-    if (loss_.mismatched) from.mismatched_log_prob(mismatched_policy_, mismatched_reference_);
+    if (loss_.kl_examples) from.kl_log_prob(mismatched_policy_, mismatched_reference_);
     for (std::size_t i = 0; i < uniform_.size(); ++i) {
       prefer::random_stream numbers(
           {.seed = seed_, .purpose = prefer::random_purpose::selection, .step = step, .index = i});
@@ -61,7 +62,7 @@ class columns {
             .reference = {reference_.chosen, reference_.rejected},
             .score = {score_.chosen, score_.rejected},
             .tokens = &tokens_,
-            .mismatched_policy = mismatched_policy_,
+            .kl_policy = mismatched_policy_,
             .mismatched_reference = mismatched_reference_,
             .uniform = uniform_,
             .drawn = given_.drawn()};

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include <prefer/expects.hpp>
-#include <prefer/policy/markov.hpp>
+#include <prefer/model/bigram.hpp>
 
 #include "exact_learner.hpp"
 
@@ -57,14 +57,14 @@ class sequence_problem final : public exact_problem,
 
   [[nodiscard]] std::unique_ptr<learner> start(std::string const& reference) const override {
     auto const policy_of = [&](numbers const& logits) {
-      return prefer::markov<double>(sequences::vocabulary, *table_, logits);
+      return prefer::bigram<double>(sequences::vocabulary, *table_, logits);
     };
-    std::optional<prefer::markov<double>> reference_policy;
+    std::optional<prefer::bigram<double>> reference_policy;
     if (auto const found = logits_.find(reference); found != logits_.end()) {
       reference_policy = policy_of(found->second);
     }
     // A sequence moves as many logits as it has tokens, where an action of a bandit moves one.
-    return std::make_unique<exact_learner<prefer::markov<double>>>(
+    return std::make_unique<exact_learner<prefer::bigram<double>>>(
         shared_from_this(), policy_of(logits_.at("start")), reference,
         1.0 / static_cast<double>(sequences::length), std::move(reference_policy));
   }
@@ -82,7 +82,7 @@ sequences::sequences(std::size_t pairs)
 }
 
 std::string sequences::settings() const {
-  return "markov vocabulary=" + std::to_string(vocabulary) + " length=" + std::to_string(length) +
+  return "bigram vocabulary=" + std::to_string(vocabulary) + " length=" + std::to_string(length) +
          " pairs=" + std::to_string(pairs_);
 }
 

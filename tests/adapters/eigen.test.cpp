@@ -195,7 +195,7 @@ TEST_CASE("eigen_lane: losses over labelled completions run on it, too", "[adapt
   auto const batch = unpaired_columns{.policy = table.col(0),
                                       .reference = table.col(1),
                                       .label = label,
-                                      .mismatched = {table.col(1), table.col(0)}};
+                                      .kl_examples = {table.col(1), table.col(0)}};
   Eigen::ArrayXf coefficient(n);
   auto const ours = evaluate(kto{}, batch);
   double const mean = evaluate_on<eigen_lane<float, 16>>(

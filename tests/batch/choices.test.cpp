@@ -58,20 +58,20 @@ TEST_CASE("choice_data: the batch of a data set is a view of it", "[batch][choic
   CHECK(batch.completion.data() == data.completion.data());
   CHECK(batch.offset.data() == data.offset.data());
   CHECK(batch.row.empty());
-  CHECK_FALSE(batch.mismatched);
+  CHECK_FALSE(batch.kl_examples);
 }
 
-TEST_CASE("choice_data: a mismatched completion is that of the next example with another prompt",
+TEST_CASE("choice_data: a kl_examples completion is that of the next example with another prompt",
           "[batch][choices]") {
   choice_data data;
   std::uint32_t const prompts[] = {0, 0, 1, 1, 1, 0};
   for (std::uint32_t i = 0; i < 6; ++i) data.add_labelled(prompts[i], 10 + i, true);
   data.pair_with_others();
   // From the last example on, the search goes round: prompt 0 finds the first example of prompt 1.
-  CHECK(data.mismatched == std::vector<std::uint32_t>{12, 12, 15, 15, 15, 12});
+  CHECK(data.kl_examples == std::vector<std::uint32_t>{12, 12, 15, 15, 15, 12});
 }
 
-TEST_CASE("choice_data: a mismatched completion is never one of the same prompt",
+TEST_CASE("choice_data: a kl_examples completion is never one of the same prompt",
           "[batch][choices]") {
   // Every sequence of 8 examples over 3 prompts, against a search that looks at one after the other.
   for (std::uint32_t code = 0; code < 6561; ++code) {
@@ -88,24 +88,23 @@ TEST_CASE("choice_data: a mismatched completion is never one of the same prompt"
       std::size_t next = i;
       do next = (next + 1) % 8;
       while (data.prompt[next] == data.prompt[i]);
-      if (data.mismatched[i] != next) FAIL("code " << code << ", example " << i);
+      if (data.kl_examples[i] != next) FAIL("code " << code << ", example " << i);
     }
   }
 }
 
-TEST_CASE("choice_data: mismatched completions need two prompts and labelled examples",
-          "[batch][choices]") {
+TEST_CASE("choice_data: KL examples need two prompts and labelled examples", "[batch][choices]") {
   choice_data data;
   data.pair_with_others();  // nothing to pair
-  CHECK(data.mismatched.empty());
+  CHECK(data.kl_examples.empty());
   for (std::uint32_t i = 0; i < 3; ++i) data.add_labelled(7, i, true);
   CHECK(message_of([&] { data.pair_with_others(); }) ==
-        "choice_data: mismatched completions need examples of at least two prompts");
-  CHECK(data.mismatched.empty());  // still whole: nothing half done
+        "choice_data: KL examples need examples of at least two prompts");
+  CHECK(data.kl_examples.empty());  // still whole: nothing half done
 
   auto pairs = small::pairs(4);
   CHECK(message_of([&] { pairs.pair_with_others(); }) ==
-        "choice_data: mismatched completions are for labelled examples, one completion each");
+        "choice_data: KL examples are for labelled examples, one completion each");
 }
 
 TEST_CASE("choice_data: shapes that do not fit together are named", "[batch][choices]") {

@@ -58,7 +58,7 @@ inline void check(prefer::data::preference_pair const& pair) {
   must(pair.chosen.is_text() == pair.rejected.is_text(), "completions have one form");
   must(pair.prompt.is_text() == pair.chosen.is_text(), "prompt and completions have one form");
   for (auto const* part : {&pair.prompt, &pair.chosen, &pair.rejected}) {
-    must(!prefer::data::first_invalid_utf8(flat(*part)), "every part is UTF-8");
+    must(!prefer::text::first_invalid_utf8(flat(*part)), "every part is UTF-8");
   }
   must(finite(pair.weight) && pair.weight.value_or(0) >= 0, "weight is finite and >= 0");
   must(finite(pair.beta) && pair.beta.value_or(1) > 0, "beta is finite and > 0");
@@ -68,7 +68,7 @@ inline void check(prefer::data::preference_pair const& pair) {
 inline void check(prefer::data::unpaired_example const& example) {
   must(!example.completion.blank(), "the completion is not empty");
   must(example.prompt.is_text() == example.completion.is_text(), "both parts have one form");
-  must(!prefer::data::first_invalid_utf8(flat(example.prompt) + flat(example.completion)),
+  must(!prefer::text::first_invalid_utf8(flat(example.prompt) + flat(example.completion)),
        "every part is UTF-8");
 }
 
@@ -92,7 +92,7 @@ void drain(Rows rows, outcome& seen) {
   } catch (prefer::backend_error const& error) {
     ++seen.errors;
     must(std::string_view(error.what()).size() < 1000, "a message is short");
-    must(!prefer::data::first_invalid_utf8(error.what()), "a message is UTF-8");
+    must(!prefer::text::first_invalid_utf8(error.what()), "a message is UTF-8");
     must(std::string_view(error.what()).find('\n') == std::string_view::npos,
          "a message is one line");
     must(rows.begin() == rows.end(), "an error ends the range");

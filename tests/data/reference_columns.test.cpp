@@ -86,21 +86,21 @@ TEST_CASE("reference columns: lists of any length are JSON lists", "[data][refer
         where + ":2: the row has 3 completions in the data set and 1 column was named");
 }
 
-TEST_CASE("reference columns: mismatched completions have a column where the data has them",
+TEST_CASE("reference columns: KL examples have a column where the data has them",
           "[data][reference_columns]") {
   auto rows = labelled();
   auto const names = named({"ref_logps"});
   std::string const text =
       "{\"ref_logps\": -1, \"ref_KL_logps\": -5}\n{\"ref_logps\": -2, \"ref_KL_logps\": -6}\n";
-  CHECK(data::reference_columns_in_json(text, rows, names).mismatched.empty());
+  CHECK(data::reference_columns_in_json(text, rows, names).kl_examples.empty());
   rows.pair_with_others();
   for (auto const& numbers :
        {data::reference_columns_in_json(text, rows, names),
         data::reference_columns_in_csv("ref_KL_logps,ref_logps\n-5,-1\n-6,-2\n", rows, names)}) {
     CHECK(numbers.log_prob == std::vector<double>{-1, -2});
-    CHECK(numbers.mismatched == std::vector<double>{-5, -6});
+    CHECK(numbers.kl_examples == std::vector<double>{-5, -6});
     auto const reference =
-        prefer::cached<float>::given(numbers.log_prob, rows, 7, numbers.mismatched);
+        prefer::cached<float>::given(numbers.log_prob, rows, 7, numbers.kl_examples);
     CHECK(reference.identity() == 7);
   }
   CHECK(json_error("{\"ref_logps\": -1}\n", rows, names) ==

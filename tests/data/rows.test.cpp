@@ -44,7 +44,8 @@ template <>
 struct row_of<lacks::row> {};
 template <lacks L = lacks::nothing>
 struct reader_archetype : row_of<L> {
-  bool next(int&) requires(L != lacks::next);
+  bool next(int&)
+    requires(L != lacks::next);
 };
 static_assert(RowReader<reader_archetype<>>);
 static_assert(!RowReader<reader_archetype<lacks::row>>);

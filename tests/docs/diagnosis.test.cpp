@@ -40,7 +40,7 @@ TEST_CASE("diagnosis: a report of a run names what is wrong", "[docs][diagnosis]
 
   for (prefer::training_finding const& finding : prefer::diagnose(report)) {
     std::printf("%s\n", finding.sentence.c_str());
-    for (prefer::remedy const& each : finding.remedies) std::printf("  %s\n", each.action);
+    for (prefer::suggestion const& each : finding.suggestions) std::printf("  %s\n", each.action);
     said.push_back(finding.sentence);
   }
   // [/report]

@@ -63,7 +63,7 @@ TEST_CASE("own column type: standard containers are columns as they are, labels 
   auto const result = prefer::evaluate(
       prefer::kto{.beta = 0.1},
       prefer::unpaired_columns{
-          .policy = policy, .reference = reference, .label = label, .mismatched = {other, other}});
+          .policy = policy, .reference = reference, .label = label, .kl_examples = {other, other}});
   // [/standard]
   // log-ratios 1 and -1, baseline 0: both examples gain 0.1
   CHECK(result.value[0] == Approx(1.0 / (1.0 + std::exp(0.1))).epsilon(1e-6));

@@ -66,13 +66,13 @@ struct centred_dpo {
 };
 // [/prepare]
 
-// [arrange]
+// [match]
 /// DPO of each chosen completion against that rejected one of the batch which has risen most.
 struct hardest_rejected {
   static constexpr std::size_t arity = 2;
   prefer::positive beta = 0.1;
 
-  void arrange(prefer::pair_columns const& batch, prefer::pair_order& order) const {
+  void match(prefer::pair_columns const& batch, prefer::pair_order& order) const {
     auto const ascending = prefer::ascending_order(
         batch.size(), [&](std::size_t i) { return batch.rejected_log_ratio(i); });
     order.rejected.assign(batch.size(), ascending.back());
@@ -81,7 +81,7 @@ struct hardest_rejected {
     return softplus(-beta * pair.log_ratio_margin());
   }
 };
-// [/arrange]
+// [/match]
 
 // [list]
 /// The first of three completions against the mean of the others.
@@ -145,7 +145,7 @@ TEST_CASE("own loss: prepare sees the whole batch", "[docs][own_loss]") {
   CHECK(result.value[1] == Approx(std::log1p(std::exp(3.25))));
 }
 
-TEST_CASE("own loss: arrange puts rows together, and coefficients find their rows",
+TEST_CASE("own loss: match puts rows together, and coefficients find their rows",
           "[docs][own_loss]") {
   std::vector<double> const chosen = {-3.0, -7.5};
   std::vector<double> const rejected = {-4.0, -2.0};  // the second is the harder one

@@ -30,10 +30,10 @@ TEST_CASE("docs: token level, completions by number", "[docs]") {
   std::uint32_t const long_winded = table.add(std::vector<std::uint32_t>{3, 3, 1, 3, 2});
 
   prefer::choice_data data;
-  data.add_pair(0, polite, long_winded);  // for markov, the prompt is the token before the first
+  data.add_pair(0, polite, long_winded);  // for bigram, the prompt is the token before the first
   data.length = table.lengths(data.completion);
 
-  prefer::markov<double> policy(4, table);  // a vocabulary of 4 tokens
+  prefer::bigram<double> policy(4, table);  // a vocabulary of 4 tokens
   std::vector<double> log_prob(2);
   policy.log_prob(data.batch(), log_prob);  // uniform: -3 ln 4 and -5 ln 4
   // [/table]
@@ -58,7 +58,7 @@ TEST_CASE("docs: token level, aggregations", "[docs]") {
   prefer::choice_data data;
   data.add_pair(0, 0, 1);
   // [train]
-  prefer::aggregated policy(prefer::markov<double>(4, table), prefer::ld_dpo_weights{.alpha = 0.5});
+  prefer::aggregated policy(prefer::bigram<double>(4, table), prefer::ld_dpo_weights{.alpha = 0.5});
   prefer::frozen reference(policy);  // with the same aggregation
   prefer::trainer run(policy, prefer::dpo{.beta = 0.1}, reference, data, {.steps = 100});
   run.run();
@@ -76,7 +76,7 @@ TEST_CASE("docs: token level, aggregations", "[docs]") {
   CHECK(data.length == std::vector<float>{3, 4});
 
   std::vector<float> own(2);
-  prefer::aggregated(prefer::markov<double>(4, table), token_level::soft_start{})
+  prefer::aggregated(prefer::bigram<double>(4, table), token_level::soft_start{})
       .length(data.batch(), own);
   CHECK(own == std::vector<float>{2.5f, 4.5f});
 }
@@ -89,8 +89,8 @@ TEST_CASE("docs: token level, steps", "[docs]") {
   // [steps]
   prefer::step_pairs steps(prefer::step_context::in_completion);
   steps.add({.prompt = question, .correct = so_far, .preferred = better, .wrong = worse});
-  steps.prompt_is_last_token();  // for markov
-  prefer::aggregated policy(prefer::markov<double>(4, steps.completions()),
+  steps.prompt_is_last_token();  // for bigram
+  prefer::aggregated policy(prefer::bigram<double>(4, steps.completions()),
                             prefer::step_mask(steps.counted()));
   // [/steps]
   std::vector<double> log_prob(2);

@@ -9,7 +9,7 @@
 
 namespace {
 
-using factors = prefer::factorized<float>;
+using factors = prefer::matrix_factorization<float>;
 
 /// Users 0 to 19 prefer even items to odd ones.
 prefer::choice_data preferences() {
@@ -52,7 +52,7 @@ std::vector<float> trained(prefer::train_options const& options) {
 TEST_CASE("training: a run reports every step", "[docs][training]") {
   // [run]
   prefer::choice_data const data = preferences();
-  prefer::factorized<float> policy = start_model();
+  prefer::matrix_factorization<float> policy = start_model();
   auto reference = prefer::frozen(policy);
 
   prefer::trainer run(
@@ -126,14 +126,15 @@ TEST_CASE("training: a run stops when an evaluation no longer improves", "[docs]
   prefer::trainer run(policy, prefer::dpo{.beta = 0.5}, reference, data,
                       {.batch_size = 32, .epochs = 100, .rate = 0.05});
   int evaluations = 0;
-  auto const quality = [&](prefer::factorized<float>&) {
+  auto const quality = [&](prefer::matrix_factorization<float>&) {
     return ++evaluations <= 3 ? evaluations : 0;
   };
   // [evaluate]
   prefer::evaluation_plan const plan{.every = 4, .patience = 2, .restore_best = true};
-  auto const outcome =
-      run.run([](prefer::step_report const&) {}, plan,
-              [&](prefer::factorized<float>& p) { return quality(p); });  // the higher, the better
+  auto const outcome = run.run([](prefer::step_report const&) {}, plan,
+                               [&](prefer::matrix_factorization<float>& p) {
+                                 return quality(p);
+                               });  // the higher, the better
   // [/evaluate]
   CHECK(outcome == prefer::run_outcome::stopped_early);
   CHECK(evaluations == 5);  // three that improve, then as many as the patience

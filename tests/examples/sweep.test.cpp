@@ -282,8 +282,8 @@ TEST_CASE("sweep: each bad argument gets one sentence", "[examples][sweep]") {
   check_refused("--loss dpo:label_smoothing=x", "\"x\" is not a finite number");
   check_refused("--loss xpo", "it reads chosen_from_reference, which no task of this program has");
   check_refused("--loss tdpo1",
-                "it reads divergence, which a policy over tokens gives: --task markov");
-  check_refused("--task markov --loss nash_md", "what the policy itself has just written");
+                "it reads divergence, which a policy over tokens gives: --task bigram");
+  check_refused("--task bigram --loss nash_md", "what the policy itself has just written");
   check_refused("--loss tpo", "--loss tpo: it takes lists of 3 completions");
   check_refused("--beta 0", "--beta: \"0\" is not a finite number greater than zero");
   check_refused("--beta 0.1,nan", "\"nan\" is not a finite number");
@@ -298,13 +298,13 @@ TEST_CASE("sweep: each bad argument gets one sentence", "[examples][sweep]") {
   check_refused("--bias 2", "--bias: expected a probability from 0 to 1");
   check_refused("--steps 0", "\"0\" is not a number of steps");
   check_refused("--steps 2.5", "\"2.5\" is not a number of steps");
-  check_refused("--task game", "no task is named \"game\"; known: bandit, markov, ratings");
+  check_refused("--task game", "no task is named \"game\"; known: bandit, bigram, ratings");
   check_refused("--task ratings", "--task ratings: give --ratings FILE");
   check_refused("--task ratings --ratings none.inter", "none.inter", 1);
   check_refused("--ratings none.inter",
                 "--ratings goes with --task ratings, and this is --task bandit");
-  check_refused("--task markov --factors 4", "--factors goes with --task ratings");
-  check_refused("--task markov --actions 4", "--actions goes with --task bandit");
+  check_refused("--task bigram --factors 4", "--factors goes with --task ratings");
+  check_refused("--task bigram --actions 4", "--actions goes with --task bandit");
   check_refused("--task ratings --ratings x --rate 0", "--rate");
   check_refused("--seeds 0", "--seeds");
   check_refused("--study references", "--study");
@@ -479,12 +479,12 @@ TEST_CASE("sweep: sequences of a Markov policy stay under the optimum of all seq
           "[examples][sweep]") {
   workplace const place;
   auto const run = place.sweep(
-      "--task markov --loss dpo,simpo --beta 0.1,1 --reference start,near --seeds 3 --steps 1,60 "
+      "--task bigram --loss dpo,simpo --beta 0.1,1 --reference start,near --seeds 3 --steps 1,60 "
       "--output out");
   INFO(run.err);
   REQUIRE(run.code == 0);
   auto const rows = rows_of(place.content("out/sweep.csv"));
-  CHECK(rows.front().at("settings") == "sweep 0.1.0 markov vocabulary=6 length=4 pairs=200");
+  CHECK(rows.front().at("settings") == "sweep 0.1.0 bigram vocabulary=6 length=4 pairs=200");
   double gain = 0.0;
   for (auto const& one : rows) {
     CHECK(number(one, "reward") <= number(one, "best_reward") + 1e-9);
@@ -628,7 +628,7 @@ TEST_CASE(
 TEST_CASE("sweep: losses that read tokens run on sequences", "[examples][sweep][slow]") {
   workplace const place;
   auto const run = place.sweep(
-      "--task markov --loss "
+      "--task bigram --loss "
       "dpo,tdpo1,tdpo2:alpha=0,wpo,wpo:largest_weight=1e-9,epsilon_dpo,beta_dpo "
       "--beta 0.1,1,5 --reference start,far,ema --seeds 2 --steps 1,40 --output out");
   INFO(run.err);
@@ -654,7 +654,7 @@ TEST_CASE("sweep: losses that read tokens run on sequences", "[examples][sweep][
               Approx(reward("dpo", "40")).epsilon(1e-6));
         CHECK(reward("wpo", "40") != Approx(reward("dpo", "40")).epsilon(1e-6));
         if (reference == "far") continue;
-        // At the reference the divergence and its gradient are 0, and no policy is nearer: the first step is dpo's.
+        // At the reference the divergence and its gradient are 0, and no policy is perturbed_toward: the first step is dpo's.
         CHECK(reward("tdpo1", "1") == Approx(reward("dpo", "1")).epsilon(1e-9));
         CHECK(reward("epsilon_dpo", "1") == Approx(reward("dpo", "1")).epsilon(1e-9));
         CHECK(reward("tdpo1", "40") != Approx(reward("dpo", "40")).epsilon(1e-6));

@@ -7,8 +7,8 @@
 #include <catch2/catch.hpp>
 
 #include <prefer/loss/kto.hpp>
-#include <prefer/objective/likelihood_metrics.hpp>
-#include <prefer/objective/metrics.hpp>
+#include <prefer/metrics/likelihood.hpp>
+#include <prefer/metrics/rewards.hpp>
 
 #include "../../examples/losses/golden.hpp"
 
@@ -92,7 +92,7 @@ TEST_CASE("golden: KTO's state is TRL's \"kl\"", "[golden][metrics]") {
         prefer::unpaired_columns{.policy = policy,
                                  .reference = reference,
                                  .label = label,
-                                 .mismatched = {.policy = kl_policy, .reference = kl_ref}},
+                                 .kl_examples = {.policy = kl_policy, .reference = kl_ref}},
         memory);
     for_each_state_metric(prefer::kto{}, state, [&](std::string const& name, double value) {
       CHECK(name == "kl");

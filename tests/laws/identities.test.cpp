@@ -152,7 +152,7 @@ TEST_CASE("identities: dpo is what is left when a variant's addition is taken aw
   check_same(wpo<>{.loss = plain}, plain, on_policy);
 
   pairs unperturbed = p;
-  for (auto& side : unperturbed.side) side.nearer = side.farther = side.policy;
+  for (auto& side : unperturbed.side) side.perturbed_toward = side.perturbed_away = side.policy;
   check_same(epsilon_dpo<>{.loss = plain}, plain, unperturbed);
 
   beta_dpo<> const all_kept{.loss = plain, .sensitivity = 0.0, .kept_share = 1.0};

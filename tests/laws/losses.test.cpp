@@ -100,8 +100,8 @@ bool same(std::vector<T> const& a, std::vector<T> const& b) {
 /// losses that put rows together in their own way.
 template <class T>
 problem<T> as_the_formula_sees(law_subject const& loss, problem<T> const& solved) {
-  if (!loss.rearranges) return solved;
-  auto const order = loss.arrange(problem<double>(loss.shape, solved.size(), solved.drawn));
+  if (!loss.matches) return solved;
+  auto const order = loss.match(problem<double>(loss.shape, solved.size(), solved.drawn));
   problem<T> out = solved;
   auto const in_order = [](std::vector<T> const& from, std::vector<std::uint32_t> const& rows) {
     std::vector<T> to = from;
@@ -347,8 +347,8 @@ TEST_CASE("laws: a weight multiplies an example's value and coefficients", "[law
     double const mean = loss.solve(weighted);
     // Where the rejected completion of another row is compared with chosen i, weight i is for that one.
     std::vector<double> rejected_weight = weighted.weight;
-    if (loss.rearranges) {
-      auto const order = loss.arrange(plain).rejected;
+    if (loss.matches) {
+      auto const order = loss.match(plain).rejected;
       for (std::size_t i = 0; i < order.size(); ++i) rejected_weight[order[i]] = weighted.weight[i];
     }
     double sum = 0.0;

@@ -103,9 +103,11 @@ struct subject_functions {
     for (std::size_t k = 0; k < partials; ++k) out[k] = y.partial[k];
     return out;
   }
-  static pair_order arrange(problem<double> const& p) requires prefer::detail::arranges_itself<L> {
+  static pair_order match(problem<double> const& p)
+    requires prefer::detail::matches_rows<L>
+  {
     pair_order out;
-    law_loss<L>().arrange(p.template columns<2>(), out);
+    law_loss<L>().match(p.template columns<2>(), out);
     return out;
   }
 };
@@ -114,9 +116,7 @@ struct subject_functions {
 template <Loss L>
 inline constexpr bool has_coefficients =
     requires(L const& loss, list_record<double, prefer::detail::list_at<double>> const& list,
-             std::span<double> out) {
-  loss.coefficients(list, out);
-};
+             std::span<double> out) { loss.coefficients(list, out); };
 
 template <Loss L>
 [[nodiscard]] law_subject make_subject() {
@@ -129,7 +129,7 @@ template <Loss L>
                .unit = unit_of<L>};
   out.needs = needs<L>;
   out.margin_only = margin_only<L>;
-  out.rearranges = prefer::detail::rearranges<L>;
+  out.matches = prefer::detail::matches<L>;
   out.has_state = !std::is_same_v<loss_state<L>, nothing>;
   out.evaluate_double = &functions::in_double;
   out.evaluate_float = &functions::in_float;
@@ -141,7 +141,7 @@ template <Loss L>
   out.derivatives = &functions::derivatives;
   out.own_coefficients = has_coefficients<L>;
   if constexpr (has_coefficients<L>) out.evaluate_formula = &functions::by_formula;
-  if constexpr (prefer::detail::arranges_itself<L>) out.arrange = &functions::arrange;
+  if constexpr (prefer::detail::matches_rows<L>) out.match = &functions::match;
   return out;
 }
 

@@ -8,8 +8,8 @@
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/f_divergence.hpp>
 #include <prefer/loss/ipo.hpp>
+#include <prefer/model/tabular.hpp>
 #include <prefer/objective/evaluate.hpp>
-#include <prefer/policy/tabular.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/train/trainer.hpp>
 #include <train/small_problem.hpp>

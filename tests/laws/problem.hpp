@@ -58,7 +58,8 @@ using movement = std::array<long double, most_moves>;
 template <class T>
 struct problem {
   struct completions_of_a_side {
-    std::vector<T> policy, reference, score, divergence, alignment, nearer, farther;
+    std::vector<T> policy, reference, score, divergence, alignment, perturbed_toward,
+        perturbed_away;
     std::vector<std::int32_t> length;
     std::vector<T> coefficient, divergence_coefficient;
   };
@@ -66,8 +67,7 @@ struct problem {
   draw drawn;
   std::array<completions_of_a_side, 2> side;  // chosen and rejected; the second for pairs only
   std::vector<std::size_t> offset;            // of lists
-  std::vector<T> label, weight, beta, from_reference, uniform, mismatched_policy,
-      mismatched_reference;
+  std::vector<T> label, weight, beta, from_reference, uniform, kl_policy, mismatched_reference;
   std::vector<T> value;
 
   problem(batch_shape of, std::size_t n, draw which = {})
@@ -92,8 +92,8 @@ struct problem {
       from_reference.push_back(static_cast<T>(i % 2 == 0));
       uniform.push_back(static_cast<T>(d.between(0, 1)));
       if (i < 8) {
-        mismatched_policy.push_back(static_cast<T>(d.log_prob() * shape.unit));
-        mismatched_reference.push_back(mismatched_policy.back() -
+        kl_policy.push_back(static_cast<T>(d.log_prob() * shape.unit));
+        mismatched_reference.push_back(kl_policy.back() -
                                        static_cast<T>(d.between(0, 1) * shape.unit));
       }
     }
@@ -114,8 +114,8 @@ struct problem {
                        .score = {first.score, second.score},
                        .divergence = {first.divergence, second.divergence},
                        .alignment = {first.alignment, second.alignment},
-                       .nearer = {first.nearer, second.nearer},
-                       .farther = {first.farther, second.farther},
+                       .perturbed_toward = {first.perturbed_toward, second.perturbed_toward},
+                       .perturbed_away = {first.perturbed_away, second.perturbed_away},
                        .chosen_from_reference = from_reference,
                        .uniform = uniform};
       if (!weight.empty()) out.weight = weight;
@@ -127,7 +127,7 @@ struct problem {
                            .label = label,
                            .length = first.length,
                            .score = first.score,
-                           .mismatched = {mismatched_policy, mismatched_reference}};
+                           .kl_examples = {kl_policy, mismatched_reference}};
       if (!weight.empty()) out.weight = weight;
       if (!beta.empty()) out.beta = beta;
       return out;
@@ -189,7 +189,7 @@ struct problem {
     for (std::size_t k = 0; k < moves(i); ++k) out.push_back(coefficient_of(i, k));
     return out;
   }
-  /// Example i as a problem of its own, with the mismatched completions of the whole.
+  /// Example i as a problem of its own, with the KL examples of the whole.
   [[nodiscard]] problem alone(std::size_t i) const { return part(i, i + 1); }
   /// Examples [begin, end).
   [[nodiscard]] problem part(std::size_t begin, std::size_t end) const {
@@ -198,8 +198,9 @@ struct problem {
       if (!v.empty()) v = {v.begin() + std::ptrdiff_t(from), v.begin() + std::ptrdiff_t(to)};
     };
     for (auto& s : out.side) {
-      for (auto* const v : {&s.policy, &s.reference, &s.score, &s.divergence, &s.alignment,
-                            &s.nearer, &s.farther, &s.coefficient, &s.divergence_coefficient}) {
+      for (auto* const v :
+           {&s.policy, &s.reference, &s.score, &s.divergence, &s.alignment, &s.perturbed_toward,
+            &s.perturbed_away, &s.coefficient, &s.divergence_coefficient}) {
         cut(*v, offset[begin], offset[end]);
       }
       cut(s.length, offset[begin], offset[end]);
@@ -217,8 +218,8 @@ struct problem {
     double const policy = d.log_prob();
     to.policy.push_back(static_cast<T>(policy * shape.unit));
     to.reference.push_back(static_cast<T>(d.near(policy, reach) * shape.unit));
-    to.nearer.push_back(static_cast<T>(d.near(policy, 1) * shape.unit));
-    to.farther.push_back(static_cast<T>(d.near(policy, 1) * shape.unit));
+    to.perturbed_toward.push_back(static_cast<T>(d.near(policy, 1) * shape.unit));
+    to.perturbed_away.push_back(static_cast<T>(d.near(policy, 1) * shape.unit));
     to.length.push_back(static_cast<std::int32_t>(1 + d.below(50)));
     to.score.push_back(static_cast<T>(score));
     to.divergence.push_back(static_cast<T>(d.between(0, 8)));

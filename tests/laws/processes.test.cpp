@@ -37,15 +37,15 @@ std::size_t begin_of(std::size_t part, std::size_t parts) {
   return part == 0 ? 0 : part == parts ? rows : 9 + part;
 }
 
-/// One process's rows of a problem, and its share of the mismatched completions.
+/// One process's rows of a problem, and its share of the KL examples.
 problem<double> part_of(problem<double> const& whole, std::size_t part, std::size_t parts) {
   std::size_t const begin = begin_of(part, parts);
   std::size_t const end = begin_of(part + 1, parts);
   auto out = whole.part(begin, end);
-  out.mismatched_policy.clear();
+  out.kl_policy.clear();
   out.mismatched_reference.clear();
-  for (std::size_t i = part; i < whole.mismatched_policy.size(); i += parts) {
-    out.mismatched_policy.push_back(whole.mismatched_policy[i]);
+  for (std::size_t i = part; i < whole.kl_policy.size(); i += parts) {
+    out.kl_policy.push_back(whole.kl_policy[i]);
     out.mismatched_reference.push_back(whole.mismatched_reference[i]);
   }
   return out;

@@ -31,8 +31,8 @@ auto with_record(problem<double> const& p, std::size_t i, Place const& place, Us
       to = completion(side, i, side);
       to.divergence = place(from.divergence[i], 2 + side);
       to.alignment = primal(from.alignment[i]);
-      to.nearer_log_prob = primal(from.nearer[i]);
-      to.farther_log_prob = primal(from.farther[i]);
+      to.perturbed_toward_log_prob = primal(from.perturbed_toward[i]);
+      to.perturbed_away_log_prob = primal(from.perturbed_away[i]);
     }
     record.chosen_from_reference = p.from_reference[i] > 0.0;
     record.uniform = primal(p.uniform[i]);

@@ -23,7 +23,7 @@ struct law_subject {
   batch_shape shape;
   column_set needs;
   bool margin_only;
-  bool rearranges;
+  bool matches;
   bool has_state;
   bool reads_beta;        // one per example, where the batch has such a column
   bool own_coefficients;  // of lists, written by hand
@@ -46,7 +46,7 @@ struct law_subject {
   std::array<double, most_moves> (*derivatives)(problem<double> const&, numbers const& state,
                                                 std::size_t example, movement const& by);
   /// The rows that a loss puts together; null for most.
-  pair_order (*arrange)(problem<double> const&);
+  pair_order (*match)(problem<double> const&);
 
   // Evaluates with the problem's own results; each example's own coefficients, not divided by their number.
   double solve(problem<double>& p,

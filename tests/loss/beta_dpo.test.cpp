@@ -6,7 +6,8 @@
 
 #include <prefer/loss/beta_dpo.hpp>
 #include <prefer/loss/hinge.hpp>
-#include <prefer/train/random.hpp>
+#include <prefer/random/distributions.hpp>
+#include <prefer/random/philox.hpp>
 
 #include "loss/closed_form.hpp"
 

@@ -12,9 +12,9 @@ namespace {
 using namespace prefer::test;
 using prefer::epsilon_dpo;
 
-// The margin of log-probabilities nearer to the reference, here, and farther from it; and the step that it makes.
+// The margin of log-probabilities perturbed_toward to the reference, here, and perturbed_away from it; and the step that it makes.
 struct course {
-  double nearer, here, farther, step;
+  double perturbed_toward, here, perturbed_away, step;
 };
 std::vector<course> const courses = {
     {1.0, 2.0, 3.0, 1.0}, {3.0, 2.0, 1.0, -1.0}, {1.0, 2.0, 1.5, 0.0}, {3.0, 2.0, 2.5, 0.0},
@@ -23,10 +23,10 @@ std::vector<course> const courses = {
 prefer::pair_record<double> pair_on(course const& c) {
   auto pair = pair_with_margin(0.0);
   pair.chosen.log_prob = pair.rejected.log_prob + c.here;
-  pair.rejected.nearer_log_prob = -7.0;
-  pair.chosen.nearer_log_prob = c.nearer - 7.0;
-  pair.rejected.farther_log_prob = -5.0;
-  pair.chosen.farther_log_prob = c.farther - 5.0;
+  pair.rejected.perturbed_toward_log_prob = -7.0;
+  pair.chosen.perturbed_toward_log_prob = c.perturbed_toward - 7.0;
+  pair.rejected.perturbed_away_log_prob = -5.0;
+  pair.chosen.perturbed_away_log_prob = c.perturbed_away - 5.0;
   return pair;
 }
 
@@ -47,17 +47,18 @@ TEST_CASE(
 
 TEST_CASE("epsilon_dpo: the kept factor follows the mean step, after the batch that made it",
           "[loss][epsilon_dpo]") {
-  std::vector<double> here, nearer, farther, zero(courses.size(), 0.0);
+  std::vector<double> here, perturbed_toward, perturbed_away, zero(courses.size(), 0.0);
   double mean = 0.0;
   for (auto const& c : courses) {
     here.push_back(c.here);
-    nearer.push_back(c.nearer);
-    farther.push_back(c.farther);
+    perturbed_toward.push_back(c.perturbed_toward);
+    perturbed_away.push_back(c.perturbed_away);
     mean += c.step / static_cast<double>(courses.size());
   }
   REQUIRE(mean == 0.125);
-  prefer::pair_columns const batch{
-      .policy = {here, zero}, .nearer = {nearer, zero}, .farther = {farther, zero}};
+  prefer::pair_columns const batch{.policy = {here, zero},
+                                   .perturbed_toward = {perturbed_toward, zero},
+                                   .perturbed_away = {perturbed_away, zero}};
   epsilon_dpo<> const loss{.perturbation = 0.25};
   epsilon_dpo<>::memory memory;
   CHECK(prefer::prepare(loss, batch, memory).factor == 1.0);

@@ -20,12 +20,12 @@ std::vector<double> const policy = {-10.0, -10.0};
 std::vector<double> const reference = {-12.0, -12.0};  // log_ratio 2 each
 std::array<bool, 2> const label = {true, false};
 
-unpaired_columns batch(std::vector<double> const& mismatched_policy,
+unpaired_columns batch(std::vector<double> const& kl_policy,
                        std::vector<double> const& mismatched_reference) {
   return {.policy = policy,
           .reference = reference,
           .label = label,
-          .mismatched = {mismatched_policy, mismatched_reference}};
+          .kl_examples = {kl_policy, mismatched_reference}};
 }
 
 TEST_CASE("kto: loss is 1/2 for both labels at the baseline", "[loss][kto]") {
@@ -38,7 +38,7 @@ TEST_CASE("kto: loss is 1/2 for both labels at the baseline", "[loss][kto]") {
   CHECK(near(y.coefficient[1], 0.1 / 4.0 / 2.0, 1e-15));
 }
 
-TEST_CASE("kto: the baseline is the mean mismatched log_ratio, and no less than zero",
+TEST_CASE("kto: the baseline is the mean kl_examples log_ratio, and no less than zero",
           "[loss][kto]") {
   std::vector<double> const low = {-5.0}, high = {-2.0};  // log_ratio -3
   prefer::nothing memory;
@@ -59,7 +59,7 @@ TEST_CASE("kto: weights multiply their kind of example alone", "[loss][kto]") {
   CHECK(weighted.coefficient[1] == 0.0);
 }
 
-TEST_CASE("kto: NaN among the mismatched completions reaches the loss", "[loss][kto]") {
+TEST_CASE("kto: NaN among the KL examples reaches the loss", "[loss][kto]") {
   std::vector<double> const p = {std::nan("")}, r = {0.0};
   CHECK(std::isnan(evaluate(kto{}, batch(p, r)).loss));
 }

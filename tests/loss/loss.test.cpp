@@ -90,11 +90,11 @@ TEST_CASE("losses: a weighted sum has the weighted sum of values and slopes", "[
 
 TEST_CASE("losses: a sum prepares each of its losses", "[loss][sum]") {
   std::vector<double> const policy = {-1.0}, reference = {-3.0}, one = {1.0};
-  std::vector<double> const mismatched_policy = {-1.0}, mismatched_reference = {-5.0};
+  std::vector<double> const kl_policy = {-1.0}, mismatched_reference = {-5.0};
   auto const batch = unpaired_columns{.policy = policy,
                                       .reference = reference,
                                       .label = one,
-                                      .mismatched = {mismatched_policy, mismatched_reference}};
+                                      .kl_examples = {kl_policy, mismatched_reference}};
   double const strong = evaluate(kto{.beta = 1.0}, batch).loss;
   double const weak = evaluate(kto{.beta = 0.1}, batch).loss;
   CHECK(near(evaluate(kto{.beta = 1.0} + 2.0 * kto{.beta = 0.1}, batch).loss, strong + 2.0 * weak,

@@ -35,8 +35,8 @@ template <class S>
           .score = c.score,
           .divergence = S(c.divergence),
           .alignment = c.alignment,
-          .nearer_log_prob = c.nearer_log_prob,
-          .farther_log_prob = c.farther_log_prob};
+          .perturbed_toward_log_prob = c.perturbed_toward_log_prob,
+          .perturbed_away_log_prob = c.perturbed_away_log_prob};
 }
 
 template <class S>

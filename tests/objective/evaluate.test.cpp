@@ -174,7 +174,7 @@ TEST_CASE("evaluate: a column that the loss reads and the batch lacks is named",
   CHECK_THROWS_WITH(evaluate(simpo{}, pair_columns{.policy = {v, v}, .reference = {v, v}}),
                     "evaluate: this loss reads policy, length; the batch lacks length");
   CHECK_THROWS_WITH(
-      evaluate(kto{}, unpaired_columns{.policy = v, .reference = v, .mismatched = {v, v}}),
+      evaluate(kto{}, unpaired_columns{.policy = v, .reference = v, .kl_examples = {v, v}}),
       "evaluate: this loss reads policy, reference, label; the batch lacks label");
   CHECK_THROWS_AS(evaluate(kto{}, unpaired_columns{.policy = v, .reference = v, .label = v}),
                   precondition_error);
@@ -223,14 +223,17 @@ TEST_CASE(
                     "evaluate: divergence" + only);
   CHECK_THROWS_WITH(evaluate(dpo{}, one_sided(&pair_columns::alignment)),
                     "evaluate: alignment" + only);
-  CHECK_THROWS_WITH(evaluate(dpo{}, one_sided(&pair_columns::nearer)), "evaluate: nearer" + only);
-  CHECK_THROWS_WITH(evaluate(dpo{}, one_sided(&pair_columns::farther)), "evaluate: farther" + only);
+  CHECK_THROWS_WITH(evaluate(dpo{}, one_sided(&pair_columns::perturbed_toward)),
+                    "evaluate: perturbed_toward" + only);
+  CHECK_THROWS_WITH(evaluate(dpo{}, one_sided(&pair_columns::perturbed_away)),
+                    "evaluate: perturbed_away" + only);
   auto sized = plain;
   sized.score = {v, three};
   CHECK_THROWS_WITH(evaluate(odpo{}, sized), "evaluate: score.rejected has 3 elements, expected 2");
   sized = plain;
-  sized.farther = {three, v};
-  CHECK_THROWS_WITH(evaluate(dpo{}, sized), "evaluate: farther.chosen has 3 elements, expected 2");
+  sized.perturbed_away = {three, v};
+  CHECK_THROWS_WITH(evaluate(dpo{}, sized),
+                    "evaluate: perturbed_away.chosen has 3 elements, expected 2");
   sized = plain;
   sized.chosen_from_reference = three;
   CHECK_THROWS_WITH(evaluate(xpo{}, sized),
@@ -358,7 +361,7 @@ TEST_CASE("evaluate: labels come as bool, int or float", "[objective][evaluate]"
     return evaluate(kto{}, unpaired_columns{.policy = policy,
                                             .reference = reference,
                                             .label = label,
-                                            .mismatched = {policy, reference}})
+                                            .kl_examples = {policy, reference}})
         .value;
   };
   CHECK(with(as_bool) == with(as_int));

@@ -13,24 +13,24 @@
 #include <prefer/aggregation/sampled_tokens.hpp>
 #include <prefer/aggregation/step_mask.hpp>
 #include <prefer/aggregation/sum_tokens.hpp>
-#include <prefer/batch/recipes.hpp>
+#include <prefer/batch/step_pairs.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/simpo.hpp>
+#include <prefer/model/bigram.hpp>
 #include <prefer/policy/aggregated.hpp>
-#include <prefer/policy/markov.hpp>
 #include <prefer/reference/cached.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/reference/none.hpp>
 #include <prefer/train/trainer.hpp>
 
-#include "token_sequences.hpp"
+#include "model/token_sequences.hpp"
 
 using namespace prefer;
 using Catch::Matchers::Contains;
 
 namespace {
 
-using model = markov<double>;
+using model = bigram<double>;
 
 /// Pairs as a batch with row numbers and a draw.
 struct drawn_batch {
@@ -95,8 +95,8 @@ TEST_CASE("aggregated: a sum over tokens is the policy itself, to the bit",
   auto const policy = test::filled_markov<float>(40, table);
   auto const data = test::lists(20, 40, 30);
   auto const coefficient = test::numbers<float>(data.completion.size(), 5);
-  using summed = aggregated<markov<float>, sum_tokens>;
-  test::outcome<markov<float>> const plain(policy, data, coefficient);
+  using summed = aggregated<bigram<float>, sum_tokens>;
+  test::outcome<bigram<float>> const plain(policy, data, coefficient);
   test::outcome<summed> const through(summed(policy, {}), data, coefficient);
   CHECK(test::same_bytes(plain.log_prob, through.log_prob));
   CHECK(test::same_bytes(plain.gradient, through.gradient));
@@ -395,17 +395,17 @@ struct problem {
   }
 };
 
-using weighted_model = aggregated<markov<float>, ld_dpo_weights>;
+using weighted_model = aggregated<bigram<float>, ld_dpo_weights>;
 
 std::vector<float> trained(problem const& task, train_options const& options,
                            std::string const& interrupt_at = "") {
-  weighted_model policy(markov<float>(4, task.table), {.alpha = 0.5});
+  weighted_model policy(bigram<float>(4, task.table), {.alpha = 0.5});
   frozen reference(policy);
   trainer run(policy, dpo{.beta = 0.5}, reference, task.data, options);
   if (!interrupt_at.empty()) {
     run.run([](step_report const& report) { return report.step != 5; });
     run.save(interrupt_at);
-    weighted_model again(markov<float>(4, task.table), {.alpha = 0.5});
+    weighted_model again(bigram<float>(4, task.table), {.alpha = 0.5});
     trainer rest(again, dpo{.beta = 0.5}, reference, task.data, options);
     rest.resume(interrupt_at);
     rest.run();
@@ -420,7 +420,7 @@ std::vector<float> trained(problem const& task, train_options const& options,
 TEST_CASE("aggregated: LD-DPO trains a sequence policy towards what is preferred",
           "[policy][aggregated]") {
   problem const task;
-  weighted_model policy(markov<float>(4, task.table), {.alpha = 0.5});
+  weighted_model policy(bigram<float>(4, task.table), {.alpha = 0.5});
   frozen reference(policy);
   trainer run(policy, dpo{.beta = 0.5}, reference, task.data,
               {.batch_size = 8, .steps = 200, .rate = 0.05, .reference_is_start = true});
@@ -431,7 +431,7 @@ TEST_CASE("aggregated: LD-DPO trains a sequence policy towards what is preferred
   auto const all = token_table::all_of_length(4, 3);
   std::vector<float> const logits(policy.parameters()[0].value.begin(),
                                   policy.parameters()[0].value.end());
-  markov<float> learnt(4, all, logits);
+  bigram<float> learnt(4, all, logits);
   choice_data data;
   std::vector<std::uint32_t> ids;
   for (std::uint32_t i = 0; i != all.size(); ++i) ids.push_back(i);
@@ -467,7 +467,7 @@ TEST_CASE("aggregated: a cache of an LD-DPO reference for the same pairs trains 
           "[policy][aggregated]") {
   problem const task;
   train_options const options{.batch_size = 8, .steps = 20, .rate = 0.05};
-  weighted_model policy(markov<float>(4, task.table), {.alpha = 0.5});
+  weighted_model policy(bigram<float>(4, task.table), {.alpha = 0.5});
   auto reference = cached<float>::of(policy, task.data, fingerprint_of(task.table));
   trainer(policy, dpo{.beta = 0.5}, reference, task.data, options).run();
   auto const values = policy.parameters()[0].value;
@@ -481,13 +481,13 @@ TEST_CASE("aggregated: lengths that count what the aggregation counts reach the 
   // 4/5 - 1, 1 - 2/3, 3.5/4 - 1 and 0; their mean is ln 4 / 240.
   problem task;
   auto const first_step = [&] {
-    weighted_model policy(markov<float>(4, task.table), {.alpha = 0.5});
+    weighted_model policy(bigram<float>(4, task.table), {.alpha = 0.5});
     no_reference<float> none;
     simpo const loss{.beta = 2.0, .gamma = 0.0};
     return trainer(policy, loss, none, task.data, {.batch_size = 16}).step();
   };
   CHECK(first_step().reward_margin == Approx(std::log(4.0) / 240).margin(1e-6));
-  weighted_model policy(markov<float>(4, task.table), {.alpha = 0.5});
+  weighted_model policy(bigram<float>(4, task.table), {.alpha = 0.5});
   policy.length(task.data.batch(), task.data.length);
   auto const even = first_step();
   CHECK(even.reward_margin == Approx(0).margin(1e-6));

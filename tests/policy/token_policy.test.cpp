@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
 #include <prefer/aggregation/mean_tokens.hpp>
+#include <prefer/model/tabular.hpp>
 #include <prefer/policy/aggregated.hpp>
-#include <prefer/policy/tabular.hpp>
 #include <prefer/policy/token_policy.hpp>
 #include <support/token_policy_archetypes.hpp>
 #include <vector>
@@ -67,12 +67,8 @@ TEST_CASE("aggregated: asks for no more than a token policy", "[policy][token_po
   mean.backward(data.batch(), std::vector<double>{2, 3});
   CHECK(policy.token_gradient() == 5);
   // What it does not have is not offered.
-  constexpr auto finishes = [](auto& p) {
-    return requires { p.finish_backward(); };
-  };
-  constexpr auto takes_threads = [](auto& p) {
-    return requires { p.use(executor()); };
-  };
+  constexpr auto finishes = [](auto& p) { return requires { p.finish_backward(); }; };
+  constexpr auto takes_threads = [](auto& p) { return requires { p.use(executor()); }; };
   CHECK_FALSE(finishes(mean));
   CHECK_FALSE(takes_threads(mean));
 }

@@ -3,8 +3,8 @@
 
 #include <memory>
 #include <prefer/batch/choices.hpp>
+#include <prefer/model/tabular.hpp>
 #include <prefer/policy/parameter.hpp>
-#include <prefer/policy/tabular.hpp>
 #include <span>
 #include <vector>
 

@@ -4,11 +4,11 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <prefer/batch/minibatch.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/kto.hpp>
 #include <prefer/reference/cached.hpp>
 #include <prefer/reference/frozen.hpp>
-#include <prefer/train/minibatch.hpp>
 #include <prefer/train/trainer.hpp>
 #include <report/temporary_folder.hpp>
 #include <train/small_problem.hpp>
@@ -32,7 +32,7 @@ struct by_row {
     for (std::size_t g = 0; g < batch.size(); ++g) {
       for (std::size_t i = batch.offset[g]; i < batch.offset[g + 1]; ++i) {
         out[i] = -static_cast<double>(10 * batch.row[g] + batch.completion[i]) -
-                 (batch.mismatched ? 0.5 : 0.0);
+                 (batch.kl_examples ? 0.5 : 0.0);
       }
     }
   }
@@ -60,8 +60,8 @@ std::vector<T> log_probs(R& reference, choice_batch const& batch) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("cached: says the same bits as what it was made of", "[reference][cached]",
-                   prefer::tabular<float>, prefer::tabular<double>, prefer::factorized<float>,
-                   prefer::log_linear<double>) {
+                   prefer::tabular<float>, prefer::tabular<double>,
+                   prefer::matrix_factorization<float>, prefer::log_linear<double>) {
   using T = typename TestType::value_type;
   // More rows than are scored at once (1,024), so that rows of the second piece are looked up too.
   for (choice_data const& data : {small::pairs(2500), small::labelled(2500), small::lists(2500)}) {
@@ -72,9 +72,9 @@ TEMPLATE_TEST_CASE("cached: says the same bits as what it was made of", "[refere
           log_probs<T>(policy, at.batch.slice(0, 2500)));
     CHECK(log_probs<T>(cache, at.batch.slice(1000, 9)) ==
           log_probs<T>(policy, at.batch.slice(1000, 9)));
-    if (!at.batch.has_mismatched()) continue;
-    CHECK(log_probs<T>(cache, at.batch.mismatched_slice(1000, 900)) ==
-          log_probs<T>(policy, at.batch.mismatched_slice(1000, 900)));
+    if (!at.batch.has_kl_examples()) continue;
+    CHECK(log_probs<T>(cache, at.batch.kl_slice(1000, 900)) ==
+          log_probs<T>(policy, at.batch.kl_slice(1000, 900)));
   }
 }
 
@@ -107,7 +107,7 @@ TEST_CASE("cached: a file gives back the same bits", "[reference][cached]") {
   shuffled at(data);
   auto const batch = at.batch.slice(0, 23);
   CHECK(log_probs<double>(again, batch) == log_probs<double>(cache, batch));
-  auto const others = at.batch.mismatched_slice(0, 23);
+  auto const others = at.batch.kl_slice(0, 23);
   CHECK(log_probs<double>(again, others) == log_probs<double>(cache, others));
 }
 
@@ -119,8 +119,8 @@ TEST_CASE("cached: asks by row number, so a reference may look up rows itself",
   shuffled at(data);
   CHECK(log_probs<double>(cache, at.batch.slice(0, 2100)) ==
         log_probs<double>(direct, at.batch.slice(0, 2100)));
-  CHECK(log_probs<double>(cache, at.batch.mismatched_slice(0, 2100)) ==
-        log_probs<double>(direct, at.batch.mismatched_slice(0, 2100)));
+  CHECK(log_probs<double>(cache, at.batch.kl_slice(0, 2100)) ==
+        log_probs<double>(direct, at.batch.kl_slice(0, 2100)));
 }
 
 TEST_CASE("cached: stores another float than its model", "[reference][cached]") {
@@ -157,9 +157,9 @@ TEST_CASE("cached: a file of another size is refused although its identity agree
   CHECK(message_of([&] { (void)cached<double>::load(path, small::labelled(8), 7); }) ==
         "cached::load: " + path + ": the cache has 9 completions; the data set has 8");
   auto alone = small::labelled(9);
-  alone.mismatched.clear();
+  alone.kl_examples.clear();
   CHECK(message_of([&] { (void)cached<double>::load(path, alone, 7); }) ==
-        "cached::load: " + path + ": the cache has 9 mismatched completions; the data set has 0");
+        "cached::load: " + path + ": the cache has 9 KL examples; the data set has 0");
   CHECK_THAT(message_of([&] { (void)cached<float>::load(path, small::labelled(9), 7); }),
              Catch::Contains("is of type double, expected float"));
 }
@@ -220,7 +220,7 @@ TEST_CASE("cached: refuses a batch without rows, and rows that it does not have"
   shuffled lists(small::lists(9));
   CHECK_THAT(refusal(lists.batch.slice(0, 9)), Catch::EndsWith("completions is not in the cache"));
   shuffled labelled(small::labelled(9));
-  CHECK(refusal(labelled.batch.mismatched_slice(0, 1)) ==
+  CHECK(refusal(labelled.batch.kl_slice(0, 1)) ==
         "cached::log_prob: row 1 with 1 completions is not in the cache");
 
   std::vector<double> small_out(3);
@@ -260,8 +260,7 @@ TEST_CASE("cached: numbers of another model are looked up by row", "[reference][
   auto const both = cached<double>::given(own, labelled, 7, others);
   shuffled in(labelled);  // rows 1, 0, 3, 2
   CHECK(log_probs<double>(both, in.batch.slice(0, 4)) == std::vector<double>{-2, -1, -4, -3});
-  CHECK(log_probs<double>(both, in.batch.mismatched_slice(0, 4)) ==
-        std::vector<double>{-6, -5, 0, -7});
+  CHECK(log_probs<double>(both, in.batch.kl_slice(0, 4)) == std::vector<double>{-6, -5, 0, -7});
 }
 
 TEST_CASE("cached: given numbers that equal a model's train to its bits, from a file too",
@@ -302,8 +301,8 @@ TEST_CASE("cached: given numbers that are no log-probabilities, or too few, are 
   auto const labelled = small::labelled(2);
   std::vector<double> const own = {-1, -1};
   CHECK(message_of([&] { (void)cached<float>::given(own, labelled, 7); }) ==
-        "cached::given: mismatched has 0 elements, expected 2");
+        "cached::given: kl_examples has 0 elements, expected 2");
   std::vector<double> const others = {-1, 1};
   CHECK_THAT(message_of([&] { (void)cached<float>::given(own, labelled, 7, others); }),
-             Catch::Contains("mismatched of row 1 is 1.000000"));
+             Catch::Contains("kl_examples of row 1 is 1.000000"));
 }

@@ -100,8 +100,8 @@ TEST_CASE("cached_on_demand: of a reference that stays, it is a cache without a 
     CHECK(ours == theirs);
     CHECK(rows == 3);  // 7 is there twice
   }
-  reference.log_prob(some.batch.mismatched_slice(0, 4), ours);
-  model.log_prob(some.batch.mismatched_slice(0, 4), theirs);
+  reference.log_prob(some.batch.kl_slice(0, 4), ours);
+  model.log_prob(some.batch.kl_slice(0, 4), theirs);
   CHECK(ours == theirs);  // other numbers of the same rows
   CHECK(rows == 6);
 }
@@ -180,7 +180,7 @@ TEST_CASE("cached_on_demand: refuses a batch without rows, and rows that it does
   CHECK(message_of([&] { reference.log_prob(one.all(), std::span(out).first(1)); }) ==
         "cached_on_demand::log_prob: row 1 with 1 completions is not in the data");
   CHECK(message_of([&] {
-          reference.log_prob(one.batch.mismatched_slice(0, 1), std::span(out).first(1));
+          reference.log_prob(one.batch.kl_slice(0, 1), std::span(out).first(1));
         }) == "cached_on_demand::log_prob: row 1 with 1 completions is not in the data");
   CHECK(message_of([&] { reference.log_prob(last.all(), out); }) ==
         "cached_on_demand::log_prob: out has 18 elements, expected 2");

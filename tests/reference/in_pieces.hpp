@@ -2,7 +2,7 @@
 #pragma once
 
 #include <catch2/catch.hpp>
-#include <prefer/policy/tabular.hpp>
+#include <prefer/model/tabular.hpp>
 #include <prefer/train/trainer.hpp>
 #include <report/temporary_folder.hpp>
 #include <string>

@@ -6,7 +6,7 @@
 #include <numbers>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/kto.hpp>
-#include <prefer/policy/factorized.hpp>
+#include <prefer/model/matrix_factorization.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/reference/moving_average.hpp>
 #include <prefer/train/trainer.hpp>
@@ -353,7 +353,8 @@ TEST_CASE("moving_average: a version tells when it has moved", "[reference][movi
 }
 
 TEMPLATE_TEST_CASE("moving_average: keeps the policy's own type and scores", "[reference][moving]",
-                   prefer::tabular<float>, prefer::tabular<double>, prefer::factorized<float>) {
+                   prefer::tabular<float>, prefer::tabular<double>,
+                   prefer::matrix_factorization<float>) {
   using T = typename TestType::value_type;
   auto const data = small::pairs(10);
   auto policy = small::policy<TestType>();

@@ -29,7 +29,7 @@ struct labelled_by {
     for (std::size_t g = 0; g < batch.size(); ++g) {
       for (std::size_t i = batch.offset[g]; i < batch.offset[g + 1]; ++i) {
         out[i] = -(1000 * k + 10 * static_cast<double>(batch.row[g]) + batch.completion[i] +
-                   (batch.mismatched ? 0.5 : 0.0));
+                   (batch.kl_examples ? 0.5 : 0.0));
       }
     }
   }
@@ -50,13 +50,13 @@ TEST_CASE("per_prompt: every prompt has its own reference, in any order and any 
         for (std::size_t i = part.offset[g]; i < part.offset[g + 1]; ++i) {
           CHECK(out[i] ==
                 -(1000.0 * (which[part.prompt[g]] + 1) + 10.0 * static_cast<double>(part.row[g]) +
-                  part.completion[i] + (part.mismatched ? 0.5 : 0.0)));
+                  part.completion[i] + (part.kl_examples ? 0.5 : 0.0)));
         }
       }
     };
     check(batch.slice(0, 7));
     check(batch.slice(2, 1));
-    if (batch.has_mismatched()) check(batch.mismatched_slice(1, 5));
+    if (batch.has_kl_examples()) check(batch.kl_slice(1, 5));
   }
 }
 

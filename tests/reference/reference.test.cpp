@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 #include <prefer/loss/dpo.hpp>
-#include <prefer/policy/factorized.hpp>
-#include <prefer/policy/log_linear.hpp>
+#include <prefer/model/log_linear.hpp>
+#include <prefer/model/matrix_factorization.hpp>
 #include <prefer/reference/cached.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/reference/none.hpp>
@@ -88,8 +88,8 @@ TEST_CASE("no_reference: says 0 of everything", "[reference][none]") {
 }
 
 TEMPLATE_TEST_CASE("frozen: stays where it was while the policy trains", "[reference][frozen]",
-                   prefer::tabular<float>, prefer::tabular<double>, prefer::factorized<float>,
-                   prefer::log_linear<double>) {
+                   prefer::tabular<float>, prefer::tabular<double>,
+                   prefer::matrix_factorization<float>, prefer::log_linear<double>) {
   using T = typename TestType::value_type;
   auto const data = small::pairs(10);
   auto policy = small::policy<TestType>();
@@ -117,9 +117,7 @@ TEST_CASE("frozen: offers what the policy offers and no more", "[reference][froz
   constexpr auto scores = [](auto& r) {
     return requires(choice_batch const& b, std::span<double> out) { r.score(b, out); };
   };
-  constexpr auto takes_threads = [](auto& r) {
-    return requires { r.use(prefer::executor()); };
-  };
+  constexpr auto takes_threads = [](auto& r) { return requires { r.use(prefer::executor()); }; };
   prefer::frozen bare(spoken_policy{});
   CHECK(scores(reference));
   CHECK(takes_threads(reference));
@@ -137,7 +135,8 @@ TEST_CASE("distance_to_reference: is the largest log-ratio, either way, and says
   CHECK(distance.completion == 2);
 }
 
-TEST_CASE("distance_to_reference: NaN is farther than any number, wherever it is", "[reference]") {
+TEST_CASE("distance_to_reference: NaN is perturbed_away than any number, wherever it is",
+          "[reference]") {
   auto const data = small::pairs(2);
   spoken reference{{-1, -2, -3, -4}};
   for (std::size_t place = 0; place < 4; ++place) {

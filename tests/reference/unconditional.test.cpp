@@ -42,8 +42,8 @@ TEST_CASE("unconditional: it may be cached by row, but not be made of a cache by
   batch.gather(data, std::vector<std::uint32_t>{19, 3, 0});
   std::vector<double> out(3);
   std::vector<double> expected(3);
-  cache.log_prob(batch.mismatched_slice(0, 3), out);
-  direct.log_prob(batch.mismatched_slice(0, 3), expected);
+  cache.log_prob(batch.kl_slice(0, 3), out);
+  direct.log_prob(batch.kl_slice(0, 3), expected);
   CHECK(out == expected);
 
   auto wrong = unconditional(prefer::cached<double>::of(model, data, 7), 4);

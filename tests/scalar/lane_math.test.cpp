@@ -137,8 +137,8 @@ struct value_type_of<lane<T, W>> {
 template <class T>
 constexpr double largest_exponent = sizeof(T) == 4 ? 88.7 : 709.7;  // exp stays finite
 template <class T>
-constexpr double least_exponent = sizeof(T) == 4 ? -86.5
-                                                 : -707.4;  // exp stays normal, and not cut to 0
+constexpr double least_exponent =
+    sizeof(T) == 4 ? -86.5 : -707.4;  // exp stays normal, and not cut to 0
 
 }  // namespace
 

@@ -47,70 +47,109 @@ class scalar_archetype {
   };
   explicit scalar_archetype(double) {}
 
-  friend expression operator+(scalar_archetype const&,
-                              scalar_archetype const&) requires(L != scalar_lacks::plus) {
+  friend expression operator+(scalar_archetype const&, scalar_archetype const&)
+    requires(L != scalar_lacks::plus)
+  {
     return {};
   }
-  friend expression operator-(scalar_archetype const&,
-                              scalar_archetype const&) requires(L != scalar_lacks::minus) {
+  friend expression operator-(scalar_archetype const&, scalar_archetype const&)
+    requires(L != scalar_lacks::minus)
+  {
     return {};
   }
-  friend expression operator*(scalar_archetype const&,
-                              scalar_archetype const&) requires(L != scalar_lacks::times) {
+  friend expression operator*(scalar_archetype const&, scalar_archetype const&)
+    requires(L != scalar_lacks::times)
+  {
     return {};
   }
-  friend expression operator/(scalar_archetype const&,
-                              scalar_archetype const&) requires(L != scalar_lacks::divide) {
+  friend expression operator/(scalar_archetype const&, scalar_archetype const&)
+    requires(L != scalar_lacks::divide)
+  {
     return {};
   }
-  friend expression operator-(scalar_archetype const&) requires(L != scalar_lacks::negate) {
+  friend expression operator-(scalar_archetype const&)
+    requires(L != scalar_lacks::negate)
+  {
     return {};
   }
-  friend expression operator+(scalar_archetype const&,
-                              double) requires(L != scalar_lacks::plus_double) {
+  friend expression operator+(scalar_archetype const&, double)
+    requires(L != scalar_lacks::plus_double)
+  {
     return {};
   }
-  friend expression operator-(double,
-                              scalar_archetype const&) requires(L != scalar_lacks::double_minus) {
+  friend expression operator-(double, scalar_archetype const&)
+    requires(L != scalar_lacks::double_minus)
+  {
     return {};
   }
-  friend expression operator*(scalar_archetype const&,
-                              double) requires(L != scalar_lacks::times_double) {
+  friend expression operator*(scalar_archetype const&, double)
+    requires(L != scalar_lacks::times_double)
+  {
     return {};
   }
-  friend expression operator/(double,
-                              scalar_archetype const&) requires(L != scalar_lacks::double_divide) {
+  friend expression operator/(double, scalar_archetype const&)
+    requires(L != scalar_lacks::double_divide)
+  {
     return {};
   }
-  friend expression softplus(scalar_archetype const&) requires(L != scalar_lacks::softplus) {
+  friend expression softplus(scalar_archetype const&)
+    requires(L != scalar_lacks::softplus)
+  {
     return {};
   }
-  friend expression sigmoid(scalar_archetype const&) requires(L != scalar_lacks::sigmoid) {
+  friend expression sigmoid(scalar_archetype const&)
+    requires(L != scalar_lacks::sigmoid)
+  {
     return {};
   }
-  friend expression log_sigmoid(scalar_archetype const&) requires(L != scalar_lacks::log_sigmoid) {
+  friend expression log_sigmoid(scalar_archetype const&)
+    requires(L != scalar_lacks::log_sigmoid)
+  {
     return {};
   }
-  friend expression exp(scalar_archetype const&) requires(L != scalar_lacks::exp) { return {}; }
-  friend expression expm1(scalar_archetype const&) requires(L != scalar_lacks::expm1) { return {}; }
-  friend expression log(scalar_archetype const&) requires(L != scalar_lacks::log) { return {}; }
-  friend expression log1mexp(scalar_archetype const&) requires(L != scalar_lacks::log1mexp) {
+  friend expression exp(scalar_archetype const&)
+    requires(L != scalar_lacks::exp)
+  {
     return {};
   }
-  friend expression square(scalar_archetype const&) requires(L != scalar_lacks::square) {
+  friend expression expm1(scalar_archetype const&)
+    requires(L != scalar_lacks::expm1)
+  {
     return {};
   }
-  friend expression relu(scalar_archetype const&) requires(L != scalar_lacks::relu) { return {}; }
-  friend expression clamp(scalar_archetype const&, double,
-                          double) requires(L != scalar_lacks::clamp) {
+  friend expression log(scalar_archetype const&)
+    requires(L != scalar_lacks::log)
+  {
     return {};
   }
-  friend mask operator>(scalar_archetype const&,
-                        scalar_archetype const&) requires(L != scalar_lacks::greater) {
+  friend expression log1mexp(scalar_archetype const&)
+    requires(L != scalar_lacks::log1mexp)
+  {
     return {};
   }
-  friend expression select(mask, scalar_archetype const&,
-                           scalar_archetype const&) requires(L != scalar_lacks::select) {
+  friend expression square(scalar_archetype const&)
+    requires(L != scalar_lacks::square)
+  {
+    return {};
+  }
+  friend expression relu(scalar_archetype const&)
+    requires(L != scalar_lacks::relu)
+  {
+    return {};
+  }
+  friend expression clamp(scalar_archetype const&, double, double)
+    requires(L != scalar_lacks::clamp)
+  {
+    return {};
+  }
+  friend mask operator>(scalar_archetype const&, scalar_archetype const&)
+    requires(L != scalar_lacks::greater)
+  {
+    return {};
+  }
+  friend expression select(mask, scalar_archetype const&, scalar_archetype const&)
+    requires(L != scalar_lacks::select)
+  {
     return {};
   }
 };

@@ -28,16 +28,23 @@ class policy_archetype {
   explicit policy_archetype(T log_prob_of_all) : value_{log_prob_of_all} {}
   policy_archetype(policy_archetype const&) = delete;
 
-  unused log_prob(choice_batch const&, std::span<T> out) requires(L != policy_lacks::log_prob) {
+  unused log_prob(choice_batch const&, std::span<T> out)
+    requires(L != policy_lacks::log_prob)
+  {
     for (T& each : out) each = value_[0];
     return {};
   }
-  unused backward(choice_batch const&,
-                  std::span<T const> coefficient) requires(L != policy_lacks::backward) {
+  unused backward(choice_batch const&, std::span<T const> coefficient)
+    requires(L != policy_lacks::backward)
+  {
     for (T const each : coefficient) gradient_[0] += each;
     return {};
   }
-  auto parameters() requires(L != policy_lacks::parameters) { return convertible{this}; }
+  auto parameters()
+    requires(L != policy_lacks::parameters)
+  {
+    return convertible{this};
+  }
 
   [[nodiscard]] T value() const { return value_[0]; }
 
@@ -79,7 +86,9 @@ class reference_archetype {
   explicit reference_archetype(T log_prob_of_all) : value_(log_prob_of_all) {}
   reference_archetype(reference_archetype const&) = delete;
 
-  unused log_prob(choice_batch const&, std::span<T> out) requires(L != reference_lacks::log_prob) {
+  unused log_prob(choice_batch const&, std::span<T> out)
+    requires(L != reference_lacks::log_prob)
+  {
     for (T& each : out) each = value_;
     return {};
   }

@@ -35,29 +35,33 @@ class token_policy_archetype
  public:
   explicit token_policy_archetype(double log_prob_of_token) : base(2 * log_prob_of_token) {}
 
-  unused token_offsets(choice_batch const& batch,
-                       std::vector<std::size_t>& out) requires(L != lacks::token_offsets) {
+  unused token_offsets(choice_batch const& batch, std::vector<std::size_t>& out)
+    requires(L != lacks::token_offsets)
+  {
     out.clear();
     for (std::size_t i = 0; i <= batch.completions(); ++i) out.push_back(2 * i);
     return {};
   }
-  unused token_log_prob(choice_batch const&,
-                        std::span<double> out) requires(L != lacks::token_log_prob) {
+  unused token_log_prob(choice_batch const&, std::span<double> out)
+    requires(L != lacks::token_log_prob)
+  {
     for (double& each : out) each = this->value() / 2;
     return {};
   }
-  unused token_backward(choice_batch const&,
-                        std::span<double const> coefficient) requires(L != lacks::token_backward) {
+  unused token_backward(choice_batch const&, std::span<double const> coefficient)
+    requires(L != lacks::token_backward)
+  {
     for (double const each : coefficient) token_gradient_ += each;
     return {};
   }
-  unused alignment(choice_batch const&, std::span<double>) requires(L != lacks::alignment);
-  unused divergence(reference_archetype<>&, choice_batch const&,
-                    std::span<double>) requires(L != lacks::divergence);
-  unused backward_divergence(reference_archetype<>&, choice_batch const&,
-                             std::span<double const>) requires(L != lacks::backward_divergence);
-  unused perturbed_log_prob(reference_archetype<>&, double, choice_batch const&,
-                            std::span<double>) requires(L != lacks::perturbed_log_prob);
+  unused alignment(choice_batch const&, std::span<double>)
+    requires(L != lacks::alignment);
+  unused divergence(reference_archetype<>&, choice_batch const&, std::span<double>)
+    requires(L != lacks::divergence);
+  unused backward_divergence(reference_archetype<>&, choice_batch const&, std::span<double const>)
+    requires(L != lacks::backward_divergence);
+  unused perturbed_log_prob(reference_archetype<>&, double, choice_batch const&, std::span<double>)
+    requires(L != lacks::perturbed_log_prob);
 
   [[nodiscard]] double token_gradient() const { return token_gradient_; }
 

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 #include <prefer/parallel/thread_pool.hpp>
+#include <prefer/random/distributions.hpp>
 #include <prefer/train/clip.hpp>
-#include <prefer/train/random.hpp>
 #include <vector>
 
 namespace {

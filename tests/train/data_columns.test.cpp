@@ -6,8 +6,8 @@
 
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/simpo.hpp>
-#include <prefer/policy/factorized.hpp>
-#include <prefer/policy/tabular.hpp>
+#include <prefer/model/matrix_factorization.hpp>
+#include <prefer/model/tabular.hpp>
 #include <prefer/reference/cached.hpp>
 #include <prefer/reference/none.hpp>
 #include <prefer/train/trainer.hpp>
@@ -66,7 +66,7 @@ TEST_CASE("trainer: a target margin per pair reaches the loss, or is refused", "
 
 TEST_CASE("cached: scores of the start policy give margins of exactly 0", "[reference][cached]") {
   // With log_prob on one side and scores on the other, ties would be broken by rounding.
-  prefer::factorized<float> policy(3, 40, 7);
+  prefer::matrix_factorization<float> policy(3, 40, 7);
   std::uint64_t step = 0;
   for (auto const& each : policy.parameters()) {
     prefer::fill_normal(each.value, {.seed = 3, .step = step++}, 0.0, 0.5);

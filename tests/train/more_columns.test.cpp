@@ -11,10 +11,12 @@
 #include <prefer/loss/sppo.hpp>
 #include <prefer/loss/tpo.hpp>
 #include <prefer/loss/xpo.hpp>
-#include <prefer/policy/tabular.hpp>
+#include <prefer/model/tabular.hpp>
+#include <prefer/random/distributions.hpp>
+#include <prefer/random/order.hpp>
+#include <prefer/random/philox.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/reference/none.hpp>
-#include <prefer/train/random.hpp>
 #include <prefer/train/trainer.hpp>
 #include <report/temporary_folder.hpp>
 #include <train/small_problem.hpp>

@@ -182,8 +182,8 @@ auto const frozen_copy = [](auto const& policy) { return prefer::frozen(policy);
 }  // namespace
 
 TEMPLATE_TEST_CASE("resume: a run in pieces has the bits of one without a break", "[train][resume]",
-                   prefer::tabular<float>, prefer::tabular<double>, prefer::factorized<float>,
-                   prefer::log_linear<double>) {
+                   prefer::tabular<float>, prefer::tabular<double>,
+                   prefer::matrix_factorization<float>, prefer::log_linear<double>) {
   auto const pairs = small::pairs(10);
   SECTION("of a loss of margins") {
     resumes_to_the_same_bits<TestType>(prefer::dpo{}, pairs, frozen_copy);

@@ -3,9 +3,9 @@
 
 #include <cstdint>
 #include <prefer/batch/choices.hpp>
-#include <prefer/policy/factorized.hpp>
-#include <prefer/policy/log_linear.hpp>
-#include <prefer/policy/tabular.hpp>
+#include <prefer/model/log_linear.hpp>
+#include <prefer/model/matrix_factorization.hpp>
+#include <prefer/model/tabular.hpp>
 #include <prefer/train/adamw.hpp>
 #include <string>
 #include <vector>
@@ -83,8 +83,8 @@ inline prefer::log_linear<double> policy() {
   return {prompts, completions, 7, values<double>(prompts * completions * 7)};
 }
 template <>
-inline prefer::factorized<float> policy() {
-  prefer::factorized<float> out(prompts, completions, 9);
+inline prefer::matrix_factorization<float> policy() {
+  prefer::matrix_factorization<float> out(prompts, completions, 9);
   for (auto& each : out.parameters()) {
     auto const from = values<float>(each.value.size());
     std::copy(from.begin(), from.end(), each.value.begin());

@@ -12,7 +12,7 @@
 #include <prefer/loss/epsilon_dpo.hpp>
 #include <prefer/loss/tdpo.hpp>
 #include <prefer/loss/wpo.hpp>
-#include <prefer/policy/markov.hpp>
+#include <prefer/model/bigram.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/train/trainer.hpp>
 
@@ -20,7 +20,7 @@
 
 namespace {
 
-using chain = prefer::markov<double>;
+using chain = prefer::bigram<double>;
 
 struct problem {
   prefer::token_table table;

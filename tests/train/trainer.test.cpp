@@ -150,9 +150,8 @@ struct two_by_hand {
 };
 
 template <class P, class L, class D>
-constexpr bool trains_on = requires(P& p, L l, no_reference& r, D&& d) {
-  trainer(p, l, r, static_cast<D&&>(d));
-};
+constexpr bool trains_on =
+    requires(P& p, L l, no_reference& r, D&& d) { trainer(p, l, r, static_cast<D&&>(d)); };
 
 // An engine that counts how often it is used.
 struct counting_engine {
@@ -169,7 +168,7 @@ struct counting_engine {
 
 TEMPLATE_TEST_CASE("trainer: DPO starts at a loss of ln 2 where the reference is the start",
                    "[train][trainer]", prefer::tabular<float>, prefer::tabular<double>,
-                   prefer::factorized<float>, prefer::log_linear<double>) {
+                   prefer::matrix_factorization<float>, prefer::log_linear<double>) {
   // sigmoid(0) = 1/2, whatever beta is.
   for (double const beta : {1e-3, 0.1, 1.0, 50.0}) {
     auto policy = small::policy<TestType>();
@@ -186,8 +185,8 @@ TEMPLATE_TEST_CASE("trainer: DPO starts at a loss of ln 2 where the reference is
 }
 
 TEMPLATE_TEST_CASE("trainer: micro-batches and threads change no bit", "[train][trainer]",
-                   prefer::tabular<float>, prefer::tabular<double>, prefer::factorized<float>,
-                   prefer::log_linear<double>) {
+                   prefer::tabular<float>, prefer::tabular<double>,
+                   prefer::matrix_factorization<float>, prefer::log_linear<double>) {
   SECTION("a loss of margins") { same_for_every_cut<TestType>(prefer::dpo{}, small::pairs(23)); }
   SECTION("a loss of log-probabilities per token") {
     same_for_every_cut<TestType>(prefer::simpo{}, small::with_lengths(small::pairs(23)));
@@ -214,7 +213,7 @@ TEMPLATE_TEST_CASE("trainer: enough work for several threads changes no bit eith
   for (std::uint32_t i = 0; i < 300; ++i) data.add_pair(i * 7 % 50, i * 11 % 200, 200 + i % 30);
   if (std::is_same_v<TestType, prefer::simpo>) data = small::with_lengths(std::move(data));
   auto const state_with = [&](prefer::executor threads, std::size_t micro) {
-    prefer::factorized<float> policy(50, 230, 8);
+    prefer::matrix_factorization<float> policy(50, 230, 8);
     for (auto const& each : policy.parameters()) {
       auto const from = small::values<float>(each.value.size());
       std::copy(from.begin(), from.end(), each.value.begin());
@@ -284,7 +283,7 @@ TEST_CASE("trainer: a batch with a statistic is scored once if it is not cut", "
     using table::tabular;
     int scored = 0;
     void log_prob(choice_batch const& batch, std::span<double> out) {
-      if (!batch.mismatched) ++scored;
+      if (!batch.kl_examples) ++scored;
       table::log_prob(batch, out);
     }
   };
@@ -590,10 +589,10 @@ TEST_CASE("trainer: refuses data that does not fit the loss", "[train][trainer]"
   CHECK(refusal(prefer::kto{}, unlabelled) == "trainer: label has 0 elements, expected 4");
 
   auto alone = small::labelled(4);
-  alone.mismatched.clear();
+  alone.kl_examples.clear();
   CHECK(refusal(prefer::kto{}, alone) ==
-        "unpaired_columns: this loss takes its baseline from mismatched completions; give "
-        "mismatched.policy and mismatched.reference");
+        "unpaired_columns: this loss takes its baseline from KL examples; give "
+        "kl_examples.policy and kl_examples.reference");
 
   auto empty_list = small::lists(2);
   empty_list.prompt.push_back(0);
@@ -620,8 +619,8 @@ TEST_CASE("trainer: refuses columns of a wrong size", "[train][trainer]") {
   CHECK(refusal([](choice_data& d) {
           d.length = {1, 1, 1, 1};
         }) == "trainer: length has 4 elements, expected 8");
-  CHECK(refusal([](choice_data& d) { d.mismatched = {1}; }) ==
-        "trainer: mismatched has 1 elements, expected 4");
+  CHECK(refusal([](choice_data& d) { d.kl_examples = {1}; }) ==
+        "trainer: kl_examples has 1 elements, expected 4");
   // A loss that reads no labels must not read beyond them either.
   CHECK(refusal([](choice_data& d) { d.label = {1}; }) ==
         "trainer: label has 1 elements, expected 4");
@@ -922,7 +921,8 @@ TEST_CASE("trainer: policy and reference may store different floats", "[train][t
 TEST_CASE("trainer: takes its threads back when it goes", "[train][trainer]") {
   counting_engine engine;
   auto const data = small::with_lengths(small::pairs(9));
-  prefer::factorized<float> policy(small::prompts, 500, 4);  // more than one piece of work
+  prefer::matrix_factorization<float> policy(small::prompts, 500,
+                                             4);  // more than one piece of work
   auto reference = prefer::frozen(policy);
   std::vector<float> out(18);
   {

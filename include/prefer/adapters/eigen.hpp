@@ -26,22 +26,20 @@ D const& eigen_expression(Eigen::DenseBase<D> const&);
 
 // Deduced from the base, because a segment's type derives from a block and not from DenseBase of itself.
 template <class E>
-concept eigen_dense = requires(E const& e) {
-  eigen_expression(e);
-};
+concept eigen_dense = requires(E const& e) { eigen_expression(e); };
 
 template <class E>
-inline constexpr bool eigen_in_memory = (static_cast<unsigned>(E::Flags) &
-                                         Eigen::DirectAccessBit) != 0;
+inline constexpr bool eigen_in_memory =
+    (static_cast<unsigned>(E::Flags) & Eigen::DirectAccessBit) != 0;
 template <class E>
 inline constexpr bool eigen_writable = (static_cast<unsigned>(E::Flags) & Eigen::LvalueBit) != 0;
 template <class E>
-inline constexpr bool eigen_unit_stride = int(E::InnerStrideAtCompileTime) == 1 ||
-                                          int(E::InnerStrideAtCompileTime) == Eigen::Dynamic;
+inline constexpr bool eigen_unit_stride =
+    int(E::InnerStrideAtCompileTime) == 1 || int(E::InnerStrideAtCompileTime) == Eigen::Dynamic;
 
 template <class E>
-concept eigen_column = eigen_dense<E> && bool(E::IsVectorAtCompileTime) &&
-                       eigen_in_memory<E>&& eigen_unit_stride<E>&& is_element<typename E::Scalar>;
+concept eigen_column = eigen_dense<E> && bool(E::IsVectorAtCompileTime) && eigen_in_memory<E> &&
+                       eigen_unit_stride<E> && is_element<typename E::Scalar>;
 
 /// A row of a column-major matrix, say, whose stride is known only here.
 template <class E>
@@ -62,7 +60,9 @@ struct column_traits<E> {
     detail::expects_contiguous(vector);
     return {vector.data(), static_cast<std::size_t>(vector.size())};
   }
-  static std::span<typename E::Scalar> numbers(E& vector) requires detail::eigen_writable<E> {
+  static std::span<typename E::Scalar> numbers(E& vector)
+    requires detail::eigen_writable<E>
+  {
     detail::expects_contiguous(vector);
     return {vector.data(), static_cast<std::size_t>(vector.size())};
   }

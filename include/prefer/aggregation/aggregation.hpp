@@ -22,17 +22,14 @@ namespace prefer {
 /// Optional    `static constexpr bool depends_on_draw = true`: the weights depend on `batch.draw`, so a reference cannot be
 ///             cached
 template <class A, class B>
-concept Aggregation = requires(A const& aggregation, B const& batch,
-                               std::span<std::size_t const> token_offset, std::span<double> out) {
-  aggregation.weights(batch, token_offset, out);
-};
+concept Aggregation =
+    requires(A const& aggregation, B const& batch, std::span<std::size_t const> token_offset,
+             std::span<double> out) { aggregation.weights(batch, token_offset, out); };
 
 namespace detail {
 
 template <class A>
-inline constexpr bool draws_tokens = requires {
-  requires A::depends_on_draw;
-};
+inline constexpr bool draws_tokens = requires { requires A::depends_on_draw; };
 
 /// Throws precondition_error unless there is one weight per token; `where` is the caller's name.
 inline void expects_token_weights(choice_batch const& batch,

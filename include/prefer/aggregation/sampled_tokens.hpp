@@ -8,7 +8,8 @@
 
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/expects.hpp>
-#include <prefer/train/random.hpp>
+#include <prefer/random/order.hpp>
+#include <prefer/random/philox.hpp>
 
 namespace prefer {
 

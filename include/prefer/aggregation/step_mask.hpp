@@ -19,7 +19,7 @@ namespace prefer {
 ///   weight_t = 1 for begin <= t < end, else 0
 ///
 /// With the common prefix moved into the prompt, plain DPO gives the same numbers; the mask keeps the answers whole.
-/// `step_pairs` (batch/recipes.hpp) makes the data of either form.
+/// `step_pairs` (batch/step_pairs.hpp) makes the data of either form.
 ///
 /// Errors  precondition_error for a completion without a range, or a range that goes beyond its tokens
 /// Cache   depends on the completion alone: a cache made with it is right with it

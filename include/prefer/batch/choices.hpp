@@ -12,7 +12,7 @@
 namespace prefer {
 
 /// A batch of prompts, each with its completions, all given by number: what policies over finite sets
-/// (tabular, log_linear, factorized) score. Ragged, never padded.
+/// (tabular, log_linear, matrix_factorization) score. Ragged, never padded.
 ///
 /// Group g is prompt[g] with completions [offset[g], offset[g + 1]): one for a labelled example, chosen and
 /// rejected for a pair, any number for a list. Results for it lie in the same flat order.
@@ -21,7 +21,7 @@ struct choice_batch {
   std::span<std::uint32_t const> completion;  ///< [N]
   std::span<std::size_t const> offset;        ///< [G + 1], from 0 to N
   std::span<std::size_t const> row = {};  ///< [G], each group's number in its data set, for caches
-  bool mismatched = false;                ///< completions of other prompts, as KTO's baseline wants
+  bool kl_examples = false;               ///< completions of other prompts, as KTO's baseline wants
   std::uint64_t draw = 0;  ///< addresses what is drawn at random for it: equal draws, equal numbers
 
   [[nodiscard]] std::size_t size() const { return prompt.size(); }
@@ -44,7 +44,7 @@ struct choice_data {
       {};                          ///< 1 where the reference wrote chosen (pairs) [G]
   std::vector<float> length = {};  ///< tokens [N]
   std::vector<float> score = {};   ///< reward, or probability of winning, of a completion [N]
-  std::vector<std::uint32_t> mismatched =
+  std::vector<std::uint32_t> kl_examples =
       {};  ///< another prompt's completion, see pair_with_others [G]
 
   [[nodiscard]] std::size_t size() const { return prompt.size(); }
@@ -95,16 +95,15 @@ struct choice_data {
     optional(chosen_from_reference.size(), size(), "chosen_from_reference");
     optional(length.size(), completion.size(), "length");
     optional(score.size(), completion.size(), "score");
-    optional(mismatched.size(), size(), "mismatched");
+    optional(kl_examples.size(), size(), "kl_examples");
   }
 
   /// Gives every labelled example the completion of the next example that has another prompt: the
-  /// mismatched pairs of KTO's baseline. The order is fixed, so references can be cached for them.
+  /// kl_examples pairs of KTO's baseline. The order is fixed, so references can be cached for them.
   void pair_with_others() {
     std::size_t const n = size();
     if (completion.size() != n) {
-      detail::broken(
-          "choice_data: mismatched completions are for labelled examples, one completion each");
+      detail::broken("choice_data: KL examples are for labelled examples, one completion each");
     }
     std::vector<std::uint32_t> found(n);
     std::size_t other =
@@ -113,11 +112,11 @@ struct choice_data {
       if (other <= i) other = i + 1;
       while (other < i + n && prompt[other % n] == prompt[i]) ++other;
       if (other >= i + n) {
-        detail::broken("choice_data: mismatched completions need examples of at least two prompts");
+        detail::broken("choice_data: KL examples need examples of at least two prompts");
       }
       found[i] = completion[offset[other % n]];
     }
-    mismatched.swap(found);
+    kl_examples.swap(found);
   }
 
   [[nodiscard]] choice_batch batch() const { return {prompt, completion, offset}; }

@@ -40,7 +40,8 @@ inline constexpr storage element_of = std::same_as<T, float>    ? storage::float
                                                                 : storage::int32;
 
 template <class R>
-concept contiguous_numbers = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
+concept contiguous_numbers =
+    std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
     is_element<std::remove_cv_t<std::remove_reference_t<std::ranges::range_reference_t<R>>>>;
 
 template <class R>
@@ -64,8 +65,8 @@ template <class R>
 using number_of = typename decltype(numbers_of(std::declval<R&>()))::element_type;
 
 template <class R>
-concept writable_column_source = column_source<R> &&
-    (std::same_as<number_of<R>, float> || std::same_as<number_of<R>, double>);
+concept writable_column_source =
+    column_source<R> && (std::same_as<number_of<R>, float> || std::same_as<number_of<R>, double>);
 
 /// Ranges that look like a column and are none: their constructors are deleted, with the reason.
 template <class R>
@@ -85,11 +86,8 @@ class column {
   constexpr column() = default;
 
   template <class R>
-  requires(
-      !std::same_as<std::remove_cvref_t<R>, column> &&
-      detail::column_source<
-          R const>) constexpr column(R const&
-                                         range)  // NOLINT(google-explicit-constructor): ranges are columns
+    requires(!std::same_as<std::remove_cvref_t<R>, column> && detail::column_source<R const>)
+  constexpr column(R const& range)  // NOLINT(google-explicit-constructor): ranges are columns
       : column(detail::numbers_of(range), 0) {}
   // clang-format off
   template <detail::not_a_column R>
@@ -143,10 +141,9 @@ class mutable_column {
   constexpr mutable_column() = default;
 
   template <class R>
-  requires(
-      !std::same_as<std::remove_cvref_t<R>, mutable_column> &&
-      detail::writable_column_source<std::remove_reference_t<
-          R>>) constexpr mutable_column(R&& range)  // NOLINT: a view of the caller's range, never forwarded
+    requires(!std::same_as<std::remove_cvref_t<R>, mutable_column> &&
+             detail::writable_column_source<std::remove_reference_t<R>>)
+  constexpr mutable_column(R&& range)  // NOLINT: a view of the caller's range, never forwarded
       : mutable_column(detail::numbers_of(range), 0) {}
   // clang-format off
   template <class R>
@@ -237,11 +234,13 @@ struct pair_columns {
   completions divergence =
       {};                      ///< KL of the policy's token distributions, nats; has a gradient [B]
   completions alignment = {};  ///< mean log-probability of a token over its expectation, nats [B]
-  completions nearer = {};     ///< log_prob of the policy moved towards the reference, nats [B]
-  completions farther = {};    ///< log_prob of the policy moved away from the reference, nats [B]
-  column weight = {};          ///< multiplies each pair's loss [B]; the mean still divides by B
-  column beta = {};            ///< one beta per pair, in place of the loss's own [B]
-  column target_margin = {};   ///< the margin asked for, per pair, nats [B]
+  completions perturbed_toward =
+      {};  ///< log_prob of the policy moved towards the reference, nats [B]
+  completions perturbed_away =
+      {};                     ///< log_prob of the policy moved away from the reference, nats [B]
+  column weight = {};         ///< multiplies each pair's loss [B]; the mean still divides by B
+  column beta = {};           ///< one beta per pair, in place of the loss's own [B]
+  column target_margin = {};  ///< the margin asked for, per pair, nats [B]
   column chosen_from_reference =
       {};               ///< true or > 0: the reference wrote chosen, the policy rejected [B]
   column uniform = {};  ///< a random number in [0, 1) per pair [B]
@@ -255,7 +254,8 @@ struct pair_columns {
     detail::add_if(score.present(), column_name::score, set);
     detail::add_if(divergence.present(), column_name::divergence, set);
     detail::add_if(alignment.present(), column_name::alignment, set);
-    detail::add_if(nearer.present() && farther.present(), column_name::perturbed, set);
+    detail::add_if(perturbed_toward.present() && perturbed_away.present(), column_name::perturbed,
+                   set);
     detail::add_if(beta.present(), column_name::beta, set);
     detail::add_if(target_margin.present(), column_name::target_margin, set);
     detail::add_if(chosen_from_reference.present(), column_name::chosen_from_reference, set);
@@ -279,14 +279,14 @@ struct scored_completions {
 
 /// B unpaired completions, each labelled desirable or not.
 struct unpaired_columns {
-  column policy;                       ///< log_prob, nats [B]
-  column reference = {};               ///< log_prob, nats [B]
-  column label = {};                   ///< true or > 0: desirable [B]
-  column length = {};                  ///< completion tokens that count [B]
-  column score = {};                   ///< reward, or probability of winning [B]
-  column weight = {};                  ///< multiplies each example's loss [B]
-  column beta = {};                    ///< one beta per example [B]
-  scored_completions mismatched = {};  ///< completions of other prompts, for KTO's baseline [M]
+  column policy;                        ///< log_prob, nats [B]
+  column reference = {};                ///< log_prob, nats [B]
+  column label = {};                    ///< true or > 0: desirable [B]
+  column length = {};                   ///< completion tokens that count [B]
+  column score = {};                    ///< reward, or probability of winning [B]
+  column weight = {};                   ///< multiplies each example's loss [B]
+  column beta = {};                     ///< one beta per example [B]
+  scored_completions kl_examples = {};  ///< completions of other prompts, for KTO's baseline [M]
 
   [[nodiscard]] std::size_t size() const { return policy.size(); }
   [[nodiscard]] column_set available() const {
@@ -299,18 +299,18 @@ struct unpaired_columns {
     detail::add_if(beta.present(), column_name::beta, set);
     return set;
   }
-  /// Sum and count of the mismatched completions' log_ratio, added in order.
-  [[nodiscard]] sum_and_count mismatched_log_ratio() const {
-    if (!mismatched.policy.present() || !mismatched.reference.present()) {
+  /// Sum and count of the KL examples' log_ratio, added in order.
+  [[nodiscard]] sum_and_count kl_log_ratio() const {
+    if (!kl_examples.policy.present() || !kl_examples.reference.present()) {
       detail::broken(
-          "unpaired_columns: this loss takes its baseline from mismatched completions; give "
-          "mismatched.policy and mismatched.reference");
+          "unpaired_columns: this loss takes its baseline from KL examples; give "
+          "kl_examples.policy and kl_examples.reference");
     }
-    expects_size(mismatched.reference.size(), mismatched.policy.size(), "unpaired_columns",
-                 "mismatched.reference");
+    expects_size(kl_examples.reference.size(), kl_examples.policy.size(), "unpaired_columns",
+                 "kl_examples.reference");
     sum_and_count total;
-    for (std::size_t i = 0; i < mismatched.policy.size(); ++i) {
-      total = total + sum_and_count{mismatched.policy[i] - mismatched.reference[i], 1.0};
+    for (std::size_t i = 0; i < kl_examples.policy.size(); ++i) {
+      total = total + sum_and_count{kl_examples.policy[i] - kl_examples.reference[i], 1.0};
     }
     return total;
   }

@@ -27,8 +27,8 @@ void for_each_pair_column(auto& batch, auto&& visit) {
   both(batch.score, "score");
   both(batch.divergence, "divergence");
   both(batch.alignment, "alignment");
-  both(batch.nearer, "nearer");
-  both(batch.farther, "farther");
+  both(batch.perturbed_toward, "perturbed_toward");
+  both(batch.perturbed_away, "perturbed_away");
   visit(batch.weight, "weight");
   visit(batch.beta, "beta");
   visit(batch.target_margin, "target_margin");

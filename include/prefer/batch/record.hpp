@@ -37,10 +37,10 @@ struct completion_record {
   primal score = 0.0;               // a reward, or a probability of winning
 
   // Of pairs only, and only from a policy over tokens.
-  S divergence = S(0.0);          // sum over tokens of KL(reference || policy), nats
-  primal alignment = 0.0;         // mean over tokens of log p(token) - log sum_v p(v)^2, nats
-  primal nearer_log_prob = 0.0;   // of the policy moved towards the reference, nats
-  primal farther_log_prob = 0.0;  // of the policy moved away from the reference, nats
+  S divergence = S(0.0);   // sum over tokens of KL(reference || policy), nats
+  primal alignment = 0.0;  // mean over tokens of log p(token) - log sum_v p(v)^2, nats
+  primal perturbed_toward_log_prob = 0.0;  // of the policy moved towards the reference, nats
+  primal perturbed_away_log_prob = 0.0;    // of the policy moved away from the reference, nats
 
   /// log_prob under the policy minus under the reference, nats.
   [[nodiscard]] constexpr S log_ratio() const { return log_prob - reference_log_prob; }
@@ -120,8 +120,8 @@ namespace detail {
           .score = probe::column(column_name::score),
           .divergence = probe::column(column_name::divergence),
           .alignment = probe::column(column_name::alignment),
-          .nearer_log_prob = probe::column(column_name::perturbed),
-          .farther_log_prob = probe::column(column_name::perturbed)};
+          .perturbed_toward_log_prob = probe::column(column_name::perturbed),
+          .perturbed_away_log_prob = probe::column(column_name::perturbed)};
 }
 [[nodiscard]] constexpr optional_value<probe> probe_optional(column_name name) {
   return {.present = true, .value = probe::column(name)};

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <numbers>
 
+#include <prefer/bounded.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
-#include <prefer/loss/parameter.hpp>
 
 namespace prefer {
 

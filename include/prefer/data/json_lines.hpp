@@ -18,7 +18,7 @@
 #include <prefer/data/lines.hpp>
 #include <prefer/data/place.hpp>
 #include <prefer/data/rows.hpp>
-#include <prefer/spelling.hpp>
+#include <prefer/text/spelling.hpp>
 
 namespace prefer::data {
 
@@ -304,7 +304,8 @@ inline json_row_reader json_stream(char const* reader, std::istream& stream, std
                                         std::string const& expected) {
   std::string reason = "field " + in_quotes(name) + " is missing; expected " + expected;
   for (auto const& [written, value] : row.fields.items()) {
-    if (written != name && edit_distance(written, name, slips(name)) <= slips(name)) {
+    if (written != name && prefer::text::edit_distance(written, name, prefer::text::slips(name)) <=
+                               prefer::text::slips(name)) {
       row.at.refuse(reason + "; is " + in_quotes(written) + " a misspelling of it?");
     }
   }
@@ -376,7 +377,7 @@ inline void refuse_misspelt(json_row const& row, std::vector<std::string_view> c
   for (auto const& [written, value] : row.fields.items()) {
     bool const is_known = std::find(known.begin(), known.end(), written) != known.end();
     for (std::string_view const name : known) {
-      if (!is_known && misspells(written, name) && !row.fields.contains(name)) {
+      if (!is_known && prefer::text::misspells(written, name) && !row.fields.contains(name)) {
         row.at.refuse("field " + in_quotes(written) + " is unknown; did you mean " +
                       in_quotes(name) + "?");
       }

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include <prefer/data/place.hpp>
-#include <prefer/data/utf8.hpp>
+#include <prefer/text/utf8.hpp>
 
 namespace prefer::data {
 
@@ -183,7 +183,7 @@ class line_reader {
         at_.refuse("the file is UTF-16; expected UTF-8");
       }
     }
-    if (auto const bad = first_invalid_utf8(line_)) {
+    if (auto const bad = prefer::text::first_invalid_utf8(line_)) {
       at_.refuse("byte " + std::to_string(*bad + 1) + " of the line is not valid UTF-8");
     }
     // A JSON parser may take NUL for the end of its input and never see what follows.

@@ -13,7 +13,7 @@
 #include <prefer/data/example.hpp>
 #include <prefer/data/json_lines.hpp>
 #include <prefer/data/rows.hpp>
-#include <prefer/data/utf8.hpp>
+#include <prefer/text/utf8.hpp>
 
 namespace prefer::data {
 
@@ -103,7 +103,7 @@ inline turns take_common(json_row const& row, turns& chosen, turns& rejected, pr
   if (chosen.is_text()) {
     std::string const& a = chosen.text();
     std::string const& b = rejected.text();
-    std::size_t length = common_prefix(a, b);
+    std::size_t length = prefer::text::common_prefix(a, b);
     if (length == 0) nothing_common("text");
     if (length == a.size()) nothing_left(chosen, rejected);
     if (length == b.size()) nothing_left(rejected, chosen);

@@ -25,14 +25,14 @@ struct reference_names {
   /// One column per completion of a row, in the order of the data: chosen, then rejected. In a JSON Lines file
   /// one name may also stand for a list of numbers per row, as ranked lists of any length need.
   std::vector<std::string> columns = {"ref_chosen_logps", "ref_rejected_logps"};
-  /// The column of mismatched completions (labelled examples); needed where the data has those.
-  std::string mismatched = "ref_KL_logps";
+  /// The column of KL examples (labelled examples); needed where the data has those.
+  std::string kl_examples = "ref_KL_logps";
 };
 
 /// A model's log-probabilities of a data set, in its order: what cached::given takes.
 struct reference_numbers {
-  std::vector<double> log_prob;    ///< nats, one per completion
-  std::vector<double> mismatched;  ///< nats, one per row, or empty
+  std::vector<double> log_prob;     ///< nats, one per completion
+  std::vector<double> kl_examples;  ///< nats, one per row, or empty
 };
 
 namespace detail {
@@ -55,13 +55,13 @@ class reference_collector {
     }
     return data_.offset[row_ + 1] - data_.offset[row_];
   }
-  [[nodiscard]] bool wants_mismatched() const { return !data_.mismatched.empty(); }
+  [[nodiscard]] bool wants_mismatched() const { return !data_.kl_examples.empty(); }
 
   void add(place const& at, std::string_view name, double number) {
     out_.log_prob.push_back(checked(at, name, number));
   }
   void add_mismatched(place const& at, double number) {
-    out_.mismatched.push_back(checked(at, names_.mismatched, number));
+    out_.kl_examples.push_back(checked(at, names_.kl_examples, number));
   }
   void end_row() { ++row_; }
 
@@ -153,7 +153,7 @@ inline reference_numbers reference_csv(std::unique_ptr<byte_source> source, plac
   };
   std::vector<std::size_t> columns;
   for (std::string const& name : names.columns) columns.push_back(where(name));
-  std::size_t const mismatched = out.wants_mismatched() ? where(names.mismatched) : 0;
+  std::size_t const kl_examples = out.wants_mismatched() ? where(names.kl_examples) : 0;
 
   auto const number = [&](std::size_t cell) {
     std::string const& text = cells[cell];
@@ -179,7 +179,7 @@ inline reference_numbers reference_csv(std::unique_ptr<byte_source> source, plac
       lines.at().refuse(columns_for(completions, columns.size()));
     }
     for (std::size_t const cell : columns) out.add(lines.at(), header[cell], number(cell));
-    if (out.wants_mismatched()) out.add_mismatched(lines.at(), number(mismatched));
+    if (out.wants_mismatched()) out.add_mismatched(lines.at(), number(kl_examples));
     out.end_row();
   }
   return out.result();
@@ -208,7 +208,7 @@ inline reference_numbers reference_json(json_row_reader rows, place const& at,
       }
       for (std::string const& name : names.columns) out.add(row.at, name, number(row, name));
     }
-    if (out.wants_mismatched()) out.add_mismatched(row.at, number(row, names.mismatched));
+    if (out.wants_mismatched()) out.add_mismatched(row.at, number(row, names.kl_examples));
     out.end_row();
   }
   return out.result();
@@ -222,7 +222,7 @@ inline constexpr char const* reference_columns_reader = "data::reference_columns
 /// of the data, in its order: JSON Lines, or where the name ends in ".csv" comma-separated values with a header.
 ///
 ///   auto const numbers = prefer::data::reference_columns("llama-70b.jsonl", data);
-///   auto reference = prefer::cached<float>::given(numbers.log_prob, data, identity, numbers.mismatched);
+///   auto reference = prefer::cached<float>::given(numbers.log_prob, data, identity, numbers.kl_examples);
 ///
 /// Further columns are passed over. Sums over the completion's tokens are meant, in nats, whatever the
 /// tokenizer.

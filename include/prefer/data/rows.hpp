@@ -16,10 +16,10 @@ namespace prefer::data {
 /// Turns a file into rows: `next(row)` overwrites `row` with the next one, or returns false at the
 /// end.
 template <class T>
-concept RowReader = std::default_initializable<typename T::row> &&
-    requires(T& reader, typename T::row& row) {
-  { reader.next(row) } -> std::same_as<bool>;
-};
+concept RowReader =
+    std::default_initializable<typename T::row> && requires(T& reader, typename T::row& row) {
+      { reader.next(row) } -> std::same_as<bool>;
+    };
 
 /// The rows of a file as an input range, one in memory at a time; a view to range-v3, and good for
 /// a range-for.

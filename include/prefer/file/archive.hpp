@@ -37,7 +37,7 @@ namespace prefer {
 /// Element types of an archive's arrays and scalars.
 template <class T>
 concept ArchiveElement = std::same_as<T, float> || std::same_as<T, double> ||
-    std::same_as<T, std::int64_t> || std::same_as<T, std::uint64_t>;
+                         std::same_as<T, std::int64_t> || std::same_as<T, std::uint64_t>;
 
 namespace detail {
 
@@ -131,11 +131,11 @@ class archive_writer {
   /// An array: anything contiguous with data() and size() whose elements are float, double, int64
   /// or uint64.
   template <class Array>
-  requires requires(Array const& array) {
-    { *array.data() } -> std::convertible_to<double>;
-    array.size();
-    requires ArchiveElement<std::remove_cvref_t<decltype(*array.data())>>;
-  }
+    requires requires(Array const& array) {
+      { *array.data() } -> std::convertible_to<double>;
+      array.size();
+      requires ArchiveElement<std::remove_cvref_t<decltype(*array.data())>>;
+    }
   void add(std::string_view name, Array const& array) {
     using element = std::remove_cvref_t<decltype(*array.data())>;
     insert(name, detail::archive_kind_of<element>, array.data(), array.size(), sizeof(element));
@@ -143,9 +143,9 @@ class archive_writer {
 
   /// A number: an array of one. Integers are stored as int64 or uint64, after their signedness.
   template <class T>
-  requires((std::integral<T> && !std::same_as<T, bool> && !std::same_as<T, char>) ||
-           std::same_as<T, float> ||
-           std::same_as<T, double>) void add(std::string_view name, T number) {
+    requires((std::integral<T> && !std::same_as<T, bool> && !std::same_as<T, char>) ||
+             std::same_as<T, float> || std::same_as<T, double>)
+  void add(std::string_view name, T number) {
     if constexpr (std::floating_point<T>) {
       insert(name, detail::archive_kind_of<T>, &number, 1, sizeof(T));
     } else {

@@ -30,7 +30,7 @@ struct aot {
   positive beta = 0.1;
   flip_probability label_smoothing = 0.0;
 
-  void arrange(pair_columns const& batch, pair_order& order) const {
+  void match(pair_columns const& batch, pair_order& order) const {
     auto const by_policy = ascending_order(batch.size(), [&](std::size_t i) {
       return batch.policy.chosen[i] - batch.policy.rejected[i];
     });
@@ -70,7 +70,7 @@ struct aot_unpaired {
   positive beta = 0.1;
   flip_probability label_smoothing = 0.0;
 
-  void arrange(pair_columns const& batch, pair_order& order) const {
+  void match(pair_columns const& batch, pair_order& order) const {
     auto const by_chosen =
         ascending_order(batch.size(), [&](std::size_t i) { return batch.chosen_log_ratio(i); });
     auto const by_rejected =

@@ -53,7 +53,7 @@
 #include <prefer/loss/tpo.hpp>
 #include <prefer/loss/wpo.hpp>
 #include <prefer/loss/xpo.hpp>
-#include <prefer/spelling.hpp>
+#include <prefer/text/spelling.hpp>
 
 // Losses by name, for tools; code that knows which loss it wants names the type.
 
@@ -236,7 +236,7 @@ constexpr void for_each_loss(auto&& visit) {
   visit(kto{}, loss_info{.summary = "weight * (1 - sigmoid(+-beta * (log_ratio - baseline)))",
                          .paper = "Ethayarajh et al. 2024, arXiv:2402.01306",
                          .trl = "kto",
-                         .batch_statistic = "mismatched completions"});
+                         .batch_statistic = "KL examples"});
   visit(apo_zero_unpaired{}, loss_info{.summary = "kto with a baseline of 0",
                                        .paper = "D'Oosterlinck et al. 2024, arXiv:2408.06266",
                                        .trl = "apo_zero_unpaired"});
@@ -304,8 +304,8 @@ inline constexpr refused_name refused_losses[] = {
     {"ld_dpo",
      "it is dpo on log-probabilities with length weights: aggregation/ld_dpo_weights.hpp"},
     {"sampo", "it is dpo on log-probabilities of sampled tokens: aggregation/sampled_tokens.hpp"},
-    {"step_dpo", "it is dpo on one step: batch/recipes.hpp"},
-    {"ddpo", "it is dpo on pairs ranked by a judge: batch/recipes.hpp"}};
+    {"step_dpo", "it is dpo on one step: batch/step_pairs.hpp"},
+    {"ddpo", "it is dpo on pairs ranked by a judge: batch/best_and_random_pairs.hpp"}};
 
 // Parameters, behind the loss they belong to.
 inline constexpr other_name parameter_aliases[] = {
@@ -343,7 +343,7 @@ class known_names {
   /// `name` is what to suggest where somebody seems to have meant `spelling`.
   void suggest(std::string_view spelling, std::string_view name) {
     std::size_t const longer = std::max(spelling.size(), written_.size());
-    std::size_t const edits = edit_distance(written_, spelling, longer);
+    std::size_t const edits = prefer::text::edit_distance(written_, spelling, longer);
     if (edits * 3 > longer || edits >= fewest_)
       return;  // a third of the letters wrong: another word
     fewest_ = edits;
@@ -364,9 +364,7 @@ class known_names {
 };
 
 template <Loss L>
-constexpr bool names_parameters = requires(L& loss) {
-  L::parameters(loss, [](auto const&...) {});
-};
+constexpr bool names_parameters = requires(L& loss) { L::parameters(loss, [](auto const&...) {}); };
 
 }  // namespace detail
 

@@ -13,11 +13,11 @@ namespace prefer {
 /// takes the rule.
 ///
 ///   loss = L with beta_i = beta * kept / (1 + perturbation * step_i)
-///   step_i  +1 where log_prob_margin rises strictly from the policy nearer to the reference, over the policy, to the
-///           policy farther from it; -1 where it falls strictly; else 0
+///   step_i  +1 where log_prob_margin rises strictly from the policy perturbed_toward to the reference, over the policy, to the
+///           policy perturbed_away from it; -1 where it falls strictly; else 0
 ///   kept    1 at the start; divided by 1 + perturbation * (mean step of the batch) after each batch
 ///
-/// Nearer and farther: logits theta -+ perturbation * (theta - reference's), token by token. Where policy and reference
+/// Nearer and perturbed_away: logits theta -+ perturbation * (theta - reference's), token by token. Where policy and reference
 /// agree no step is taken. None of it carries a gradient.
 ///
 /// Reads   what L reads; log_prob of the perturbed policies, which a policy over tokens gives; beta per pair where given
@@ -50,19 +50,22 @@ struct epsilon_dpo {
                               auto const& processes) const {
     sum_and_count steps;
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      steps = steps + sum_and_count{step_of(batch.nearer.chosen[i] - batch.nearer.rejected[i],
-                                            batch.policy.chosen[i] - batch.policy.rejected[i],
-                                            batch.farther.chosen[i] - batch.farther.rejected[i]),
-                                    1.0};
+      steps =
+          steps + sum_and_count{
+                      step_of(batch.perturbed_toward.chosen[i] - batch.perturbed_toward.rejected[i],
+                              batch.policy.chosen[i] - batch.policy.rejected[i],
+                              batch.perturbed_away.chosen[i] - batch.perturbed_away.rejected[i]),
+                      1.0};
     }
     state const now{so_far.factor};
     so_far.factor /= 1.0 + perturbation * over_processes(steps, processes).mean();
     return now;
   }
   constexpr auto operator()(auto const& pair, state const& batch) const {
-    auto const step = step_of(pair.chosen.nearer_log_prob - pair.rejected.nearer_log_prob,
-                              value_of(pair.chosen.log_prob) - value_of(pair.rejected.log_prob),
-                              pair.chosen.farther_log_prob - pair.rejected.farther_log_prob);
+    auto const step =
+        step_of(pair.chosen.perturbed_toward_log_prob - pair.rejected.perturbed_toward_log_prob,
+                value_of(pair.chosen.log_prob) - value_of(pair.rejected.log_prob),
+                pair.chosen.perturbed_away_log_prob - pair.rejected.perturbed_away_log_prob);
     auto adjusted = pair;
     adjusted.pair_beta.present = true;
     adjusted.pair_beta.value =
@@ -75,10 +78,12 @@ struct epsilon_dpo {
   }
 
  private:
-  [[nodiscard]] static constexpr auto step_of(auto const& nearer, auto const& here,
-                                              auto const& farther) {
-    auto const rises = select(farther > here, 1.0, 0.0) * select(here > nearer, 1.0, 0.0);
-    auto const falls = select(nearer > here, 1.0, 0.0) * select(here > farther, 1.0, 0.0);
+  [[nodiscard]] static constexpr auto step_of(auto const& perturbed_toward, auto const& here,
+                                              auto const& perturbed_away) {
+    auto const rises =
+        select(perturbed_away > here, 1.0, 0.0) * select(here > perturbed_toward, 1.0, 0.0);
+    auto const falls =
+        select(perturbed_toward > here, 1.0, 0.0) * select(here > perturbed_away, 1.0, 0.0);
     return rises - falls;
   }
 };

@@ -67,9 +67,7 @@ struct alpha_divergence {
 /// The losses that have a form for every divergence: those of log-ratios of which only the difference matters. Others
 /// read a log-ratio against an absolute target, which the map would shift.
 template <class L>
-concept TakesScoreMap = PairLoss<L> && requires {
-  requires L::takes_score_map;
-};
+concept TakesScoreMap = PairLoss<L> && requires { requires L::takes_score_map; };
 
 /// f-DPO: a loss of the reward margin with another divergence in place of the reverse KL.
 ///

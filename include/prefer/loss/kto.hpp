@@ -11,13 +11,13 @@ namespace prefer {
 ///
 ///   desirable    desirable_weight   * (1 - sigmoid(beta * (log_ratio - baseline)))
 ///   undesirable  undesirable_weight * (1 - sigmoid(beta * (baseline - log_ratio)))
-///   baseline     max(0, mean log_ratio of mismatched completions), an estimate of KL(policy || reference);
+///   baseline     max(0, mean log_ratio of KL examples), an estimate of KL(policy || reference);
 ///                it carries no gradient
 ///
-/// Reads   policy and reference log_prob, label; the batch's mismatched completions; beta per example where given
+/// Reads   policy and reference log_prob, label; the batch's KL examples; beta per example where given
 /// Units   nats in; the loss is a weight times a probability
 /// Several processes: sums and counts are added up, so the baseline is that of the whole batch
-/// Errors  beta <= 0 or a negative weight does not construct; a batch without mismatched completions is refused
+/// Errors  beta <= 0 or a negative weight does not construct; a batch without KL examples is refused
 /// Source  Ethayarajh et al. 2024, arXiv:2402.01306
 /// TRL     KTOTrainer `kto`; the mean over examples is not renormalised by the weights, there and here
 struct kto {
@@ -32,7 +32,7 @@ struct kto {
   non_negative undesirable_weight = 1.0;
 
   [[nodiscard]] state prepare(auto const& batch, nothing&, auto const& processes) const {
-    double const estimate = over_processes(batch.mismatched_log_ratio(), processes).mean();
+    double const estimate = over_processes(batch.kl_log_ratio(), processes).mean();
     return {estimate < 0.0 ? 0.0 : estimate};  // NaN passes through
   }
   constexpr auto operator()(auto const& example, state const& batch) const {

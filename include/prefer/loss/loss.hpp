@@ -9,7 +9,7 @@
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/pair_order.hpp>
 #include <prefer/batch/record.hpp>
-#include <prefer/loss/parameter.hpp>
+#include <prefer/bounded.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/scalar/dual.hpp>
 
@@ -35,7 +35,7 @@ struct memory_of {
   using type = nothing;
 };
 template <class L>
-requires requires { typename L::memory; }
+  requires requires { typename L::memory; }
 struct memory_of<L> {
   using type = typename L::memory;
 };
@@ -86,12 +86,10 @@ using loss_state = typename decltype(detail::state_type_for<void, L>())::type;
 namespace detail {
 
 template <class L, class Record>
-concept formula_over = requires(L const& loss, Record const& record) {
-  loss(record);
-}
-|| requires(L const& loss, Record const& record, loss_state<L> const& state) {
-  loss(record, state);
-};
+concept formula_over = requires(L const& loss, Record const& record) { loss(record); } ||
+                       requires(L const& loss, Record const& record, loss_state<L> const& state) {
+                         loss(record, state);
+                       };
 
 /// The formula's value, whether it takes a state or not.
 template <class L, class Record, class State>
@@ -111,7 +109,7 @@ constexpr auto apply(L const& loss, Record const& record, State const& state) {
 ///             `operator()(record)` or `operator()(record, state)`
 /// Optional    `prepare(columns, memory, processes) -> state` with nested types `state` and, if it remembers,
 ///             `memory`; `processes` is a Communicator, and a loss for one process leaves it out;
-///             `arrange(columns, order)`: which rows it puts together, where that is not each with itself;
+///             `match(columns, order)`: which rows it puts together, where that is not each with itself;
 ///             `coefficients(...)`, an analytic override for lists (see evaluate.hpp);
 ///             `prepare_reads`, the columns that `prepare` takes its statistic from;
 ///             `list_size`, for lists that all have that many completions;
@@ -121,7 +119,7 @@ constexpr auto apply(L const& loss, Record const& record, State const& state) {
 ///             arguments give the same value; nothing is captured by reference
 template <class L>
 concept Loss = detail::has_arity<L> && detail::formula_over<L, detail::probe_record_for<L>> &&
-    std::is_trivially_copyable_v<L>;
+               std::is_trivially_copyable_v<L>;
 
 template <class L>
 concept UnpairedLoss = Loss<L> && L::arity == 1;
@@ -224,13 +222,13 @@ inline constexpr column_set may_read = [] {
 }();
 
 template <class L>
-concept arranges_itself = requires(L const& loss, pair_columns const& columns, pair_order& order) {
-  loss.arrange(columns, order);
+concept matches_rows = requires(L const& loss, pair_columns const& columns, pair_order& order) {
+  loss.match(columns, order);
 };
 
 /// Whether a loss, or a term of it, puts rows together in its own way.
 template <class L>
-inline constexpr bool rearranges = arranges_itself<L>;
+inline constexpr bool matches = matches_rows<L>;
 
 }  // namespace detail
 
@@ -242,7 +240,9 @@ struct pair_loss {
   static constexpr std::size_t arity = 2;
   F formula;
 
-  constexpr pair_loss() requires std::default_initializable<F> : formula() {}
+  constexpr pair_loss()
+    requires std::default_initializable<F>
+      : formula() {}
   constexpr explicit pair_loss(F f) : formula(f) {}
   constexpr auto operator()(auto const& pair) const { return formula(pair); }
 };
@@ -253,7 +253,9 @@ struct unpaired_loss {
   static constexpr std::size_t arity = 1;
   F formula;
 
-  constexpr unpaired_loss() requires std::default_initializable<F> : formula() {}
+  constexpr unpaired_loss()
+    requires std::default_initializable<F>
+      : formula() {}
   constexpr explicit unpaired_loss(F f) : formula(f) {}
   constexpr auto operator()(auto const& example) const { return formula(example); }
 };
@@ -264,7 +266,9 @@ struct list_loss {
   static constexpr std::size_t arity = dynamic_arity;
   F formula;
 
-  constexpr list_loss() requires std::default_initializable<F> : formula() {}
+  constexpr list_loss()
+    requires std::default_initializable<F>
+      : formula() {}
   constexpr explicit list_loss(F f) : formula(f) {}
   constexpr auto operator()(auto const& list) const { return formula(list); }
 };
@@ -282,9 +286,10 @@ struct scaled_loss {
   [[nodiscard]] state prepare(auto const& columns, memory& kept, auto const& processes) const {
     return prefer::prepare(loss, columns, kept, processes);
   }
-  void arrange(pair_columns const& columns,
-               pair_order& order) const requires detail::arranges_itself<L> {
-    loss.arrange(columns, order);
+  void match(pair_columns const& columns, pair_order& order) const
+    requires detail::matches_rows<L>
+  {
+    loss.match(columns, order);
   }
   constexpr auto operator()(auto const& record, state const& s) const {
     return weight * detail::apply(loss, record, s);
@@ -343,9 +348,9 @@ template <class A, class B>
 inline constexpr column_set prepare_reads<sum_of_losses<A, B>> =
     prepare_reads<A> | prepare_reads<B>;
 template <class L>
-inline constexpr bool rearranges<scaled_loss<L>> = rearranges<L>;
+inline constexpr bool matches<scaled_loss<L>> = matches<L>;
 template <class A, class B>
-inline constexpr bool rearranges<sum_of_losses<A, B>> = rearranges<A> || rearranges<B>;
+inline constexpr bool matches<sum_of_losses<A, B>> = matches<A> || matches<B>;
 
 }  // namespace detail
 

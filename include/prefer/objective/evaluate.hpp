@@ -12,7 +12,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/kernel.hpp>
-#include <prefer/objective/rearranged.hpp>
+#include <prefer/objective/matched.hpp>
 #include <prefer/scalar/lane.hpp>
 
 namespace prefer {
@@ -72,13 +72,11 @@ inline void check_lists(list_columns const& batch, std::size_t expected) {
 }
 
 template <class Columns>
-inline constexpr bool is_promise = requires {
-  Columns::promised;
-};
+inline constexpr bool is_promise = requires { Columns::promised; };
 
 template <class Columns>
 concept known_columns = is_promise<Columns> || std::same_as<Columns, unpaired_columns> ||
-    std::same_as<Columns, pair_columns> || std::same_as<Columns, list_columns>;
+                        std::same_as<Columns, pair_columns> || std::same_as<Columns, list_columns>;
 
 /// One sentence where loss and columns are of different kinds; true where they may go together.
 template <Loss L, class Columns>
@@ -121,8 +119,8 @@ void check_batch(L const& loss, pair_columns const& batch, pair_results const& r
   check_sides(batch.score, "score");
   check_sides(batch.divergence, "divergence");
   check_sides(batch.alignment, "alignment");
-  check_sides(batch.nearer, "nearer");
-  check_sides(batch.farther, "farther");
+  check_sides(batch.perturbed_toward, "perturbed_toward");
+  check_sides(batch.perturbed_away, "perturbed_away");
   check_columns(loss, batch, "evaluate");
   expects(n > 0, "evaluate: the batch is empty");
   if constexpr (!probed_at_compile_time<L>) {
@@ -156,8 +154,8 @@ template <class Lane, PairLoss L>
 [[nodiscard]] double evaluate_any_pairs(L const& loss, loss_state<L> const& state,
                                         pair_columns const& batch, pair_results const& results,
                                         evaluate_options const& options) {
-  if constexpr (rearranges<L>) {
-    return evaluate_rearranged<Lane>(loss, state, batch, results, options);
+  if constexpr (matches<L>) {
+    return evaluate_matched<Lane>(loss, state, batch, results, options);
   } else {
     return evaluate_pairs<Lane>(loss, state, batch, results, options);
   }
@@ -249,7 +247,7 @@ double evaluate_into(L const& loss, list_columns const& batch, list_results cons
 
 /// The same, preparing the loss's batch statistics on the way; for losses that remember nothing.
 template <Loss L, class Columns, class Results>
-requires std::same_as<loss_memory<L>, nothing>
+  requires std::same_as<loss_memory<L>, nothing>
 double evaluate_into(L const& loss, Columns const& batch, Results const& results,
                      evaluate_options const& options = {}) {
   if constexpr (detail::is_promise<Columns>) {
@@ -267,7 +265,7 @@ double evaluate_into(L const& loss, Columns const& batch, Results const& results
 ///
 /// Lane    a Scalar with `value_type`, `width` (a power of two, at most 256), `load`, `store` and `sum`
 template <class Lane, PairLoss L>
-requires std::same_as<loss_memory<L>, nothing>
+  requires std::same_as<loss_memory<L>, nothing>
 double evaluate_on(L const& loss, pair_columns const& batch, pair_results const& results,
                    evaluate_options const& options = {}) {
   static_assert(detail::block_size % Lane::width == 0, "prefer: a lane's width divides 256");
@@ -278,7 +276,7 @@ double evaluate_on(L const& loss, pair_columns const& batch, pair_results const&
          static_cast<double>(batch.size());
 }
 template <class Lane, UnpairedLoss L>
-requires std::same_as<loss_memory<L>, nothing>
+  requires std::same_as<loss_memory<L>, nothing>
 double evaluate_on(L const& loss, unpaired_columns const& batch, unpaired_results const& results,
                    evaluate_options const& options = {}) {
   static_assert(detail::block_size % Lane::width == 0, "prefer: a lane's width divides 256");
@@ -362,7 +360,7 @@ template <Loss L, class Columns>
 }
 
 template <Loss L, class Columns>
-requires std::same_as<loss_memory<L>, nothing>
+  requires std::same_as<loss_memory<L>, nothing>
 [[nodiscard]] auto evaluate(L const& loss, Columns const& batch,
                             evaluate_options const& options = {}) {
   nothing memory;
@@ -371,12 +369,14 @@ requires std::same_as<loss_memory<L>, nothing>
 
 /// What is no loss is told why in one sentence.
 template <class L, detail::known_columns Columns, class... More>
-requires(!Loss<L>) pair_evaluation evaluate(L const&, Columns const&, More&&...) {
+  requires(!Loss<L>)
+pair_evaluation evaluate(L const&, Columns const&, More&&...) {
   static_assert(check::loss<L>());
   return {};
 }
 template <class L, detail::known_columns Columns, class... More>
-requires(!Loss<L>) double evaluate_into(L const&, Columns const&, More&&...) {
+  requires(!Loss<L>)
+double evaluate_into(L const&, Columns const&, More&&...) {
   static_assert(check::loss<L>());
   return 0.0;
 }

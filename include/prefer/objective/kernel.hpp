@@ -163,8 +163,8 @@ enum pair_input : std::size_t {
   pair_score = 6,
   pair_divergence = 8,
   pair_alignment = 10,
-  pair_nearer = 12,
-  pair_farther = 14,
+  pair_perturbed_toward = 12,
+  pair_perturbed_away = 14,
   pair_weight = 16,
   pair_beta,
   pair_target_margin,
@@ -192,10 +192,10 @@ struct column_table {
            {&b.divergence.rejected, n::divergence, "divergence.rejected"},
            {&b.alignment.chosen, n::alignment, "alignment.chosen"},
            {&b.alignment.rejected, n::alignment, "alignment.rejected"},
-           {&b.nearer.chosen, n::perturbed, "nearer.chosen"},
-           {&b.nearer.rejected, n::perturbed, "nearer.rejected"},
-           {&b.farther.chosen, n::perturbed, "farther.chosen"},
-           {&b.farther.rejected, n::perturbed, "farther.rejected"},
+           {&b.perturbed_toward.chosen, n::perturbed, "perturbed_toward.chosen"},
+           {&b.perturbed_toward.rejected, n::perturbed, "perturbed_toward.rejected"},
+           {&b.perturbed_away.chosen, n::perturbed, "perturbed_away.chosen"},
+           {&b.perturbed_away.rejected, n::perturbed, "perturbed_away.rejected"},
            {&b.weight, {}, "weight"},
            {&b.beta, n::beta, "beta"},
            {&b.target_margin, n::target_margin, "target_margin"},
@@ -270,8 +270,10 @@ inline void load_completion(completion_record<S>& out, Pointers const& in, std::
   out.completion_length = load_read<L, n::length, Lane>(in[pair_length + side], i, 1.0);
   out.score = load_read<L, n::score, Lane>(in[pair_score + side], i, 0.0);
   out.alignment = load_read<L, n::alignment, Lane>(in[pair_alignment + side], i, 0.0);
-  out.nearer_log_prob = load_read<L, n::perturbed, Lane>(in[pair_nearer + side], i, 0.0);
-  out.farther_log_prob = load_read<L, n::perturbed, Lane>(in[pair_farther + side], i, 0.0);
+  out.perturbed_toward_log_prob =
+      load_read<L, n::perturbed, Lane>(in[pair_perturbed_toward + side], i, 0.0);
+  out.perturbed_away_log_prob =
+      load_read<L, n::perturbed, Lane>(in[pair_perturbed_away + side], i, 0.0);
 }
 
 /// Whether the divergence of a pair's completions has partial derivatives in this loss's kernel.

@@ -17,13 +17,13 @@ namespace prefer {
 ///
 /// An engine (MPI, NCCL) joins with these four functions; the library has none of its own.
 template <class C>
-concept Communicator = requires(C const& processes, std::span<double> values,
-                                std::span<double const> mine) {
-  { processes.rank() } -> std::convertible_to<std::size_t>;
-  { processes.size() } -> std::convertible_to<std::size_t>;
-  processes.all_sum(values);
-  { processes.all_gather(mine) } -> std::convertible_to<std::vector<double>>;
-};
+concept Communicator =
+    requires(C const& processes, std::span<double> values, std::span<double const> mine) {
+      { processes.rank() } -> std::convertible_to<std::size_t>;
+      { processes.size() } -> std::convertible_to<std::size_t>;
+      processes.all_sum(values);
+      { processes.all_gather(mine) } -> std::convertible_to<std::vector<double>>;
+    };
 
 /// One process, which has the whole batch.
 struct single_process {

@@ -38,7 +38,7 @@ struct held<P&> {
 ///
 ///   log_prob(y) = sum_t weight_t * token_log_prob_t
 ///
-///   prefer::aggregated policy(prefer::markov<double>(vocabulary, table), prefer::ld_dpo_weights{.alpha = 0.5});
+///   prefer::aggregated policy(prefer::bigram<double>(vocabulary, table), prefer::ld_dpo_weights{.alpha = 0.5});
 ///   prefer::frozen reference(policy);
 ///   prefer::trainer run(policy, prefer::dpo{}, reference, data);
 ///
@@ -62,16 +62,18 @@ class aggregated {
   /// What a call sees depends on the batch's draw, so it cannot be cached.
   static constexpr bool depends_on_draw = detail::draws_tokens<A>;
 
-  aggregated(P policy, A aggregation) requires(!std::is_reference_v<P>)
+  aggregated(P policy, A aggregation)
+    requires(!std::is_reference_v<P>)
       : policy_{std::move(policy)}, aggregation_(std::move(aggregation)) {}
-  aggregated(P policy, A aggregation) requires(std::is_reference_v<P>)
+  aggregated(P policy, A aggregation)
+    requires(std::is_reference_v<P>)
       : policy_(policy), aggregation_(std::move(aggregation)) {}
 
   [[nodiscard]] policy_type const& policy() const { return policy_.value; }
   [[nodiscard]] A const& aggregation() const { return aggregation_; }
 
   template <class B>
-  requires TokenReference<policy_type, B> && Aggregation<A, B>
+    requires TokenReference<policy_type, B> && Aggregation<A, B>
   void log_prob(B const& batch, std::span<value_type> out) {
     expects_size(out.size(), batch.completions(), "aggregated::log_prob", "the column of values");
     find_weights(batch);
@@ -81,7 +83,7 @@ class aggregated {
   }
 
   template <class B>
-  requires TokenPolicy<policy_type, B> && Aggregation<A, B>
+    requires TokenPolicy<policy_type, B> && Aggregation<A, B>
   void backward(B const& batch, std::span<value_type const> coefficient) {
     expects_size(coefficient.size(), batch.completions(), "aggregated::backward",
                  "the column of values");
@@ -97,7 +99,7 @@ class aggregated {
 
   /// The sum of the weights of each completion's tokens: how many tokens count.
   template <class B>
-  requires TokenReference<policy_type, B> && Aggregation<A, B>
+    requires TokenReference<policy_type, B> && Aggregation<A, B>
   void length(B const& batch, std::span<float> out) {
     expects_size(out.size(), batch.completions(), "aggregated::length", "the column of values");
     find_weights(batch);
@@ -110,9 +112,9 @@ class aggregated {
 
   /// Log-probabilities with the logits moved away from the reference, with the same weights.
   template <class R, class B>
-  requires requires(policy_type& p, R const& r, B const& b, std::span<value_type> out) {
-    p.perturbed_token_log_prob(r, 0.0, b, out);
-  }
+    requires requires(policy_type& p, R const& r, B const& b, std::span<value_type> out) {
+      p.perturbed_token_log_prob(r, 0.0, b, out);
+    }
   void perturbed_log_prob(R const& reference, double amount, B const& batch,
                           std::span<value_type> out) {
     expects_size(out.size(), batch.completions(), "aggregated::perturbed_log_prob",
@@ -125,73 +127,88 @@ class aggregated {
 
   // Forwarded as they are.
 
-  [[nodiscard]] auto parameters() requires detail::has_parameters<policy_type> {
+  [[nodiscard]] auto parameters()
+    requires detail::has_parameters<policy_type>
+  {
     return policy_.value.parameters();
   }
-  void use(executor threads) requires requires(policy_type& p) { p.use(threads); }
-  { policy_.value.use(threads); }
-  void finish_backward() requires requires(policy_type& p) { p.finish_backward(); }
-  { policy_.value.finish_backward(); }
-  void clear_gradient() requires requires(policy_type& p) { p.clear_gradient(); }
-  { policy_.value.clear_gradient(); }
+  void use(executor threads)
+    requires requires(policy_type& p) { p.use(threads); }
+  {
+    policy_.value.use(threads);
+  }
+  void finish_backward()
+    requires requires(policy_type& p) { p.finish_backward(); }
+  {
+    policy_.value.finish_backward();
+  }
+  void clear_gradient()
+    requires requires(policy_type& p) { p.clear_gradient(); }
+  {
+    policy_.value.clear_gradient();
+  }
 
   template <class B>
-  requires TokenReference<policy_type, B>
+    requires TokenReference<policy_type, B>
   void token_offsets(B const& batch, std::vector<std::size_t>& out) {
     policy_.value.token_offsets(batch, out);
   }
   template <class B>
-  requires TokenReference<policy_type, B>
+    requires TokenReference<policy_type, B>
   void token_log_prob(B const& batch, std::span<value_type> out) {
     policy_.value.token_log_prob(batch, out);
   }
   template <class B>
-  requires TokenPolicy<policy_type, B>
+    requires TokenPolicy<policy_type, B>
   void token_backward(B const& batch, std::span<value_type const> coefficient) {
     policy_.value.token_backward(batch, coefficient);
   }
   template <class R, class B>
-  requires requires(policy_type& p, R const& r, B const& b, std::span<value_type> out) {
-    p.perturbed_token_log_prob(r, 0.0, b, out);
-  }
+    requires requires(policy_type& p, R const& r, B const& b, std::span<value_type> out) {
+      p.perturbed_token_log_prob(r, 0.0, b, out);
+    }
   void perturbed_token_log_prob(R const& reference, double amount, B const& batch,
                                 std::span<value_type> out) {
     policy_.value.perturbed_token_log_prob(reference, amount, batch, out);
   }
 
   template <class B>
-  void alignment(B const& batch, std::span<value_type> out) requires requires(policy_type& p) {
-    p.alignment(batch, out);
+  void alignment(B const& batch, std::span<value_type> out)
+    requires requires(policy_type& p) { p.alignment(batch, out); }
+  {
+    policy_.value.alignment(batch, out);
   }
-  { policy_.value.alignment(batch, out); }
   template <class R, class B>
-  void divergence(R const& reference, B const& batch, std::span<value_type> out) requires
-      requires(policy_type& p) {
-    p.divergence(reference, batch, out);
+  void divergence(R const& reference, B const& batch, std::span<value_type> out)
+    requires requires(policy_type& p) { p.divergence(reference, batch, out); }
+  {
+    policy_.value.divergence(reference, batch, out);
   }
-  { policy_.value.divergence(reference, batch, out); }
   template <class R, class B>
   void backward_divergence(R const& reference, B const& batch,
-                           std::span<value_type const> coefficient) requires
-      requires(policy_type& p) {
-    p.backward_divergence(reference, batch, coefficient);
+                           std::span<value_type const> coefficient)
+    requires requires(policy_type& p) { p.backward_divergence(reference, batch, coefficient); }
+  {
+    policy_.value.backward_divergence(reference, batch, coefficient);
   }
-  { policy_.value.backward_divergence(reference, batch, coefficient); }
   template <class B>
-  void entropy(B const& batch, std::span<value_type> out) requires requires(policy_type& p) {
-    p.entropy(batch, out);
+  void entropy(B const& batch, std::span<value_type> out)
+    requires requires(policy_type& p) { p.entropy(batch, out); }
+  {
+    policy_.value.entropy(batch, out);
   }
-  { policy_.value.entropy(batch, out); }
   template <class B>
-  void mean_logit(B const& batch, std::span<value_type> out) requires requires(policy_type& p) {
-    p.mean_logit(batch, out);
+  void mean_logit(B const& batch, std::span<value_type> out)
+    requires requires(policy_type& p) { p.mean_logit(batch, out); }
+  {
+    policy_.value.mean_logit(batch, out);
   }
-  { policy_.value.mean_logit(batch, out); }
   template <class B>
-  void token_accuracy(B const& batch, std::span<value_type> out) requires requires(policy_type& p) {
-    p.token_accuracy(batch, out);
+  void token_accuracy(B const& batch, std::span<value_type> out)
+    requires requires(policy_type& p) { p.token_accuracy(batch, out); }
+  {
+    policy_.value.token_accuracy(batch, out);
   }
-  { policy_.value.token_accuracy(batch, out); }
 
  private:
   template <class B>

@@ -12,21 +12,19 @@ namespace prefer {
 namespace detail {
 
 template <class P>
-concept has_value_type = requires {
-  requires std::floating_point<typename P::value_type>;
-};
+concept has_value_type = requires { requires std::floating_point<typename P::value_type>; };
 
 template <class P, class B>
-concept gives_log_prob = requires(P& policy, B const& batch,
-                                  std::span<typename P::value_type> out) {
-  policy.log_prob(batch, out);
-};
+concept gives_log_prob =
+    requires(P& policy, B const& batch, std::span<typename P::value_type> out) {
+      policy.log_prob(batch, out);
+    };
 
 template <class P, class B>
-concept takes_coefficients = requires(P& policy, B const& batch,
-                                      std::span<typename P::value_type const> coefficient) {
-  policy.backward(batch, coefficient);
-};
+concept takes_coefficients =
+    requires(P& policy, B const& batch, std::span<typename P::value_type const> coefficient) {
+      policy.backward(batch, coefficient);
+    };
 
 template <class P>
 concept has_parameters = requires(P& policy) {
@@ -58,16 +56,16 @@ concept has_parameters = requires(P& policy) {
 ///             `entropy(batch, out)`, `mean_logit(batch, out)`, `token_accuracy(batch, out)`
 template <class P, class B>
 concept Policy = detail::has_value_type<P> && detail::gives_log_prob<P, B> &&
-    detail::takes_coefficients<P, B> && detail::has_parameters<P>;
+                 detail::takes_coefficients<P, B> && detail::has_parameters<P>;
 
 /// The policy offers unnormalised scores as well.
 template <class P, class B>
-concept ScoringPolicy = Policy<P, B> &&
-    requires(P& policy, B const& batch, std::span<typename P::value_type> out,
-             std::span<typename P::value_type const> coefficient) {
-  policy.score(batch, out);
-  policy.backward_score(batch, coefficient);
-};
+concept ScoringPolicy =
+    Policy<P, B> && requires(P& policy, B const& batch, std::span<typename P::value_type> out,
+                             std::span<typename P::value_type const> coefficient) {
+      policy.score(batch, out);
+      policy.backward_score(batch, coefficient);
+    };
 
 namespace check {
 

@@ -17,16 +17,16 @@ concept gives_token_offsets = requires(P& policy, B const& batch, std::vector<st
 };
 
 template <class P, class B>
-concept gives_token_log_prob = requires(P& policy, B const& batch,
-                                        std::span<typename P::value_type> out) {
-  policy.token_log_prob(batch, out);
-};
+concept gives_token_log_prob =
+    requires(P& policy, B const& batch, std::span<typename P::value_type> out) {
+      policy.token_log_prob(batch, out);
+    };
 
 template <class P, class B>
-concept takes_token_coefficients = requires(P& policy, B const& batch,
-                                            std::span<typename P::value_type const> coefficient) {
-  policy.token_backward(batch, coefficient);
-};
+concept takes_token_coefficients =
+    requires(P& policy, B const& batch, std::span<typename P::value_type const> coefficient) {
+      policy.token_backward(batch, coefficient);
+    };
 
 }  // namespace detail
 
@@ -38,7 +38,7 @@ concept takes_token_coefficients = requires(P& policy, B const& batch,
 /// Semantics   a completion's log_prob is the sum of its tokens'
 template <class R, class B>
 concept TokenReference = detail::has_value_type<R> && detail::gives_token_offsets<R, B> &&
-    detail::gives_token_log_prob<R, B>;
+                         detail::gives_token_log_prob<R, B>;
 
 /// A policy that can be asked, and trained, token by token: what an aggregation of tokens needs.
 ///
@@ -51,26 +51,27 @@ concept TokenPolicy =
 
 /// The policy says how typical a completion is of it, which WPO weighs pairs by: `alignment(batch, out)`.
 template <class P, class B>
-concept AlignmentPolicy = Policy<P, B> &&
-    requires(P& policy, B const& batch, std::span<typename P::value_type> out) {
-  policy.alignment(batch, out);
-};
+concept AlignmentPolicy =
+    Policy<P, B> && requires(P& policy, B const& batch, std::span<typename P::value_type> out) {
+      policy.alignment(batch, out);
+    };
 
 /// The policy says how far it is from a reference of type R along a completion, with a gradient, for TDPO:
 /// `divergence(reference, batch, out)` and `backward_divergence(reference, batch, coefficient)`.
 template <class P, class R, class B>
-concept DivergencePolicy = Policy<P, B> &&
+concept DivergencePolicy =
+    Policy<P, B> &&
     requires(P& policy, R& reference, B const& batch, std::span<typename P::value_type> out,
              std::span<typename P::value_type const> coefficient) {
-  policy.divergence(reference, batch, out);
-  policy.backward_divergence(reference, batch, coefficient);
-};
+      policy.divergence(reference, batch, out);
+      policy.backward_divergence(reference, batch, coefficient);
+    };
 
-/// The policy gives log-probabilities as if it were farther from a reference of type R, or nearer, for
+/// The policy gives log-probabilities as if it were perturbed_away from a reference of type R, or perturbed_toward, for
 /// epsilon-DPO: `perturbed_log_prob(reference, amount, batch, out)`.
 template <class P, class R, class B>
-concept PerturbablePolicy = Policy<P, B> &&
-    requires(P& policy, R& reference, B const& batch, std::span<typename P::value_type> out) {
+concept PerturbablePolicy = Policy<P, B> && requires(P& policy, R& reference, B const& batch,
+                                                     std::span<typename P::value_type> out) {
   policy.perturbed_log_prob(reference, 0.01, batch, out);
 };
 

@@ -28,7 +28,7 @@ namespace prefer {
 /// Batches must carry row numbers, which the trainer's do. A reference whose numbers depend on a draw, such
 /// as a denoiser, does not compile.
 ///
-/// Errors  precondition_error for a batch without rows, or with a row or mismatched completions that are
+/// Errors  precondition_error for a batch without rows, or with a row or KL examples that are
 ///         not in the cache; a reference that moves does not compile; backend_error for a file that is damaged, stale, or of another size
 template <std::floating_point T>
 class cached {
@@ -36,7 +36,7 @@ class cached {
   using value_type = T;
 
   template <class R>
-  requires Reference<R, choice_batch>
+    requires Reference<R, choice_batch>
   [[nodiscard]] static cached of(R& reference, choice_data const& data, std::uint64_t identity) {
     static_assert(!DependsOnDraw<R>,
                   "prefer: this reference draws anew in each step, so its numbers cannot be "
@@ -71,24 +71,24 @@ class cached {
             [](R& r, auto const& b, auto to) { r.score(b, to); });
       }
     }
-    out.mismatched_.resize(data.mismatched.size());
-    for (std::size_t begin = 0; begin < data.mismatched.size(); begin += rows_at_once) {
-      std::size_t const count = detail::at_most(rows_at_once, data.mismatched.size() - begin);
+    out.kl_examples_.resize(data.kl_examples.size());
+    for (std::size_t begin = 0; begin < data.kl_examples.size(); begin += rows_at_once) {
+      std::size_t const count = detail::at_most(rows_at_once, data.kl_examples.size() - begin);
       offset.clear();
       for (std::size_t g = 0; g <= count; ++g) offset.push_back(g);
       choice_batch const batch{.prompt = std::span(data.prompt).subspan(begin, count),
-                               .completion = std::span(data.mismatched).subspan(begin, count),
+                               .completion = std::span(data.kl_examples).subspan(begin, count),
                                .offset = offset,
                                .row = std::span(row).subspan(begin, count),
-                               .mismatched = true};
-      ask(reference, batch, std::span(out.mismatched_).subspan(begin, count),
+                               .kl_examples = true};
+      ask(reference, batch, std::span(out.kl_examples_).subspan(begin, count),
           [](R& r, auto const& b, auto to) { r.log_prob(b, to); });
     }
     return out;
   }
 
   /// Numbers that were computed elsewhere, by a stronger model say: one log-probability per completion, in the
-  /// order of the data, and one per mismatched completion where the data has those. Any contiguous float or
+  /// order of the data, and one per kl_examples completion where the data has those. Any contiguous float or
   /// double.
   ///
   /// data::reference_columns reads them from a file.
@@ -96,20 +96,20 @@ class cached {
   ///         not a log-probability (NaN, infinite, above 0), with its row
   template <class LogProbs, class Mismatched = std::vector<T>>
   [[nodiscard]] static cached given(LogProbs const& log_prob, choice_data const& data,
-                                    std::uint64_t identity, Mismatched const& mismatched = {}) {
+                                    std::uint64_t identity, Mismatched const& kl_examples = {}) {
     data.expects_shapes("cached::given");
     cached out;
     out.identity_ = identity;
     out.offset_.assign(data.offset.begin(), data.offset.end());
     expects_size(log_prob.size(), data.completion.size(), "cached::given", "log_prob");
-    expects_size(mismatched.size(), data.mismatched.size(), "cached::given", "mismatched");
+    expects_size(kl_examples.size(), data.kl_examples.size(), "cached::given", "kl_examples");
     for (std::size_t g = 0; g < data.size(); ++g) {
       for (std::size_t i = data.offset[g]; i < data.offset[g + 1]; ++i) {
         out.log_prob_.push_back(checked(log_prob.data()[i], g, "log_prob"));
       }
     }
-    for (std::size_t g = 0; g < mismatched.size(); ++g) {
-      out.mismatched_.push_back(checked(mismatched.data()[g], g, "mismatched"));
+    for (std::size_t g = 0; g < kl_examples.size(); ++g) {
+      out.kl_examples_.push_back(checked(kl_examples.data()[g], g, "kl_examples"));
     }
     return out;
   }
@@ -121,7 +121,7 @@ class cached {
     file.add("normalised", std::uint64_t{normalised_ ? 1u : 0u});
     file.add("log_prob", log_prob_);
     file.add("score", score_);
-    file.add("mismatched", mismatched_);
+    file.add("kl_examples", kl_examples_);
     file.write(path);
   }
 
@@ -144,7 +144,7 @@ class cached {
     out.normalised_ = !file.contains("normalised") || file.number<std::uint64_t>("normalised") != 0;
     out.log_prob_ = file.get<T>("log_prob");
     out.score_ = file.get<T>("score");
-    out.mismatched_ = file.get<T>("mismatched");
+    out.kl_examples_ = file.get<T>("kl_examples");
     auto const expect = [&](std::size_t in_cache, std::size_t in_data, char const* what) {
       if (in_cache == in_data) return;
       detail::fail(backend_error("cached::load", path,
@@ -153,17 +153,17 @@ class cached {
     };
     expect(out.log_prob_.size(), data.completion.size(), "completions");
     if (!out.score_.empty()) expect(out.score_.size(), data.completion.size(), "scores");
-    expect(out.mismatched_.size(), data.mismatched.size(), "mismatched completions");
+    expect(out.kl_examples_.size(), data.kl_examples.size(), "KL examples");
     return out;
   }
 
   void log_prob(choice_batch const& batch, std::span<T> out) const {
-    look_up(batch, out, batch.mismatched ? mismatched_ : log_prob_);
+    look_up(batch, out, batch.kl_examples ? kl_examples_ : log_prob_);
   }
   /// The reference's scores where it had any, so that they equal, bit for bit, those of a policy that is still
   /// the reference; else log_prob, which is a score too.
   void score(choice_batch const& batch, std::span<T> out) const {
-    look_up(batch, out, batch.mismatched ? mismatched_ : score_.empty() ? log_prob_ : score_);
+    look_up(batch, out, batch.kl_examples ? kl_examples_ : score_.empty() ? log_prob_ : score_);
   }
 
   [[nodiscard]] std::uint64_t identity() const { return identity_; }
@@ -174,10 +174,8 @@ class cached {
   static constexpr std::size_t rows_at_once = 1024;
 
   template <class R>
-  static constexpr bool gives_scores = requires(R& r, choice_batch const& b,
-                                                std::span<typename R::value_type> to) {
-    r.score(b, to);
-  };
+  static constexpr bool gives_scores = requires(
+      R& r, choice_batch const& b, std::span<typename R::value_type> to) { r.score(b, to); };
 
   template <class R, class Ask>
   static void ask(R& reference, choice_batch const& batch, std::span<T> out, Ask const& ask_for) {
@@ -207,14 +205,14 @@ class cached {
     for (std::size_t g = 0; g < batch.size(); ++g) {
       std::size_t const row = batch.row[g];
       std::size_t const count = batch.offset[g + 1] - batch.offset[g];
-      bool const there = batch.mismatched
-                             ? row < mismatched_.size() && count == 1
+      bool const there = batch.kl_examples
+                             ? row < kl_examples_.size() && count == 1
                              : row + 1 < offset_.size() && offset_[row + 1] - offset_[row] == count;
       if (!there) {
         detail::broken("cached::log_prob: row " + std::to_string(row) + " with " +
                        std::to_string(count) + " completions is not in the cache");
       }
-      std::size_t const first = batch.mismatched ? row : offset_[row];
+      std::size_t const first = batch.kl_examples ? row : offset_[row];
       for (std::size_t k = 0; k < count; ++k) out[at++] = from[first + k];
     }
   }
@@ -224,7 +222,7 @@ class cached {
   std::vector<std::size_t> offset_;
   std::vector<T> log_prob_;
   std::vector<T> score_;  // empty where the reference gives none
-  std::vector<T> mismatched_;
+  std::vector<T> kl_examples_;
 };
 
 }  // namespace prefer

@@ -32,7 +32,7 @@ namespace prefer {
 ///         a reference that moves after every step does not compile
 /// TRL     refuses sync_ref_model with precompute_ref_log_probs, which would be computed once and go stale
 template <class R>
-requires Reference<R, choice_batch>
+  requires Reference<R, choice_batch>
 class cached_on_demand {
  public:
   using value_type = typename R::value_type;
@@ -55,18 +55,17 @@ class cached_on_demand {
         "moves");
     data.expects_shapes("cached_on_demand");
     offset_.assign(data.offset.begin(), data.offset.end());
-    mismatched_rows_ = data.mismatched.size();
+    mismatched_rows_ = data.kl_examples.size();
   }
 
   void log_prob(choice_batch const& batch, std::span<value_type> out) {
-    look_up(batch, out, batch.mismatched ? mismatched_ : log_prob_,
+    look_up(batch, out, batch.kl_examples ? kl_examples_ : log_prob_,
             [this](auto const& b, auto to) { reference_.log_prob(b, to); });
   }
-  void score(choice_batch const& batch, std::span<value_type> out) requires requires(R& r) {
-    r.score(batch, out);
-  }
+  void score(choice_batch const& batch, std::span<value_type> out)
+    requires requires(R& r) { r.score(batch, out); }
   {
-    look_up(batch, out, batch.mismatched ? mismatched_score_ : score_,
+    look_up(batch, out, batch.kl_examples ? mismatched_score_ : score_,
             [this](auto const& b, auto to) { reference_.score(b, to); });
   }
 
@@ -84,10 +83,13 @@ class cached_on_demand {
   }
   [[nodiscard]] bool normalised() const { return is_normalised(reference_); }
   /// The wrapped reference's: a cache changes no result, so a run may be resumed with or without one.
-  [[nodiscard]] std::uint64_t identity() const requires requires(R const& r) {
-    { r.identity() } -> std::convertible_to<std::uint64_t>;
+  [[nodiscard]] std::uint64_t identity() const
+    requires requires(R const& r) {
+      { r.identity() } -> std::convertible_to<std::uint64_t>;
+    }
+  {
+    return reference_.identity();
   }
-  { return reference_.identity(); }
   void use(executor threads) {
     if constexpr (requires { reference_.use(threads); }) reference_.use(threads);
   }
@@ -121,7 +123,7 @@ class cached_on_demand {
       detail::broken("cached_on_demand::log_prob: the batch has no row numbers to look up");
     }
     for (std::size_t g = 0; g < batch.size(); ++g) expect_row(batch, g);
-    known.value.resize(batch.mismatched ? mismatched_rows_ : offset_.back());
+    known.value.resize(batch.kl_examples ? mismatched_rows_ : offset_.back());
     known.known_since.resize(offset_.size() - 1);
 
     std::uint64_t const now = version_of_reference() + 1;
@@ -145,7 +147,7 @@ class cached_on_demand {
 
     std::size_t at = 0;
     for (std::size_t g = 0; g < batch.size(); ++g) {
-      std::size_t const first = batch.mismatched ? batch.row[g] : offset_[batch.row[g]];
+      std::size_t const first = batch.kl_examples ? batch.row[g] : offset_[batch.row[g]];
       std::size_t const count = batch.offset[g + 1] - batch.offset[g];
       for (std::size_t k = 0; k < count; ++k) out[at++] = known.value[first + k];
     }
@@ -159,12 +161,12 @@ class cached_on_demand {
                      .completion = missing_completion_,
                      .offset = missing_offset_,
                      .row = missing_row_,
-                     .mismatched = batch.mismatched,
+                     .kl_examples = batch.kl_examples,
                      .draw = batch.draw},
         std::span<value_type>(answer_));
     for (std::size_t m = 0; m < missing_row_.size(); ++m) {
       std::size_t const row = missing_row_[m];
-      std::size_t const first = batch.mismatched ? row : offset_[row];
+      std::size_t const first = batch.kl_examples ? row : offset_[row];
       for (std::size_t k = missing_offset_[m]; k < missing_offset_[m + 1]; ++k) {
         known.value[first + k - missing_offset_[m]] = answer_[k];
       }
@@ -176,7 +178,7 @@ class cached_on_demand {
   void expect_row(choice_batch const& batch, std::size_t g) const {
     std::size_t const row = batch.row[g];
     std::size_t const count = batch.offset[g + 1] - batch.offset[g];
-    bool const there = batch.mismatched
+    bool const there = batch.kl_examples
                            ? row < mismatched_rows_ && count == 1
                            : row + 1 < offset_.size() && offset_[row + 1] - offset_[row] == count;
     if (there) return;
@@ -189,7 +191,7 @@ class cached_on_demand {
   std::size_t mismatched_rows_ = 0;
   numbers log_prob_;
   numbers score_;
-  numbers mismatched_;
+  numbers kl_examples_;
   numbers mismatched_score_;
   std::uint64_t computed_ = 0;
   std::uint64_t asked_ = 0;

@@ -26,12 +26,16 @@ class frozen {
     policy_.log_prob(batch, out);
   }
   template <class B>
-  void score(B const& batch, std::span<value_type> out) requires requires(P& p) {
-    p.score(batch, out);
+  void score(B const& batch, std::span<value_type> out)
+    requires requires(P& p) { p.score(batch, out); }
+  {
+    policy_.score(batch, out);
   }
-  { policy_.score(batch, out); }
-  void use(executor threads) requires requires(P& p) { p.use(threads); }
-  { policy_.use(threads); }
+  void use(executor threads)
+    requires requires(P& p) { p.use(threads); }
+  {
+    policy_.use(threads);
+  }
 
   [[nodiscard]] P const& policy() const { return policy_; }
 

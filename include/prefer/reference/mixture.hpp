@@ -12,8 +12,8 @@
 
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/reference/composite.hpp>
 #include <prefer/reference/reference.hpp>
-#include <prefer/reference/several.hpp>
 
 namespace prefer {
 
@@ -21,12 +21,12 @@ namespace detail {
 
 // What the two mixtures share: weights, and asking every part.
 template <class... R>
-class weighted_references : public several<R...> {
+class weighted_references : public composite<R...> {
  public:
-  using value_type = typename several<R...>::value_type;
+  using value_type = typename composite<R...>::value_type;
 
   weighted_references(char const* kind, std::span<double const> weight, R... parts)
-      : several<R...>(std::move(parts)...), kind_(kind) {
+      : composite<R...>(std::move(parts)...), kind_(kind) {
     for (std::size_t k = 0; k < weight.size(); ++k) {
       if (!(weight[k] > 0.0) || !(weight[k] < 1e300)) {
         broken(std::string(kind) + ": weight " + std::to_string(k) + " is " +
@@ -42,7 +42,7 @@ class weighted_references : public several<R...> {
     return fingerprint()
         .add(kind_)
         .add(std::span<double const>(weight_))
-        .add(several<R...>::identity())
+        .add(composite<R...>::identity())
         .value();
   }
 
@@ -83,7 +83,7 @@ class weighted_references : public several<R...> {
 template <class... R>
 class mixture : public detail::weighted_references<R...> {
  public:
-  using value_type = typename several<R...>::value_type;
+  using value_type = typename composite<R...>::value_type;
 
   template <std::size_t N>
   explicit mixture(double const (&weight)[N], R... parts)
@@ -138,7 +138,7 @@ mixture(double const (&)[N], R...) -> mixture<R...>;
 template <class... R>
 class geometric_mixture : public detail::weighted_references<R...> {
  public:
-  using value_type = typename several<R...>::value_type;
+  using value_type = typename composite<R...>::value_type;
 
   template <std::size_t N>
   explicit geometric_mixture(double const (&weight)[N], R... parts)
@@ -152,8 +152,8 @@ class geometric_mixture : public detail::weighted_references<R...> {
     add_up(out);
   }
   template <class B>
-  requires(detail::gives_scores<R, B>&&...)  //
-      void score(B const& batch, std::span<value_type> out) {
+    requires(detail::gives_scores<R, B> && ...)  //
+  void score(B const& batch, std::span<value_type> out) {
     this->ask_all(out.size(), [&](auto& part, auto to) { part.score(batch, to); });
     add_up(out);
   }

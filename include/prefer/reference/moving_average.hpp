@@ -200,10 +200,11 @@ class moving_average {
     copy_.log_prob(batch, out);
   }
   template <class B>
-  void score(B const& batch, std::span<value_type> out) requires requires(P& p) {
-    p.score(batch, out);
+  void score(B const& batch, std::span<value_type> out)
+    requires requires(P& p) { p.score(batch, out); }
+  {
+    copy_.score(batch, out);
   }
-  { copy_.score(batch, out); }
   void use(executor threads) {
     threads_ = threads;
     if constexpr (requires { copy_.use(threads); }) copy_.use(threads);

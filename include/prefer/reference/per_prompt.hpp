@@ -11,8 +11,8 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/reference/composite.hpp>
 #include <prefer/reference/reference.hpp>
-#include <prefer/reference/several.hpp>
 
 namespace prefer {
 
@@ -28,13 +28,13 @@ namespace prefer {
 /// Errors  precondition_error for a number in `which` that is not one of the references, and for a batch with
 ///         a prompt that `which` does not have
 template <class... R>
-class per_prompt : public several<R...> {
+class per_prompt : public composite<R...> {
  public:
-  using value_type = typename several<R...>::value_type;
+  using value_type = typename composite<R...>::value_type;
   static constexpr bool scores = (detail::gives_scores<R, choice_batch> && ...);
 
   explicit per_prompt(std::vector<std::uint32_t> which, R... parts)
-      : several<R...>(std::move(parts)...), which_(std::move(which)) {
+      : composite<R...>(std::move(parts)...), which_(std::move(which)) {
     for (std::size_t x = 0; x < which_.size(); ++x) {
       if (which_[x] < sizeof...(R)) continue;
       detail::broken("per_prompt: prompt " + std::to_string(x) + " has reference " +
@@ -45,7 +45,9 @@ class per_prompt : public several<R...> {
   void log_prob(choice_batch const& batch, std::span<value_type> out) {
     dispatch(batch, out, [](auto& part, auto const& own, auto to) { part.log_prob(own, to); });
   }
-  void score(choice_batch const& batch, std::span<value_type> out) requires scores {
+  void score(choice_batch const& batch, std::span<value_type> out)
+    requires scores
+  {
     dispatch(batch, out, [](auto& part, auto const& own, auto to) { part.score(own, to); });
   }
 
@@ -53,7 +55,7 @@ class per_prompt : public several<R...> {
     return fingerprint()
         .add("per_prompt")
         .add(std::span<std::uint32_t const>(which_))
-        .add(several<R...>::identity())
+        .add(composite<R...>::identity())
         .value();
   }
 
@@ -75,7 +77,7 @@ class per_prompt : public several<R...> {
                        .completion = completion_,
                        .offset = offset_,
                        .row = row_,
-                       .mismatched = batch.mismatched,
+                       .kl_examples = batch.kl_examples,
                        .draw = batch.draw},
           std::span<value_type>(said_));
       for (std::size_t m = 0; m < group_.size(); ++m) {

@@ -97,7 +97,7 @@ struct reference_distance {
 ///
 /// Anything else there means that the two were scored differently: another template, mask or dropout.
 template <class P, class R, class B>
-requires Policy<P, B> && Reference<R, B>
+  requires Policy<P, B> && Reference<R, B>
 [[nodiscard]] reference_distance distance_to_reference(P& policy, R& reference, B const& batch) {
   std::vector<typename P::value_type> ours(batch.completions());
   std::vector<typename R::value_type> theirs(batch.completions());
@@ -118,7 +118,7 @@ requires Policy<P, B> && Reference<R, B>
 /// Errors  precondition_error naming the completion, its row where the batch has row numbers, and its
 ///         log-ratio
 template <class P, class R, class B>
-requires Policy<P, B> && Reference<R, B>
+  requires Policy<P, B> && Reference<R, B>
 void expect_initial_reference(P& policy, R& reference, B const& batch, double tolerance = 1e-5) {
   auto const [largest, completion] = distance_to_reference(policy, reference, batch);
   if (largest <= tolerance) return;

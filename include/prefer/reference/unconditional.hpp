@@ -32,7 +32,7 @@ namespace prefer {
 ///         Optimization", arXiv:2407.13709; as a column of such numbers in their code, so this reading of
 ///         theirs is a likely one and no more
 template <class R>
-requires Reference<R, choice_batch>
+  requires Reference<R, choice_batch>
 class unconditional {
  public:
   using value_type = typename R::value_type;
@@ -45,10 +45,11 @@ class unconditional {
   void log_prob(choice_batch const& batch, std::span<value_type> out) {
     reference_.log_prob(without_prompts(batch), out);
   }
-  void score(choice_batch const& batch, std::span<value_type> out) requires requires(R& r) {
-    r.score(batch, out);
+  void score(choice_batch const& batch, std::span<value_type> out)
+    requires requires(R& r) { r.score(batch, out); }
+  {
+    reference_.score(without_prompts(batch), out);
   }
-  { reference_.score(without_prompts(batch), out); }
 
   template <class P>
   void after_step(P& policy, std::uint64_t step) {
@@ -71,8 +72,11 @@ class unconditional {
     }
     return out.value();
   }
-  [[nodiscard]] std::uint64_t version() const requires requires(R const& r) { r.version(); }
-  { return reference_.version(); }
+  [[nodiscard]] std::uint64_t version() const
+    requires requires(R const& r) { r.version(); }
+  {
+    return reference_.version();
+  }
   void use(executor threads) {
     if constexpr (requires { reference_.use(threads); }) reference_.use(threads);
   }
@@ -86,7 +90,7 @@ class unconditional {
     return {.prompt = prompt_,
             .completion = batch.completion,
             .offset = batch.offset,
-            .mismatched = batch.mismatched,
+            .kl_examples = batch.kl_examples,
             .draw = batch.draw};
   }
 

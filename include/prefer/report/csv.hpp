@@ -11,7 +11,7 @@
 
 #include <prefer/expects.hpp>
 #include <prefer/file/atomic_file.hpp>
-#include <prefer/report/number.hpp>
+#include <prefer/text/number.hpp>
 
 namespace prefer::report {
 
@@ -23,10 +23,10 @@ class csv_field {
   csv_field(std::string_view text) : text_(text) {}
   csv_field(char const* text) : text_(text) {}
   template <std::integral T>
-  requires(!std::same_as<T, bool> && !std::same_as<T, char>) csv_field(T value)
-      : text_(std::to_string(value)) {}
+    requires(!std::same_as<T, bool> && !std::same_as<T, char>)
+  csv_field(T value) : text_(std::to_string(value)) {}
   template <std::floating_point T>
-  csv_field(T value) : text_(shortest(value)) {}
+  csv_field(T value) : text_(prefer::text::shortest(value)) {}
 
   [[nodiscard]] std::string const& text() const noexcept { return text_; }
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include <prefer/report/utf8.hpp>
+#include <prefer/text/utf8.hpp>
 
 namespace prefer::report {
 
@@ -15,7 +15,7 @@ namespace prefer::report {
 [[nodiscard]] inline double text_width(std::string_view text, double size) {
   double ems = 0;
   for (std::size_t at = 0; at < text.size();) {
-    auto const c = decode(text, at);
+    auto const c = prefer::text::decode(text, at);
     bool const ascii = c.value < 0x80;
     auto const one_of = [&](std::string_view set) {
       return ascii && set.find(static_cast<char>(c.value)) != std::string_view::npos;
@@ -29,7 +29,7 @@ namespace prefer::report {
     } else if (ascii && c.value >= 'A' && c.value <= 'Z') {
       ems += 0.70;
     } else {
-      ems += 0.62 * static_cast<double>(display_width(c.value));
+      ems += 0.62 * static_cast<double>(prefer::text::display_width(c.value));
     }
     at += c.bytes;
   }

@@ -247,8 +247,8 @@ class plot_panel {
   void check() const {
     if (plot_.series.empty()) refuse("needs at least one series");
     if (!(plot_.width >= 160 && plot_.width <= 1e5 && plot_.height >= 120 && plot_.height <= 1e5)) {
-      refuse("is " + shortest(plot_.width) + " by " + shortest(plot_.height) +
-             ", expected at least 160 by 120");
+      refuse("is " + prefer::text::shortest(plot_.width) + " by " +
+             prefer::text::shortest(plot_.height) + ", expected at least 160 by 120");
     }
     check(plot_.x, "x");
     check(plot_.y, "y");
@@ -272,23 +272,24 @@ class plot_panel {
   void check(axis const& a, std::string const& name) const {
     std::string const where = "the " + name + " axis";
     for (double const tick : a.ticks) {
-      if (!drawable(tick)) refuse(where + " has the tick " + shortest(tick));
+      if (!drawable(tick)) refuse(where + " has the tick " + prefer::text::shortest(tick));
       check_value(a, name, tick, where);
     }
     for (auto const& limit : {a.min, a.max}) {
-      if (limit && !drawable(*limit)) refuse(where + " has the limit " + shortest(*limit));
+      if (limit && !drawable(*limit))
+        refuse(where + " has the limit " + prefer::text::shortest(*limit));
       if (limit) check_value(a, name, *limit, where);
     }
     if (a.min && a.max && !apart(a.scale, *a.min, *a.max)) {
-      refuse(where + " goes from " + shortest(*a.min) + " to " + shortest(*a.max) +
-             ", expected min clearly below max");
+      refuse(where + " goes from " + prefer::text::shortest(*a.min) + " to " +
+             prefer::text::shortest(*a.max) + ", expected min clearly below max");
     }
   }
 
   void check_value(axis const& a, std::string const& name, double value,
                    std::string const& where) const {
     if (a.scale == scale::log && drawable(value) && value <= 0) {
-      refuse(where + ", has " + name + " = " + shortest(value) +
+      refuse(where + ", has " + name + " = " + prefer::text::shortest(value) +
              "; a logarithmic axis needs values greater than zero");
     }
   }

@@ -14,8 +14,8 @@
 #include <string_view>
 #include <utility>
 
-#include <prefer/report/number.hpp>
-#include <prefer/report/utf8.hpp>
+#include <prefer/text/number.hpp>
+#include <prefer/text/utf8.hpp>
 
 namespace prefer::report {
 
@@ -92,7 +92,7 @@ class progress_bar {
   void draw(double now) {
     drawn_ = now;
     std::string line = shortened(describe(now - start_), line_width());
-    std::size_t const width = display_width(line);
+    std::size_t const width = prefer::text::display_width(line);
     // Spaces wipe what a longer line left; an escape sequence would show up on a dumb terminal.
     std::string const wipe(last_width_ > width ? last_width_ - width : 0, ' ');
     last_width_ = width;
@@ -110,7 +110,7 @@ class progress_bar {
       auto const filled = static_cast<std::size_t>(share * bar_cells);
       line += '[' + std::string(filled, '#') + std::string(bar_cells - filled, '-') + "] ";
       // Rounded down: 100% is said when all is done and not before.
-      std::string const percent = fixed(std::floor(share * 100), 0);
+      std::string const percent = prefer::text::fixed(std::floor(share * 100), 0);
       line += std::string(3 - percent.size(), ' ') + percent + "%  ";
       line += std::to_string(done_) + '/' + std::to_string(options_.total);
     } else {
@@ -133,7 +133,7 @@ class progress_bar {
   [[nodiscard]] bool complete() const { return options_.total != 0 && done_ >= options_.total; }
 
   static std::string three_digits(double value) {
-    return fixed(value, value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2);
+    return prefer::text::fixed(value, value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2);
   }
 
   /// 45s, 3m05s, 2h03m, 1d02h
@@ -150,8 +150,8 @@ class progress_bar {
   static std::string shortened(std::string line, std::size_t cells) {
     std::size_t width = 0;
     for (std::size_t at = 0; at < line.size();) {
-      auto const c = decode(line, at);
-      width += display_width(c.value);
+      auto const c = prefer::text::decode(line, at);
+      width += prefer::text::display_width(c.value);
       if (width > cells) {
         line.resize(at);
         break;

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include <prefer/report/number.hpp>
-#include <prefer/report/utf8.hpp>
+#include <prefer/text/number.hpp>
+#include <prefer/text/utf8.hpp>
 
 namespace prefer::report {
 
@@ -19,7 +19,7 @@ namespace prefer::report {
 [[nodiscard]] inline std::string xml_escaped(std::string_view text) {
   std::string result;
   for (std::size_t at = 0; at < text.size();) {
-    auto const c = decode(text, at);
+    auto const c = prefer::text::decode(text, at);
     bool const control = c.value < 0x20 && c.value != '\t' && c.value != '\n' && c.value != '\r';
     bool const malformed = c.value == 0xFFFD && c.bytes == 1;
     if (control || malformed || c.value == 0xFFFE || c.value == 0xFFFF) {
@@ -45,7 +45,7 @@ namespace prefer::report {
 /// A length in an SVG document: at most two digits behind the point, which is finer than any screen
 /// or printer.
 [[nodiscard]] inline std::string svg_number(double value) {
-  std::string text = fixed(value, 2);
+  std::string text = prefer::text::fixed(value, 2);
   while (text.back() == '0') text.pop_back();
   if (text.back() == '.') text.pop_back();
   return text;

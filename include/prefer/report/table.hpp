@@ -13,8 +13,8 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
-#include <prefer/report/number.hpp>
-#include <prefer/report/utf8.hpp>
+#include <prefer/text/number.hpp>
+#include <prefer/text/utf8.hpp>
 
 namespace prefer::report {
 
@@ -43,8 +43,8 @@ class table_cell {
   table_cell(std::string_view text) : text_(text) {}
   table_cell(char const* text) : text_(text) {}
   template <std::integral T>
-  requires(!std::same_as<T, bool> && !std::same_as<T, char>) table_cell(T value)
-      : kind_(kind::integer), text_(std::to_string(value)) {}
+    requires(!std::same_as<T, bool> && !std::same_as<T, char>)
+  table_cell(T value) : kind_(kind::integer), text_(std::to_string(value)) {}
   table_cell(double value) : kind_(kind::number), value_{.mean = value} {}
   table_cell(mean_spread value) : kind_(kind::mean_spread), value_(value) {}
 
@@ -52,9 +52,10 @@ class table_cell {
 
   /// The cell in words, a double with `precision` digits behind the point.
   [[nodiscard]] std::string text(int precision) const {
-    if (kind_ == kind::number) return fixed(value_.mean, precision);
+    if (kind_ == kind::number) return prefer::text::fixed(value_.mean, precision);
     if (kind_ == kind::mean_spread) {
-      return fixed(value_.mean, precision) + " ± " + fixed(value_.spread, precision);
+      return prefer::text::fixed(value_.mean, precision) + " ± " +
+             prefer::text::fixed(value_.spread, precision);
     }
     return text_;
   }
@@ -102,7 +103,8 @@ class table {
         lines[r + 1].push_back(one_line(cell.text(column.precision)));
         if (column.align == align::automatic && cell.is_number()) to_right[c] = true;
       }
-      for (auto const& line : lines) widths[c] = std::max(widths[c], display_width(line[c]));
+      for (auto const& line : lines)
+        widths[c] = std::max(widths[c], prefer::text::display_width(line[c]));
     }
 
     std::string result;
@@ -141,7 +143,7 @@ class table {
                           std::vector<bool> const& to_right) {
     for (std::size_t c = 0; c < cells.size(); ++c) {
       if (c != 0) result += "  ";
-      std::size_t const gap = widths[c] - display_width(cells[c]);
+      std::size_t const gap = widths[c] - prefer::text::display_width(cells[c]);
       if (to_right[c]) result.append(gap, ' ');
       result += cells[c];
       if (!to_right[c]) result.append(gap, ' ');

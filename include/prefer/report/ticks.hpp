@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include <prefer/report/number.hpp>
+#include <prefer/text/number.hpp>
 
 namespace prefer::report {
 
@@ -163,7 +163,8 @@ enum class decimals { as_needed, same };
     labels.push_back(powers ? detail::power_of_ten_label(value) : plain);
   }
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    if (!powers && form == decimals::same) labels[i] = fixed(values[i], static_cast<int>(digits));
+    if (!powers && form == decimals::same)
+      labels[i] = prefer::text::fixed(values[i], static_cast<int>(digits));
     if (labels[i].front() == '-') labels[i].replace(0, 1, detail::minus_sign);
   }
   return labels;

@@ -39,7 +39,7 @@ struct dual {
     for (S& p : partial) p = S(0.0);
   }
   dual(double constant)  // NOLINT(google-explicit-constructor)
-      requires(!std::same_as<S, double>)
+    requires(!std::same_as<S, double>)
       : dual(S(constant)) {}
 
   /// The variable with number `index`.
@@ -88,46 +88,46 @@ struct dual {
 
   // With a constant (double, or S) on one side; `C` keeps S and double from being ambiguous.
   template <class C>
-  requires(!std::same_as<C, dual> && std::constructible_from<S, C>) friend dual operator+(
-      dual a, C const& c) {
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator+(dual a, C const& c) {
     a.value = a.value + S(c);
     return a;
   }
   template <class C>
-  requires(!std::same_as<C, dual> && std::constructible_from<S, C>) friend dual operator+(
-      C const& c, dual a) {
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator+(C const& c, dual a) {
     a.value = S(c) + a.value;
     return a;
   }
   template <class C>
-  requires(!std::same_as<C, dual> && std::constructible_from<S, C>) friend dual operator-(
-      dual a, C const& c) {
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator-(dual a, C const& c) {
     a.value = a.value - S(c);
     return a;
   }
   template <class C>
-  requires(!std::same_as<C, dual> && std::constructible_from<S, C>) friend dual operator-(
-      C const& c, dual const& a) {
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator-(C const& c, dual const& a) {
     return chain(a, S(c) - a.value, S(-1.0));
   }
   template <class C>
-  requires(!std::same_as<C, dual> && std::constructible_from<S, C>) friend dual operator*(
-      dual const& a, C const& c) {
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator*(dual const& a, C const& c) {
     return chain(a, a.value * S(c), S(c));
   }
   template <class C>
-  requires(!std::same_as<C, dual> && std::constructible_from<S, C>) friend dual operator*(
-      C const& c, dual const& a) {
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator*(C const& c, dual const& a) {
     return chain(a, S(c) * a.value, S(c));
   }
   template <class C>
-  requires(!std::same_as<C, dual> && std::constructible_from<S, C>) friend dual operator/(
-      dual const& a, C const& c) {
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator/(dual const& a, C const& c) {
     return chain(a, a.value / S(c), S(1.0) / S(c));
   }
   template <class C>
-  requires(!std::same_as<C, dual> && std::constructible_from<S, C>) friend dual operator/(
-      C const& c, dual const& a) {
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend dual operator/(C const& c, dual const& a) {
     S const inverse = S(1.0) / a.value;
     S const quotient = S(c) * inverse;
     return chain(a, quotient, -quotient * inverse);
@@ -136,13 +136,13 @@ struct dual {
   friend auto operator>(dual const& a, dual const& b) { return a.value > b.value; }
   friend auto operator<(dual const& a, dual const& b) { return a.value < b.value; }
   template <class C>
-  requires(!std::same_as<C, dual> && std::constructible_from<S, C>) friend auto operator>(
-      dual const& a, C const& c) {
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend auto operator>(dual const& a, C const& c) {
     return a.value > S(c);
   }
   template <class C>
-  requires(!std::same_as<C, dual> && std::constructible_from<S, C>) friend auto operator<(
-      dual const& a, C const& c) {
+    requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
+  friend auto operator<(dual const& a, C const& c) {
     return a.value < S(c);
   }
 
@@ -209,12 +209,12 @@ template <class M, class S, std::size_t N>
   return dual<S, N>::choose(condition, a, b);
 }
 template <class M, class C, class S, std::size_t N>
-requires std::constructible_from<S, C>
+  requires std::constructible_from<S, C>
 [[nodiscard]] inline dual<S, N> select(M const& condition, dual<S, N> const& a, C const& b) {
   return dual<S, N>::choose(condition, a, dual<S, N>(S(b)));
 }
 template <class M, class C, class S, std::size_t N>
-requires std::constructible_from<S, C>
+  requires std::constructible_from<S, C>
 [[nodiscard]] inline dual<S, N> select(M const& condition, C const& a, dual<S, N> const& b) {
   return dual<S, N>::choose(condition, dual<S, N>(S(a)), b);
 }

@@ -66,7 +66,7 @@ struct column_set {
                {column_name::uniform, "uniform"},
                {column_name::divergence, "divergence"},
                {column_name::alignment, "alignment"},
-               {column_name::perturbed, "nearer and farther"}};
+               {column_name::perturbed, "perturbed_toward and perturbed_away"}};
   std::string out;
   for (auto const& [column, name] : names) {
     if (!set.contains(column)) continue;

@@ -62,7 +62,8 @@ struct primal {
 /// result is representable. `select(condition, a, b)` takes a where the condition holds; conditions
 /// come from `>` and `<`. A formula never branches on a value and writes its constants as `double`.
 template <class S>
-concept Scalar = detail::scalar_arithmetic<S> && detail::scalar_arithmetic_with_double<S> &&
+concept Scalar =
+    detail::scalar_arithmetic<S> && detail::scalar_arithmetic_with_double<S> &&
     detail::scalar_logistic<S> && detail::scalar_exponential<S> && detail::scalar_piecewise<S>;
 
 /// Where exponentials of a scalar stop growing as such: far enough below overflow for a few more factors.

@@ -15,8 +15,8 @@
 #include <prefer/file/archive.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/parameter.hpp>
+#include <prefer/policy/parameter_blocks.hpp>
 #include <prefer/scalar/lane_math.hpp>
-#include <prefer/train/parameter_blocks.hpp>
 
 namespace prefer {
 

@@ -9,7 +9,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/parameter.hpp>
-#include <prefer/train/parameter_blocks.hpp>
+#include <prefer/policy/parameter_blocks.hpp>
 
 namespace prefer {
 

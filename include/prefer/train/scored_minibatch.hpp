@@ -10,15 +10,16 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/minibatch.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
+#include <prefer/metrics/rewards.hpp>
 #include <prefer/objective/evaluate.hpp>
-#include <prefer/objective/metrics.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/policy/token_policy.hpp>
+#include <prefer/random/distributions.hpp>
+#include <prefer/random/philox.hpp>
 #include <prefer/reference/reference.hpp>
-#include <prefer/train/minibatch.hpp>
-#include <prefer/train/random.hpp>
 
 namespace prefer::detail {
 
@@ -76,10 +77,10 @@ class scored_minibatch {
   }
   /// Of the completions of other prompts, where the data has them; whether the loss wants them, its prepare says.
   void score_mismatched(std::size_t begin, std::size_t count) {
-    if (!batch_.has_mismatched()) return;
+    if (!batch_.has_kl_examples()) return;
     mismatched_policy_.resize(batch_.size());
     mismatched_reference_.resize(batch_.size());
-    choice_batch const slice = batch_.mismatched_slice(begin, count);
+    choice_batch const slice = batch_.kl_slice(begin, count);
     policy_.log_prob(slice, std::span(mismatched_policy_).subspan(begin, count));
     reference_.log_prob(slice, std::span(mismatched_reference_).subspan(begin, count));
   }
@@ -198,8 +199,8 @@ class scored_minibatch {
     std::vector<float> score;
     std::vector<value_type> divergence;
     std::vector<value_type> alignment;
-    std::vector<value_type> nearer;
-    std::vector<value_type> farther;
+    std::vector<value_type> perturbed_toward;
+    std::vector<value_type> perturbed_away;
     std::vector<value_type> coefficient;
     std::vector<value_type> divergence_coefficient;
   };
@@ -242,8 +243,8 @@ class scored_minibatch {
         }
         if constexpr (reads_alignment) column->alignment.resize(groups);
         if constexpr (reads_perturbed) {
-          column->nearer.resize(groups);
-          column->farther.resize(groups);
+          column->perturbed_toward.resize(groups);
+          column->perturbed_away.resize(groups);
         }
       }
     }
@@ -292,9 +293,9 @@ class scored_minibatch {
       }
       if constexpr (reads_perturbed) {
         double const by = parameter_or(loss, "perturbation", 0.01);
-        take(&side::nearer,
+        take(&side::perturbed_toward,
              [&](auto out) { policy_.perturbed_log_prob(reference_, -by, slice, out); });
-        take(&side::farther,
+        take(&side::perturbed_away,
              [&](auto out) { policy_.perturbed_log_prob(reference_, by, slice, out); });
       }
     }
@@ -336,8 +337,8 @@ class scored_minibatch {
         .score = both(&side::score, begin, count),
         .divergence = both(&side::divergence, begin, count),
         .alignment = both(&side::alignment, begin, count),
-        .nearer = both(&side::nearer, begin, count),
-        .farther = both(&side::farther, begin, count),
+        .perturbed_toward = both(&side::perturbed_toward, begin, count),
+        .perturbed_away = both(&side::perturbed_away, begin, count),
         .weight = part(batch_.weight(), begin, count),
         .beta = part(batch_.beta(), begin, count),
         .target_margin = part(batch_.target_margin(), begin, count),
@@ -358,8 +359,8 @@ class scored_minibatch {
                              .weight = part(batch_.weight(), begin, count),
                              .beta = part(batch_.beta(), begin, count)};
     if (reads_reference_) columns.reference = part(reference_log_prob_, begin, count);
-    if (batch_.has_mismatched() && !mismatched_policy_.empty()) {
-      columns.mismatched = {mismatched_policy_, mismatched_reference_};
+    if (batch_.has_kl_examples() && !mismatched_policy_.empty()) {
+      columns.kl_examples = {mismatched_policy_, mismatched_reference_};
     }
     return columns;
   }

@@ -14,23 +14,23 @@
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
+#include <prefer/batch/minibatch.hpp>
 #include <prefer/beta/schedule.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
+#include <prefer/metrics/rewards.hpp>
 #include <prefer/objective/evaluate.hpp>
-#include <prefer/objective/metrics.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/policy/token_policy.hpp>
+#include <prefer/random/order.hpp>
 #include <prefer/reference/reference.hpp>
 #include <prefer/train/adamw.hpp>
 #include <prefer/train/clip.hpp>
 #include <prefer/train/learning_rate.hpp>
-#include <prefer/train/minibatch.hpp>
-#include <prefer/train/random.hpp>
 #include <prefer/train/scored_minibatch.hpp>
 
 namespace prefer {
@@ -112,8 +112,8 @@ template <Loss L>
                                .score = halves(score),
                                .divergence = halves(small),
                                .alignment = halves(small),
-                               .nearer = halves(policy),
-                               .farther = halves(reference),
+                               .perturbed_toward = halves(policy),
+                               .perturbed_away = halves(reference),
                                .chosen_from_reference = std::span(label).template first<4>(),
                                .uniform = std::span(score).template last<4>()},
                   {.value = std::span(value).first(count)}, loss_state<L>{});
@@ -153,8 +153,9 @@ template <Loss L>
 /// Errors  precondition_error for data that does not fit the loss, a loss or gradient that is not finite, a
 ///         reference that is not what it claims to be; backend_error from checkpoints
 template <class P, Loss L, class R, class Beta = beta_of_the_loss>
-requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
-    (std::same_as<Beta, beta_of_the_loss> || BetaRule<Beta>)class trainer {
+  requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
+           (std::same_as<Beta, beta_of_the_loss> || BetaRule<Beta>)
+class trainer {
  public:
   using value_type = typename P::value_type;
 
@@ -352,7 +353,7 @@ requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
   static constexpr std::size_t group_size = L::arity;  // 0: any
   // Whether a row's coefficient depends on other rows: through a statistic, or through who is put together with whom.
   static constexpr bool reads_whole_batch =
-      !std::same_as<loss_state<L>, nothing> || detail::rearranges<L>;
+      !std::same_as<loss_state<L>, nothing> || detail::matches<L>;
   static constexpr bool beta_has_state = requires(Beta const& beta) {
     { beta.identity() } -> std::convertible_to<std::uint64_t>;
   };

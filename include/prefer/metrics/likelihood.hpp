@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+
+#include <prefer/batch/columns.hpp>
+#include <prefer/metrics/rewards.hpp>
+#include <prefer/scalar/math.hpp>
+
+namespace prefer {
+
+/// How likely the policy finds a batch of pairs, per token: what TRL's CPO and ORPO trainers report besides
+/// rewards. TRL's names in quotes.
+struct likelihood_metrics {
+  sum_and_count nll = {};  ///< "nll_loss": of chosen completions, nats; the count is in tokens
+  sum_and_count log_odds_ratio = {};   ///< "log_odds_ratio": log sigmoid(log odds margin)
+  sum_and_count log_odds_margin = {};  ///< "log_odds_chosen": log odds of chosen minus of rejected
+
+  friend likelihood_metrics operator+(likelihood_metrics const& a, likelihood_metrics const& b) {
+    return {a.nll + b.nll, a.log_odds_ratio + b.log_odds_ratio,
+            a.log_odds_margin + b.log_odds_margin};
+  }
+};
+
+/// log(p / (1 - p)) of a completion, where log p is its log-probability per token.
+[[nodiscard]] inline double log_odds(double mean_log_prob) {
+  return mean_log_prob - log1mexp(mean_log_prob);
+}
+
+/// NLL and log odds of a batch of pairs.
+///
+///   nll             = -sum log_prob_chosen / sum length_chosen: every token counts the same
+///   log_odds_margin = log_odds(log_prob_chosen / length_chosen) - log_odds(the same of rejected)
+///
+/// A completion whose probability per token rounds to 1 has infinite odds.
+/// Source  Hong et al. 2024, eqs. 4 to 7, arXiv:2403.07691
+/// TRL     CPOTrainer averages the NLL over completion tokens as here; ORPOTrainer over those of the prompt too
+/// Errors  precondition_error for sizes that disagree, and without lengths
+[[nodiscard]] inline likelihood_metrics likelihood(pair_columns const& batch) {
+  detail::pair_rewards const per_token(batch, {.per_token = true}, "likelihood");
+  likelihood_metrics out;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    double const margin =
+        log_odds(per_token.log_prob_chosen(i)) - log_odds(per_token.log_prob_rejected(i));
+    out = out + likelihood_metrics{{-batch.policy.chosen[i], batch.length.chosen[i]},
+                                   {log_sigmoid(margin), 1.0},
+                                   {margin, 1.0}};
+  }
+  return out;
+}
+
+inline constexpr metric_name<likelihood_metrics> likelihood_metric_names[] = {
+    {"nll_loss", &likelihood_metrics::nll},
+    {"log_odds_ratio", &likelihood_metrics::log_odds_ratio},
+    {"log_odds_chosen", &likelihood_metrics::log_odds_margin}};
+
+void for_each_metric(likelihood_metrics const& sums, auto&& visit) {
+  detail::visit_metrics(sums, likelihood_metric_names, visit);
+}
+
+}  // namespace prefer

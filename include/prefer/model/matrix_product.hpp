@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include <prefer/expects.hpp>
+#include <prefer/scalar/lane.hpp>
+
+namespace prefer {
+
+namespace detail {
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr std::size_t registers = 32;
+#else
+inline constexpr std::size_t registers = 16;
+#endif
+
+// One expression, so that compilers that fuse only within one (clang) fuse it too.
+template <class T, std::size_t W>
+[[nodiscard]] inline lane<T, W> multiply_add(lane<T, W> a, lane<T, W> b, lane<T, W> c) {
+  return lane<T, W>(a.v * b.v + c.v);
+}
+
+/// sum_k a_k b_k, lane by lane into two sums, which are then added up by halves.
+template <class T>
+[[nodiscard]] inline T dot(T const* a, T const* b, std::size_t count) {
+  using pack = lane<T>;
+  constexpr std::size_t width = pack::width;
+  pack even = 0.0;
+  pack odd = 0.0;
+  std::size_t k = 0;
+  for (; k + 2 * width <= count; k += 2 * width) {
+    even = multiply_add(pack::load(a + k), pack::load(b + k), even);
+    odd = multiply_add(pack::load(a + k + width), pack::load(b + k + width), odd);
+  }
+  if (k + width <= count) {
+    even = multiply_add(pack::load(a + k), pack::load(b + k), even);
+    k += width;
+  }
+  if (k != count) {
+    pack x = 0.0;
+    pack y = 0.0;
+    std::memcpy(&x.v, a + k, (count - k) * sizeof(T));
+    std::memcpy(&y.v, b + k, (count - k) * sizeof(T));
+    odd = multiply_add(x, y, odd);
+  }
+  return sum(even + odd);
+}
+
+/// to_k += scale * from_k
+template <class T>
+inline void add_scaled(T* to, T scale, T const* from, std::size_t count) {
+  using pack = lane<T>;
+  constexpr std::size_t width = pack::width;
+  pack const s = scale;
+  std::size_t k = 0;
+  for (; k + width <= count; k += width) {
+    multiply_add(s, pack::load(from + k), pack::load(to + k)).store(to + k);
+  }
+  if (k != count) {
+    pack x = 0.0;
+    pack y = 0.0;
+    std::memcpy(&x.v, from + k, (count - k) * sizeof(T));
+    std::memcpy(&y.v, to + k, (count - k) * sizeof(T));
+    y = multiply_add(s, x, y);
+    std::memcpy(to + k, &y.v, (count - k) * sizeof(T));
+  }
+}
+
+// Rows of C that a tile of registers holds, and lanes per row: 24 sums of 32 registers, or 12 of
+// 16, beside the lanes of B and one element of A. That is more sums than a fused multiply-add takes
+// cycles times the number of them that start in a cycle, so that none waits for its predecessor.
+inline constexpr std::size_t tile_rows = 6;
+inline constexpr std::size_t tile_lanes = registers == 32 ? 4 : 2;
+
+// to = from + A * B for a full tile, where row r of A lies at a[r], one element every `step`.
+template <class T, std::size_t Lanes, std::size_t... I>
+inline void multiply_tile(std::index_sequence<I...>, T const* const* a, std::size_t step,
+                          T const* b, std::size_t b_stride, std::size_t depth, T const* from,
+                          std::size_t from_stride, T* to, std::size_t to_stride) {
+  using pack = lane<T>;
+  constexpr std::size_t width = pack::width;
+  static_assert(sizeof...(I) == tile_rows * Lanes);
+  T const* const row[tile_rows] = {a[0], a[1], a[2], a[3], a[4], a[5]};
+  // Element I of the tile is lane I % Lanes of row I / Lanes: indices that the compiler knows, so
+  // that the tile lives in registers.
+  pack sum[] = {pack::load(from + I / Lanes * from_stride + I % Lanes * width)...};
+  for (std::size_t k = 0; k != depth; ++k, b += b_stride) {
+    std::size_t const at = k * step;
+    pack const right[] = {pack::load(b + I % Lanes * width)...};
+    ((sum[I] = multiply_add(pack(row[I / Lanes][at]), right[I], sum[I])), ...);
+  }
+  (sum[I].store(to + I / Lanes * to_stride + I % Lanes * width), ...);
+}
+
+// The same for the first `rows` rows and `columns` columns of a tile: in a full tile of its own, so
+// that every element of every product goes through the same instructions.
+template <class T, std::size_t Lanes>
+inline void multiply_part(std::size_t rows, std::size_t columns, T const* const* a,
+                          std::size_t step, T const* b, std::size_t b_stride, std::size_t depth,
+                          T const* from, std::size_t from_stride, T* to, std::size_t to_stride) {
+  constexpr std::size_t width = Lanes * lane<T>::width;
+  constexpr std::make_index_sequence<tile_rows * Lanes> tile;
+  if (rows == tile_rows && columns == width) {
+    multiply_tile<T, Lanes>(tile, a, step, b, b_stride, depth, from, from_stride, to, to_stride);
+    return;
+  }
+  alignas(64) T part[tile_rows * width] = {};
+  for (std::size_t r = 0; r != rows; ++r) {
+    std::memcpy(part + r * width, from + r * from_stride, columns * sizeof(T));
+  }
+  multiply_tile<T, Lanes>(tile, a, step, b, b_stride, depth, part, width, part, width);
+  for (std::size_t r = 0; r != rows; ++r) {
+    std::memcpy(to + r * to_stride, part + r * width, columns * sizeof(T));
+  }
+}
+
+}  // namespace detail
+
+/// Numbers of B that are read at once from one of its rows, at most.
+template <class T>
+inline constexpr std::size_t product_panel = detail::tile_lanes * lane<T>::width;
+
+/// The operands of add_product other than A. Strides are in numbers, from one row to the next.
+template <class T>
+struct matrix_product {
+  std::size_t rows = 0;     ///< M
+  std::size_t columns = 0;  ///< N
+  std::size_t depth = 0;    ///< K
+  std::size_t step = 1;     ///< from one element of a row of A to the next
+  T const* right =
+      nullptr;  ///< B [K, N], readable up to the next multiple of lane<T>::width columns
+  std::size_t right_stride = 0;
+  T const* from = nullptr;      ///< [M, N]
+  std::size_t from_stride = 0;  ///< 0: one row for all
+  T* to = nullptr;              ///< [M, N]; may be `from`
+  std::size_t to_stride = 0;
+};
+
+/// to = from + A * B, for the small products inside a policy; row m of A begins at left(m).
+///
+/// Every element is from + a_0 b_0 + a_1 b_1 + ... in this order, whatever M, N and their cuts into
+/// calls are; cutting K changes nothing either, when a call's `from` is the `to` of the call
+/// before. Fastest when K rows of product_panel numbers of B stay in the first-level cache, so for
+/// K up to some 100.
+template <class T, class Left>
+void add_product(matrix_product<T> const& p, Left const& left) {
+  constexpr std::size_t width = lane<T>::width;
+  for (std::size_t n = 0; n < p.columns; n += product_panel<T>) {
+    std::size_t const columns = detail::at_most(product_panel<T>, p.columns - n);
+    for (std::size_t m = 0; m < p.rows; m += detail::tile_rows) {
+      std::size_t const rows = detail::at_most(detail::tile_rows, p.rows - m);
+      T const* a[detail::tile_rows];
+      // Rows beyond the last repeat it: they are computed, and dropped.
+      for (std::size_t r = 0; r != detail::tile_rows; ++r)
+        a[r] = left(m + (r < rows ? r : rows - 1));
+      auto const tile = [&]<std::size_t Lanes>() {
+        detail::multiply_part<T, Lanes>(rows, columns, a, p.step, p.right + n, p.right_stride,
+                                        p.depth, p.from + m * p.from_stride + n, p.from_stride,
+                                        p.to + m * p.to_stride + n, p.to_stride);
+      };
+      std::size_t const lanes = (columns + width - 1) / width;
+      if constexpr (detail::tile_lanes == 4) {
+        if (lanes == 4) {
+          tile.template operator()<4>();
+          continue;
+        }
+        if (lanes == 3) {
+          tile.template operator()<3>();
+          continue;
+        }
+      }
+      if (lanes == 2) {
+        tile.template operator()<2>();
+      } else {
+        tile.template operator()<1>();
+      }
+    }
+  }
+}
+
+namespace detail {
+
+// One round of a transposition: out rows 2i and 2i + 1 are rows i and i + W/2, their elements in
+// turn. After as many rounds as W has doublings, columns are rows.
+template <class T, std::size_t W>
+inline void interleave_halves(lane<T, W> (&row)[W]) {
+  lane<T, W> out[W];
+  auto const mix = [&]<std::size_t... I>(std::index_sequence<I...>) {
+    for (std::size_t i = 0; i != W / 2; ++i) {
+      auto const a = row[i].v;
+      auto const b = row[i + W / 2].v;
+#if PREFER_VECTOR_LANES
+      out[2 * i].v = __builtin_shufflevector(a, b, (I / 2 + I % 2 * W)...);
+      out[2 * i + 1].v = __builtin_shufflevector(a, b, (I / 2 + W / 2 + I % 2 * W)...);
+#else
+      ((out[2 * i].v[I] = I % 2 == 0 ? a[I / 2] : b[I / 2]), ...);
+      ((out[2 * i + 1].v[I] = I % 2 == 0 ? a[I / 2 + W / 2] : b[I / 2 + W / 2]), ...);
+#endif
+    }
+  };
+  mix(std::make_index_sequence<W>());
+  for (std::size_t i = 0; i != W; ++i) row[i] = out[i];
+}
+
+/// to[columns, rows] = transpose of from[rows, columns]
+template <class T>
+inline void transpose(std::size_t rows, std::size_t columns, T const* from, std::size_t from_stride,
+                      T* to, std::size_t to_stride) {
+  constexpr std::size_t width = lane<T>::width;
+  std::size_t const whole_rows = rows / width * width;
+  std::size_t const whole_columns = columns / width * width;
+  for (std::size_t r = 0; r != whole_rows; r += width) {
+    for (std::size_t c = 0; c != whole_columns; c += width) {
+      lane<T> part[width];
+      for (std::size_t i = 0; i != width; ++i)
+        part[i] = lane<T>::load(from + (r + i) * from_stride + c);
+      for (std::size_t half = 1; half != width; half *= 2) interleave_halves(part);
+      for (std::size_t i = 0; i != width; ++i) part[i].store(to + (c + i) * to_stride + r);
+    }
+  }
+  for (std::size_t r = 0; r != rows; ++r) {
+    for (std::size_t c = r < whole_rows ? whole_columns : 0; c != columns; ++c) {
+      to[c * to_stride + r] = from[r * from_stride + c];
+    }
+  }
+}
+
+// A lane that straddles two cache lines costs two reads.
+template <class T>
+struct cache_line_allocator {
+  using value_type = T;
+  cache_line_allocator() = default;
+  template <class U>
+  cache_line_allocator(cache_line_allocator<U> const&) {}  // NOLINT(google-explicit-constructor)
+
+  [[nodiscard]] T* allocate(std::size_t count) {
+    return static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t(64)));
+  }
+  void deallocate(T* from, std::size_t) { ::operator delete(from, std::align_val_t(64)); }
+  friend bool operator==(cache_line_allocator, cache_line_allocator) { return true; }
+};
+
+template <class T>
+using aligned_vector = std::vector<T, cache_line_allocator<T>>;
+
+}  // namespace detail
+
+}  // namespace prefer

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <prefer/batch/columns.hpp>
+#include <prefer/batch/pair_order.hpp>
+#include <prefer/loss/loss.hpp>
+#include <prefer/objective/kernel.hpp>
+
+// Losses that put the rows of a batch together in their own way (quantile matching): rows are gathered in the order
+// that the loss asks for, evaluated like any others, and the coefficients go back to the rows that they belong to.
+
+namespace prefer::detail {
+
+/// One column in another order.
+template <class T>
+class gathered_column {
+ public:
+  [[nodiscard]] column of(column const& from, std::span<std::uint32_t const> order) {
+    if (!from.present() || order.empty()) return from;
+    values_.resize(order.size());
+    for (std::size_t i = 0; i < order.size(); ++i) values_[i] = static_cast<T>(from[order[i]]);
+    return values_;
+  }
+
+ private:
+  std::vector<T> values_;
+};
+
+inline void expects_rows(std::vector<std::uint32_t> const& order, std::size_t n) {
+  if (order.empty()) return;
+  expects_size(order.size(), n, "evaluate", "the order of a loss that matches its batch");
+  for (std::uint32_t const row : order) {
+    expects(row < n, "evaluate: a loss matches a row that the batch does not have");
+  }
+}
+
+/// factor * loss for a loss that matches rows of its batch, or that does not; adds to `value` and coefficients.
+template <class Lane, class Term>
+[[nodiscard]] double add_term(Term const& term, loss_state<Term> const& state,
+                              pair_columns const& batch, std::span<double> value,
+                              std::span<double> chosen, std::span<double> rejected,
+                              evaluate_options const& options) {
+  using T = typename Lane::value_type;
+  std::size_t const n = batch.size();
+  pair_order order;
+  if constexpr (matches_rows<Term>) term.match(batch, order);
+  expects_rows(order.rejected, n);
+  expects_rows(order.reference, n);
+
+  pair_columns together = batch;
+  // The reference of the rejected completion follows the pair's reference, or else its own completion.
+  auto const& rejected_reference = order.reference.empty() ? order.rejected : order.reference;
+  gathered_column<T> gathered[9];
+  together.policy.rejected = gathered[0].of(batch.policy.rejected, order.rejected);
+  together.reference.chosen = gathered[1].of(batch.reference.chosen, order.reference);
+  together.reference.rejected = gathered[2].of(batch.reference.rejected, rejected_reference);
+  together.length.rejected = gathered[3].of(batch.length.rejected, order.rejected);
+  together.score.rejected = gathered[4].of(batch.score.rejected, order.rejected);
+  together.divergence.rejected = gathered[5].of(batch.divergence.rejected, order.rejected);
+  together.alignment.rejected = gathered[6].of(batch.alignment.rejected, order.rejected);
+  together.perturbed_toward.rejected =
+      gathered[7].of(batch.perturbed_toward.rejected, order.rejected);
+  together.perturbed_away.rejected = gathered[8].of(batch.perturbed_away.rejected, order.rejected);
+
+  std::vector<double> own_value(n), own_chosen(n), own_rejected(n);
+  double const total = evaluate_pairs<Lane>(
+      term, state, together, {.value = own_value, .chosen = own_chosen, .rejected = own_rejected},
+      options);
+  for (std::size_t i = 0; i < n; ++i) {
+    value[i] += own_value[i];
+    chosen[i] += own_chosen[i];
+    rejected[order.rejected.empty() ? i : order.rejected[i]] += own_rejected[i];
+  }
+  return total;
+}
+
+template <class A, class B, class Visit>
+void for_each_term(double factor, sum_of_losses<A, B> const& loss,
+                   loss_state<sum_of_losses<A, B>> const& state, Visit const& visit);
+template <class L, class Visit>
+void for_each_term(double factor, scaled_loss<L> const& loss, loss_state<L> const& state,
+                   Visit const& visit);
+
+/// Calls visit(term, its state) for the terms of a sum, each with the factors in front of it.
+template <class L, class Visit>
+void for_each_term(double factor, L const& loss, loss_state<L> const& state, Visit const& visit) {
+  visit(factor * loss, state);
+}
+template <class L, class Visit>
+void for_each_term(double factor, scaled_loss<L> const& loss, loss_state<L> const& state,
+                   Visit const& visit) {
+  for_each_term(factor * loss.weight, loss.loss, state, visit);
+}
+template <class A, class B, class Visit>
+void for_each_term(double factor, sum_of_losses<A, B> const& loss,
+                   loss_state<sum_of_losses<A, B>> const& state, Visit const& visit) {
+  for_each_term(factor, loss.first, state.first, visit);
+  for_each_term(factor, loss.second, state.second, visit);
+}
+
+/// A loss of which a term matches rows of its batch: each term on its own, then added up.
+template <class Lane, PairLoss L>
+[[nodiscard]] double evaluate_matched(L const& loss, loss_state<L> const& state,
+                                      pair_columns const& batch, pair_results const& results,
+                                      evaluate_options const& options) {
+  static_assert(!differentiates_divergence<L>,
+                "prefer: a loss that matches rows of its batch cannot read divergence");
+  std::size_t const n = batch.size();
+  std::vector<double> value(n), chosen(n), rejected(n);
+  double total = 0.0;
+  for_each_term(1.0, loss, state, [&](auto const& term, auto const& its_state) {
+    total += add_term<Lane>(term, its_state, batch, value, chosen, rejected, options);
+  });
+  if (results.value.present()) results.value.assign(0, n, value.data());
+  if (results.chosen.present()) results.chosen.assign(0, n, chosen.data());
+  if (results.rejected.present()) results.rejected.assign(0, n, rejected.data());
+  return total;
+}
+
+}  // namespace prefer::detail

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include <catch2/catch.hpp>
+#include <prefer/batch/minibatch.hpp>
+#include <train/small_problem.hpp>
+#include <vector>
+
+using prefer::choice_data;
+using prefer::choice_minibatch;
+
+namespace {
+
+template <class T>
+std::vector<T> copy_of(std::span<T const> values) {
+  return {values.begin(), values.end()};
+}
+using ids = std::vector<std::uint32_t>;
+using indices = std::vector<std::size_t>;
+
+// Three lists of 2, 1 and 3 completions, with every column.
+choice_data three_lists() {
+  choice_data data;
+  data.add_list(7, ids{70, 71});
+  data.add_list(8, ids{80});
+  data.add_list(9, ids{90, 91, 92});
+  data.label = {1, 0, 1};
+  data.weight = {1, 2, 3};
+  data.beta = {0.25f, 0.5f, 0.75f};
+  data.target_margin = {4, 5, 6};
+  data.length = {10, 11, 20, 30, 31, 32};
+  data.kl_examples = {80, 90, 70};
+  return data;
+}
+
+}  // namespace
+
+TEST_CASE("minibatch: rows are gathered in the order that is asked for", "[train][minibatch]") {
+  auto const data = three_lists();
+  choice_minibatch batch;
+  batch.gather(data, ids{2, 0});
+  CHECK(batch.size() == 2);
+  CHECK(batch.completions() == 5);
+  CHECK(copy_of(batch.offset()) == indices{0, 3, 5});
+  CHECK(copy_of(batch.row()) == indices{2, 0});
+  CHECK(copy_of(batch.label()) == std::vector<float>{1, 1});
+  CHECK(copy_of(batch.weight()) == std::vector<float>{3, 1});
+  CHECK(copy_of(batch.beta()) == std::vector<float>{0.75f, 0.25f});
+  CHECK(copy_of(batch.target_margin()) == std::vector<float>{6, 4});
+  CHECK(copy_of(batch.length()) == std::vector<float>{30, 31, 32, 10, 11});
+  CHECK(batch.has_kl_examples());
+
+  auto const all = batch.slice(0, 2);
+  CHECK(copy_of(all.prompt) == ids{9, 7});
+  CHECK(copy_of(all.completion) == ids{90, 91, 92, 70, 71});
+  CHECK(copy_of(all.row) == indices{2, 0});
+  CHECK_FALSE(all.kl_examples);
+}
+
+TEST_CASE("minibatch: a slice is a batch of its own, with offsets from 0", "[train][minibatch]") {
+  auto const data = three_lists();
+  choice_minibatch batch;
+  batch.gather(data, ids{0, 2, 1});
+  auto const slice = batch.slice(1, 2);
+  CHECK(slice.size() == 2);
+  CHECK(slice.completions() == 4);
+  CHECK(copy_of(slice.prompt) == ids{9, 8});
+  CHECK(copy_of(slice.completion) == ids{90, 91, 92, 80});
+  CHECK(copy_of(slice.offset) == indices{0, 3, 4});
+  CHECK(copy_of(slice.row) == indices{2, 1});
+
+  auto const kl_examples = batch.kl_slice(1, 2);
+  CHECK(kl_examples.kl_examples);
+  CHECK(copy_of(kl_examples.prompt) == ids{9, 8});
+  CHECK(copy_of(kl_examples.completion) == ids{70, 90});
+  CHECK(copy_of(kl_examples.offset) == indices{0, 1, 2});
+  CHECK(copy_of(kl_examples.row) == indices{2, 1});
+}
+
+TEST_CASE("minibatch: nothing of one batch is left in the next", "[train][minibatch]") {
+  choice_minibatch batch;
+  batch.gather(three_lists(), ids{0, 1, 2});
+  batch.gather(small::pairs(4), ids{3});
+  CHECK(batch.size() == 1);
+  CHECK(copy_of(batch.offset()) == indices{0, 2});
+  CHECK(batch.label().empty());
+  CHECK(batch.weight().empty());
+  CHECK(batch.beta().empty());
+  CHECK(batch.target_margin().empty());
+  CHECK(batch.length().empty());
+  CHECK_FALSE(batch.has_kl_examples());
+}
+
+TEST_CASE("minibatch: a row may be there twice", "[train][minibatch]") {
+  choice_minibatch batch;
+  batch.gather(three_lists(), ids{1, 1});
+  CHECK(copy_of(batch.slice(0, 2).completion) == ids{80, 80});
+}
+
+TEST_CASE("minibatch: refuses a row that the data set does not have", "[train][minibatch]") {
+  choice_minibatch batch;
+  auto const data = three_lists();
+  CHECK(small::message_of([&] {
+          batch.gather(data, ids{0, 3});
+        }) == "choice_minibatch::gather: row 3 of a data set of 3");
+}
+
+TEST_CASE("minibatch: keeps its memory from batch to batch", "[train][minibatch]") {
+  auto const data = three_lists();
+  choice_minibatch batch;
+  batch.gather(data, ids{0, 1, 2});
+  auto const* const before = batch.slice(0, 3).completion.data();
+  batch.gather(data, ids{2, 1});
+  CHECK(batch.slice(0, 2).completion.data() == before);
+}
+
+TEST_CASE("fingerprint_of: every column of a data set counts", "[train][minibatch]") {
+  auto const data = three_lists();
+  auto const identity = prefer::fingerprint_of(data);
+  CHECK(prefer::fingerprint_of(three_lists()) == identity);
+  auto const changed = [&](auto&& change) {
+    auto other = data;
+    change(other);
+    return prefer::fingerprint_of(other) != identity;
+  };
+  CHECK(changed([](choice_data& d) { d.prompt[1] = 5; }));
+  CHECK(changed([](choice_data& d) { d.completion[5] = 5; }));
+  CHECK(changed([](choice_data& d) { d.offset[1] = 1; }));
+  CHECK(changed([](choice_data& d) { d.label[2] = 0; }));
+  CHECK(changed([](choice_data& d) { d.weight[0] = 2; }));
+  CHECK(changed([](choice_data& d) { d.beta[0] = 2; }));
+  CHECK(changed([](choice_data& d) { d.target_margin[0] = 2; }));
+  CHECK(changed([](choice_data& d) { d.length[0] = 2; }));
+  CHECK(changed([](choice_data& d) { d.kl_examples[0] = 2; }));
+  CHECK(changed([](choice_data& d) { std::swap(d.weight, d.label); }));
+}
