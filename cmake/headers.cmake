@@ -161,6 +161,7 @@ set(prefer_data_headers
 
 set(prefer_threads_headers
   parallel/thread_pool.hpp
+  parallel/thread_processes.hpp
 )
 
 set(prefer_eigen_headers
