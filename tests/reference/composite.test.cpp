@@ -8,9 +8,9 @@
 #include <train/small_problem.hpp>
 #include <type_traits>
 
+using prefer::composite;
 using prefer::frozen;
 using prefer::moving_average;
-using prefer::several;
 
 namespace {
 
