@@ -27,6 +27,7 @@ set(prefer_core_headers
   file/archive.hpp
   file/atomic_file.hpp
   file/binary_file.hpp
+  file/destination.hpp
   file/fingerprint.hpp
   loss/alphapo.hpp
   loss/aot.hpp
