@@ -27,6 +27,7 @@ set(prefer_core_headers
   file/archive.hpp
   file/atomic_file.hpp
   file/binary_file.hpp
+  file/destination.hpp
   file/fingerprint.hpp
   loss/alphapo.hpp
   loss/aot.hpp
@@ -147,10 +148,15 @@ set(prefer_core_headers
 
 # The components, each with at most one thing more than the core.
 set(prefer_report_headers
+  report/axis.hpp
   report/csv.hpp
   report/label_placement.hpp
   report/line_plot.hpp
+  report/marker.hpp
+  report/plot_layout.hpp
+  report/plot_panel.hpp
   report/progress.hpp
+  report/series.hpp
   report/svg.hpp
   report/table.hpp
   report/ticks.hpp

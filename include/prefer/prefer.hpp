@@ -29,6 +29,7 @@
 #include <prefer/file/archive.hpp>
 #include <prefer/file/atomic_file.hpp>
 #include <prefer/file/binary_file.hpp>
+#include <prefer/file/destination.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/loss/alphapo.hpp>
 #include <prefer/loss/aot.hpp>
