@@ -34,6 +34,7 @@ set(prefer_core_headers
   file/archive.hpp
   file/atomic_file.hpp
   file/binary_file.hpp
+  file/destination.hpp
   file/fingerprint.hpp
   loss/alphapo.hpp
   loss/aot.hpp
@@ -104,6 +105,7 @@ set(prefer_core_headers
   model/softmax.hpp
   model/tabular.hpp
   objective/evaluate.hpp
+  objective/formula_fingerprint.hpp
   objective/kernel.hpp
   objective/matched.hpp
   parallel/communicator.hpp
@@ -137,19 +139,29 @@ set(prefer_core_headers
   text/spelling.hpp
   text/utf8.hpp
   train/adamw.hpp
+  train/check_data.hpp
+  train/checkpoint.hpp
   train/clip.hpp
   train/learning_rate.hpp
+  train/options.hpp
+  train/run_fingerprint.hpp
   train/scored_minibatch.hpp
+  train/step_report.hpp
   train/trainer.hpp
   version.hpp
 )
 
 # The components, each with at most one thing more than the core.
 set(prefer_report_headers
+  report/axis.hpp
   report/csv.hpp
   report/label_placement.hpp
   report/line_plot.hpp
+  report/marker.hpp
+  report/plot_layout.hpp
+  report/plot_panel.hpp
   report/progress.hpp
+  report/series.hpp
   report/svg.hpp
   report/table.hpp
   report/ticks.hpp
@@ -168,6 +180,7 @@ set(prefer_data_headers
 
 set(prefer_threads_headers
   parallel/thread_pool.hpp
+  parallel/thread_processes.hpp
 )
 
 set(prefer_eigen_headers
