@@ -9,14 +9,21 @@ set(prefer_core_headers
   aggregation/step_mask.hpp
   aggregation/sum_tokens.hpp
   batch/best_and_random_pairs.hpp
+  batch/blocks.hpp
+  batch/check_columns.hpp
   batch/choices.hpp
+  batch/column.hpp
   batch/columns.hpp
+  batch/each_column.hpp
   batch/gather.hpp
+  batch/load_record.hpp
   batch/minibatch.hpp
   batch/pair_order.hpp
-  batch/record.hpp
+  batch/probe_record.hpp
   batch/step_pairs.hpp
+  batch/sum_and_count.hpp
   batch/token_table.hpp
+  batch/with_columns.hpp
   beta/adaptive.hpp
   beta/schedule.hpp
   bounded.hpp

@@ -216,7 +216,8 @@ class scored_minibatch {
   static constexpr bool reads_alignment =
       group_size == 2 && needs<L>.contains(column_name::alignment);
   static constexpr bool reads_perturbed =
-      group_size == 2 && needs<L>.contains(column_name::perturbed);
+      group_size == 2 &&
+      needs<L>.contains(column_name::perturbed_toward | column_name::perturbed_away);
   static_assert(
       !reads_divergence || DivergencePolicy<P, R, choice_batch>,
       "prefer: this loss reads divergence, which this policy and reference do not give: a "
