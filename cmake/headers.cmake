@@ -142,10 +142,12 @@ set(prefer_core_headers
   train/check_data.hpp
   train/checkpoint.hpp
   train/clip.hpp
+  train/example_source.hpp
   train/learning_rate.hpp
   train/options.hpp
   train/run_fingerprint.hpp
   train/scored_minibatch.hpp
+  train/several_processes.hpp
   train/step_report.hpp
   train/trainer.hpp
   version.hpp
