@@ -22,6 +22,7 @@ set(prefer_core_headers
   batch/probe_record.hpp
   batch/step_pairs.hpp
   batch/sum_and_count.hpp
+  batch/token_sequences.hpp
   batch/token_table.hpp
   batch/with_columns.hpp
   beta/adaptive.hpp
@@ -170,14 +171,19 @@ set(prefer_report_headers
 )
 
 set(prefer_data_headers
+  data/byte_tokenizer.hpp
+  data/encode.hpp
   data/example.hpp
   data/json_lines.hpp
   data/lines.hpp
+  data/numbering.hpp
   data/place.hpp
   data/preference.hpp
   data/ratings.hpp
   data/reference_columns.hpp
   data/rows.hpp
+  data/tokenizer.hpp
+  data/truncation.hpp
 )
 
 set(prefer_threads_headers

@@ -24,6 +24,7 @@
 #include <prefer/batch/probe_record.hpp>
 #include <prefer/batch/step_pairs.hpp>
 #include <prefer/batch/sum_and_count.hpp>
+#include <prefer/batch/token_sequences.hpp>
 #include <prefer/batch/token_table.hpp>
 #include <prefer/batch/with_columns.hpp>
 #include <prefer/beta/adaptive.hpp>
