@@ -37,6 +37,7 @@ set(prefer_core_headers
   loss/cal_dpo.hpp
   loss/catalogue.hpp
   loss/chi_po.hpp
+  loss/compose.hpp
   loss/cpo.hpp
   loss/diffusion_dpo.hpp
   loss/discopop.hpp
@@ -59,6 +60,7 @@ set(prefer_core_headers
   loss/nll.hpp
   loss/odpo.hpp
   loss/orpo.hpp
+  loss/parts.hpp
   loss/plackett_luce.hpp
   loss/pro.hpp
   loss/r_dpo.hpp

@@ -38,6 +38,7 @@
 #include <prefer/loss/bradley_terry.hpp>
 #include <prefer/loss/cal_dpo.hpp>
 #include <prefer/loss/chi_po.hpp>
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/cpo.hpp>
 #include <prefer/loss/diffusion_dpo.hpp>
 #include <prefer/loss/discopop.hpp>
@@ -60,6 +61,7 @@
 #include <prefer/loss/nll.hpp>
 #include <prefer/loss/odpo.hpp>
 #include <prefer/loss/orpo.hpp>
+#include <prefer/loss/parts.hpp>
 #include <prefer/loss/plackett_luce.hpp>
 #include <prefer/loss/pro.hpp>
 #include <prefer/loss/r_dpo.hpp>
