@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
@@ -34,7 +35,8 @@ struct epsilon_dpo {
   static_assert(HasBeta<L>, "prefer: epsilon_dpo sets the beta of a loss, and this one has none");
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "epsilon_dpo";
-  static constexpr column_set prepare_reads = column_name::policy | column_name::perturbed;
+  static constexpr column_set prepare_reads =
+      column_name::policy | column_name::perturbed_toward | column_name::perturbed_away;
   struct state {
     double factor = 1.0;  // of beta
   };
@@ -68,8 +70,9 @@ struct epsilon_dpo {
                 pair.chosen.perturbed_away_log_prob - pair.rejected.perturbed_away_log_prob);
     auto adjusted = pair;
     adjusted.pair_beta.present = true;
+    using number = std::remove_cvref_t<decltype(adjusted.pair_beta.value)>;
     adjusted.pair_beta.value =
-        pair.beta_or(beta_of(loss)) * batch.factor / (1.0 + perturbation * step);
+        number(pair.beta_or(beta_of(loss)) * batch.factor / (1.0 + perturbation * step));
     return at_beta(adjusted);
   }
   static constexpr void parameters(auto& self, auto&& visit) {

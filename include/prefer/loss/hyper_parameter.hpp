@@ -41,18 +41,20 @@ template <Loss L>
   return out;
 }
 
-// A named function and a functor: nvcc's front end dies of a generic lambda in a variable's initialiser.
-struct find_beta {
-  bool& found;
-  constexpr void operator()(char const* name, auto const&) const {
+/// A visitor of parameters that looks for one called beta. A type with a name: nvcc's front end does not survive a
+/// generic lambda in the initialiser of a variable template.
+struct beta_finder {
+  bool found = false;
+  constexpr void operator()(char const* name, auto const& /*value*/) {
     found = found || same_name(name, "beta");
   }
 };
+
 template <class L>
 [[nodiscard]] constexpr bool names_beta(L const& loss) {
-  bool found = false;
-  for_each_parameter(loss, find_beta{found});
-  return found;
+  beta_finder finder;
+  for_each_parameter(loss, finder);
+  return finder.found;
 }
 
 }  // namespace detail

@@ -185,25 +185,25 @@ void add_product(matrix_product<T> const& p, Left const& left) {
 
 namespace detail {
 
+// Elements I... of a and b strung together. Compilers make one shuffle of it; nvcc takes no pack as the indices of
+// __builtin_shufflevector.
+template <std::size_t... I, class V>
+[[nodiscard]] inline V pick(V a, V b) {
+  constexpr std::size_t width = sizeof...(I);
+  return V{(I < width ? a[I % width] : b[I % width])...};
+}
+
 // One round of a transposition: out rows 2i and 2i + 1 are rows i and i + W/2, their elements in turn. After as many
 // rounds as W has doublings, columns are rows.
-template <class T, std::size_t W>
-inline void interleave_halves(lane<T, W> (&row)[W]) {
+template <class T, std::size_t W, std::size_t... I>
+inline void interleave_halves(lane<T, W> (&row)[W], std::index_sequence<I...>) {
   lane<T, W> out[W];
-  auto const mix = [&]<std::size_t... I>(std::index_sequence<I...>) {
-    for (std::size_t i = 0; i != W / 2; ++i) {
-      auto const a = row[i].v;
-      auto const b = row[i + W / 2].v;
-#if PREFER_VECTOR_LANES
-      out[2 * i].v = __builtin_shufflevector(a, b, (I / 2 + I % 2 * W)...);
-      out[2 * i + 1].v = __builtin_shufflevector(a, b, (I / 2 + W / 2 + I % 2 * W)...);
-#else
-      ((out[2 * i].v[I] = I % 2 == 0 ? a[I / 2] : b[I / 2]), ...);
-      ((out[2 * i + 1].v[I] = I % 2 == 0 ? a[I / 2 + W / 2] : b[I / 2 + W / 2]), ...);
-#endif
-    }
-  };
-  mix(std::make_index_sequence<W>());
+  for (std::size_t i = 0; i != W / 2; ++i) {
+    auto const a = row[i].v;
+    auto const b = row[i + W / 2].v;
+    out[2 * i].v = pick<(I / 2 + I % 2 * W)...>(a, b);
+    out[2 * i + 1].v = pick<(I / 2 + W / 2 + I % 2 * W)...>(a, b);
+  }
   for (std::size_t i = 0; i != W; ++i) row[i] = out[i];
 }
 
@@ -219,7 +219,8 @@ inline void transpose(std::size_t rows, std::size_t columns, T const* from, std:
       lane<T> part[width];
       for (std::size_t i = 0; i != width; ++i)
         part[i] = lane<T>::load(from + (r + i) * from_stride + c);
-      for (std::size_t half = 1; half != width; half *= 2) interleave_halves(part);
+      for (std::size_t half = 1; half != width; half *= 2)
+        interleave_halves(part, std::make_index_sequence<width>());
       for (std::size_t i = 0; i != width; ++i) part[i].store(to + (c + i) * to_stride + r);
     }
   }
