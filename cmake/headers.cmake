@@ -116,6 +116,7 @@ set(prefer_core_headers
   policy/parameter.hpp
   policy/parameter_blocks.hpp
   policy/policy.hpp
+  policy/sampling_policy.hpp
   policy/token_policy.hpp
   prefer.hpp
   random/distributions.hpp

@@ -117,6 +117,7 @@
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/parameter_blocks.hpp>
 #include <prefer/policy/policy.hpp>
+#include <prefer/policy/sampling_policy.hpp>
 #include <prefer/policy/token_policy.hpp>
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/order.hpp>
