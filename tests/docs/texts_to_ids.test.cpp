@@ -77,7 +77,7 @@ TEST_CASE("docs: texts to ids, from a file to a gradient", "[docs]") {
   prefer::choice_data data = encode(prefer::data::pairs(path), tokenizer, sequences,
                                     {.prompt = 512, .completion = 8}, report);
   std::puts(
-      to_sentence(report).c_str());  // 2 rows, no prompt cut, 1 completion cut by 10 tokens, ...
+      to_sentence(report).c_str());  // 2 rows, no prompt cut, 1 completion cut by 11 tokens, ...
 
   data.prompt = sequences.prompts.last_tokens(data.prompt);  // all that a bigram sees of a prompt
   prefer::bigram<double> policy(tokenizer.vocabulary(), sequences.completions);
@@ -86,7 +86,7 @@ TEST_CASE("docs: texts to ids, from a file to a gradient", "[docs]") {
   training.run();
   // [/road]
   CHECK(to_sentence(report) ==
-        "2 rows, no prompt cut, 1 completion cut by 10 tokens, no row dropped");
+        "2 rows, no prompt cut, 1 completion cut by 11 tokens, no row dropped");
   CHECK(data.length == std::vector<float>{2, 8, 4, 6});
   std::vector<double> now(4);
   std::vector<double> before(4);
