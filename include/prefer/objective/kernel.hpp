@@ -4,7 +4,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/record.hpp>
@@ -459,65 +458,6 @@ template <class Lane, Loss L>
       [&](auto const& in, auto const& out, std::size_t count) {
         return unpaired_block<Lane>(loss, state, in, out, count, scale);
       });
-}
-
-/// Completion i of a list, as constants or with the partials [first, first + N) seeded.
-template <class S>
-struct list_at {
-  list_columns const* batch;
-  std::size_t begin;
-  std::size_t first_partial;
-
-  completion_record<S> operator()(std::size_t i) const {
-    completion_record<S> out;
-    double const log_prob = batch->policy[begin + i];
-    if constexpr (requires { S::variable(log_prob, i); }) {
-      constexpr std::size_t partials = sizeof(S) / sizeof(double) - 1;
-      bool const seeded = i >= first_partial && i < first_partial + partials;
-      out.log_prob = seeded ? S::variable(log_prob, i - first_partial) : S(log_prob);
-    } else {
-      out.log_prob = log_prob;
-    }
-    if (batch->reference.present()) out.reference_log_prob = batch->reference[begin + i];
-    if (batch->length.present()) out.completion_length = batch->length[begin + i];
-    if (batch->score.present()) out.score = batch->score[begin + i];
-    return out;
-  }
-};
-
-template <class S>
-[[nodiscard]] inline list_record<S, list_at<S>> list_of(list_columns const& batch, std::size_t g,
-                                                        std::size_t first_partial) {
-  std::size_t const begin = batch.offset[g];
-  optional_value<double> beta;
-  if (batch.beta.present()) beta = {true, batch.beta[g]};
-  return {batch.offset[g + 1] - begin, list_at<S>{&batch, begin, first_partial}, beta};
-}
-
-/// One list: its loss, and d loss / d log_prob into `out`: by the loss's own rule where it has one, else
-/// by dual numbers, four partials a pass.
-template <Loss L>
-[[nodiscard]] double evaluate_list(L const& loss, loss_state<L> const& state,
-                                   list_columns const& batch, std::size_t g,
-                                   std::span<double> out) {
-  auto const plain = list_of<double>(batch, g, 0);
-  if constexpr (requires {
-                  { loss.coefficients(plain, out) } -> std::same_as<double>;
-                }) {
-    return loss.coefficients(plain, out);
-  } else {
-    constexpr std::size_t partials = 4;
-    using S = dual<double, partials>;
-    double value = 0.0;
-    for (std::size_t first = 0; first < out.size(); first += partials) {
-      S const y = apply(loss, list_of<S>(batch, g, first), state);
-      value = y.value;
-      for (std::size_t p = 0; p < partials && first + p < out.size(); ++p) {
-        out[first + p] = y.partial[p];
-      }
-    }
-    return value;
-  }
 }
 
 }  // namespace detail
