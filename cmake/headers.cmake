@@ -27,6 +27,7 @@ set(prefer_core_headers
   file/archive.hpp
   file/atomic_file.hpp
   file/binary_file.hpp
+  file/destination.hpp
   file/fingerprint.hpp
   loss/alphapo.hpp
   loss/aot.hpp
@@ -97,6 +98,7 @@ set(prefer_core_headers
   model/softmax.hpp
   model/tabular.hpp
   objective/evaluate.hpp
+  objective/formula_fingerprint.hpp
   objective/kernel.hpp
   objective/matched.hpp
   parallel/communicator.hpp
@@ -130,9 +132,14 @@ set(prefer_core_headers
   text/spelling.hpp
   text/utf8.hpp
   train/adamw.hpp
+  train/check_data.hpp
+  train/checkpoint.hpp
   train/clip.hpp
   train/learning_rate.hpp
+  train/options.hpp
+  train/run_fingerprint.hpp
   train/scored_minibatch.hpp
+  train/step_report.hpp
   train/trainer.hpp
   version.hpp
 )
@@ -161,6 +168,7 @@ set(prefer_data_headers
 
 set(prefer_threads_headers
   parallel/thread_pool.hpp
+  parallel/thread_processes.hpp
 )
 
 set(prefer_eigen_headers

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <stdexcept>
 #include <string>
 
@@ -50,6 +51,24 @@ void with_context([[maybe_unused]] std::string const& context, Action const& act
     action();
   } catch (precondition_error const& error) {
     throw precondition_error(context + error.what());
+  }
+#else
+  action();
+#endif
+}
+
+/// Runs `action`; an exception leaves it as it is, after `on_error(what it says)`.
+template <class Action, class OnError>
+void on_failure(Action const& action, [[maybe_unused]] OnError const& on_error) {
+#if defined(__cpp_exceptions)
+  try {
+    action();
+  } catch (std::exception const& error) {
+    on_error(error.what());
+    throw;
+  } catch (...) {
+    on_error("an exception without a message");
+    throw;
   }
 #else
   action();

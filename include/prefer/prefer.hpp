@@ -29,6 +29,7 @@
 #include <prefer/file/archive.hpp>
 #include <prefer/file/atomic_file.hpp>
 #include <prefer/file/binary_file.hpp>
+#include <prefer/file/destination.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/loss/alphapo.hpp>
 #include <prefer/loss/aot.hpp>
@@ -98,6 +99,7 @@
 #include <prefer/model/softmax.hpp>
 #include <prefer/model/tabular.hpp>
 #include <prefer/objective/evaluate.hpp>
+#include <prefer/objective/formula_fingerprint.hpp>
 #include <prefer/objective/kernel.hpp>
 #include <prefer/objective/matched.hpp>
 #include <prefer/parallel/communicator.hpp>
@@ -127,8 +129,13 @@
 #include <prefer/scalar/probe.hpp>
 #include <prefer/scalar/scalar.hpp>
 #include <prefer/train/adamw.hpp>
+#include <prefer/train/check_data.hpp>
+#include <prefer/train/checkpoint.hpp>
 #include <prefer/train/clip.hpp>
 #include <prefer/train/learning_rate.hpp>
+#include <prefer/train/options.hpp>
+#include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/scored_minibatch.hpp>
+#include <prefer/train/step_report.hpp>
 #include <prefer/train/trainer.hpp>
 #include <prefer/version.hpp>

@@ -5,8 +5,7 @@
 #include <vector>
 
 #include <prefer/batch/gather.hpp>
-
-#include "support/processes.hpp"
+#include <prefer/parallel/thread_processes.hpp>
 
 namespace {
 
@@ -14,7 +13,7 @@ using prefer::column;
 using prefer::column_set;
 using prefer::gathered_pairs;
 using prefer::pair_columns;
-using processes = prefer::test::thread_processes;
+using processes = prefer::thread_processes;
 using numbers = std::vector<double>;
 
 numbers numbers_of(column const& from) {

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
 #include <cstddef>
+#include <prefer/parallel/thread_processes.hpp>
 #include <prefer/prefer.hpp>
 #include <span>
 #include <thread>
 #include <vector>
 
-#include "support/processes.hpp"
-
 namespace several_processes {
 
 /// Stands for the handle of an engine such as MPI.
-using engine_handle = prefer::test::thread_processes::process const*;
+using engine_handle = prefer::thread_processes::process const*;
 
 // [communicator]
 struct my_processes {
@@ -20,6 +19,10 @@ struct my_processes {
   std::size_t rank() const { return engine->rank(); }
   std::size_t size() const { return engine->size(); }
   void all_sum(std::span<double> values) const { engine->all_sum(values); }
+  void all_sum(std::span<float> values) const { engine->all_sum(values); }
+  void broadcast(std::span<std::byte> bytes, std::size_t from) const {
+    engine->broadcast(bytes, from);
+  }
   std::vector<double> all_gather(std::span<double const> mine) const {
     return engine->all_gather(mine);
   }
@@ -103,7 +106,7 @@ void check_against_one(L const& loss, Step const& one_step) {
   part const whole = rows(0, 7);
   auto const expected = prefer::evaluate(loss, whole.columns());
   std::vector<step_result> of_rank(2);
-  prefer::test::thread_processes::run(
+  prefer::thread_processes::run(
       2, [&](auto const& process) { of_rank[process.rank()] = one_step(my_processes{&process}); });
   std::size_t row = 0;
   for (step_result const& one : of_rank) {

@@ -18,11 +18,11 @@
 #include <prefer/loss/nll.hpp>
 #include <prefer/loss/wpo.hpp>
 #include <prefer/objective/evaluate.hpp>
+#include <prefer/parallel/thread_processes.hpp>
 
 #include "laws/members.hpp"
 #include "laws/problem.hpp"
 #include "support/near.hpp"
-#include "support/processes.hpp"
 
 namespace {
 
@@ -88,7 +88,7 @@ void check_parts(char const* name, L const& loss) {
   auto const whole = outcome_of(loss, first, second, prefer::single_process{});
   for (std::size_t count = 1; count <= most_processes; ++count) {
     std::vector<outcome> of_rank(count);
-    thread_processes::run(count, [&](auto const& process) {
+    prefer::thread_processes::run(count, [&](auto const& process) {
       of_rank[process.rank()] = outcome_of(loss, part_of(first, process.rank(), count),
                                            part_of(second, process.rank(), count), process);
     });
@@ -147,7 +147,7 @@ void check_gathered(char const* name, L const& loss) {
     INFO(name << " on " << count << " processes");
     problem<double> parts({}, rows);
     numbers mean(count);
-    thread_processes::run(count, [&](auto const& process) {
+    prefer::thread_processes::run(count, [&](auto const& process) {
       auto const mine = part_of(whole, process.rank(), count);
       prefer::gathered_pairs const all = prefer::gather_pairs(mine.template columns<2>(), process);
       auto const result = prefer::evaluate(loss, all.columns());

@@ -126,8 +126,8 @@ void train(auto& policy, auto& reference, std::uint64_t steps, std::uint64_t fir
 
 TEST_CASE("laws: every reference header is in the list, so that these laws hold for it",
           "[laws][reference]") {
-  // several is what mixture, geometric_mixture and per_prompt have in common; reference is the concept.
-  std::set<std::string> listed = {"reference", "several", "moving_average", "none"};
+  // composite is what mixture, geometric_mixture and per_prompt have in common; reference is the concept.
+  std::set<std::string> listed = {"reference", "composite", "moving_average", "none"};
   for_each_reference([&](std::string const& name, auto const&) { listed.insert(name); });
   for (auto const& entry :
        std::filesystem::directory_iterator(PREFER_SOURCE_DIR "/include/prefer/reference")) {

@@ -8,9 +8,9 @@
 #include <train/small_problem.hpp>
 #include <type_traits>
 
+using prefer::composite;
 using prefer::frozen;
 using prefer::moving_average;
-using prefer::several;
 
 namespace {
 
@@ -35,7 +35,7 @@ prefer::archive saved(auto& reference) {
 
 }  // namespace
 
-TEST_CASE("several: moves if a part does", "[reference][several]") {
+TEST_CASE("composite: moves if a part does", "[reference][composite]") {
   using still = frozen<table>;
   using soft = moving_average<table, prefer::tr_dpo>;
   using every = moving_average<table, prefer::ema>;
@@ -46,23 +46,23 @@ TEST_CASE("several: moves if a part does", "[reference][several]") {
   STATIC_REQUIRE(composite<every, soft>::moves_every_step);
 }
 
-TEST_CASE("several: each part saves under a name of its own", "[reference][several]") {
+TEST_CASE("composite: each part saves under a name of its own", "[reference][composite]") {
   table policy(2, 3);
-  several parts(moving_average(policy, prefer::ema{}), frozen(policy),
-                moving_average(policy, prefer::tr_dpo{}), with_a_name{"mine"});
+  composite parts(moving_average(policy, prefer::ema{}), frozen(policy),
+                  moving_average(policy, prefer::tr_dpo{}), with_a_name{"mine"});
   parts.after_step(policy, 7);
   CHECK(saved(parts).names() ==
         std::vector<std::string>{"mine", "reference/0/identity", "reference/0/value/logits",
                                  "reference/2/identity", "reference/2/value/logits"});
-  several clash(with_a_name{"mine"}, with_a_name{"mine"});
+  composite clash(with_a_name{"mine"}, with_a_name{"mine"});
   CHECK_THROWS_WITH(saved(clash), Catch::Contains("entry 'mine' is added twice"));
 }
 
-TEST_CASE("several: where one part cannot be loaded, none is", "[reference][several]") {
+TEST_CASE("composite: where one part cannot be loaded, none is", "[reference][composite]") {
   table policy(2, 3, {1, 2, 3, 4, 5, 6});
-  several parts(moving_average(table(2, 3), prefer::ema{.rate = 1.0}), with_a_name{"a"});
+  composite parts(moving_average(table(2, 3), prefer::ema{.rate = 1.0}), with_a_name{"a"});
   parts.after_step(policy, 7);
-  several untouched(moving_average(table(2, 3), prefer::ema{.rate = 1.0}), with_a_name{"b"});
+  composite untouched(moving_average(table(2, 3), prefer::ema{.rate = 1.0}), with_a_name{"b"});
   CHECK_THROWS_WITH(untouched.load(saved(parts)), Catch::Contains("has no entry 'b'"));
   untouched.for_each([](auto& part) {
     if constexpr (requires { part.policy(); }) {
@@ -72,10 +72,10 @@ TEST_CASE("several: where one part cannot be loaded, none is", "[reference][seve
   });
 }
 
-TEST_CASE("several: its version grows with that of any part", "[reference][several]") {
+TEST_CASE("composite: its version grows with that of any part", "[reference][composite]") {
   table policy(2, 3);
-  several parts(moving_average(policy, prefer::tr_dpo{.every = 2}), frozen(policy),
-                moving_average(policy, prefer::tr_dpo{.every = 3}));
+  composite parts(moving_average(policy, prefer::tr_dpo{.every = 2}), frozen(policy),
+                  moving_average(policy, prefer::tr_dpo{.every = 3}));
   std::vector<std::uint64_t> found;
   for (std::uint64_t step = 1; step <= 6; ++step) {
     parts.after_step(policy, step);
@@ -84,10 +84,10 @@ TEST_CASE("several: its version grows with that of any part", "[reference][sever
   CHECK(found == std::vector<std::uint64_t>{0, 1, 2, 3, 3, 5});
 }
 
-TEST_CASE("several: the order of its parts is part of its identity", "[reference][several]") {
+TEST_CASE("composite: the order of its parts is part of its identity", "[reference][composite]") {
   table policy(2, 3);
   moving_average one(policy, prefer::ema{});
   frozen two(policy);
-  CHECK(several(one, two).identity() != several(two, one).identity());
-  CHECK(several(one, two).identity() == several(one, two).identity());
+  CHECK(composite(one, two).identity() != composite(two, one).identity());
+  CHECK(composite(one, two).identity() == composite(one, two).identity());
 }

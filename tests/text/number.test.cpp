@@ -6,8 +6,6 @@
 #include <catch2/catch.hpp>
 #include <prefer/text/number.hpp>
 
-namespace report = prefer::report;
-
 TEST_CASE("shortest: the text of a double reads back as the same double", "[text][number]") {
   double const third = 1.0 / 3.0;
   for (double const value :

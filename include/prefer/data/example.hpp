@@ -21,8 +21,7 @@ struct message {
 
 using conversation = std::vector<message>;
 
-/// A prompt or a completion in the form its file gave it: plain text, or messages for a chat
-/// template.
+/// A prompt or a completion in the form its file gave it: plain text, or messages for a chat template.
 ///
 /// Errors  `text` of messages and `messages` of a text are precondition_error: ask `is_text` first
 class turns {
@@ -41,8 +40,7 @@ class turns {
     expects(!is_text(), "turns::messages: these turns are one text");
     return *std::get_if<conversation>(&form_);
   }
-  /// True if no character would reach the model: an empty text, or messages of which none has
-  /// content.
+  /// True if no character would reach the model: an empty text, or messages of which none has content.
   [[nodiscard]] bool blank() const noexcept {
     if (is_text()) return std::get_if<std::string>(&form_)->empty();
     for (message const& turn : *std::get_if<conversation>(&form_)) {

@@ -58,8 +58,8 @@ inline std::string kind_of(nlohmann::json const& value) {
   }
 }
 
-// Builds a row from parser events. The parser keeps its own stack on the heap, so depth is limited
-// here for the sake of whoever walks the finished value by recursion (a copy, a dump).
+// Builds a row from parser events. The parser keeps its own stack on the heap, so depth is limited here for the sake of
+// whoever walks the finished value by recursion (a copy, a dump).
 class row_builder {
  public:
   row_builder(nlohmann::json& row, std::size_t most_depth) : row_(&row), most_depth_(most_depth) {}
@@ -96,8 +96,7 @@ class row_builder {
   [[nodiscard]] std::string const& last_key() const noexcept { return key_; }
 
  private:
-  // The sentence part of "[tag] parse error at line 1, column 2: syntax error while ... - reason;
-  // last read: ...".
+  // The sentence part of "[tag] parse error at line 1, column 2: syntax error while ... - reason; last read: ...".
   static std::string reason_of(std::string_view what) {
     auto const start = what.find(" - ");
     if (start == std::string_view::npos) {
@@ -108,8 +107,7 @@ class row_builder {
     what.remove_prefix(start + 3);
     auto const last_read = what.find("; last read: ");
     if (last_read == std::string_view::npos) return std::string(what);
-    // Behind the text that was read (of any length) may stand "; expected ...", of which the first
-    // part tells enough.
+    // Behind the text that was read (of any length) may stand "; expected ...", of which the first part tells enough.
     return std::string(what.substr(0, last_read));
   }
   bool refuse(std::string objection) {
@@ -154,8 +152,7 @@ class row_builder {
   std::size_t position_ = 0;
 };
 
-// True if a line that is no JSON would need more text to become some: it ends in a string or in a
-// bracket.
+// True if a line that is no JSON would need more text to become some: it ends in a string or in a bracket.
 inline bool ends_early(std::string_view line) {
   std::size_t depth = 0;
   bool in_string = false;
@@ -175,8 +172,7 @@ inline bool ends_early(std::string_view line) {
   return in_string || depth > 0;
 }
 
-// The NaN or infinity, as Python and JavaScript write it, that the parser stopped in; empty if it
-// is none.
+// The NaN or infinity, as Python and JavaScript write it, that the parser stopped in; empty if it is none.
 inline std::string_view not_finite(std::string_view line, std::size_t position) {
   for (std::size_t back = std::min<std::size_t>(2, position); back > 0; --back) {
     std::string_view const rest = line.substr(std::min(position - back, line.size()));
@@ -220,9 +216,8 @@ inline std::string_view not_finite(std::string_view line, std::size_t position) 
 
 /// Reads one JSON object per line; `json_lines` makes a range of it.
 ///
-/// Errors  backend_error with source and line: not JSON, not an object, a field that appears twice
-/// (in any
-///         object of the row), nesting deeper than the limit, and what line_reader refuses
+/// Errors  backend_error with source and line: not JSON, not an object, a field that appears twice (in any object of
+///         the row), nesting deeper than the limit, and what line_reader refuses
 class json_row_reader {
  public:
   using row = json_row;
@@ -269,8 +264,7 @@ inline json_row_reader json_stream(char const* reader, std::istream& stream, std
 
 /// The objects of a JSON Lines file, one at a time. The file is opened here and read on demand.
 ///
-/// Errors  see json_row_reader; the fields of a row are fetched by `number`, `text` and their like
-/// below
+/// Errors  see json_row_reader; the fields of a row are fetched by `number`, `text` and their like below
 [[nodiscard]] inline rows<json_row_reader> json_lines(std::string path, line_limits limits = {}) {
   return rows(detail::json_file("data::json_lines", std::move(path), limits));
 }
@@ -369,8 +363,7 @@ inline std::string const& text_in(json_row const& row, std::string_view name,
   refuse_field(row, name, "found " + detail::kind_of(value) + "; expected true, false, 1 or 0");
 }
 
-/// Refuses a field that looks like a misspelling of a known one that the row lacks; see
-/// `misspells`.
+/// Refuses a field that looks like a misspelling of a known one that the row lacks; see `misspells`.
 ///
 /// Other unknown fields pass: data sets carry identifiers, sources and notes.
 inline void refuse_misspelt(json_row const& row, std::vector<std::string_view> const& known) {

@@ -92,12 +92,11 @@ class stream_bytes final : public byte_source {
 
 /// Reads a text line by line, with one line in memory at a time.
 ///
-/// A byte order mark before the first line is skipped, a line may end in LF or CR LF, blank lines
-/// are passed over but counted, and the last line needs no end.
+/// A byte order mark before the first line is skipped, a line may end in LF or CR LF, blank lines are passed over but
+/// counted, and the last line needs no end.
 ///
-/// Errors  backend_error with source and line: no line that is not blank, a line longer than
-/// `most_bytes`,
-///         a byte that is not UTF-8 (or is NUL), a file that cannot be read
+/// Errors  backend_error with source and line: no line that is not blank, a line longer than `most_bytes`, a byte that
+///         is not UTF-8 (or is NUL), a file that cannot be read
 class line_reader {
  public:
   /// `expected` ends the sentence "the file is empty; expected ...".

@@ -9,8 +9,8 @@
 
 namespace prefer::data {
 
-/// Where a row came from: the reader that was called, the source (a path, or a name given by the
-/// caller) and the line in it, counted from 1; line 0 is the source as a whole.
+/// Where a row came from: the reader that was called, the source (a path, or a name given by the caller) and the line
+/// in it, counted from 1; line 0 is the source as a whole.
 struct place {
   std::string reader;
   std::string source;
@@ -23,8 +23,7 @@ struct place {
   }
 };
 
-/// A piece of a file as it may stand in a message: in quotes, on one line, at most `most` bytes of
-/// it.
+/// A piece of a file as it may stand in a message: in quotes, on one line, at most `most` bytes of it.
 [[nodiscard]] inline std::string in_quotes(std::string_view piece, std::size_t most = 40) {
   bool const cut = piece.size() > most;
   if (cut) {

@@ -138,24 +138,20 @@ inline bool begins_with(conversation const& whole, conversation const& beginning
 ///
 /// Accepted forms
 ///   prompt, chosen, rejected   three strings, or three lists of {"role", "content"}
-///   chosen, rejected           the prompt is what both begin with: of two strings the longest
-///   common
-///                              beginning that does not end inside a code point, of two lists the
-///                              messages that are equal at their start
+///   chosen, rejected           the prompt is what both begin with: of two strings the longest common beginning that
+///                              does not end inside a code point, of two lists the messages that are equal at their
+///                              start
 ///   prompt a string, chosen and rejected lists
-///                              as before; the string must be the content of one of the common
-///                              messages
-/// with the optional numbers weight (>= 0), beta (> 0), score_chosen, score_rejected; null is
-/// absent.
+///                              as before; the string must be the content of one of the common messages
 ///
-/// An implicit prompt must not be empty; an explicit one may be. TRL's extract_prompt gives the
-/// same split except that it moves one space from a prompt's end to the completions
-/// (prompt_space::joins_completion does so too), and that it cuts one element earlier where one
-/// completion is the beginning of the other, which is an error here.
+/// with the optional numbers weight (>= 0), beta (> 0), score_chosen, score_rejected; null is absent.
 ///
-/// Errors  backend_error: a field is missing, misspelt or of the wrong type; completions are equal,
-/// empty
-///         or of different forms; lists that repeat an explicit prompt
+/// An implicit prompt must not be empty; an explicit one may be. TRL's extract_prompt gives the same split except that
+/// it moves one space from a prompt's end to the completions (prompt_space::joins_completion does so too), and that it
+/// cuts one element earlier where one completion is the beginning of the other, which is an error here.
+///
+/// Errors  backend_error: a field is missing, misspelt or of the wrong type; completions are equal, empty or of
+///         different forms; lists that repeat an explicit prompt
 [[nodiscard]] inline preference_pair to_pair(json_row const& row,
                                              prompt_space space = prompt_space::stays) {
   std::string const expected = "\"prompt\", \"chosen\", \"rejected\"";
@@ -208,8 +204,8 @@ inline bool begins_with(conversation const& whole, conversation const& beginning
   return pair;
 }
 
-/// One row of an unpaired file: prompt and completion (two strings, or two lists of messages),
-/// label (true, false, 1 or 0), and the optional numbers weight (>= 0) and beta (> 0).
+/// One row of an unpaired file: prompt and completion (two strings, or two lists of messages), label (true, false, 1 or
+/// 0), and the optional numbers weight (>= 0) and beta (> 0).
 ///
 /// Errors  backend_error, as for to_pair
 [[nodiscard]] inline unpaired_example to_unpaired(json_row const& row) {
@@ -266,8 +262,8 @@ class unpaired_reader {
   json_row row_;
 };
 
-/// The preference pairs of a JSON Lines file, one at a time; see `to_pair` for what a row may be.
-/// The file is opened here and read on demand.
+/// The preference pairs of a JSON Lines file, one at a time; see `to_pair` for what a row may be. The file is opened
+/// here and read on demand.
 ///
 /// Errors  backend_error with file and line, when the row is reached
 [[nodiscard]] inline rows<pair_reader> pairs(std::string path, reading how = {}) {

@@ -32,13 +32,12 @@ struct rating {
 
 /// Reads an interaction file; `ratings` makes a range of it.
 ///
-/// Tab-separated, with a header line that names the columns user_id, item_id, rating and timestamp
-/// in any order; a name may carry a type (rating:float), and further columns are passed over.
+/// Tab-separated, with a header line that names the columns user_id, item_id, rating and timestamp in any order; a name
+/// may carry a type (rating:float), and further columns are passed over.
 ///
-/// Errors  backend_error with source and line: a column is missing or named twice, a row has
-/// another number
-///         of cells than the header (a truncated line), an empty id, a rating or timestamp that is
-///         not a finite number, and what line_reader refuses
+/// Errors  backend_error with source and line: a column is missing or named twice, a row has another number of cells
+///         than the header (a truncated line), an empty id, a rating or timestamp that is not a finite number, and what
+///         line_reader refuses
 class rating_reader {
  public:
   using row = rating;
@@ -132,8 +131,8 @@ class rating_reader {
   bool any_row_ = false;
 };
 
-/// The ratings of an interaction file (MovieLens-style .inter), one at a time. The file is opened
-/// here and read on demand.
+/// The ratings of an interaction file (MovieLens-style .inter), one at a time. The file is opened here and read on
+/// demand.
 ///
 /// Errors  see rating_reader
 [[nodiscard]] inline rows<rating_reader> ratings(std::string path) {

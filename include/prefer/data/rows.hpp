@@ -13,20 +13,18 @@
 
 namespace prefer::data {
 
-/// Turns a file into rows: `next(row)` overwrites `row` with the next one, or returns false at the
-/// end.
+/// Turns a file into rows: `next(row)` overwrites `row` with the next one, or returns false at the end.
 template <class T>
 concept RowReader =
     std::default_initializable<typename T::row> && requires(T& reader, typename T::row& row) {
       { reader.next(row) } -> std::same_as<bool>;
     };
 
-/// The rows of a file as an input range, one in memory at a time; a view to range-v3, and good for
-/// a range-for.
+/// The rows of a file as an input range, one in memory at a time; a view to range-v3, and good for a range-for.
 ///
-/// A row is read when it is looked at and no sooner: `++` reads nothing, so `rows | take(1)` never
-/// sees line 2. One pass: copies share one position, and `begin` gives the row that is next. The
-/// row is the caller's to move from until the iterator goes on.
+/// A row is read when it is looked at and no sooner: `++` reads nothing, so `rows | take(1)` never sees line 2. One
+/// pass: copies share one position, and `begin` gives the row that is next. The row is the caller's to move from until
+/// the iterator goes on.
 ///
 /// Errors  whatever the reader throws; after an error the range is at its end
 template <RowReader Reader>

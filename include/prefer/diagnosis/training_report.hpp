@@ -15,7 +15,7 @@
 #include <prefer/metrics/over_optimisation.hpp>
 #include <prefer/metrics/reference_compatibility.hpp>
 #include <prefer/metrics/rewards.hpp>
-#include <prefer/train/trainer.hpp>
+#include <prefer/train/step_report.hpp>
 
 namespace prefer {
 

@@ -31,8 +31,7 @@ namespace prefer {
 //                                 a multiple of 8
 //   size - 8   checksum           u64, the fingerprint of all bytes before it
 //
-// Entries ascend by name (bytes compared as unsigned), so that equal content is an equal file and a
-// name occurs once.
+// Entries ascend by name (bytes compared as unsigned), so that equal content is an equal file and a name occurs once.
 
 /// Element types of an archive's arrays and scalars.
 template <class T>
@@ -114,8 +113,7 @@ template <class Entries>
 
 }  // namespace detail
 
-/// Collects named arrays, numbers and texts, and writes them as one file that appears whole or not
-/// at all.
+/// Collects named arrays, numbers and texts, and writes them as one file that appears whole or not at all.
 ///
 ///   archive_writer file;
 ///   file.add("value/bias", std::span(bias));
@@ -124,12 +122,10 @@ template <class Entries>
 ///   file.write("run/step-100.prefer");
 ///
 /// `add` copies. Equal content gives an equal file, in whatever order it was added.
-/// Errors  an empty name or one added twice throws precondition_error; write throws backend_error
-/// with path and reason
+/// Errors  an empty name or one added twice throws precondition_error; write throws backend_error with path and reason
 class archive_writer {
  public:
-  /// An array: anything contiguous with data() and size() whose elements are float, double, int64
-  /// or uint64.
+  /// An array: anything contiguous with data() and size() whose elements are float, double, int64 or uint64.
   template <class Array>
     requires requires(Array const& array) {
       { *array.data() } -> std::convertible_to<double>;
@@ -236,10 +232,8 @@ class archive_writer {
 ///   file.copy_to("value/bias", std::span(bias));
 ///   auto const step = file.number<std::uint64_t>("step");
 ///
-/// Errors  backend_error naming the file, and the entry where one is at fault: not an archive,
-/// another format version,
-///         truncated, damaged (checksum, sizes, order); an entry that is missing, of another type,
-///         or of another size
+/// Errors  backend_error naming the file, and the entry where one is at fault: not an archive, another format version,
+///         truncated, damaged (checksum, sizes, order); an entry that is missing, of another type, or of another size
 class archive {
  public:
   [[nodiscard]] static archive read(std::string const& path) { return {read_bytes(path), path}; }

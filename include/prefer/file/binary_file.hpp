@@ -12,8 +12,7 @@
 
 namespace prefer {
 
-/// The whole content of a file. Reads to the end rather than asking for a size, so a pipe works
-/// too.
+/// The whole content of a file. Reads to the end rather than asking for a size, so a pipe works too.
 ///
 /// Errors  backend_error with the path and the system's reason
 [[nodiscard]] inline std::vector<unsigned char> read_bytes(std::string const& path) {

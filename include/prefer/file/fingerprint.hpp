@@ -20,18 +20,16 @@ template <class T>
 concept FingerprintNumber = (std::integral<T> || std::is_enum_v<T> || std::same_as<T, float> ||
                              std::same_as<T, double>)&&sizeof(T) <= 8;
 
-/// A 64-bit hash of a sequence of values, built up one by one: says whether a data set, a model or
-/// a file is the same.
+/// A 64-bit hash of a sequence of values, built up one by one: says whether a data set, a model or a file is the same.
 ///
 ///   fingerprint identity;
 ///   identity.add(rows).add("tokenizer").add(std::span(tokens));
 ///   identity.value();
 ///
-/// Sensitive to order, to type (1, 1U, 1.0 and "1" all differ, and so do float and double) and,
-/// because lengths are part of it, to where one string or array ends and the next begins.
-/// Floating-point values count by their bits: 0.0 and -0.0 differ, equal NaNs agree. Any change
-/// within eight consecutive bytes changes the value; other changes go unnoticed with probability
-/// about 2^-64. Not for secrets: whoever wants a collision can build one.
+/// Sensitive to order, to type (1, 1U, 1.0 and "1" all differ, and so do float and double) and, because lengths are
+/// part of it, to where one string or array ends and the next begins. Floating-point values count by their bits: 0.0
+/// and -0.0 differ, equal NaNs agree. Any change within eight consecutive bytes changes the value; other changes go
+/// unnoticed with probability about 2^-64. Not for secrets: whoever wants a collision can build one.
 class fingerprint {
  public:
   template <FingerprintNumber T>
@@ -67,8 +65,7 @@ class fingerprint {
   static constexpr std::uint64_t text_tag = 0x100;
   static constexpr std::uint64_t array_tag = 0x200;
 
-  // Kind and width. char and bool have kinds of their own, as does every enumeration taken
-  // together.
+  // Kind and width. char and bool have kinds of their own, as does every enumeration taken together.
   template <class T>
   static constexpr std::uint64_t tag() noexcept {
     constexpr std::uint64_t kind = std::is_same_v<T, bool>       ? 1
@@ -105,9 +102,8 @@ class fingerprint {
     }
   }
 
-  // Both steps are bijections of the state for a given word and of the word for a given state: one
-  // changed word always shows. Odd multipliers: the fractional parts of the golden ratio and of
-  // sqrt(2).
+  // Both steps are bijections of the state for a given word and of the word for a given state: one changed word always
+  // shows. Odd multipliers: the fractional parts of the golden ratio and of sqrt(2).
   constexpr void mix(std::uint64_t word) noexcept {
     word *= 0x9E3779B97F4A7C15;
     state_ ^= word ^ word >> 32;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 #include <vector>
 
 #include <prefer/batch/pair_order.hpp>
@@ -104,9 +105,10 @@ struct beta_dpo {
   constexpr auto operator()(auto const& pair, state const& batch) const {
     auto const key = key_of(value_of(pair.log_ratio_margin()), pair.uniform, batch);
     auto adjusted = pair;
+    using number = std::remove_cvref_t<decltype(adjusted.pair_beta.value)>;
     auto const wanted = pair.beta_or(beta_of(loss)) * batch.factor;
     adjusted.pair_beta.present = true;
-    adjusted.pair_beta.value = relu(wanted - least_beta) + least_beta;
+    adjusted.pair_beta.value = number(relu(wanted - least_beta) + least_beta);
     return select(key > batch.threshold, batch.scale, 0.0) * loss(adjusted);
   }
   static constexpr void parameters(auto& self, auto&& visit) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
@@ -68,8 +69,9 @@ struct epsilon_dpo {
                 pair.chosen.perturbed_away_log_prob - pair.rejected.perturbed_away_log_prob);
     auto adjusted = pair;
     adjusted.pair_beta.present = true;
+    using number = std::remove_cvref_t<decltype(adjusted.pair_beta.value)>;
     adjusted.pair_beta.value =
-        pair.beta_or(beta_of(loss)) * batch.factor / (1.0 + perturbation * step);
+        number(pair.beta_or(beta_of(loss)) * batch.factor / (1.0 + perturbation * step));
     return loss(adjusted);
   }
   static constexpr void parameters(auto& self, auto&& visit) {

@@ -38,14 +38,25 @@ template <Loss L>
   return out;
 }
 
-template <class L>
-inline constexpr bool has_parameter_beta = [] {
-  L loss{};
+/// A visitor of parameters that looks for one called beta. A type with a name: nvcc's front end does not survive a
+/// generic lambda in the initialiser of a variable template.
+struct beta_finder {
   bool found = false;
-  visit_parameters(
-      loss, [&](char const* name, auto const&) { found = found || same_name(name, "beta"); });
-  return found;
-}();
+  constexpr void operator()(char const* name, auto const& /*value*/) {
+    found = found || same_name(name, "beta");
+  }
+};
+
+template <class L>
+[[nodiscard]] constexpr bool names_beta() {
+  L loss{};
+  beta_finder finder;
+  visit_parameters(loss, finder);
+  return finder.found;
+}
+
+template <class L>
+inline constexpr bool has_parameter_beta = names_beta<L>();
 
 }  // namespace detail
 

@@ -35,11 +35,12 @@ struct lipo {
     };
     auto const discount = [&](std::size_t i) {
       auto const own = value_of(s(i));
-      std::remove_cvref_t<decltype(own)> rank = 1.0;
+      using number = std::remove_cvref_t<decltype(own)>;
+      number rank = 1.0;
       for (std::size_t j = 0; j < list.size(); ++j) {
         auto const other = value_of(s(j));
         // A tie counts for whoever comes first.
-        rank = rank + (j < i ? select(other < own, 0.0, 1.0) : select(other > own, 1.0, 0.0));
+        rank = rank + number(j < i ? select(other < own, 0.0, 1.0) : select(other > own, 1.0, 0.0));
       }
       return 1.0 / log(1.0 + rank);
     };

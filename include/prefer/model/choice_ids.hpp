@@ -12,8 +12,8 @@
 
 namespace prefer::detail {
 
-/// Throws precondition_error unless the batch's shapes agree, a value per completion goes with it,
-/// and every id is below its limit. `where` is the caller's name.
+/// Throws precondition_error unless the batch's shapes agree, a value per completion goes with it, and every id is
+/// below its limit. `where` is the caller's name.
 inline void expects_choices(choice_batch const& batch, std::size_t values, std::size_t prompts,
                             std::size_t completions, char const* where) {
   expects_size(batch.offset.size(), batch.size() + 1, where, "batch.offset");
@@ -50,8 +50,8 @@ inline void expects_row(std::size_t prompt, std::size_t values, std::size_t prom
   expects_size(values, completions, where, "out");
 }
 
-/// A set of numbers below a fixed limit. Lists its members in ascending order without a sort, and
-/// does not allocate after construction.
+/// A set of numbers below a fixed limit. Lists its members in ascending order without a sort, and does not allocate
+/// after construction.
 class id_set {
  public:
   id_set() = default;
@@ -79,10 +79,9 @@ class id_set {
 ///   d sum_i c_i log_prob_i / d score_j = sum over i with completion j of c_i  -  a * softmax_j,
 ///   a = sum_i c_i
 ///
-/// The first part touches the rows of a batch's completions; the second every completion, but once
-/// per prompt. Sums are in example order, so no cut into micro-batches changes them, and where
-/// coefficients of chosen and rejected are opposite they are exactly 0 and the second part is left
-/// out.
+/// The first part touches the rows of a batch's completions; the second every completion, but once per prompt. Sums are
+/// in example order, so no cut into micro-batches changes them, and where coefficients of chosen and rejected are
+/// opposite they are exactly 0 and the second part is left out.
 class coefficient_sums {
  public:
   coefficient_sums() = default;
@@ -92,8 +91,7 @@ class coefficient_sums {
     seen_.insert(prompt);
     sum_[prompt] += coefficient;
   }
-  /// Calls f(prompt, sum) for every prompt whose sum is not 0, in ascending order, and starts
-  /// again.
+  /// Calls f(prompt, sum) for every prompt whose sum is not 0, in ascending order, and starts again.
   template <class F>
   void drain(F&& f) {
     seen_.drain([&](std::size_t prompt) {

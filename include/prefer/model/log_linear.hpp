@@ -18,18 +18,17 @@
 
 namespace prefer {
 
-/// A softmax over a linear function of known features: the policy class of the theory of preference
-/// optimization.
+/// A softmax over a linear function of known features: the policy class of the theory of preference optimization.
 ///
 ///   score(x, y)    = sum_f features[x, y, f] * weight[f]
 ///   log_prob(x, y) = score(x, y) - log sum_y' exp(score(x, y'))
 ///
-/// Features are [prompts, completions, F], or [completions, F] when they do not depend on the
-/// prompt; the policy owns them.
+/// Features are [prompts, completions, F], or [completions, F] when they do not depend on the prompt; the policy owns
+/// them.
 ///
 /// Parameters  "weight" [F], initially 0, which is the uniform policy
-/// Errors  precondition_error for an id out of range, a batch whose shapes disagree, a column that
-///         is not one number per completion; NaN and infinity flow through
+/// Errors      precondition_error for an id out of range, a batch whose shapes disagree, a column that is not one
+///             number per completion; NaN and infinity flow through
 template <std::floating_point T = float>
 class log_linear {
  public:

@@ -19,20 +19,20 @@
 
 namespace prefer {
 
-/// Matrix factorization with a softmax over all items: a recommender as a policy. The prompt is a
-/// user, the completion an item.
+/// Matrix factorization with a softmax over all items: a recommender as a policy. The prompt is a user, the completion
+/// an item.
 ///
 ///   score(u, i)    = sum_f user[u, f] * item[i, f] + bias[i]
 ///   log_prob(u, i) = score(u, i) - log sum_i' exp(score(u, i'))
 ///
-/// The whole softmax of every user of a batch is computed once, as matrix products, and kept from
-/// log_prob to finish_backward if it fits into kept_bytes of working memory. If not, or if a step
-/// has several micro-batches, it is computed again, to the same bits.
+/// The whole softmax of every user of a batch is computed once, as matrix products, and kept from log_prob to
+/// finish_backward if it fits into kept_bytes of working memory. If not, or if a step has several micro-batches, it is
+/// computed again, to the same bits.
 ///
-/// Parameters  "user" [users, factors], "item" [items, factors], "bias" [items], initially 0; user
-///             or item must be filled with something else before training, or neither moves
-/// Errors      precondition_error for an id out of range, a batch whose shapes disagree, a column
-///             that is not one number per completion; NaN and infinity flow through
+/// Parameters  "user" [users, factors], "item" [items, factors], "bias" [items], initially 0; user or item must be filled with
+///             something else before training, or neither moves
+/// Errors      precondition_error for an id out of range, a batch whose shapes disagree, a column that is not one
+///             number per completion; NaN and infinity flow through
 template <std::floating_point T = float>
 class matrix_factorization {
  public:
@@ -125,8 +125,7 @@ class matrix_factorization {
   void backward_score(choice_batch const& batch, std::span<T const> coefficient) {
     detail::expects_choices(batch, coefficient.size(), users_, items_,
                             "matrix_factorization::backward");
-    // Users' rows and items' rows are apart, so that each chunk can go through the examples in
-    // order.
+    // Users' rows and items' rows are apart, so that each chunk can go through the examples in order.
     threads_.for_each_chunk(2, [&](std::size_t chunk) {
       if (chunk == 0) {
         for_each(batch, 0, batch.size(), [&](std::size_t n, std::size_t u, std::size_t i) {
@@ -145,8 +144,8 @@ class matrix_factorization {
     });
   }
 
-  /// Sets to 0 what backward and finish_backward have written since the last call: after steps in
-  /// which normalisers cancel, that is the rows of the batch and not whole gradients.
+  /// Sets to 0 what backward and finish_backward have written since the last call: after steps in which normalisers
+  /// cancel, that is the rows of the batch and not whole gradients.
   void clear_gradient() {
     auto const clear = [&](auto& gradient, std::size_t row) {
       for (std::size_t f = 0; f != factors_; ++f) gradient[row * factors_ + f] = 0;
@@ -176,9 +175,8 @@ class matrix_factorization {
  private:
   using pack = lane<T>;
   static constexpr std::size_t width = pack::width;
-  // Scores lie in strips of 64 items, [strips][users of the batch][64]: then the items of a user,
-  // and the users of an item, are both near each other, which the products of finish_backward go
-  // along.
+  // Scores lie in strips of 64 items, [strips][users of the batch][64]: then the items of a user, and the users of an
+  // item, are both near each other, which the products of finish_backward go along.
   static constexpr std::size_t strip = 64;
   static constexpr std::size_t block =
       4 * detail::tile_rows;                // users that a thread takes at a time
@@ -219,8 +217,8 @@ class matrix_factorization {
     }
   }
 
-  // Items as a right factor, [strips][factors][64]. Items beyond the last have the bias -infinity,
-  // and with it the exponential 0.
+  // Items as a right factor, [strips][factors][64]. Items beyond the last have the bias -infinity, and with it the
+  // exponential 0.
   void pack_items() {
     threads_.for_each_chunk(strips_, [&](std::size_t s) {
       std::size_t const count = detail::at_most(strip, items_ - s * strip);

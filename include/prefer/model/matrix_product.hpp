@@ -72,9 +72,9 @@ inline void add_scaled(T* to, T scale, T const* from, std::size_t count) {
   }
 }
 
-// Rows of C that a tile of registers holds, and lanes per row: 24 sums of 32 registers, or 12 of
-// 16, beside the lanes of B and one element of A. That is more sums than a fused multiply-add takes
-// cycles times the number of them that start in a cycle, so that none waits for its predecessor.
+// Rows of C that a tile of registers holds, and lanes per row: 24 sums of 32 registers, or 12 of 16, beside the lanes
+// of B and one element of A. That is more sums than a fused multiply-add takes cycles times the number of them that
+// start in a cycle, so that none waits for its predecessor.
 inline constexpr std::size_t tile_rows = 6;
 inline constexpr std::size_t tile_lanes = registers == 32 ? 4 : 2;
 
@@ -87,8 +87,8 @@ inline void multiply_tile(std::index_sequence<I...>, T const* const* a, std::siz
   constexpr std::size_t width = pack::width;
   static_assert(sizeof...(I) == tile_rows * Lanes);
   T const* const row[tile_rows] = {a[0], a[1], a[2], a[3], a[4], a[5]};
-  // Element I of the tile is lane I % Lanes of row I / Lanes: indices that the compiler knows, so
-  // that the tile lives in registers.
+  // Element I of the tile is lane I % Lanes of row I / Lanes: indices that the compiler knows, so that the tile lives
+  // in registers.
   pack sum[] = {pack::load(from + I / Lanes * from_stride + I % Lanes * width)...};
   for (std::size_t k = 0; k != depth; ++k, b += b_stride) {
     std::size_t const at = k * step;
@@ -98,8 +98,8 @@ inline void multiply_tile(std::index_sequence<I...>, T const* const* a, std::siz
   (sum[I].store(to + I / Lanes * to_stride + I % Lanes * width), ...);
 }
 
-// The same for the first `rows` rows and `columns` columns of a tile: in a full tile of its own, so
-// that every element of every product goes through the same instructions.
+// The same for the first `rows` rows and `columns` columns of a tile: in a full tile of its own, so that every element
+// of every product goes through the same instructions.
 template <class T, std::size_t Lanes>
 inline void multiply_part(std::size_t rows, std::size_t columns, T const* const* a,
                           std::size_t step, T const* b, std::size_t b_stride, std::size_t depth,
@@ -144,10 +144,9 @@ struct matrix_product {
 
 /// to = from + A * B, for the small products inside a policy; row m of A begins at left(m).
 ///
-/// Every element is from + a_0 b_0 + a_1 b_1 + ... in this order, whatever M, N and their cuts into
-/// calls are; cutting K changes nothing either, when a call's `from` is the `to` of the call
-/// before. Fastest when K rows of product_panel numbers of B stay in the first-level cache, so for
-/// K up to some 100.
+/// Every element is from + a_0 b_0 + a_1 b_1 + ... in this order, whatever M, N and their cuts into calls are; cutting
+/// K changes nothing either, when a call's `from` is the `to` of the call before. Fastest when K rows of product_panel
+/// numbers of B stay in the first-level cache, so for K up to some 100.
 template <class T, class Left>
 void add_product(matrix_product<T> const& p, Left const& left) {
   constexpr std::size_t width = lane<T>::width;
@@ -186,25 +185,25 @@ void add_product(matrix_product<T> const& p, Left const& left) {
 
 namespace detail {
 
-// One round of a transposition: out rows 2i and 2i + 1 are rows i and i + W/2, their elements in
-// turn. After as many rounds as W has doublings, columns are rows.
-template <class T, std::size_t W>
-inline void interleave_halves(lane<T, W> (&row)[W]) {
+// Elements I... of a and b strung together. Compilers make one shuffle of it; nvcc takes no pack as the indices of
+// __builtin_shufflevector.
+template <std::size_t... I, class V>
+[[nodiscard]] inline V pick(V a, V b) {
+  constexpr std::size_t width = sizeof...(I);
+  return V{(I < width ? a[I % width] : b[I % width])...};
+}
+
+// One round of a transposition: out rows 2i and 2i + 1 are rows i and i + W/2, their elements in turn. After as many
+// rounds as W has doublings, columns are rows.
+template <class T, std::size_t W, std::size_t... I>
+inline void interleave_halves(lane<T, W> (&row)[W], std::index_sequence<I...>) {
   lane<T, W> out[W];
-  auto const mix = [&]<std::size_t... I>(std::index_sequence<I...>) {
-    for (std::size_t i = 0; i != W / 2; ++i) {
-      auto const a = row[i].v;
-      auto const b = row[i + W / 2].v;
-#if PREFER_VECTOR_LANES
-      out[2 * i].v = __builtin_shufflevector(a, b, (I / 2 + I % 2 * W)...);
-      out[2 * i + 1].v = __builtin_shufflevector(a, b, (I / 2 + W / 2 + I % 2 * W)...);
-#else
-      ((out[2 * i].v[I] = I % 2 == 0 ? a[I / 2] : b[I / 2]), ...);
-      ((out[2 * i + 1].v[I] = I % 2 == 0 ? a[I / 2 + W / 2] : b[I / 2 + W / 2]), ...);
-#endif
-    }
-  };
-  mix(std::make_index_sequence<W>());
+  for (std::size_t i = 0; i != W / 2; ++i) {
+    auto const a = row[i].v;
+    auto const b = row[i + W / 2].v;
+    out[2 * i].v = pick<(I / 2 + I % 2 * W)...>(a, b);
+    out[2 * i + 1].v = pick<(I / 2 + W / 2 + I % 2 * W)...>(a, b);
+  }
   for (std::size_t i = 0; i != W; ++i) row[i] = out[i];
 }
 
@@ -220,7 +219,8 @@ inline void transpose(std::size_t rows, std::size_t columns, T const* from, std:
       lane<T> part[width];
       for (std::size_t i = 0; i != width; ++i)
         part[i] = lane<T>::load(from + (r + i) * from_stride + c);
-      for (std::size_t half = 1; half != width; half *= 2) interleave_halves(part);
+      for (std::size_t half = 1; half != width; half *= 2)
+        interleave_halves(part, std::make_index_sequence<width>());
       for (std::size_t i = 0; i != width; ++i) part[i].store(to + (c + i) * to_stride + r);
     }
   }

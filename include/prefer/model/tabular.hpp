@@ -16,15 +16,15 @@
 
 namespace prefer {
 
-/// A table with one logit for every prompt and completion: the policy without an assumption, for
-/// which what a loss does can be computed exactly.
+/// A table with one logit for every prompt and completion: the policy without an assumption, for which what a loss does
+/// can be computed exactly.
 ///
 ///   score(x, y)    = logits[x, y]
 ///   log_prob(x, y) = score(x, y) - log sum_y' exp(score(x, y'))
 ///
 /// Parameters  "logits" [prompts, completions], initially 0, which is the uniform policy
-/// Errors  precondition_error for an id out of range, a batch whose shapes disagree, a column that
-///         is not one number per completion; NaN and infinity in the logits flow through
+/// Errors      precondition_error for an id out of range, a batch whose shapes disagree, a column that is not one
+///             number per completion; NaN and infinity in the logits flow through
 template <std::floating_point T = float>
 class tabular {
  public:

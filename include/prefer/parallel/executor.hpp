@@ -7,17 +7,14 @@
 
 namespace prefer {
 
-/// A handle to something that runs chunks of work, perhaps on several threads; by default, the
-/// calling thread.
+/// A handle to something that runs chunks of work, perhaps on several threads; by default, the calling thread.
 ///
-/// Two pointers and a number, passed by value; it does not own what it points to (a thread_pool
-/// outlives its executors). Which thread runs which chunk is not specified, so a computation keeps
-/// its bits for every executor exactly when its chunks are fixed by the problem and never by
-/// concurrency(), and no chunk reads what another writes.
+/// Two pointers and a number, passed by value; it does not own what it points to (a thread_pool outlives its
+/// executors). Which thread runs which chunk is not specified, so a computation keeps its bits for every executor
+/// exactly when its chunks are fixed by the problem and never by concurrency(), and no chunk reads what another writes.
 ///
-/// Whoever brings another engine writes one function of type `run_function` that calls `body(work,
-/// chunk)` once for every chunk in [0, chunks), returns when all are done, and rethrows the
-/// exception of the lowest chunk that threw.
+/// Whoever brings another engine writes one function of type `run_function` that calls `body(work, chunk)` once for
+/// every chunk in [0, chunks), returns when all are done, and rethrows the exception of the lowest chunk that threw.
 class executor {
  public:
   using chunk_function = void (*)(void* work, std::size_t chunk);
@@ -33,8 +30,7 @@ class executor {
 
   /// Calls `f(chunk)` once for every chunk in [0, chunks) and returns when all calls have returned.
   ///
-  /// Errors  what a chunk throws is rethrown here, from the lowest chunk that threw; chunks above
-  /// it may be left out
+  /// Errors  what a chunk throws is rethrown here, from the lowest chunk that threw; chunks above it may be left out
   template <class F>
   void for_each_chunk(std::size_t chunks, F&& f) const {
     if (run_ == nullptr || chunks < 2) {
@@ -49,8 +45,7 @@ class executor {
         [](void* work, std::size_t chunk) { (*static_cast<call_type*>(work))(chunk); }, &call);
   }
 
-  /// Cuts [0, size) into blocks of `block` elements, the last one shorter, and calls `f(begin,
-  /// end)` for each.
+  /// Cuts [0, size) into blocks of `block` elements, the last one shorter, and calls `f(begin, end)` for each.
   template <class F>
   void for_each_block(std::size_t size, std::size_t block, F&& f) const {
     expects(block != 0, "executor::for_each_block: block must be greater than zero");

@@ -27,14 +27,12 @@ namespace prefer {
 ///   thread_pool pool{4};
 ///   pool.executor().for_each_chunk(chunks, [&](std::size_t chunk) { ... });
 ///
-/// The caller takes part and waits only for workers that have joined in, so a worker that the
-/// system does not schedule delays nothing. Idle workers look for work for `spin` and then sleep. A
-/// call from inside a chunk, or from a second thread while the pool is busy, runs serially on the
-/// thread that makes it.
+/// The caller takes part and waits only for workers that have joined in, so a worker that the system does not schedule
+/// delays nothing. Idle workers look for work for `spin` and then sleep. A call from inside a chunk, or from a second
+/// thread while the pool is busy, runs serially on the thread that makes it.
 ///
-/// Errors  precondition_error for zero threads; backend_error when the system refuses a thread. An
-/// exception of a
-///         chunk reaches the caller: the one of the lowest chunk that threw, as in a serial run.
+/// Errors  precondition_error for zero threads; backend_error when the system refuses a thread. An exception of a chunk
+///         reaches the caller: the one of the lowest chunk that threw, as in a serial run.
 /// Needs   a build with exceptions; everything else in the core does without.
 class thread_pool {
  public:
@@ -67,10 +65,9 @@ class thread_pool {
   }
 
  private:
-  // state_ is [generation | stopping | open | joined]. The job may be written only while it is
-  // closed and nobody is joined. A worker joins by a compare-and-swap on an open state, which is
-  // also what shows it the job; should the generation wrap around meanwhile, the worker joins or
-  // misses a job, and either is harmless.
+  // state_ is [generation | stopping | open | joined]. The job may be written only while it is closed and nobody is
+  // joined. A worker joins by a compare-and-swap on an open state, which is also what shows it the job; should the
+  // generation wrap around meanwhile, the worker joins or misses a job, and either is harmless.
   static constexpr std::uint32_t one_joined = 1;
   static constexpr std::uint32_t joined_mask = 0xfff;
   static constexpr std::uint32_t open = 0x1000;
@@ -138,9 +135,8 @@ class thread_pool {
     if (error) std::rethrow_exception(error);
   }
 
-  // Chunks are handed out in ascending order and a chunk that was handed out is run, so whichever
-  // chunk fails first in time, every lower one has run or is running: the lowest failing chunk is
-  // the same in every run.
+  // Chunks are handed out in ascending order and a chunk that was handed out is run, so whichever chunk fails first in
+  // time, every lower one has run or is running: the lowest failing chunk is the same in every run.
   void run_chunks() noexcept {
     while (!failed_.load(std::memory_order_relaxed)) {
       std::size_t const chunk = next_chunk_.fetch_add(1, std::memory_order_relaxed);

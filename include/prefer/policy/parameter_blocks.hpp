@@ -18,8 +18,7 @@ struct parameter_block {
 
 /// Lists blocks of at most `size` elements that cover every parameter that is not frozen, in order.
 ///
-/// The cuts depend on the parameters alone, never on threads; `blocks` keeps its memory from call
-/// to call.
+/// The cuts depend on the parameters alone, never on threads; `blocks` keeps its memory from call to call.
 template <class T>
 void list_blocks(std::span<parameter<T> const> parameters, std::size_t size,
                  std::vector<parameter_block>& blocks) {

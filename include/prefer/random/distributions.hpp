@@ -12,9 +12,8 @@
 
 namespace prefer {
 
-// The distributions give the same bits on every platform with IEEE 754 arithmetic (and without
-// -ffast-math): integers, and correctly rounded operations in an order that leaves the compiler no
-// multiply-add to fuse or not to fuse.
+// The distributions give the same bits on every platform with IEEE 754 arithmetic (and without -ffast-math): integers,
+// and correctly rounded operations in an order that leaves the compiler no multiply-add to fuse or not to fuse.
 
 /// Uniform on [0, 1): k * 2^-53 with k uniform on [0, 2^53).
 [[nodiscard]] constexpr double uniform01(random_stream& numbers) {
@@ -29,14 +28,12 @@ namespace prefer {
 /// Uniform on [0, n), without bias.
 ///
 /// Errors  n == 0 throws precondition_error
-/// Source  up to 2^32: Lemire 2019, "Fast random integer generation in an interval"; above:
-/// rejection under a bit mask
+/// Source  up to 2^32: Lemire 2019, "Fast random integer generation in an interval"; above: rejection under a bit mask
 [[nodiscard]] constexpr std::uint64_t below(random_stream& numbers, std::uint64_t n) {
   expects(n != 0, "below: n must be greater than zero");
   if (n >> 32 == 0) {
     std::uint64_t product = numbers() * n;
-    // Of the 2^32 words, 2^32 mod n are too many; they are those whose low half is below that
-    // remainder.
+    // Of the 2^32 words, 2^32 mod n are too many; they are those whose low half is below that remainder.
     if (static_cast<std::uint32_t>(product) < n) {
       std::uint64_t const surplus = (std::uint64_t{1} << 32) % n;
       while (static_cast<std::uint32_t>(product) < surplus) product = numbers() * n;
@@ -60,8 +57,7 @@ template <std::size_t N>
   return sum;
 }
 
-// log of a normal, positive number, to about 1 ulp. Our own because two C libraries may differ in
-// the last bit.
+// log of a normal, positive number, to about 1 ulp. Our own because two C libraries may differ in the last bit.
 //   x = m 2^e, m in [sqrt(1/2), sqrt(2)),  log x = e log 2 + 2 artanh(s),  s = (m - 1) / (m + 1)
 [[nodiscard]] inline double portable_log(double x) noexcept {
   constexpr std::uint64_t mantissa_mask = (std::uint64_t{1} << 52) - 1;
@@ -72,8 +68,7 @@ template <std::size_t N>
   auto const exponent = static_cast<double>(static_cast<std::int64_t>(shifted >> 52) - 1023);
   double const m = std::bit_cast<double>((shifted & mantissa_mask) + sqrt_half_bits);
   double const s = (m - 1) / (m + 1);
-  // 2 artanh(s) = s (2 + 2/3 s^2 + 2/5 s^4 + ...); |s| <= 0.172, so the first term left out is
-  // below 2^-60 of the sum.
+  // 2 artanh(s) = s (2 + 2/3 s^2 + 2/5 s^4 + ...); |s| <= 0.172, so the first term left out is below 2^-60 of the sum.
   static constexpr std::array<double, 11> series = {2.0 / 21, 2.0 / 19, 2.0 / 17, 2.0 / 15,
                                                     2.0 / 13, 2.0 / 11, 2.0 / 9,  2.0 / 7,
                                                     2.0 / 5,  2.0 / 3,  2.0};
@@ -85,8 +80,7 @@ template <std::size_t N>
 
 }  // namespace detail
 
-/// Quantile of the standard normal distribution: the z with P(Z < z) = p, relative error about
-/// 1e-15.
+/// Quantile of the standard normal distribution: the z with P(Z < z) = p, relative error about 1e-15.
 ///
 /// Errors  p outside (0, 1) throws precondition_error
 /// Source  Wichura 1988, algorithm AS 241 (PPND16), Applied Statistics 37, 477
@@ -134,15 +128,14 @@ template <std::size_t N>
   return q < 0 ? -z : z;
 }
 
-/// Standard normal, by inversion: normal_quantile of the middle of one of 2^52 equal parts of (0,
-/// 1), so |z| < 8.3.
+/// Standard normal, by inversion: normal_quantile of the middle of one of 2^52 equal parts of (0, 1), so |z| < 8.3.
 [[nodiscard]] inline double normal(random_stream& numbers) {
   std::uint64_t const odd = (numbers.next64() >> 12) * 2 + 1;
   return normal_quantile(static_cast<double>(odd) * 0x1p-53);
 }
 
-/// Fills `values` with independent normal numbers; element i has the address with `index` increased
-/// by i, so that any split over threads gives the same values.
+/// Fills `values` with independent normal numbers; element i has the address with `index` increased by i, so that any
+/// split over threads gives the same values.
 template <class T>
 void fill_normal(std::span<T> values, random_address address, double mean,
                  double standard_deviation) {

@@ -37,8 +37,7 @@ constexpr void shuffle(std::span<T> values, random_stream& numbers) {
   return order;
 }
 
-/// `count` different numbers below n in a uniformly drawn order. Time and memory grow with count,
-/// not with n.
+/// `count` different numbers below n in a uniformly drawn order. Time and memory grow with count, not with n.
 ///
 /// Errors  count > n throws precondition_error
 /// Source  Floyd's method (Bentley and Floyd 1987, "A sample of brilliance"), shuffled afterwards

@@ -9,14 +9,12 @@
 
 namespace prefer {
 
-/// Philox4x32-10: a keyed bijection of 128-bit counters whose outputs pass for independent random
-/// numbers.
+/// Philox4x32-10: a keyed bijection of 128-bit counters whose outputs pass for independent random numbers.
 ///
 ///   philox{key}(counter) -> four 32-bit words
 ///
 /// No state: the word for a counter is computed, not reached.
-/// Source  Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3",
-/// section 3.3
+/// Source  Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3
 class philox {
  public:
   using key_type = std::array<std::uint32_t, 2>;
@@ -49,8 +47,8 @@ class philox {
   key_type key_;
 };
 
-/// What random numbers are for. Two purposes never share a number, so that adding a draw of one
-/// kind to a program leaves all others as they were. Values from `user` up to 0xffff are for users.
+/// What random numbers are for. Two purposes never share a number, so that adding a draw of one kind to a program
+/// leaves all others as they were. Values from `user` up to 0xffff are for users.
 enum class random_purpose : std::uint16_t {
   initial_values,
   shuffle,
@@ -64,8 +62,8 @@ enum class random_purpose : std::uint16_t {
   user = 0x8000,
 };
 
-/// Where a random number lives. Equal addresses give equal numbers, whenever and on whichever
-/// thread they are asked for; different addresses of one seed never share a Philox counter.
+/// Where a random number lives. Equal addresses give equal numbers, whenever and on whichever thread they are asked
+/// for; different addresses of one seed never share a Philox counter.
 ///
 /// Ranges  step < 2^32, index < 2^48 (whatever counts within a step: row, token, element)
 struct random_address {
@@ -81,8 +79,7 @@ struct random_address {
 ///   = row}); bool const flipped = uniform01(numbers) < 0.1;
 ///
 /// Bits    the seed is the Philox key; [block, index, purpose, step] is the counter
-/// Errors  an address out of range does not construct; a draw past the end throws
-/// precondition_error
+/// Errors  an address out of range does not construct; a draw past the end throws precondition_error
 class random_stream {
  public:
   using result_type = std::uint32_t;

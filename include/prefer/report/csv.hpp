@@ -15,8 +15,8 @@
 
 namespace prefer::report {
 
-/// One field of a CSV row, made from a text, an integer or a floating-point number. A number is
-/// written in the shortest form that reads back as the same value of its own type.
+/// One field of a CSV row, made from a text, an integer or a floating-point number. A number is written in the shortest
+/// form that reads back as the same value of its own type.
 class csv_field {
  public:
   csv_field(std::string text) : text_(std::move(text)) {}
@@ -36,14 +36,12 @@ class csv_field {
 
 /// Writes a CSV file that appears whole, with `commit`, or not at all.
 ///
-/// A field is quoted if it holds a comma, a quote or a line break, or starts or ends with a space;
-/// quotes inside are doubled. Lines end with a line feed alone. Non-finite numbers are nan, inf and
-/// -inf.
+/// A field is quoted if it holds a comma, a quote or a line break, or starts or ends with a space; quotes inside are
+/// doubled. Lines end with a line feed alone. Non-finite numbers are nan, inf and -inf.
 ///
-/// Errors  an empty header, a repeated column name, a row of the wrong length, or use after commit
-/// or
-///         after a failed write: precondition_error. A file that cannot be written, a full disk
-///         included: backend_error, and the target keeps its old content.
+/// Errors  an empty header, a repeated column name, a row of the wrong length, or use after commit or after a failed
+///         write: precondition_error. A file that cannot be written, a full disk included: backend_error, and the
+///         target keeps its old content.
 /// Source  RFC 4180, section 2, for the quoting
 class csv_writer {
  public:

@@ -10,8 +10,7 @@
 
 namespace prefer::report {
 
-/// Width of a text set in a sans-serif font of `size`, an estimate on the wide side: no font is
-/// loaded here.
+/// Width of a text set in a sans-serif font of `size`, an estimate on the wide side: no font is loaded here.
 [[nodiscard]] inline double text_width(std::string_view text, double size) {
   double ems = 0;
   for (std::size_t at = 0; at < text.size();) {
@@ -58,8 +57,7 @@ struct line_segment {
   return width > 0 && height > 0 ? width * height : 0;
 }
 
-/// Whether some part of the segment lies inside the box, by cutting the segment at each of the four
-/// edges.
+/// Whether some part of the segment lies inside the box, by cutting the segment at each of the four edges.
 [[nodiscard]] constexpr bool crosses(line_segment const& s, box const& b) {
   double enter = 0;
   double leave = 1;
@@ -74,9 +72,8 @@ struct line_segment {
   return cut(s.x1, s.x2 - s.x1, b.left, b.right) && cut(s.y1, s.y2 - s.y1, b.top, b.bottom);
 }
 
-/// Finds places for labels beside their points, one after the other: of 8 directions at 3
-/// distances, the one that hides the least. What is placed stays, so the result depends on the
-/// order, and is the same every time.
+/// Finds places for labels beside their points, one after the other: of 8 directions at 3 distances, the one that hides
+/// the least. What is placed stays, so the result depends on the order, and is the same every time.
 class label_placement {
  public:
   struct placed {

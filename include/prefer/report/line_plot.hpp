@@ -30,8 +30,7 @@ struct axis {
   std::optional<double> max = {};  // where it ends; points outside are not drawn
 };
 
-/// One point of a series. An error is half the length of its bar; 0 draws none, nor does a
-/// non-finite one.
+/// One point of a series. An error is half the length of its bar; 0 draws none, nor does a non-finite one.
 struct point {
   double x = 0;
   double y = 0;
@@ -60,17 +59,15 @@ struct horizontal_line {
 
 /// A plot of one or more series as an SVG picture that can go into a paper as it is.
 ///
-/// Colours tell series apart for readers with any colour vision, and markers for those without
-/// colours. The legend stands to the right of the plot area and adds to `width`.
+/// Colours tell series apart for readers with any colour vision, and markers for those without colours. The legend
+/// stands to the right of the plot area and adds to `width`.
 ///
-/// Errors  no series; a series without points; a negative error; a value that is not greater than
-/// zero on
-///         a logarithmic axis; min not below max: precondition_error that names the series and the
-///         point. Non-finite values, and those beyond 1e300, are not errors: they are left out, and
-///         a series that has nothing else says so in the legend. On a logarithmic axis a bar that
-///         reaches far below its point, or below zero, ends at the edge of the plot.
-/// Source  colours: Okabe and Ito 2008, "Color Universal Design", without the yellow, which is
-/// faint on white
+/// Errors  no series; a series without points; a negative error; a value that is not greater than zero on a logarithmic
+///         axis; min not below max: precondition_error that names the series and the point. Non-finite values, and
+///         those beyond 1e300, are not errors: they are left out, and a series that has nothing else says so in the
+///         legend. On a logarithmic axis a bar that reaches far below its point, or below zero, ends at the edge of the
+///         plot.
+/// Source  colours: Okabe and Ito 2008, "Color Universal Design", without the yellow, which is faint on white
 struct line_plot {
   std::string title = {};
   axis x = {};
@@ -143,8 +140,8 @@ struct value_range {
   return high - low > std::max(1e-12 * std::max(std::fabs(low), std::fabs(high)), 1e-290);
 }
 
-/// Range of an axis over what it must show: its own limits where it has them, elsewhere 4% of air;
-/// a range without extent gets some.
+/// Range of an axis over what it must show: its own limits where it has them, elsewhere 4% of air; a range without
+/// extent gets some.
 [[nodiscard]] inline axis_mapping fitted(axis const& a, value_range seen) {
   bool const log = a.scale == scale::log;
   for (double const tick : a.ticks) seen.include(tick);
@@ -217,8 +214,8 @@ class plot_panel {
   void draw(svg_writer& out, double offset, bool with_legend) const {
     out.open("g", {{"class", "plot"}, {"transform", "translate(" + svg_number(offset) + " 0)"}});
     draw_axes(out);
-    // A nested viewport cuts off what leaves the plot area, and needs no id that another picture on
-    // the same page could share. Two units of room keep a line along the edge whole.
+    // A nested viewport cuts off what leaves the plot area, and needs no id that another picture on the same page could
+    // share. Two units of room keep a line along the edge whole.
     box const cut = grown(frame_, 2);
     out.open("svg", {{"x", cut.left},
                      {"y", cut.top},
@@ -401,8 +398,7 @@ class plot_panel {
   }
 
   void draw_tick_labels(svg_writer& out) const {
-    // Ticks that were asked for may be closer than their labels are wide: the mark stays, the label
-    // goes.
+    // Ticks that were asked for may be closer than their labels are wide: the mark stays, the label goes.
     double free_from = -HUGE_VAL;
     std::vector<std::size_t> order(x_ticks_.values.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -680,8 +676,8 @@ class plot_panel {
     double const y = y_(p.y);
     double const width = text_width(p.label, note_size);
     auto const [area, leader] = places.place(x, y, width, note_size + 2);
-    // The end of the text that faces the point is anchored: a font narrower than the estimate then
-    // still starts where it should.
+    // The end of the text that faces the point is anchored: a font narrower than the estimate then still starts where
+    // it should.
     bool const to_right = area.left >= x;
     bool const to_left = area.right <= x;
     if (leader) {

@@ -42,8 +42,8 @@ struct progress_options {
 ///
 ///   train [#######-------------]  36%  360/1000  118/s  ETA 5s  loss 0.512
 ///
-/// The rate is the mean since construction. On anything but a terminal nothing is ever written. The
-/// line ends with `finish` or with the object. Not thread-safe.
+/// The rate is the mean since construction. On anything but a terminal nothing is ever written. The line ends with
+/// `finish` or with the object. Not thread-safe.
 class progress_bar {
  public:
   explicit progress_bar(progress_options options)

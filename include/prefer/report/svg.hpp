@@ -13,9 +13,8 @@
 
 namespace prefer::report {
 
-/// `text` for use between tags and inside attributes of an XML document. A character that XML 1.0
-/// does not allow and a byte that is not UTF-8 become U+FFFD, so that the document is well-formed
-/// whatever comes in.
+/// `text` for use between tags and inside attributes of an XML document. A character that XML 1.0 does not allow and a
+/// byte that is not UTF-8 become U+FFFD, so that the document is well-formed whatever comes in.
 [[nodiscard]] inline std::string xml_escaped(std::string_view text) {
   std::string result;
   for (std::size_t at = 0; at < text.size();) {
@@ -42,8 +41,7 @@ namespace prefer::report {
   return result;
 }
 
-/// A length in an SVG document: at most two digits behind the point, which is finer than any screen
-/// or printer.
+/// A length in an SVG document: at most two digits behind the point, which is finer than any screen or printer.
 [[nodiscard]] inline std::string svg_number(double value) {
   std::string text = prefer::text::fixed(value, 2);
   while (text.back() == '0') text.pop_back();
@@ -61,8 +59,7 @@ struct svg_attribute {
   std::string value;
 };
 
-/// Writes SVG elements; every text is escaped and every element that was opened is closed, by
-/// `finish` at the latest.
+/// Writes SVG elements; every text is escaped and every element that was opened is closed, by `finish` at the latest.
 class svg_writer {
  public:
   using attributes = std::initializer_list<svg_attribute>;

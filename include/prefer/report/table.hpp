@@ -18,8 +18,8 @@
 
 namespace prefer::report {
 
-/// Side of its column on which a cell stands; `automatic` is right for a column that holds a number
-/// and left for one of text alone.
+/// Side of its column on which a cell stands; `automatic` is right for a column that holds a number and left for one of
+/// text alone.
 enum class align { automatic, left, right };
 
 /// One column of a table; `precision` is the number of digits behind the point of a double.
@@ -29,8 +29,8 @@ struct table_column {
   report::align align = report::align::automatic;
 };
 
-/// A mean and how far its samples spread (standard deviation or error; the header says which),
-/// printed as `mean ± spread` in the column's precision.
+/// A mean and how far its samples spread (standard deviation or error; the header says which), printed as `mean ±
+/// spread` in the column's precision.
 struct mean_spread {
   double mean = 0;
   double spread = 0;
@@ -69,8 +69,8 @@ class table_cell {
 
 /// A table in plain text: a header, a rule, aligned rows, two spaces between columns.
 ///
-/// Widths count UTF-8 code points as a terminal shows them. A control character in a cell, which
-/// would break the row, is shown as a space.
+/// Widths count UTF-8 code points as a terminal shows them. A control character in a cell, which would break the row,
+/// is shown as a space.
 ///
 /// Errors  no column, a negative precision or a row of the wrong length is a precondition_error
 class table {

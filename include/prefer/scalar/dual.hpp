@@ -12,11 +12,11 @@ namespace prefer {
 
 /// Value and derivative for plain floating point; before dual, because no argument-dependent lookup finds them.
 template <std::floating_point T>
-[[nodiscard]] inline value_and_derivative<T> softplus_with_derivative(T x) {
+[[nodiscard]] constexpr value_and_derivative<T> softplus_with_derivative(T x) {
   return {softplus(x), sigmoid(x)};
 }
 template <std::floating_point T>
-[[nodiscard]] inline value_and_derivative<T> sigmoid_with_derivative(T x) {
+[[nodiscard]] constexpr value_and_derivative<T> sigmoid_with_derivative(T x) {
   T const e = std::exp(-std::abs(x));
   T const inverse = T(1) / (T(1) + e);
   return {(x < T(0) ? e : T(1)) * inverse, e * inverse * inverse};
@@ -35,40 +35,40 @@ struct dual {
 
   dual() = default;
   /// A constant: all partials are zero.
-  dual(S constant) : value(constant) {  // NOLINT(google-explicit-constructor)
+  constexpr dual(S constant) : value(constant) {  // NOLINT(google-explicit-constructor)
     for (S& p : partial) p = S(0.0);
   }
-  dual(double constant)  // NOLINT(google-explicit-constructor)
+  constexpr dual(double constant)  // NOLINT(google-explicit-constructor)
     requires(!std::same_as<S, double>)
       : dual(S(constant)) {}
 
   /// The variable with number `index`.
-  [[nodiscard]] static dual variable(S value, std::size_t index) {
+  [[nodiscard]] static constexpr dual variable(S value, std::size_t index) {
     dual out(value);
     out.partial[index] = S(1.0);
     return out;
   }
 
   /// f(x) where f and f' are known at x.value.
-  [[nodiscard]] friend dual chain(dual const& x, S f, S derivative) {
+  [[nodiscard]] friend constexpr dual chain(dual const& x, S f, S derivative) {
     dual out;
     out.value = f;
     for (std::size_t i = 0; i < N; ++i) out.partial[i] = derivative * x.partial[i];
     return out;
   }
 
-  friend dual operator-(dual const& a) { return chain(a, -a.value, S(-1.0)); }
-  friend dual operator+(dual a, dual const& b) {
+  friend constexpr dual operator-(dual const& a) { return chain(a, -a.value, S(-1.0)); }
+  friend constexpr dual operator+(dual a, dual const& b) {
     a.value = a.value + b.value;
     for (std::size_t i = 0; i < N; ++i) a.partial[i] = a.partial[i] + b.partial[i];
     return a;
   }
-  friend dual operator-(dual a, dual const& b) {
+  friend constexpr dual operator-(dual a, dual const& b) {
     a.value = a.value - b.value;
     for (std::size_t i = 0; i < N; ++i) a.partial[i] = a.partial[i] - b.partial[i];
     return a;
   }
-  friend dual operator*(dual const& a, dual const& b) {
+  friend constexpr dual operator*(dual const& a, dual const& b) {
     dual out;
     out.value = a.value * b.value;
     for (std::size_t i = 0; i < N; ++i) {
@@ -76,7 +76,7 @@ struct dual {
     }
     return out;
   }
-  friend dual operator/(dual const& a, dual const& b) {
+  friend constexpr dual operator/(dual const& a, dual const& b) {
     S const inverse = S(1.0) / b.value;
     dual out;
     out.value = a.value * inverse;
@@ -89,104 +89,106 @@ struct dual {
   // With a constant (double, or S) on one side; `C` keeps S and double from being ambiguous.
   template <class C>
     requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
-  friend dual operator+(dual a, C const& c) {
+  friend constexpr dual operator+(dual a, C const& c) {
     a.value = a.value + S(c);
     return a;
   }
   template <class C>
     requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
-  friend dual operator+(C const& c, dual a) {
+  friend constexpr dual operator+(C const& c, dual a) {
     a.value = S(c) + a.value;
     return a;
   }
   template <class C>
     requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
-  friend dual operator-(dual a, C const& c) {
+  friend constexpr dual operator-(dual a, C const& c) {
     a.value = a.value - S(c);
     return a;
   }
   template <class C>
     requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
-  friend dual operator-(C const& c, dual const& a) {
+  friend constexpr dual operator-(C const& c, dual const& a) {
     return chain(a, S(c) - a.value, S(-1.0));
   }
   template <class C>
     requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
-  friend dual operator*(dual const& a, C const& c) {
+  friend constexpr dual operator*(dual const& a, C const& c) {
     return chain(a, a.value * S(c), S(c));
   }
   template <class C>
     requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
-  friend dual operator*(C const& c, dual const& a) {
+  friend constexpr dual operator*(C const& c, dual const& a) {
     return chain(a, S(c) * a.value, S(c));
   }
   template <class C>
     requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
-  friend dual operator/(dual const& a, C const& c) {
+  friend constexpr dual operator/(dual const& a, C const& c) {
     return chain(a, a.value / S(c), S(1.0) / S(c));
   }
   template <class C>
     requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
-  friend dual operator/(C const& c, dual const& a) {
+  friend constexpr dual operator/(C const& c, dual const& a) {
     S const inverse = S(1.0) / a.value;
     S const quotient = S(c) * inverse;
     return chain(a, quotient, -quotient * inverse);
   }
 
-  friend auto operator>(dual const& a, dual const& b) { return a.value > b.value; }
-  friend auto operator<(dual const& a, dual const& b) { return a.value < b.value; }
+  friend constexpr auto operator>(dual const& a, dual const& b) { return a.value > b.value; }
+  friend constexpr auto operator<(dual const& a, dual const& b) { return a.value < b.value; }
   template <class C>
     requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
-  friend auto operator>(dual const& a, C const& c) {
+  friend constexpr auto operator>(dual const& a, C const& c) {
     return a.value > S(c);
   }
   template <class C>
     requires(!std::same_as<C, dual> && std::constructible_from<S, C>)
-  friend auto operator<(dual const& a, C const& c) {
+  friend constexpr auto operator<(dual const& a, C const& c) {
     return a.value < S(c);
   }
 
-  friend dual softplus(dual const& x) {
+  friend constexpr dual softplus(dual const& x) {
     auto const both = softplus_with_derivative(x.value);
     return chain(x, both.value, both.derivative);
   }
-  friend dual sigmoid(dual const& x) {
+  friend constexpr dual sigmoid(dual const& x) {
     auto const both = sigmoid_with_derivative(x.value);
     return chain(x, both.value, both.derivative);
   }
-  friend dual log_sigmoid(dual const& x) { return -softplus(-x); }
-  friend dual exp(dual const& x) {
+  friend constexpr dual log_sigmoid(dual const& x) { return -softplus(-x); }
+  friend constexpr dual exp(dual const& x) {
     using prefer::exp;
     S const e = exp(x.value);
     return chain(x, e, e);
   }
-  friend dual expm1(dual const& x) {
+  friend constexpr dual expm1(dual const& x) {
     using prefer::exp, prefer::expm1;
     return chain(x, expm1(x.value), exp(x.value));
   }
-  friend dual log(dual const& x) {
+  friend constexpr dual log(dual const& x) {
     using prefer::log;
     return chain(x, log(x.value), S(1.0) / x.value);
   }
-  friend dual log1mexp(dual const& x) {
+  friend constexpr dual log1mexp(dual const& x) {
     using prefer::exp, prefer::expm1, prefer::log1mexp;
     return chain(x, log1mexp(x.value), exp(x.value) / expm1(x.value));
   }
-  friend dual square(dual const& x) { return chain(x, x.value * x.value, x.value + x.value); }
-  friend dual relu(dual const& x) {
+  friend constexpr dual square(dual const& x) {
+    return chain(x, x.value * x.value, x.value + x.value);
+  }
+  friend constexpr dual relu(dual const& x) {
     using prefer::relu;
     return chain(x, relu(x.value), select_value(x.value > S(0.0), S(1.0), S(0.0)));
   }
-  friend dual clamp(dual const& x, double low, double high) {
+  friend constexpr dual clamp(dual const& x, double low, double high) {
     S const above = select_value(x.value > S(low), S(1.0), S(0.0));
     using prefer::clamp;
     return chain(x, clamp(x.value, low, high), select_value(x.value < S(high), above, S(0.0)));
   }
-  friend S value_of(dual const& x) { return x.value; }
+  friend constexpr S value_of(dual const& x) { return x.value; }
 
   /// The first where the condition holds, else the second; either may be a constant.
   template <class M>
-  [[nodiscard]] static dual choose(M const& condition, dual const& a, dual const& b) {
+  [[nodiscard]] static constexpr dual choose(M const& condition, dual const& a, dual const& b) {
     dual out;
     out.value = select_value(condition, a.value, b.value);
     for (std::size_t i = 0; i < N; ++i) {
@@ -197,25 +199,25 @@ struct dual {
 
  private:
   template <class M>
-  [[nodiscard]] static S select_value(M const& condition, S a, S b) {
+  [[nodiscard]] static constexpr S select_value(M const& condition, S a, S b) {
     using prefer::select;
     return select(condition, a, b);
   }
 };
 
 template <class M, class S, std::size_t N>
-[[nodiscard]] inline dual<S, N> select(M const& condition, dual<S, N> const& a,
-                                       dual<S, N> const& b) {
+[[nodiscard]] constexpr dual<S, N> select(M const& condition, dual<S, N> const& a,
+                                          dual<S, N> const& b) {
   return dual<S, N>::choose(condition, a, b);
 }
 template <class M, class C, class S, std::size_t N>
   requires std::constructible_from<S, C>
-[[nodiscard]] inline dual<S, N> select(M const& condition, dual<S, N> const& a, C const& b) {
+[[nodiscard]] constexpr dual<S, N> select(M const& condition, dual<S, N> const& a, C const& b) {
   return dual<S, N>::choose(condition, a, dual<S, N>(S(b)));
 }
 template <class M, class C, class S, std::size_t N>
   requires std::constructible_from<S, C>
-[[nodiscard]] inline dual<S, N> select(M const& condition, C const& a, dual<S, N> const& b) {
+[[nodiscard]] constexpr dual<S, N> select(M const& condition, C const& a, dual<S, N> const& b) {
   return dual<S, N>::choose(condition, dual<S, N>(S(a)), b);
 }
 

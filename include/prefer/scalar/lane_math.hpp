@@ -23,10 +23,10 @@ struct float_layout<float> {
   static constexpr double to_integer = 12582912.0;  // 1.5 * 2^23: adding it rounds to an integer
   static constexpr double ln2_high = 0.693359375;   // few bits, so that n * ln2_high is exact
   static constexpr double ln2_low = -2.12194440054690583e-4;
-  static constexpr double exp_low = -86.6;   // below, the result would be subnormal: 0 instead
-  static constexpr double exp_high = 88.72;  // above, the result overflows to infinity
-  static constexpr int exp_terms = 7;        // r^8/8! < 5.2e-9 for |r| <= ln(2)/2
-  static constexpr int log_terms = 5;        // s^10/11 < 2.1e-9 for |s| <= 3 - 2 sqrt(2)
+  static constexpr double exp_low = -86.6;     // below, the result would be subnormal: 0 instead
+  static constexpr double exp_high = 88.72;    // above, the result overflows to infinity
+  static constexpr std::size_t exp_terms = 7;  // r^8/8! < 5.2e-9 for |r| <= ln(2)/2
+  static constexpr std::size_t log_terms = 5;  // s^10/11 < 2.1e-9 for |s| <= 3 - 2 sqrt(2)
 };
 template <>
 struct float_layout<double> {
@@ -37,9 +37,9 @@ struct float_layout<double> {
   static constexpr double ln2_low = 1.90821492927058770002e-10;
   static constexpr double exp_low = -707.5;
   static constexpr double exp_high = 709.782;
-  static constexpr int exp_terms = 13;    // r^14/14! < 4.2e-18
-  static constexpr int log_terms = 11;    // s^22/23 < 6.2e-19
-  static constexpr int log1p_terms = 17;  // s^34/35 < 1.8e-18
+  static constexpr std::size_t exp_terms = 13;    // r^14/14! < 4.2e-18
+  static constexpr std::size_t log_terms = 11;    // s^22/23 < 6.2e-19
+  static constexpr std::size_t log1p_terms = 17;  // s^34/35 < 1.8e-18
 };
 
 template <std::size_t N>
@@ -61,12 +61,12 @@ template <class S, std::size_t N>
 }
 
 /// 1 / k! for k = First ... Last: with x^First in front, those terms of exp(x).
-template <int First, int Last>
+template <std::size_t First, std::size_t Last>
 inline constexpr auto exponential_series = [] {
   coefficients<Last - First + 1> out{};
   double factorial = 1.0;
-  for (int k = 1; k <= Last; ++k) {
-    factorial *= k;
+  for (std::size_t k = 1; k <= Last; ++k) {
+    factorial *= static_cast<double>(k);
     if (k >= First) out.c[k - First] = 1.0 / factorial;
   }
   if (First == 0) out.c[0] = 1.0;
@@ -74,10 +74,10 @@ inline constexpr auto exponential_series = [] {
 }();
 
 /// 1 / (2 k + 1): atanh(s) = s * (1 + q/3 + q^2/5 + ...), q = s^2.
-template <int Terms>
+template <std::size_t Terms>
 inline constexpr auto atanh_series = [] {
   coefficients<Terms> out{};
-  for (int k = 0; k < Terms; ++k) out.c[k] = 1.0 / (2 * k + 1);
+  for (std::size_t k = 0; k < Terms; ++k) out.c[k] = 1.0 / static_cast<double>(2 * k + 1);
   return out;
 }();
 
@@ -103,18 +103,18 @@ template <class T, std::size_t W>
 template <class T, std::size_t W>
 [[nodiscard]] inline lane<T, W> exp_nonpositive(lane<T, W> x) {
   using layout = float_layout<T>;
-  auto const [r, half_scale] = reduce_for_exp(x);
-  lane<T, W> const p = [&r = r] {
+  auto const reduced = reduce_for_exp(x);
+  lane<T, W> const p = [&reduced] {
     if constexpr (sizeof(T) == 4) {
       // Minimax on |r| <= ln(2)/2, relative error 1.9e-9; one step shorter than the series.
       constexpr coefficients<7> c = {{1.0, 1.00000003632, 0.499999920798, 0.166664201701,
                                       0.0416682255827, 0.00837481579073, 0.00138368451303}};
-      return polynomial(r, c);
+      return polynomial(reduced.r, c);
     } else {
-      return polynomial(r, exponential_series<0, layout::exp_terms>);
+      return polynomial(reduced.r, exponential_series<0, layout::exp_terms>);
     }
   }();
-  return select(x < lane<T, W>(layout::exp_low), lane<T, W>(0.0), (p + p) * half_scale);
+  return select(x < lane<T, W>(layout::exp_low), lane<T, W>(0.0), (p + p) * reduced.half_scale);
 }
 
 /// log1p(e) for 0 <= e <= 1, without cancellation for small e.

@@ -10,38 +10,38 @@ namespace prefer {
 // code such as closed-form optima, reports and tests.
 
 template <std::floating_point T>
-[[nodiscard]] inline T exp(T x) {
+[[nodiscard]] constexpr T exp(T x) {
   return std::exp(x);
 }
 template <std::floating_point T>
-[[nodiscard]] inline T expm1(T x) {
+[[nodiscard]] constexpr T expm1(T x) {
   return std::expm1(x);
 }
 template <std::floating_point T>
-[[nodiscard]] inline T log(T x) {
+[[nodiscard]] constexpr T log(T x) {
   return std::log(x);
 }
 template <std::floating_point T>
-[[nodiscard]] inline T sqrt(T x) {
+[[nodiscard]] constexpr T sqrt(T x) {
   return std::sqrt(x);
 }
 
 /// log(1 + exp(x)), without overflow: max(x, 0) + log1p(exp(-|x|)).
 template <std::floating_point T>
-[[nodiscard]] inline T softplus(T x) {
+[[nodiscard]] constexpr T softplus(T x) {
   return (x > T(0) ? x : T(0)) + std::log1p(std::exp(-std::abs(x)));
 }
 
 /// 1 / (1 + exp(-x)); keeps full relative precision in the left tail, where 1 - sigmoid(-x) would lose it.
 template <std::floating_point T>
-[[nodiscard]] inline T sigmoid(T x) {
+[[nodiscard]] constexpr T sigmoid(T x) {
   T const e = std::exp(-std::abs(x));
   return (x < T(0) ? e : T(1)) / (T(1) + e);
 }
 
 /// log(sigmoid(x)) = -softplus(-x).
 template <std::floating_point T>
-[[nodiscard]] inline T log_sigmoid(T x) {
+[[nodiscard]] constexpr T log_sigmoid(T x) {
   return -softplus(-x);
 }
 
@@ -49,7 +49,7 @@ template <std::floating_point T>
 ///
 /// Source  Maechler 2012, "Accurately computing log(1 - exp(-|a|))"
 template <std::floating_point T>
-[[nodiscard]] inline T log1mexp(T x) {
+[[nodiscard]] constexpr T log1mexp(T x) {
   return x > T(-0.69314718055994530942) ? std::log(-std::expm1(x)) : std::log1p(-std::exp(x));
 }
 

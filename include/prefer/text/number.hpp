@@ -20,8 +20,8 @@ std::string non_finite(T value) {
 
 }  // namespace detail
 
-/// Shortest decimal text that reads back as exactly the same value; nan, inf and -inf by these
-/// names. Does not depend on the locale.
+/// Shortest decimal text that reads back as exactly the same value; nan, inf and -inf by these names. Does not depend
+/// on the locale.
 template <std::floating_point T>
 [[nodiscard]] std::string shortest(T value) {
   if (!std::isfinite(value)) return detail::non_finite(value);
@@ -32,8 +32,8 @@ template <std::floating_point T>
 
 /// Text with `precision` digits behind the point, rounded; nan, inf and -inf by these names.
 ///
-/// A value that rounds to zero has no minus sign. From 1e15 on, where fixed digits are noise, the
-/// text is in scientific form. Does not depend on the locale. `precision` is at least 0.
+/// A value that rounds to zero has no minus sign. From 1e15 on, where fixed digits are noise, the text is in scientific
+/// form. Does not depend on the locale. `precision` is at least 0.
 [[nodiscard]] inline std::string fixed(double value, int precision) {
   if (!std::isfinite(value)) return detail::non_finite(value);
   auto const form =

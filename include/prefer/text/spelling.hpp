@@ -9,9 +9,8 @@
 
 namespace prefer::text {
 
-/// Fewest insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`,
-/// without regard to ASCII case; counting stops at `most`, and whatever is further apart counts
-/// `most + 1`.
+/// Fewest insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`, without regard to ASCII
+/// case; counting stops at `most`, and whatever is further apart counts `most + 1`.
 [[nodiscard]] inline std::size_t edit_distance(std::string_view a, std::string_view b,
                                                std::size_t most) {
   auto const lower = [](char c) {
@@ -22,8 +21,7 @@ namespace prefer::text {
   };
   if (std::max(a.size(), b.size()) - std::min(a.size(), b.size()) > most) return most + 1;
 
-  // Row i holds the distance of a's first i letters to every beginning of b; a swap looks two rows
-  // back.
+  // Row i holds the distance of a's first i letters to every beginning of b; a swap looks two rows back.
   std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
@@ -47,9 +45,8 @@ namespace prefer::text {
 
 /// True if `written` looks like a slip of the pen for `known`.
 ///
-/// At most `slips` edits, and the same first letter:
-/// "wieght" and "Weight" are slips for "weight", "height" is a word of its own, and so are "meta"
-/// and "data" next to "beta".
+/// At most `slips` edits, and the same first letter: "wieght" and "Weight" are slips for "weight", "height" is a word
+/// of its own, and so are "meta" and "data" next to "beta".
 [[nodiscard]] inline bool misspells(std::string_view written, std::string_view known) {
   if (written.empty() || known.empty() || written == known) return false;
   if (edit_distance(written.substr(0, 1), known.substr(0, 1), 1) != 0) return false;

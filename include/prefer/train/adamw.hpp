@@ -116,19 +116,16 @@ class adamw_kernel {
 ///   value  = value * (1 - learning_rate * weight_decay)
 ///            - learning_rate * mean / (1 - beta1^t) / (sqrt(square / (1 - beta2^t)) + epsilon)
 ///
-/// t counts the steps of each parameter from 1; a frozen parameter keeps its value, state and t.
-/// The same update as PyTorch's AdamW: epsilon outside the root and after the correction, and decay
-/// before the step. Elementwise over fixed blocks, so the bits do not depend on the executor. State
-/// of parameters is made in the first step in which they are not frozen; no other step allocates.
+/// t counts the steps of each parameter from 1; a frozen parameter keeps its value, state and t. The same update as
+/// PyTorch's AdamW: epsilon outside the root and after the correction, and decay before the step. Elementwise over
+/// fixed blocks, so the bits do not depend on the executor. State of parameters is made in the first step in which they
+/// are not frozen; no other step allocates.
 ///
-/// Errors  precondition_error before anything has moved: beta not in [0, 1), epsilon not positive,
-/// weight_decay or
-///         learning rate negative or not finite; a gradient whose size is not its value's;
-///         parameters that are not those of the first step, by number, name, order and size. NaN in
-///         a gradient flows into value and state: refuse the step when clip_gradient_norm reports
-///         it
-/// Source  Kingma and Ba 2015, arXiv:1412.6980, algorithm 1; decay: Loshchilov and Hutter 2019,
-/// arXiv:1711.05101,
+/// Errors  precondition_error before anything has moved: beta not in [0, 1), epsilon not positive, weight_decay or
+///         learning rate negative or not finite; a gradient whose size is not its value's; parameters that are not
+///         those of the first step, by number, name, order and size. NaN in a gradient flows into value and state:
+///         refuse the step when clip_gradient_norm reports it
+/// Source  Kingma and Ba 2015, arXiv:1412.6980, algorithm 1; decay: Loshchilov and Hutter 2019, arXiv:1711.05101,
 ///         algorithm 2, its factor multiplied by the learning rate
 template <class T>
 class adamw {
@@ -179,8 +176,8 @@ class adamw {
   [[nodiscard]] std::uint64_t steps() const noexcept { return steps_; }
   [[nodiscard]] adamw_options const& options() const noexcept { return options_; }
 
-  /// Adds the state under `prefix`: `step`, and for each parameter `step/NAME`, `m/NAME` and
-  /// `v/NAME` (mean and square).
+  /// Adds the state under `prefix`: `step`, and for each parameter `step/NAME`, `m/NAME` and `v/NAME` (mean and
+  /// square).
   ///
   /// Errors  two parameters of one name throw precondition_error
   void save(archive_writer& file, std::string const& prefix = "") const {
@@ -194,8 +191,7 @@ class adamw {
 
   /// Replaces the state by what `save` wrote for these parameters; the hyper-parameters stay.
   ///
-  /// Errors  backend_error naming file and entry that is missing or does not fit; the state is then
-  /// as it was
+  /// Errors  backend_error naming file and entry that is missing or does not fit; the state is then as it was
   void load(archive const& file, std::span<parameter<T> const> parameters,
             std::string const& prefix = "") {
     auto const steps = file.number<std::uint64_t>(prefix + "step");

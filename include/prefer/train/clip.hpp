@@ -13,8 +13,7 @@
 
 namespace prefer {
 
-/// Working memory of gradient_norm and clip_gradient_norm; kept between steps, it saves their
-/// allocations.
+/// Working memory of gradient_norm and clip_gradient_norm; kept between steps, it saves their allocations.
 struct gradient_norm_memory {
   std::vector<parameter_block> blocks;
   std::vector<double> sums;
@@ -24,8 +23,7 @@ namespace detail {
 
 inline constexpr std::size_t gradient_block = 4096;
 
-// Element i goes to accumulator i mod 8, whatever the machine's vector width, so the order of
-// additions is fixed.
+// Element i goes to accumulator i mod 8, whatever the machine's vector width, so the order of additions is fixed.
 template <class T>
 [[nodiscard]] double sum_of_squares(T const* values, std::size_t count) noexcept {
   constexpr std::size_t lanes = 8;
@@ -69,9 +67,10 @@ template <class T>
 ///
 ///   norm = sqrt(sum over parameters and elements of gradient^2)
 ///
-/// Sums in double over fixed blocks of 4096, so the bits do not depend on the executor. NaN or
-/// infinity when a gradient is, and infinity above about 1e154, where squares leave the range of
-/// double. Errors  a gradient whose size is not its value's throws precondition_error
+/// Sums in double over fixed blocks of 4096, so the bits do not depend on the executor. NaN or infinity when a gradient
+/// is, and infinity above about 1e154, where squares leave the range of double.
+///
+/// Errors  a gradient whose size is not its value's throws precondition_error
 template <class Parameters>
 [[nodiscard]] double gradient_norm(Parameters const& parameters, gradient_norm_memory& memory,
                                    executor const& threads = {}) {
@@ -90,11 +89,11 @@ template <class Parameters>
 ///
 ///   gradient *= max_norm / norm    if norm > max_norm
 ///
-/// A norm that is not finite is returned and changes no gradient: the caller refuses the step. An
-/// infinite `max_norm` only measures. PyTorch divides by norm + 1e-6, which leaves the result that
-/// much shorter than asked for. Errors  max_norm not greater than zero, or a gradient whose size is
-/// not its value's: precondition_error Source  Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063,
-/// section 3.2
+/// A norm that is not finite is returned and changes no gradient: the caller refuses the step. An infinite `max_norm`
+/// only measures. PyTorch divides by norm + 1e-6, which leaves the result that much shorter than asked for.
+///
+/// Errors  max_norm not greater than zero, or a gradient whose size is not its value's: precondition_error
+/// Source  Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063, section 3.2
 template <class Parameters>
 double clip_gradient_norm(Parameters const& parameters, double max_norm,
                           gradient_norm_memory& memory, executor const& threads = {}) {

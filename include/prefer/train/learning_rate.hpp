@@ -9,37 +9,31 @@
 
 namespace prefer {
 
-/// How long a learning rate rises before it stays or falls: a number of steps, or a ratio of all
-/// steps (rounded up).
+/// How long a learning rate rises before it stays or falls: a number of steps, or a ratio of all steps (rounded up).
 struct warm_up {
   std::uint64_t steps = 0;
   double ratio = 0;
 };
 
-/// The learning rate of each step, a value: constant, or rising and then constant, falling
-/// linearly, or along a cosine.
+/// The learning rate of each step, a value: constant, or rising and then constant, falling linearly, or along a cosine.
 ///
-///   learning_rate(5e-7)                                                                     the
-///   same at every step learning_rate::constant({.peak = 5e-7, .warm_up = {.steps = 150}})
-///   learning_rate::linear({.peak = 5e-7, .steps = 2000, .warm_up = {.ratio = 0.1}})         falls
-///   to `floor`, 0 by default learning_rate::cosine({.peak = 5e-7, .steps = 2000, .warm_up =
-///   {.ratio = 0.1}, .floor = 5e-8})
+///   learning_rate(5e-7)                                                       the same at every step
+///   learning_rate::constant({.peak = 5e-7, .warm_up = {.steps = 150}})        rises, then stays
+///   learning_rate::linear({.peak = 5e-7, .steps = 2000})                      falls to `floor`, 0 by default
+///   learning_rate::cosine({.peak = 5e-7, .steps = 2000, .warm_up = {.ratio = 0.1}, .floor = 5e-8})
 ///
 /// With step counted from 0 and W steps of warm-up out of `steps`:
 ///
-///   step < W               peak * (step + 1) / W
-///   W <= step < steps      floor + (peak - floor) * (1 - t)                  linear      t = (step
-///   - W) / (steps - W)
-///                          floor + (peak - floor) * (1 + cos(pi t)) / 2      cosine
-///   step >= steps          floor                                             linear, cosine
+///   step < W             peak * (step + 1) / W
+///   W <= step < steps    linear  floor + (peak - floor) * (1 - t)                 with t = (step - W) / (steps - W)
+///                        cosine  floor + (peak - floor) * (1 + cos(pi t)) / 2
+///   step >= steps        linear and cosine  floor
 ///
-/// Step W - 1 and step W both have the peak. The schedules of the Transformers library start from 0
-/// instead, which makes the first step do nothing: their step s + 1 of a warm-up is our step s.
+/// Step W - 1 and step W both have the peak. The schedules of the Transformers library start from 0 instead, which
+/// makes the first step do nothing: their step s + 1 of a warm-up is our step s.
 ///
-/// Errors  precondition_error: peak not positive and finite; floor not in [0, peak]; a schedule
-/// that falls over zero
-///         steps; a ratio not in [0, 1] or without `steps`; both warm-up steps and ratio; more
-///         warm-up than steps
+/// Errors  precondition_error: peak not positive and finite; floor not in [0, peak]; a schedule that falls over zero
+///         steps; a ratio not in [0, 1] or without `steps`; both warm-up steps and ratio; more warm-up than steps
 /// Source  cosine: Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5, without restarts
 class learning_rate {
  public:

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include <prefer/parallel/executor.hpp>
+#include <prefer/train/adamw.hpp>
+#include <prefer/train/learning_rate.hpp>
+
+namespace prefer {
+
+/// How to train. Sizes count groups: pairs, labelled examples or lists.
+struct train_options {
+  std::size_t batch_size = 64;
+  std::size_t micro_batch_size = 0;  ///< groups scored at a time, 0: all; does not change results
+  std::uint64_t epochs = 1;
+  std::uint64_t steps = 0;  ///< if not 0, stop after so many steps, whatever the epochs
+  std::uint64_t seed = 1;   ///< of the order of examples
+  learning_rate rate = 1e-3;
+  adamw_options optimizer = {};
+  double max_gradient_norm = std::numeric_limits<double>::infinity();  ///< infinite: not measured
+  bool reference_is_start = false;  ///< check at step 0 that the log-ratios are 0
+  bool allow_scores = true;         ///< use unnormalised scores where the loss reads only margins
+  executor threads = {};
+};
+
+/// When to evaluate and when to stop for it.
+struct evaluation_plan {
+  std::uint64_t every = 0;     ///< steps; 0: never
+  std::uint64_t patience = 0;  ///< evaluations without improvement before stopping; 0: never stop
+  double min_improvement = 0.0;
+  bool restore_best = false;  ///< end with the parameters of the best evaluation
+};
+
+}  // namespace prefer

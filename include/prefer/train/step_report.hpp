@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+namespace prefer {
+
+/// What one step did. Numbers that do not apply are NaN.
+struct step_report {
+  std::uint64_t step = 0;   ///< counted from 1
+  std::uint64_t steps = 0;  ///< that the run will have
+  double loss = 0.0;        ///< mean over the batch, before the step
+  double learning_rate = 0.0;
+  double beta = 0.0;
+  double gradient_norm = std::numeric_limits<double>::quiet_NaN();  ///< before clipping
+  double reward_margin = std::numeric_limits<double>::quiet_NaN();  ///< mean over pairs, nats
+  double accuracy = std::numeric_limits<double>::quiet_NaN();  ///< share of pairs with margin > 0
+  // Of pairs, where log-probabilities were computed and not scores (see allow_scores);
+  // per token where rewards are.
+  double log_prob_chosen = std::numeric_limits<double>::quiet_NaN();    ///< mean, nats
+  double log_prob_rejected = std::numeric_limits<double>::quiet_NaN();  ///< mean, nats
+  double displaced_share =
+      std::numeric_limits<double>::quiet_NaN();  ///< share of chosen below the reference
+};
+/// Why a run ended.
+enum class run_outcome : std::uint8_t { finished, stopped_early, interrupted };
+}  // namespace prefer
