@@ -100,6 +100,7 @@ set(prefer_core_headers
   objective/evaluate.hpp
   objective/formula_fingerprint.hpp
   objective/kernel.hpp
+  objective/list_kernel.hpp
   objective/matched.hpp
   parallel/communicator.hpp
   parallel/executor.hpp

@@ -101,6 +101,7 @@
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/objective/formula_fingerprint.hpp>
 #include <prefer/objective/kernel.hpp>
+#include <prefer/objective/list_kernel.hpp>
 #include <prefer/objective/matched.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>

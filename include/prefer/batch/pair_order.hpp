@@ -37,31 +37,35 @@ struct sort_entry {
   return (bits & sign) != 0 ? ~bits : bits | sign;
 }
 
-/// Stable, by the keys' bytes from the lowest to the highest (least significant digit first). A byte that is the same
-/// in all keys, as the last ones of numbers that were floats are, costs nothing.
-inline void sort_by_key(std::vector<sort_entry>& entries) {
-  constexpr std::size_t bytes = 8;
-  constexpr std::size_t values = 256;
-  std::vector<std::uint32_t> counts(bytes * values);
+/// Stable, by the keys' digits of `Bits` bits, the lowest first. A digit that is the same in all keys, as the last ones of
+/// numbers that were floats are, costs nothing.
+template <unsigned Bits>
+void sort_by_key(std::vector<sort_entry>& entries) {
+  constexpr std::size_t digits = (64 + Bits - 1) / Bits;
+  constexpr std::size_t values = std::size_t{1} << Bits;
+  auto const digit_of = [](sort_entry const& one, std::size_t d) {
+    return one.key >> (Bits * d) & (values - 1);
+  };
+  std::vector<std::uint32_t> counts(digits * values);
   for (sort_entry const& one : entries) {
-    for (std::size_t b = 0; b < bytes; ++b) ++counts[b * values + (one.key >> (8 * b) & 255)];
+    for (std::size_t d = 0; d < digits; ++d) ++counts[d * values + digit_of(one, d)];
   }
   std::vector<sort_entry> sorted(entries.size());
-  for (std::size_t b = 0; b < bytes; ++b) {
-    std::uint32_t* const place = counts.data() + b * values;
-    if (place[entries.front().key >> (8 * b) & 255] == entries.size()) continue;
-    std::uint32_t next = 0;  // where the first row with this byte goes
+  for (std::size_t d = 0; d < digits; ++d) {
+    std::uint32_t* const place = counts.data() + d * values;
+    if (place[digit_of(entries.front(), d)] == entries.size()) continue;
+    std::uint32_t next = 0;  // where the first row with this digit goes
     for (std::size_t v = 0; v < values; ++v) {
       std::uint32_t const of_this = place[v];
       place[v] = next;
       next += of_this;
     }
-    for (sort_entry const& one : entries) sorted[place[one.key >> (8 * b) & 255]++] = one;
+    for (sort_entry const& one : entries) sorted[place[digit_of(one, d)]++] = one;
     entries.swap(sorted);
   }
 }
 
-/// The same for few rows, where counting bytes costs more than moving entries.
+/// The same for few rows, where counting digits costs more than moving entries.
 inline void insert_by_key(std::vector<sort_entry>& entries) {
   for (std::size_t i = 1; i < entries.size(); ++i) {
     sort_entry const one = entries[i];
@@ -83,8 +87,13 @@ template <class Value>
     entries[i] = {detail::ascending_bits(static_cast<double>(value(i))),
                   static_cast<std::uint32_t>(i)};
   }
-  constexpr std::size_t few = 64;
-  n <= few ? detail::insert_by_key(entries) : detail::sort_by_key(entries);
+  if (n <= 64) {
+    detail::insert_by_key(entries);
+  } else if (n < 4096) {
+    detail::sort_by_key<8>(entries);
+  } else {
+    detail::sort_by_key<11>(entries);  // fewer passes, and tables that cost more to begin with
+  }
   std::vector<std::uint32_t> order(n);
   for (std::size_t i = 0; i < n; ++i) order[i] = entries[i].row;
   return order;

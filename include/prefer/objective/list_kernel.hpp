@@ -34,15 +34,16 @@ class list_block {
   /// Numbers of room that a lane takes for one completion.
   static constexpr std::size_t room_per_completion = inputs * Lane::width;
 
-  /// `numbers` for as many completions as `coefficients`: at least those of the longest list.
+  /// `numbers` for as many completions as `coefficients`: at least those of the longest list. `room` is the loss's.
   list_block(list_columns const& batch, column_set read, std::span<T> numbers,
-             std::span<Lane> coefficients)
+             std::span<Lane> coefficients, std::span<Lane> room)
       : batch_(batch),
         from_{&batch.policy, wanted(batch.reference, read.contains(column_name::reference)),
               wanted(batch.length, read.contains(column_name::length)),
               wanted(batch.score, read.contains(column_name::score))},
         beta_(wanted(batch.beta, read.contains(column_name::beta))),
-        coefficients_(coefficients) {
+        coefficients_(coefficients),
+        room_(room) {
     for (std::size_t c = 0; c < inputs; ++c) {
       at_[c] = numbers.data() + c * coefficients.size() * Lane::width;
     }
@@ -95,6 +96,8 @@ class list_block {
   [[nodiscard]] std::span<Lane> coefficients(std::size_t group) const {
     return coefficients_.subspan(group * length_, length_);
   }
+  /// For whatever a loss's own rule keeps while it looks at one group.
+  [[nodiscard]] std::span<Lane> room(std::size_t count) const { return room_.first(count); }
   /// The coefficients of all lists.
   void write_coefficients(mutable_column const& to) const {
     for (std::size_t k = 0; k < which_.size(); ++k) {
@@ -130,6 +133,7 @@ class list_block {
   column const* beta_;
   T* at_[inputs];
   std::span<Lane> coefficients_;
+  std::span<Lane> room_;
   std::span<std::uint32_t const> which_;
   std::size_t length_ = 0;
   std::size_t groups_ = 0;
@@ -174,10 +178,32 @@ template <class S>
   return {block.size(), list_at<S>{&block, group, first_partial}, block.beta(group)};
 }
 
+/// The loss's own rule for the coefficients of a list, in as much room for each completion as it asks for.
+template <class L>
+constexpr auto list_coefficients(L const& loss, auto const& list, auto out, auto room)
+  requires requires { loss.coefficients(list, out); } ||
+           requires { loss.coefficients(list, out, room); }
+{
+  if constexpr (requires { loss.coefficients(list, out, room); }) {
+    return loss.coefficients(list, out, room);
+  } else {
+    return loss.coefficients(list, out);
+  }
+}
+
+template <class L>
+inline constexpr std::size_t coefficient_room = [] {
+  if constexpr (requires { L::coefficient_room; }) {
+    return std::size_t{L::coefficient_room};
+  } else {
+    return std::size_t{0};
+  }
+}();
+
 template <class L, class Lane>
 concept has_list_coefficients =
     requires(L const& loss, list_record<Lane, list_at<Lane>> const& list, std::span<Lane> out) {
-      { loss.coefficients(list, out) } -> std::same_as<Lane>;
+      { list_coefficients(loss, list, out, out) } -> std::same_as<Lane>;
     };
 
 template <class L>
@@ -193,7 +219,8 @@ template <class Lane, Loss L>
                                                     std::size_t group) {
   std::span<Lane> const out = block.coefficients(group);
   if constexpr (has_list_coefficients<L, Lane>) {
-    return loss.coefficients(record_of<Lane>(block, group), out);
+    return list_coefficients(loss, record_of<Lane>(block, group), out,
+                             block.room(coefficient_room<L> * out.size()));
   } else {
     static_assert(!has_coefficients_of_doubles<L>,
                   "prefer: coefficients of lists are computed on lanes: template <class S> S "
@@ -242,12 +269,15 @@ template <class Lane, Loss L>
   using T = typename Lane::value_type;
   constexpr std::size_t per_completion = list_block<Lane>::room_per_completion;
   T numbers[short_list * per_completion];
-  Lane coefficients[short_list];
+  constexpr std::size_t lanes_per_completion = 1 + coefficient_room<L>;
+  Lane lanes[short_list * lanes_per_completion];
   bool const fits = longest <= short_list;
   std::vector<T> more_numbers(fits ? 0 : longest * per_completion);
-  std::vector<Lane> more_coefficients(fits ? 0 : longest);
+  std::vector<Lane> more_lanes(fits ? 0 : longest * lanes_per_completion);
+  std::span<Lane> const all = fits ? std::span<Lane>(lanes) : more_lanes;
+  std::size_t const completions = all.size() / lanes_per_completion;
   list_block<Lane> block(batch, reads(loss), fits ? std::span<T>(numbers) : more_numbers,
-                         fits ? std::span<Lane>(coefficients) : more_coefficients);
+                         all.first(completions), all.subspan(completions));
   auto const length_of = [&](std::size_t g) { return batch.offset[g + 1] - batch.offset[g]; };
   lane_sum<Lane> sum_of_values;
   std::uint32_t room[lists_at_once];
@@ -262,8 +292,7 @@ template <class Lane, Loss L>
       }
       auto const lists = order.subspan(first, block.load(order.subspan(first, alike)));
       for (std::size_t group = 0; group < block.groups(); ++group) {
-        Lane const weight =
-            batch.weight.present() ? block.of_each(batch.weight, group) : Lane(1.0);
+        Lane const weight = batch.weight.present() ? block.of_each(batch.weight, group) : Lane(1.0);
         Lane const values = weight * evaluate_lists(loss, state, block, group);
         for (Lane& each : block.coefficients(group)) each = each * (weight * Lane(scale));
         auto const of_group = lists.subspan(group * Lane::width);
