@@ -9,14 +9,21 @@ set(prefer_core_headers
   aggregation/step_mask.hpp
   aggregation/sum_tokens.hpp
   batch/best_and_random_pairs.hpp
+  batch/blocks.hpp
+  batch/check_columns.hpp
   batch/choices.hpp
+  batch/column.hpp
   batch/columns.hpp
+  batch/each_column.hpp
   batch/gather.hpp
+  batch/load_record.hpp
   batch/minibatch.hpp
   batch/pair_order.hpp
-  batch/record.hpp
+  batch/probe_record.hpp
   batch/step_pairs.hpp
+  batch/sum_and_count.hpp
   batch/token_table.hpp
+  batch/with_columns.hpp
   beta/adaptive.hpp
   beta/schedule.hpp
   bounded.hpp
@@ -136,10 +143,12 @@ set(prefer_core_headers
   train/check_data.hpp
   train/checkpoint.hpp
   train/clip.hpp
+  train/example_source.hpp
   train/learning_rate.hpp
   train/options.hpp
   train/run_fingerprint.hpp
   train/scored_minibatch.hpp
+  train/several_processes.hpp
   train/step_report.hpp
   train/trainer.hpp
   version.hpp
@@ -147,10 +156,15 @@ set(prefer_core_headers
 
 # The components, each with at most one thing more than the core.
 set(prefer_report_headers
+  report/axis.hpp
   report/csv.hpp
   report/label_placement.hpp
   report/line_plot.hpp
+  report/marker.hpp
+  report/plot_layout.hpp
+  report/plot_panel.hpp
   report/progress.hpp
+  report/series.hpp
   report/svg.hpp
   report/table.hpp
   report/ticks.hpp

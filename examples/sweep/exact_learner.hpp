@@ -85,7 +85,7 @@ class exact_learner final : public learner {
           fill(out.divergence,
                [&](std::span<double> to) { policy_.divergence(reference, batch, to); });
         }
-        if (wanted.contains(column_name::perturbed)) {
+        if (wanted.contains(column_name::perturbed_toward)) {
           fill(out.perturbed_toward, [&](std::span<double> to) {
             policy_.perturbed_log_prob(reference, -perturbation, batch, to);
           });

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/with_columns.hpp>
 
 namespace {
 
@@ -123,11 +124,18 @@ TEST_CASE("pair_columns: available names what was given, both sides of it", "[ba
   half.chosen = v;
   CHECK(pair_columns{.policy = {v, v}, .reference = half}.available() == policy);
   CHECK(pair_columns{.policy = {v, v}, .length = {v, v}, .weight = v, .beta = v}.available() ==
-        (policy | column_name::length | column_name::beta));
+        (policy | column_name::length | column_name::weight | column_name::beta));
   CHECK(prefer::list_columns{.policy = v, .reference = v}.available() ==
         (policy | column_name::reference));
   CHECK(prefer::unpaired_columns{.policy = v, .label = v}.available() ==
         (policy | column_name::label));
+}
+
+TEST_CASE("column_set: reads as a list of names", "[batch][columns]") {
+  CHECK(to_string(prefer::column_set{}).empty());
+  CHECK(to_string(column_name::label | column_name::policy) == "policy, label");
+  CHECK(to_string(prefer::column_set((1u << 6) - 1)) ==
+        "policy, reference, length, beta, target_margin, label");
 }
 
 TEST_CASE("with_columns: a promise is kept or refused by name", "[batch][columns]") {

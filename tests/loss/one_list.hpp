@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include <prefer/batch/record.hpp>
+#include <prefer/batch/columns.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/list_kernel.hpp>
 #include <prefer/scalar/dual.hpp>

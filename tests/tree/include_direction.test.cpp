@@ -112,7 +112,7 @@ TEST_CASE("include direction: the rule allows the own folder and the left, and o
   CHECK_FALSE(objection("beta/schedule.hpp", "loss/loss.hpp"));
   CHECK_FALSE(objection("policy/aggregated.hpp", "aggregation/aggregation.hpp"));
   CHECK_FALSE(objection("batch/best_and_random_pairs.hpp", "random/order.hpp"));
-  CHECK(objection("scalar/dual.hpp", "batch/record.hpp"));
+  CHECK(objection("scalar/dual.hpp", "batch/columns.hpp"));
   CHECK(objection("loss/dpo.hpp", "policy/policy.hpp"));
   CHECK(objection("aggregation/sum_tokens.hpp", "policy/policy.hpp"));
   CHECK(objection("batch/step_pairs.hpp", "train/trainer.hpp"));

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/each_column.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/scalar/probe.hpp>

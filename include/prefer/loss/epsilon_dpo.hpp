@@ -36,7 +36,8 @@ struct epsilon_dpo {
                 "prefer: epsilon_dpo sets the beta of a loss, and this one has none");
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "epsilon_dpo";
-  static constexpr column_set prepare_reads = column_name::policy | column_name::perturbed;
+  static constexpr column_set prepare_reads =
+      column_name::policy | column_name::perturbed_toward | column_name::perturbed_away;
   struct state {
     double factor = 1.0;  // of beta
   };

@@ -8,7 +8,7 @@
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/pair_order.hpp>
-#include <prefer/batch/record.hpp>
+#include <prefer/batch/probe_record.hpp>
 #include <prefer/bounded.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/scalar/dual.hpp>

@@ -9,7 +9,8 @@
 #include <vector>
 
 #include <prefer/batch/columns.hpp>
-#include <prefer/batch/record.hpp>
+#include <prefer/batch/each_column.hpp>
+#include <prefer/batch/load_record.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/kernel.hpp>
 #include <prefer/scalar/dual.hpp>
@@ -22,6 +23,8 @@ namespace prefer::detail {
 inline constexpr std::size_t short_list = 64;      // longer lists cost an allocation per chunk
 inline constexpr std::size_t lists_at_once = 256;  // among which those of equal length are sought
 
+inline constexpr std::size_t list_inputs = inputs_of<list_columns>;
+
 /// Numbers of many lists of one length, in groups of `Lane::width`: completion by completion, those of list w of a group
 /// in element w.
 ///
@@ -30,21 +33,14 @@ template <class Lane>
 class list_block {
  public:
   using T = typename Lane::value_type;
-  enum input : std::size_t { policy, reference, length, score, inputs };
   /// Numbers of room that a lane takes for one completion.
-  static constexpr std::size_t room_per_completion = inputs * Lane::width;
+  static constexpr std::size_t room_per_completion = list_inputs * Lane::width;
 
   /// `numbers` for as many completions as `coefficients`: at least those of the longest list. `room` is the loss's.
   list_block(list_columns const& batch, column_set read, std::span<T> numbers,
              std::span<Lane> coefficients, std::span<Lane> room)
-      : batch_(batch),
-        from_{&batch.policy, wanted(batch.reference, read.contains(column_name::reference)),
-              wanted(batch.length, read.contains(column_name::length)),
-              wanted(batch.score, read.contains(column_name::score))},
-        beta_(wanted(batch.beta, read.contains(column_name::beta))),
-        coefficients_(coefficients),
-        room_(room) {
-    for (std::size_t c = 0; c < inputs; ++c) {
+      : batch_(batch), from_(batch, read), coefficients_(coefficients), room_(room) {
+    for (std::size_t c = 0; c < list_inputs; ++c) {
       at_[c] = numbers.data() + c * coefficients.size() * Lane::width;
     }
   }
@@ -56,40 +52,35 @@ class list_block {
     std::size_t const most = coefficients_.size() / length_;
     groups_ = at_most(most, (which.size() + Lane::width - 1) / Lane::width);
     which_ = which.first(at_most(which.size(), groups_ * Lane::width));
-    for (std::size_t c = 0; c < inputs; ++c) {
-      if (from_[c] == nullptr) continue;
-      for (std::size_t k = 0; k < groups_ * Lane::width; ++k) {
+    std::size_t const stride = groups_ * Lane::width;
+    std::size_t next = 0;
+    for_each_column(batch_, [&](auto, per each, column_side, auto const&) {
+      std::size_t const c = next++;
+      if (from_.at[c] == nullptr) return;
+      bool const of_lists = each == per::example;
+      for (std::size_t k = 0; k < stride; ++k) {
+        std::size_t const list = k < which_.size() ? which_[k] : which_.back();
+        std::size_t const begin = of_lists ? list : batch_.offset[list];
+        std::size_t const count = of_lists ? 1 : length_;
         T* const to = at_[c] + k;
-        std::size_t const begin = batch_.offset[list(k)];
-        if (T const* const numbers = from_[c]->template direct<T>(begin)) {
-          for (std::size_t i = 0; i < length_; ++i) to[i * groups_ * Lane::width] = numbers[i];
+        if (T const* const numbers = from_.at[c]->template direct<T>(begin)) {
+          for (std::size_t i = 0; i < count; ++i) to[i * stride] = numbers[i];
         } else {
-          for (std::size_t i = 0; i < length_; ++i) {
-            to[i * groups_ * Lane::width] = static_cast<T>((*from_[c])[begin + i]);
+          for (std::size_t i = 0; i < count; ++i) {
+            to[i * stride] = static_cast<T>((*from_.at[c])[begin + i]);
           }
         }
       }
-    }
+    });
     return which_.size();
   }
 
   [[nodiscard]] std::size_t size() const { return length_; }
   [[nodiscard]] std::size_t groups() const { return groups_; }
-  [[nodiscard]] bool has(input c) const { return from_[c] != nullptr; }
-  [[nodiscard]] Lane number(input c, std::size_t i, std::size_t group) const {
-    return Lane::load(at_[c] + (i * groups_ + group) * Lane::width);
-  }
-  [[nodiscard]] optional_value<Lane> beta(std::size_t group) const {
-    if (beta_ == nullptr) return {};
-    return {true, of_each(*beta_, group)};
-  }
-  /// One number for each list of a group.
-  [[nodiscard]] Lane of_each(column const& from, std::size_t group) const {
-    T numbers[Lane::width];
-    for (std::size_t w = 0; w < Lane::width; ++w) {
-      numbers[w] = static_cast<T>(from[list(group * Lane::width + w)]);
-    }
-    return Lane::load(numbers);
+  [[nodiscard]] bool has(std::size_t input) const { return from_.at[input] != nullptr; }
+  /// Of completion i of a group's lists; columns with one number for a list have it at i = 0.
+  [[nodiscard]] Lane number(std::size_t input, std::size_t i, std::size_t group) const {
+    return Lane::load(at_[input] + (i * groups_ + group) * Lane::width);
   }
 
   /// Those of a group's completions.
@@ -115,23 +106,16 @@ class list_block {
   }
 
  private:
-  static column const* wanted(column const& c, bool read) {
-    return read && c.present() ? &c : nullptr;
-  }
   /// Straight from memory: compilers store the whole lane first to index it.
   static T element(Lane const& from, std::size_t w) {
     T out;
     std::memcpy(&out, reinterpret_cast<char const*>(&from) + w * sizeof(T), sizeof out);
     return out;
   }
-  [[nodiscard]] std::size_t list(std::size_t k) const {
-    return k < which_.size() ? which_[k] : which_.back();
-  }
 
   list_columns const& batch_;
-  column const* from_[inputs];
-  column const* beta_;
-  T* at_[inputs];
+  input_columns<list_columns> from_;
+  T* at_[list_inputs];
   std::span<Lane> coefficients_;
   std::span<Lane> room_;
   std::span<std::uint32_t const> which_;
@@ -139,11 +123,21 @@ class list_block {
   std::size_t groups_ = 0;
 };
 
+/// Gives a record's members what a block has of completion i of a group.
+template <class Lane, class Record>
+void load_from(list_block<Lane> const& block, std::size_t i, std::size_t group, Record& record) {
+  Record::describe(record, [&](auto is, auto& member) {
+    constexpr std::size_t at = input_of<list_columns, is.name>;
+    if constexpr (at != list_inputs) {
+      if (block.has(at)) set_member<is.rule>(member, block.number(at, i, group));
+    }
+  });
+}
+
 /// Completion i of a group of lists, as constants or with the partials [first, first + N) seeded.
 template <class S>
 struct list_at {
   using lane = primal_t<S>;
-  using from = list_block<lane>;
 
   list_block<lane> const* block;
   std::size_t group;
@@ -151,21 +145,10 @@ struct list_at {
 
   completion_record<S> operator()(std::size_t i) const {
     completion_record<S> out;
-    out.log_prob = log_prob(i);
-    if (block->has(from::reference)) {
-      out.reference_log_prob = block->number(from::reference, i, group);
-    }
-    if (block->has(from::length)) out.completion_length = block->number(from::length, i, group);
-    if (block->has(from::score)) out.score = block->number(from::score, i, group);
-    return out;
-  }
-
- private:
-  [[nodiscard]] S log_prob(std::size_t i) const {
-    S out = block->number(from::policy, i, group);
+    load_from(*block, i, group, out);
     if constexpr (!std::same_as<S, lane>) {
-      constexpr std::size_t partials = sizeof(out.partial) / sizeof(lane);
-      if (i - first_partial < partials) out.partial[i - first_partial] = lane(1.0);
+      constexpr std::size_t partials = sizeof(out.log_prob.partial) / sizeof(lane);
+      if (i - first_partial < partials) out.log_prob.partial[i - first_partial] = lane(1.0);
     }
     return out;
   }
@@ -175,7 +158,9 @@ template <class S>
 [[nodiscard]] inline list_record<S, list_at<S>> record_of(list_block<primal_t<S>> const& block,
                                                           std::size_t group,
                                                           std::size_t first_partial = 0) {
-  return {block.size(), list_at<S>{&block, group, first_partial}, block.beta(group)};
+  list_record<S, list_at<S>> list(block.size(), list_at<S>{&block, group, first_partial});
+  load_from(block, 0, group, list);
+  return list;
 }
 
 /// The loss's own rule for the coefficients of a list, in as much room for each completion as it asks for.
@@ -276,7 +261,8 @@ template <class Lane, Loss L>
   std::vector<Lane> more_lanes(fits ? 0 : longest * lanes_per_completion);
   std::span<Lane> const all = fits ? std::span<Lane>(lanes) : more_lanes;
   std::size_t const completions = all.size() / lanes_per_completion;
-  list_block<Lane> block(batch, reads(loss), fits ? std::span<T>(numbers) : more_numbers,
+  constexpr std::size_t weights = input_of<list_columns, column_name::weight>;
+  list_block<Lane> block(batch, inputs_for(loss), fits ? std::span<T>(numbers) : more_numbers,
                          all.first(completions), all.subspan(completions));
   auto const length_of = [&](std::size_t g) { return batch.offset[g + 1] - batch.offset[g]; };
   lane_sum<Lane> sum_of_values;
@@ -292,7 +278,7 @@ template <class Lane, Loss L>
       }
       auto const lists = order.subspan(first, block.load(order.subspan(first, alike)));
       for (std::size_t group = 0; group < block.groups(); ++group) {
-        Lane const weight = batch.weight.present() ? block.of_each(batch.weight, group) : Lane(1.0);
+        Lane const weight = block.has(weights) ? block.number(weights, 0, group) : Lane(1.0);
         Lane const values = weight * evaluate_lists(loss, state, block, group);
         for (Lane& each : block.coefficients(group)) each = each * (weight * Lane(scale));
         auto const of_group = lists.subspan(group * Lane::width);

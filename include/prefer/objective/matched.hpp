@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/each_column.hpp>
 #include <prefer/batch/pair_order.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/kernel.hpp>
@@ -55,17 +56,17 @@ template <class Lane, class Term>
   pair_columns together = batch;
   // The reference of the rejected completion follows the pair's reference, or else its own completion.
   auto const& rejected_reference = order.reference.empty() ? order.rejected : order.reference;
-  gathered_column<T> gathered[9];
-  together.policy.rejected = gathered[0].of(batch.policy.rejected, order.rejected);
-  together.reference.chosen = gathered[1].of(batch.reference.chosen, order.reference);
-  together.reference.rejected = gathered[2].of(batch.reference.rejected, rejected_reference);
-  together.length.rejected = gathered[3].of(batch.length.rejected, order.rejected);
-  together.score.rejected = gathered[4].of(batch.score.rejected, order.rejected);
-  together.divergence.rejected = gathered[5].of(batch.divergence.rejected, order.rejected);
-  together.alignment.rejected = gathered[6].of(batch.alignment.rejected, order.rejected);
-  together.perturbed_toward.rejected =
-      gathered[7].of(batch.perturbed_toward.rejected, order.rejected);
-  together.perturbed_away.rejected = gathered[8].of(batch.perturbed_away.rejected, order.rejected);
+  gathered_column<T> gathered[inputs_of<pair_columns>];
+  std::size_t next = 0;
+  for_each_column(together, [&](auto is, per, column_side side, column& one) {
+    bool const of_rejected = side == column_side::rejected;
+    gathered_column<T>& room = gathered[next++];
+    if constexpr (is.name == column_name::reference) {
+      one = room.of(one, of_rejected ? rejected_reference : order.reference);
+    } else if (of_rejected) {
+      one = room.of(one, order.rejected);
+    }
+  });
 
   std::vector<double> own_value(n), own_chosen(n), own_rejected(n);
   double const total = evaluate_pairs<Lane>(

@@ -20,6 +20,7 @@
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/philox.hpp>
 #include <prefer/reference/reference.hpp>
+#include <prefer/train/example_source.hpp>
 
 namespace prefer::detail {
 
@@ -38,17 +39,21 @@ class scored_minibatch {
         reads_reference_(reads_reference),
         by_scores_(can_score && allow_scores) {}
 
-  /// Takes rows of a data set; `draw` and `seed` address what is random about them.
-  void gather(choice_data const& data, std::span<std::uint32_t const> rows, std::uint64_t draw,
+  /// Takes a part of the batch of a step, of `seed` what is random about its rows.
+  void gather(ExampleSource auto& source, std::uint64_t step, batch_part const& part,
               std::uint64_t seed) {
-    batch_.gather(data, rows, draw);
+    source.gather(step, part, batch_);
+    examples_ = batch_.size();
     resize(batch_.size(), batch_.completions());
     if constexpr (group_size == 2 && may_read<L>.contains(column_name::uniform)) {
-      draw_uniform(draw, seed);
+      draw_uniform(step, seed);
     }
   }
+  /// How many examples the batch has with the parts of other processes: what its mean is over.
+  void be_part_of(std::size_t examples) { examples_ = examples; }
 
   [[nodiscard]] std::size_t size() const { return batch_.size(); }
+  [[nodiscard]] choice_minibatch const& examples() const { return batch_; }
   [[nodiscard]] std::size_t row(std::size_t group) const { return batch_.row()[group]; }
   [[nodiscard]] choice_batch whole() { return batch_.slice(0, batch_.size()); }
 
@@ -103,7 +108,7 @@ class scored_minibatch {
     std::size_t const size = batch_.offset()[begin + count] - first;
     auto const coefficients = std::span(coefficient_).subspan(first, size);
     auto const values = std::span(value_).subspan(begin, count);
-    auto const mean = static_cast<value_type>(1.0 / static_cast<double>(batch_.size()));
+    value_type const mean = share_of_mean();
     evaluate_options const each{.reduce = reduction::none, .threads = threads};
     auto const read = columns(begin, count);
     if constexpr (group_size == 2) {
@@ -132,7 +137,7 @@ class scored_minibatch {
     auto const coefficients = std::span<value_type const>(coefficient_)
                                   .subspan(batch_.offset()[begin], slice.completions());
     if constexpr (reads_divergence) {
-      auto const mean = static_cast<value_type>(1.0 / static_cast<double>(batch_.size()));
+      value_type const mean = share_of_mean();
       interleaved_.resize(slice.completions());
       for (std::size_t g = 0; g < slice.size(); ++g) {
         interleaved_[2 * g] = chosen_.divergence_coefficient[begin + g] * mean;
@@ -150,10 +155,10 @@ class scored_minibatch {
   }
 
   /// Of the values of the last evaluation.
-  [[nodiscard]] double mean_loss() const {
-    double total = 0.0;
-    for (value_type const value : value_) total += static_cast<double>(value);
-    return total / static_cast<double>(value_.size());
+  [[nodiscard]] sum_and_count loss() const {
+    sum_and_count total{.sum = 0.0, .count = static_cast<double>(value_.size())};
+    for (value_type const value : value_) total.sum += static_cast<double>(value);
+    return total;
   }
 
   struct not_finite {
@@ -179,15 +184,15 @@ class scored_minibatch {
   /// Of pairs: whether the columns hold log-probabilities, not scores.
   [[nodiscard]] bool has_log_probs() const { return !by_scores_; }
   /// Of pairs: the share whose chosen completion is less likely under the policy than under the reference.
-  [[nodiscard]] std::optional<double> displaced_share() const {
-    if (by_scores_ || !reads_reference_) return std::nullopt;
+  [[nodiscard]] sum_and_count displaced_share() const {
     sum_and_count fell;
+    if (by_scores_ || !reads_reference_) return fell;
     for (std::size_t g = 0; g < batch_.size(); ++g) {
       bool const below =
           static_cast<double>(chosen_.policy[g]) < static_cast<double>(chosen_.reference[g]);
       fell = fell + sum_and_count{below ? 1.0 : 0.0, 1.0};
     }
-    return fell.mean();
+    return fell;
   }
 
  private:
@@ -211,7 +216,8 @@ class scored_minibatch {
   static constexpr bool reads_alignment =
       group_size == 2 && needs<L>.contains(column_name::alignment);
   static constexpr bool reads_perturbed =
-      group_size == 2 && needs<L>.contains(column_name::perturbed);
+      group_size == 2 &&
+      needs<L>.contains(column_name::perturbed_toward | column_name::perturbed_away);
   static_assert(
       !reads_divergence || DivergencePolicy<P, R, choice_batch>,
       "prefer: this loss reads divergence, which this policy and reference do not give: a "
@@ -224,6 +230,10 @@ class scored_minibatch {
       "prefer: this loss reads log-probabilities of perturbed policies, which this policy "
       "and reference do not give: a policy over tokens has perturbed_log_prob(reference, "
       "amount, batch, out)");
+
+  [[nodiscard]] value_type share_of_mean() const {
+    return static_cast<value_type>(1.0 / static_cast<double>(examples_));
+  }
 
   void resize(std::size_t groups, std::size_t completions) {
     log_prob_.resize(completions);
@@ -386,6 +396,7 @@ class scored_minibatch {
   bool by_scores_;
 
   choice_minibatch batch_;
+  std::size_t examples_ = 0;
   std::vector<value_type> log_prob_;
   std::vector<typename R::value_type> reference_log_prob_;
   std::vector<value_type> coefficient_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
 
-#include <prefer/batch/record.hpp>
+#include <prefer/batch/columns.hpp>
 #include <prefer/scalar/dual.hpp>
 
 namespace {
