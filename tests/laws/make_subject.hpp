@@ -97,7 +97,7 @@ struct subject_functions {
                                    state_with<state_type>(state));
     };
     if constexpr (prefer::detail::matches_rows<L>) {
-      prefer::detail::matched_pairs<double> const matched(columns, match(p));
+      prefer::detail::matched_rows<double> const matched(columns, match(p));
       return apply(matched.columns());
     } else {
       return apply(columns);
