@@ -45,6 +45,7 @@ set(prefer_core_headers
   loss/cal_dpo.hpp
   loss/catalogue.hpp
   loss/chi_po.hpp
+  loss/compose.hpp
   loss/cpo.hpp
   loss/diffusion_dpo.hpp
   loss/discopop.hpp
@@ -67,6 +68,7 @@ set(prefer_core_headers
   loss/nll.hpp
   loss/odpo.hpp
   loss/orpo.hpp
+  loss/parts.hpp
   loss/plackett_luce.hpp
   loss/pro.hpp
   loss/r_dpo.hpp
@@ -114,6 +116,7 @@ set(prefer_core_headers
   policy/parameter.hpp
   policy/parameter_blocks.hpp
   policy/policy.hpp
+  policy/sampling_policy.hpp
   policy/token_policy.hpp
   prefer.hpp
   random/distributions.hpp

@@ -149,7 +149,7 @@ template <Loss L>
   out.evaluate_double = &functions::in_double;
   out.evaluate_float = &functions::in_float;
   out.reads_beta = reads(L{}).contains(column_name::beta);
-  if constexpr (prefer::detail::has_parameter_beta<L>) out.evaluate_at_beta = &functions::at_beta;
+  if constexpr (prefer::HasBeta<L>) out.evaluate_at_beta = &functions::at_beta;
   out.state = &functions::state;
   out.value = &functions::value;
   out.plain = &functions::plain;

@@ -474,49 +474,6 @@ TEST_CASE("bigram: next-token probabilities are those of a batch", "[policy][big
   CHECK(test::same_bytes(row, batch));
 }
 
-TEST_CASE("bigram: sampled sequences have the frequencies of their probabilities",
-          "[policy][bigram]") {
-  auto const all = token_table::all_of_length(3, 2);
-  auto policy = test::filled_markov<double>(3, all);
-  constexpr std::size_t draws = 20000;
-  std::vector<std::size_t> count(9);
-  for (std::size_t i = 0; i != draws; ++i) {
-    auto const y =
-        policy.sample(1, 2, {.seed = 5, .purpose = random_purpose::completion, .index = i});
-    REQUIRE(y.size() == 2);
-    ++count[y[0] * 3 + y[1]];
-  }
-  choice_data data;
-  data.add_list(1, std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5, 6, 7, 8});
-  std::vector<double> log_prob(9);
-  policy.log_prob(data.batch(), log_prob);
-  for (std::size_t id = 0; id != 9; ++id) {
-    double const p = std::exp(log_prob[id]);
-    // Within five standard deviations of the binomial count.
-    CHECK(std::abs(static_cast<double>(count[id]) - draws * p) <=
-          5 * std::sqrt(draws * p * (1 - p)));
-  }
-}
-
-TEST_CASE("bigram: a sample is where its address says, and never what has probability 0",
-          "[policy][bigram]") {
-  token_table const table;
-  bigram<double> policy(3, table, {0, -infinity, 0, 0, 0, 0, 0, 0, -infinity});
-  auto const at = [&](std::uint64_t step) {
-    return policy.sample(0, 40, {.seed = 5, .purpose = random_purpose::completion, .step = step});
-  };
-  CHECK(at(1) == at(1));
-  CHECK(at(1) != at(2));
-  for (std::uint64_t step = 0; step != 20; ++step) {
-    auto const y = at(step);
-    std::uint32_t before = 0;
-    for (std::uint32_t const token : y) {
-      CHECK(std::isfinite(policy.parameters()[0].value[before * 3 + token]));
-      before = token;
-    }
-  }
-}
-
 TEST_CASE("bigram: NaN flows through", "[policy][bigram]") {
   auto const table = table_by_hand();
   bigram<double> policy(3, table, by_hand);

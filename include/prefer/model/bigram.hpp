@@ -18,7 +18,7 @@
 #include <prefer/model/softmax.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/policy.hpp>
-#include <prefer/random/distributions.hpp>
+#include <prefer/policy/sampling_policy.hpp>
 #include <prefer/random/philox.hpp>
 
 namespace prefer {
@@ -324,28 +324,26 @@ class bigram {
     for (std::size_t v = 0; v != vocabulary_; ++v) out[v] = normaliser.log_prob(scores[v]);
   }
 
-  /// `length` tokens drawn one after another, each from the distribution after the one before.
-  [[nodiscard]] std::vector<std::uint32_t> sample(std::uint32_t prompt, std::size_t length,
-                                                  random_address const& address) const {
+  /// A completion for each prompt, see SamplingPolicy; `into` may be the policy's own table.
+  void sample(std::span<std::uint32_t const> prompts, sampling_options const& how,
+              random_address const& from, token_table& into, std::span<std::uint32_t> ids) const {
+    expects_size(ids.size(), prompts.size(), "bigram::sample", "ids");
+    expects(how.max_tokens > 0, "bigram::sample: max_tokens must be at least 1");
     std::vector<T> log_p(vocabulary_);
-    std::vector<std::uint32_t> out(length);
-    random_stream numbers(address);
-    std::uint32_t current = prompt;
-    for (std::uint32_t& token : out) {
-      token_log_probs(current, log_p);
-      double left = uniform01(numbers);
-      token = 0;
-      // Rounding may leave a little at the end; the last token that can be drawn gets it.
-      for (std::uint32_t v = 0; v != vocabulary_; ++v) {
-        double const p = std::exp(static_cast<double>(log_p[v]));
-        if (p == 0) continue;
-        token = v;
-        left -= p;
-        if (left < 0) break;
-      }
-      current = token;
+    std::vector<std::uint32_t> tokens;
+    token_sampler draw(how);
+    random_address address = from;
+    for (std::size_t i = 0; i != prompts.size(); ++i, ++address.index) {
+      random_stream numbers(address);
+      tokens.clear();
+      std::uint32_t current = prompts[i];
+      do {
+        token_log_probs(current, log_p);
+        current = draw(std::span<T const>(log_p), numbers);
+        tokens.push_back(current);
+      } while (tokens.size() != how.max_tokens && current != how.stop_token);
+      ids[i] = into.add(tokens);
     }
-    return out;
   }
 
  private:
