@@ -104,6 +104,7 @@ set(prefer_core_headers
   model/matrix_factorization.hpp
   model/matrix_product.hpp
   model/noise_schedule.hpp
+  model/row_statistics.hpp
   model/softmax.hpp
   model/tabular.hpp
   objective/evaluate.hpp
@@ -113,6 +114,7 @@ set(prefer_core_headers
   parallel/communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
+  policy/completion_outputs.hpp
   policy/parameter.hpp
   policy/parameter_blocks.hpp
   policy/policy.hpp

@@ -105,6 +105,7 @@
 #include <prefer/model/matrix_factorization.hpp>
 #include <prefer/model/matrix_product.hpp>
 #include <prefer/model/noise_schedule.hpp>
+#include <prefer/model/row_statistics.hpp>
 #include <prefer/model/softmax.hpp>
 #include <prefer/model/tabular.hpp>
 #include <prefer/objective/evaluate.hpp>
@@ -114,6 +115,7 @@
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/aggregated.hpp>
+#include <prefer/policy/completion_outputs.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/parameter_blocks.hpp>
 #include <prefer/policy/policy.hpp>
