@@ -45,6 +45,7 @@ set(prefer_core_headers
   loss/cal_dpo.hpp
   loss/catalogue.hpp
   loss/chi_po.hpp
+  loss/compose.hpp
   loss/cpo.hpp
   loss/diffusion_dpo.hpp
   loss/discopop.hpp
@@ -67,6 +68,7 @@ set(prefer_core_headers
   loss/nll.hpp
   loss/odpo.hpp
   loss/orpo.hpp
+  loss/parts.hpp
   loss/plackett_luce.hpp
   loss/pro.hpp
   loss/r_dpo.hpp
@@ -102,6 +104,7 @@ set(prefer_core_headers
   model/matrix_factorization.hpp
   model/matrix_product.hpp
   model/noise_schedule.hpp
+  model/row_statistics.hpp
   model/softmax.hpp
   model/tabular.hpp
   objective/evaluate.hpp
@@ -112,9 +115,11 @@ set(prefer_core_headers
   parallel/communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
+  policy/completion_outputs.hpp
   policy/parameter.hpp
   policy/parameter_blocks.hpp
   policy/policy.hpp
+  policy/sampling_policy.hpp
   policy/token_policy.hpp
   prefer.hpp
   random/distributions.hpp

@@ -46,6 +46,7 @@
 #include <prefer/loss/bradley_terry.hpp>
 #include <prefer/loss/cal_dpo.hpp>
 #include <prefer/loss/chi_po.hpp>
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/cpo.hpp>
 #include <prefer/loss/diffusion_dpo.hpp>
 #include <prefer/loss/discopop.hpp>
@@ -68,6 +69,7 @@
 #include <prefer/loss/nll.hpp>
 #include <prefer/loss/odpo.hpp>
 #include <prefer/loss/orpo.hpp>
+#include <prefer/loss/parts.hpp>
 #include <prefer/loss/plackett_luce.hpp>
 #include <prefer/loss/pro.hpp>
 #include <prefer/loss/r_dpo.hpp>
@@ -103,6 +105,7 @@
 #include <prefer/model/matrix_factorization.hpp>
 #include <prefer/model/matrix_product.hpp>
 #include <prefer/model/noise_schedule.hpp>
+#include <prefer/model/row_statistics.hpp>
 #include <prefer/model/softmax.hpp>
 #include <prefer/model/tabular.hpp>
 #include <prefer/objective/evaluate.hpp>
@@ -113,9 +116,11 @@
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/aggregated.hpp>
+#include <prefer/policy/completion_outputs.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/parameter_blocks.hpp>
 #include <prefer/policy/policy.hpp>
+#include <prefer/policy/sampling_policy.hpp>
 #include <prefer/policy/token_policy.hpp>
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/order.hpp>

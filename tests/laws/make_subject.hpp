@@ -8,9 +8,11 @@
 #include <type_traits>
 #include <vector>
 
+#include <prefer/batch/load_record.hpp>
 #include <prefer/loss/catalogue.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/objective/evaluate.hpp>
+#include <prefer/objective/matched.hpp>
 
 #include "laws/frozen_difference.hpp"
 #include "laws/members.hpp"
@@ -88,6 +90,19 @@ struct subject_functions {
   static double plain(problem<double> const& p, numbers const& state, std::size_t i) {
     return formula<double>(p, state, i, [](double number, std::size_t) { return number; });
   }
+  static double on_record(problem<double> const& p, numbers const& state, std::size_t i) {
+    auto const columns = p.template columns<arity>();
+    auto const apply = [&](auto const& batch) {
+      return prefer::detail::apply(law_loss<L>(), record_at(batch, i),
+                                   state_with<state_type>(state));
+    };
+    if constexpr (prefer::detail::matches_rows<L>) {
+      prefer::detail::matched_rows<double> const matched(columns, match(p));
+      return apply(matched.columns());
+    } else {
+      return apply(columns);
+    }
+  }
   static std::array<double, most_moves> derivatives(problem<double> const& p, numbers const& state,
                                                     std::size_t i, movement const& by) {
     constexpr std::size_t partials = arity == 1                                   ? 1
@@ -133,10 +148,11 @@ template <Loss L>
   out.evaluate_double = &functions::in_double;
   out.evaluate_float = &functions::in_float;
   out.reads_beta = reads(L{}).contains(column_name::beta);
-  if constexpr (prefer::detail::has_parameter_beta<L>) out.evaluate_at_beta = &functions::at_beta;
+  if constexpr (prefer::HasBeta<L>) out.evaluate_at_beta = &functions::at_beta;
   out.state = &functions::state;
   out.value = &functions::value;
   out.plain = &functions::plain;
+  out.on_record = &functions::on_record;
   out.derivatives = &functions::derivatives;
   out.own_coefficients = has_coefficients<L>;
   if constexpr (has_coefficients<L>) out.evaluate_formula = &functions::by_formula;
