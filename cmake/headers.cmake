@@ -105,15 +105,18 @@ set(prefer_core_headers
   model/matrix_factorization.hpp
   model/matrix_product.hpp
   model/noise_schedule.hpp
+  model/row_statistics.hpp
   model/softmax.hpp
   model/tabular.hpp
   objective/evaluate.hpp
   objective/formula_fingerprint.hpp
   objective/kernel.hpp
+  objective/list_kernel.hpp
   objective/matched.hpp
   parallel/communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
+  policy/completion_outputs.hpp
   policy/parameter.hpp
   policy/parameter_blocks.hpp
   policy/policy.hpp
