@@ -97,7 +97,7 @@ struct subject_functions {
                                    state_with<state_type>(state));
     };
     if constexpr (prefer::detail::matches_rows<L>) {
-      prefer::detail::matched_pairs<double> const matched(columns, match(p));
+      prefer::detail::matched_rows<double> const matched(columns, match(p));
       return apply(matched.columns());
     } else {
       return apply(columns);
@@ -130,8 +130,7 @@ struct subject_functions {
 /// Whether a list loss's derivatives are written by hand.
 template <Loss L>
 inline constexpr bool has_coefficients =
-    requires(L const& loss, list_record<double, prefer::detail::list_at<double>> const& list,
-             std::span<double> out) { loss.coefficients(list, out); };
+    prefer::detail::has_list_coefficients<L, prefer::lane<double>>;
 
 template <Loss L>
 [[nodiscard]] law_subject make_subject() {
@@ -149,7 +148,7 @@ template <Loss L>
   out.evaluate_double = &functions::in_double;
   out.evaluate_float = &functions::in_float;
   out.reads_beta = reads(L{}).contains(column_name::beta);
-  if constexpr (prefer::detail::has_parameter_beta<L>) out.evaluate_at_beta = &functions::at_beta;
+  if constexpr (prefer::HasBeta<L>) out.evaluate_at_beta = &functions::at_beta;
   out.state = &functions::state;
   out.value = &functions::value;
   out.plain = &functions::plain;

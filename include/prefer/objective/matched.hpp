@@ -9,6 +9,7 @@
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/each_column.hpp>
 #include <prefer/batch/pair_order.hpp>
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/kernel.hpp>
 
@@ -41,10 +42,10 @@ inline void expects_rows(std::vector<std::uint32_t> const& order, std::size_t n)
 }
 
 /// A batch of pairs with its rows put together in another order, as one loss asks for it. T is what is computed in.
-template <class T>
-class matched_pairs {
+template <class T, class Columns = pair_columns>
+class matched_rows {
  public:
-  matched_pairs(pair_columns const& batch, pair_order const& order) : together_(batch) {
+  matched_rows(Columns const& batch, pair_order const& order) : together_(batch) {
     expects_rows(order.rejected, batch.size());
     expects_rows(order.reference, batch.size());
     // The reference of the rejected completion follows the pair's reference, or else its own completion.
@@ -60,14 +61,14 @@ class matched_pairs {
       }
     });
   }
-  matched_pairs(matched_pairs const&) = delete;  // together_ points into gathered_
-  matched_pairs& operator=(matched_pairs const&) = delete;
+  matched_rows(matched_rows const&) = delete;  // together_ points into gathered_
+  matched_rows& operator=(matched_rows const&) = delete;
 
-  [[nodiscard]] pair_columns const& columns() const { return together_; }
+  [[nodiscard]] Columns const& columns() const { return together_; }
 
  private:
-  pair_columns together_;
-  gathered_column<T> gathered_[inputs_of<pair_columns>];
+  Columns together_;
+  gathered_column<T> gathered_[inputs_of<Columns>];
 };
 
 /// factor * loss for a loss that matches rows of its batch, or that does not; adds to `value` and coefficients.
@@ -79,8 +80,8 @@ template <class Lane, class Term>
   using T = typename Lane::value_type;
   std::size_t const n = batch.size();
   pair_order order;
-  if constexpr (matches_rows<Term>) term.match(batch, order);
-  matched_pairs<T> const matched(batch, order);
+  match_rows(term, batch, order);
+  matched_rows<T> const matched(batch, order);
 
   std::vector<double> own_value(n), own_chosen(n), own_rejected(n);
   double const total = evaluate_pairs<Lane>(
@@ -94,28 +95,18 @@ template <class Lane, class Term>
   return total;
 }
 
-template <class A, class B, class Visit>
-void for_each_term(double factor, sum_of_losses<A, B> const& loss,
-                   loss_state<sum_of_losses<A, B>> const& state, Visit const& visit);
-template <class L, class Visit>
-void for_each_term(double factor, scaled_loss<L> const& loss, loss_state<L> const& state,
-                   Visit const& visit);
-
 /// Calls visit(term, its state) for the terms of a sum, each with the factors in front of it.
 template <class L, class Visit>
 void for_each_term(double factor, L const& loss, loss_state<L> const& state, Visit const& visit) {
-  visit(factor * loss, state);
-}
-template <class L, class Visit>
-void for_each_term(double factor, scaled_loss<L> const& loss, loss_state<L> const& state,
-                   Visit const& visit) {
-  for_each_term(factor * loss.weight, loss.loss, state, visit);
-}
-template <class A, class B, class Visit>
-void for_each_term(double factor, sum_of_losses<A, B> const& loss,
-                   loss_state<sum_of_losses<A, B>> const& state, Visit const& visit) {
-  for_each_term(factor, loss.first, state.first, visit);
-  for_each_term(factor, loss.second, state.second, visit);
+  if constexpr (is_weighted_sum<L>) {
+    double own = factor;
+    if constexpr (requires { loss.weight; }) own = factor * loss.weight;
+    for_each_part(loss, [&]<std::size_t I, class P>(place<I>, P const& part) {
+      for_each_term(own, part, kept_at<I, loss_state<P>>(state), visit);
+    });
+  } else {
+    visit(factor * loss, state);  // a multiple has no state of its own
+  }
 }
 
 /// A loss of which a term matches rows of its batch: each term on its own, then added up.
