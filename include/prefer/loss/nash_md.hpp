@@ -24,6 +24,7 @@ namespace prefer {
 struct nash_md {
   static constexpr std::size_t arity = 1;
   static constexpr char const* name = "nash_md";
+  static constexpr auto example = example_of::token;
 
   positive beta = 0.1;
 
