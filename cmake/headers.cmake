@@ -9,14 +9,22 @@ set(prefer_core_headers
   aggregation/step_mask.hpp
   aggregation/sum_tokens.hpp
   batch/best_and_random_pairs.hpp
+  batch/blocks.hpp
+  batch/check_columns.hpp
   batch/choices.hpp
+  batch/column.hpp
   batch/columns.hpp
+  batch/each_column.hpp
   batch/gather.hpp
+  batch/load_record.hpp
   batch/minibatch.hpp
   batch/pair_order.hpp
-  batch/record.hpp
+  batch/probe_record.hpp
   batch/step_pairs.hpp
+  batch/sum_and_count.hpp
+  batch/token_sequences.hpp
   batch/token_table.hpp
+  batch/with_columns.hpp
   beta/adaptive.hpp
   beta/schedule.hpp
   bounded.hpp
@@ -27,6 +35,7 @@ set(prefer_core_headers
   file/archive.hpp
   file/atomic_file.hpp
   file/binary_file.hpp
+  file/destination.hpp
   file/fingerprint.hpp
   loss/alphapo.hpp
   loss/aot.hpp
@@ -37,6 +46,7 @@ set(prefer_core_headers
   loss/cal_dpo.hpp
   loss/catalogue.hpp
   loss/chi_po.hpp
+  loss/compose.hpp
   loss/cpo.hpp
   loss/diffusion_dpo.hpp
   loss/discopop.hpp
@@ -59,6 +69,7 @@ set(prefer_core_headers
   loss/nll.hpp
   loss/odpo.hpp
   loss/orpo.hpp
+  loss/parts.hpp
   loss/plackett_luce.hpp
   loss/pro.hpp
   loss/r_dpo.hpp
@@ -94,18 +105,22 @@ set(prefer_core_headers
   model/matrix_factorization.hpp
   model/matrix_product.hpp
   model/noise_schedule.hpp
+  model/row_statistics.hpp
   model/softmax.hpp
   model/tabular.hpp
   objective/evaluate.hpp
   objective/formula_fingerprint.hpp
   objective/kernel.hpp
+  objective/list_kernel.hpp
   objective/matched.hpp
   parallel/communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
+  policy/completion_outputs.hpp
   policy/parameter.hpp
   policy/parameter_blocks.hpp
   policy/policy.hpp
+  policy/sampling_policy.hpp
   policy/token_policy.hpp
   prefer.hpp
   random/distributions.hpp
@@ -134,10 +149,12 @@ set(prefer_core_headers
   train/check_data.hpp
   train/checkpoint.hpp
   train/clip.hpp
+  train/example_source.hpp
   train/learning_rate.hpp
   train/options.hpp
   train/run_fingerprint.hpp
   train/scored_minibatch.hpp
+  train/several_processes.hpp
   train/step_report.hpp
   train/trainer.hpp
   version.hpp
@@ -145,24 +162,34 @@ set(prefer_core_headers
 
 # The components, each with at most one thing more than the core.
 set(prefer_report_headers
+  report/axis.hpp
   report/csv.hpp
   report/label_placement.hpp
   report/line_plot.hpp
+  report/marker.hpp
+  report/plot_layout.hpp
+  report/plot_panel.hpp
   report/progress.hpp
+  report/series.hpp
   report/svg.hpp
   report/table.hpp
   report/ticks.hpp
 )
 
 set(prefer_data_headers
+  data/byte_tokenizer.hpp
+  data/encode.hpp
   data/example.hpp
   data/json_lines.hpp
   data/lines.hpp
+  data/numbering.hpp
   data/place.hpp
   data/preference.hpp
   data/ratings.hpp
   data/reference_columns.hpp
   data/rows.hpp
+  data/tokenizer.hpp
+  data/truncation.hpp
 )
 
 set(prefer_threads_headers

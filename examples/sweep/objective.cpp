@@ -20,8 +20,9 @@ named_loss loss_at(std::string const& written, std::optional<double> beta) {
   return make_losses({written}, shared, remembering::batches_so_far).front();
 }
 
-constexpr prefer::column_set of_tokens =
-    column_name::divergence | column_name::alignment | column_name::perturbed;
+constexpr prefer::column_set of_tokens = column_name::divergence | column_name::alignment |
+                                         column_name::perturbed_toward |
+                                         column_name::perturbed_away;
 
 prefer::column_set available(example_kind kind) {
   auto const common = column_name::policy | column_name::reference | column_name::length |
@@ -90,7 +91,8 @@ objective::objective(loss_choice const& choice, std::optional<double> beta, std:
 
 prefer::column_set objective::token_columns() const {
   prefer::column_set out;
-  for (auto const one : {column_name::divergence, column_name::alignment, column_name::perturbed}) {
+  for (auto const one : {column_name::divergence, column_name::alignment,
+                         column_name::perturbed_toward, column_name::perturbed_away}) {
     if (reads(one)) out = out | one;
   }
   return out;
@@ -116,7 +118,7 @@ void objective::coefficients(pair_batch const& of, std::span<double> chosen,
     if (scored) columns.score = {.chosen = of.score.chosen, .rejected = of.score.rejected};
     if (reads(column_name::divergence)) columns.divergence = both(of.tokens->divergence);
     if (reads(column_name::alignment)) columns.alignment = both(of.tokens->alignment);
-    if (reads(column_name::perturbed)) {
+    if (reads(column_name::perturbed_toward)) {
       columns.perturbed_toward = both(of.tokens->perturbed_toward);
       columns.perturbed_away = both(of.tokens->perturbed_away);
     }

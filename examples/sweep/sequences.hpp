@@ -28,7 +28,8 @@ class sequences final : public task {
   [[nodiscard]] std::size_t tokens() const override { return length; }
   [[nodiscard]] prefer::column_set token_columns() const override {
     using prefer::column_name;
-    return column_name::divergence | column_name::alignment | column_name::perturbed;
+    return column_name::divergence | column_name::alignment | column_name::perturbed_toward |
+           column_name::perturbed_away;
   }
   [[nodiscard]] std::string reward_name() const override {
     return "expected true reward, about s.d. of R";

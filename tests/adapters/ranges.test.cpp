@@ -22,6 +22,7 @@
 #include <prefer/adapters/ranges.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/kto.hpp>
+#include <prefer/loss/rebel.hpp>
 #include <prefer/objective/evaluate.hpp>
 
 namespace {
@@ -80,6 +81,14 @@ TEST_CASE("ranges: a loss applied to every record is evaluate's value", "[adapte
   for (auto const& [i, pair] : records(batch) | views::enumerate) {
     CHECK(dpo{}(pair) == Approx(result.value[static_cast<std::size_t>(i)]).epsilon(1e-14));
   }
+}
+
+TEST_CASE("ranges: a record has every column of its batch", "[adapters][ranges]") {
+  std::vector<double> const policy = {-3.0}, one = {1.0}, five = {5.0};
+  auto const batch =
+      pair_columns{.policy = {policy, policy}, .reference = {policy, policy}, .score = {five, one}};
+  CHECK(rebel{}(records(batch)[0]) == 16.0);  // (0 - (5 - 1))^2
+  CHECK(evaluate(rebel{}, batch).value[0] == 16.0);
 }
 
 TEST_CASE("ranges: labelled completions are a view of records", "[adapters][ranges]") {

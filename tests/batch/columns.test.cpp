@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/with_columns.hpp>
 
 namespace {
 
@@ -82,7 +83,7 @@ TEST_CASE("column: what was never given is absent, an empty range is present", "
 }
 
 TEST_CASE("column: what is no contiguous range of numbers is none", "[batch][columns]") {
-  STATIC_REQUIRE(std::convertible_to<std::vector<double>, column>);
+  STATIC_REQUIRE(std::convertible_to<std::vector<double> const&, column>);
   STATIC_REQUIRE(!std::convertible_to<std::vector<bool>, column>);  // packed bits
   STATIC_REQUIRE(!std::convertible_to<std::vector<std::int64_t>, column>);
   STATIC_REQUIRE(!std::convertible_to<std::vector<std::string>, column>);
@@ -92,6 +93,18 @@ TEST_CASE("column: what is no contiguous range of numbers is none", "[batch][col
   STATIC_REQUIRE(!std::convertible_to<std::vector<float> const&, mutable_column>);
   STATIC_REQUIRE(!std::convertible_to<std::vector<std::int32_t>&, mutable_column>);
   STATIC_REQUIRE(!std::convertible_to<column, mutable_column>);
+}
+
+TEST_CASE("column: a temporary is one only where it is a view", "[batch][columns]") {
+  STATIC_REQUIRE(!std::convertible_to<std::vector<double>, column>);
+  STATIC_REQUIRE(!std::convertible_to<std::vector<double> const, column>);
+  STATIC_REQUIRE(!std::convertible_to<std::array<float, 2>, column>);
+  STATIC_REQUIRE(!std::convertible_to<foreign, column>);
+  STATIC_REQUIRE(!std::convertible_to<std::vector<double>, mutable_column>);
+  STATIC_REQUIRE(std::convertible_to<std::span<double>, column>);
+  STATIC_REQUIRE(std::convertible_to<std::span<double const>, column>);
+  STATIC_REQUIRE(std::convertible_to<std::span<double>, mutable_column>);
+  STATIC_REQUIRE(std::convertible_to<column, column>);
 }
 
 TEST_CASE("column_traits: a foreign type joins with one specialisation", "[batch][columns]") {
@@ -123,11 +136,18 @@ TEST_CASE("pair_columns: available names what was given, both sides of it", "[ba
   half.chosen = v;
   CHECK(pair_columns{.policy = {v, v}, .reference = half}.available() == policy);
   CHECK(pair_columns{.policy = {v, v}, .length = {v, v}, .weight = v, .beta = v}.available() ==
-        (policy | column_name::length | column_name::beta));
+        (policy | column_name::length | column_name::weight | column_name::beta));
   CHECK(prefer::list_columns{.policy = v, .reference = v}.available() ==
         (policy | column_name::reference));
   CHECK(prefer::unpaired_columns{.policy = v, .label = v}.available() ==
         (policy | column_name::label));
+}
+
+TEST_CASE("column_set: reads as a list of names", "[batch][columns]") {
+  CHECK(to_string(prefer::column_set{}).empty());
+  CHECK(to_string(column_name::label | column_name::policy) == "policy, label");
+  CHECK(to_string(prefer::column_set((1u << 6) - 1)) ==
+        "policy, reference, length, beta, target_margin, label");
 }
 
 TEST_CASE("with_columns: a promise is kept or refused by name", "[batch][columns]") {

@@ -75,6 +75,26 @@ TEST_CASE("minibatch: a slice is a batch of its own, with offsets from 0", "[tra
   CHECK(copy_of(kl_examples.row) == indices{2, 1});
 }
 
+TEST_CASE("minibatch: columns are handed over by name, cut to the groups", "[train][minibatch]") {
+  auto const data = three_lists();
+  choice_minibatch batch;
+  batch.gather(data, ids{0, 2, 1});
+  prefer::list_columns lists;
+  batch.hand_over(lists, 1, 2);
+  CHECK(lists.available() ==
+        (prefer::column_name::length | prefer::column_name::weight | prefer::column_name::beta));
+  REQUIRE(lists.length.size() == 4);  // of lists 2 and 1: lengths 30, 31, 32 and 20
+  CHECK(lists.length[0] == 30.0);
+  CHECK(lists.length[3] == 20.0);
+  REQUIRE(lists.beta.size() == 2);
+  CHECK(lists.beta[0] == 0.75);
+  // Of pairs, what each completion has lies in twos, and is not the column of a side.
+  prefer::pair_columns pairs;
+  batch.hand_over(pairs, 0, 3);
+  CHECK_FALSE(pairs.length.present());
+  CHECK(pairs.target_margin[1] == 6.0);
+}
+
 TEST_CASE("minibatch: nothing of one batch is left in the next", "[train][minibatch]") {
   choice_minibatch batch;
   batch.gather(three_lists(), ids{0, 1, 2});

@@ -86,7 +86,7 @@ step_result ranked_step(my_processes const& processes) {
   part const mine = rows_of(processes.rank());
   prefer::pair_columns const batch = mine.columns();
   // [gather]
-  prefer::gathered_pairs const all = prefer::gather_pairs(batch, processes);
+  auto const all = prefer::gather_rows(batch, processes);
   auto const result = prefer::evaluate(prefer::aot{.beta = 0.1}, all.columns());  // all pairs
   auto const first = result.coefficient.chosen.begin() + std::ptrdiff_t(all.begin());
   std::vector<double> const chosen(first, first + std::ptrdiff_t(all.count()));  // my own

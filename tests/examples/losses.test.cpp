@@ -252,7 +252,6 @@ TEST_CASE("losses: --output appears whole or not at all", "[examples][losses]") 
   place.file("bad.jsonl", std::string(pair) + "{");
   CHECK(place.losses("--loss dpo --output out.jsonl bad.jsonl").code == 1);
   CHECK_FALSE(place.has("out.jsonl"));
-  CHECK_FALSE(place.has("out.jsonl.partial"));
   auto const run = place.losses("--loss dpo --output out.jsonl good.jsonl");
   CHECK(run.code == 0);
   CHECK(run.out.empty());
@@ -262,6 +261,26 @@ TEST_CASE("losses: --output appears whole or not at all", "[examples][losses]") 
   CHECK(place.content("out.jsonl") == first);
   check_refused(place.losses("--loss dpo --output nowhere/out.jsonl good.jsonl"),
                 "nowhere/out.jsonl: cannot create file");
+}
+
+TEST_CASE("losses: --output goes through a link and into a pipe, and overwrites nobody's file",
+          "[examples][losses]") {
+  workplace const place;
+  place.file("in.jsonl", pair);
+  place.file("target", "old");
+  place.file("results.partial", "mine");
+  std::filesystem::create_symlink("target", place / "link");
+  std::string const line = place.losses("--loss dpo in.jsonl").out;
+  CHECK(place.losses("--loss dpo --output link in.jsonl").code == 0);
+  CHECK(std::filesystem::is_symlink(place / "link"));
+  CHECK(place.content("target") == line);
+  CHECK(place.losses("--loss dpo --output results in.jsonl").code == 0);
+  CHECK(place.content("results.partial") == "mine");
+  CHECK(place.shell("mkfifo pipe && (cat pipe > read &)") == 0);
+  CHECK(place.losses("--loss dpo --output pipe in.jsonl && sleep 0.2").code == 0);
+  CHECK(std::filesystem::is_fifo(place / "pipe"));
+  CHECK(place.content("read") == line);
+  CHECK(place.losses("--loss dpo --output /dev/stdout in.jsonl").out == line);
 }
 
 TEST_CASE("losses: a full disk is noticed", "[examples][losses]") {

@@ -1,32 +1,19 @@
 // SPDX-License-Identifier: MIT
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <prefer/file/atomic_file.hpp>
 #include <report/temporary_folder.hpp>
 #include <string>
+#include <support/file_size_limit.hpp>
+#include <thread>
 #include <type_traits>
+#include <vector>
+
+#include "write_whole.hpp"
 
 using prefer::atomic_file;
-
-namespace {
-
-void write_whole(std::string const& path, std::string const& content) {
-  atomic_file file(path);
-  file.write(content);
-  file.commit();
-}
-
-template <class Action>
-std::string message_of(Action&& action) {
-  try {
-    action();
-  } catch (prefer::backend_error const& error) {
-    return error.what();
-  }
-  return "";
-}
-
-}  // namespace
 
 static_assert(!std::is_copy_constructible_v<atomic_file>);
 static_assert(!std::is_move_constructible_v<atomic_file>);
@@ -75,29 +62,31 @@ TEST_CASE("atomic_file: a folder that is not there is refused with path and reas
 
 TEST_CASE("atomic_file: a full disk is noticed by write or commit, and nothing is left",
           "[file][atomic_file]") {
-  if (!std::filesystem::exists("/dev/full")) return;
   // A few bytes wait in the stream's buffer until commit; many do not fit into it.
   for (std::size_t const size : {std::size_t{3}, std::size_t{1} << 22}) {
     temporary_folder folder;
     std::string const path = folder / "report";
     write_whole(path, "old");
-    std::filesystem::create_symlink("/dev/full", path + ".partial");
-    std::string const content(size, 'x');
-    CHECK(message_of([&] { write_whole(path, content); }) ==
-          "atomic_file: " + path + (size == 3 ? ": cannot finish writing: " : ": cannot write: ") +
-              "No space left on device");
+    {
+      file_size_limit const limit(1);
+      CHECK(message_of([&] { write_whole(path, std::string(size, 'x')); }) ==
+            "atomic_file: " + path +
+                (size == 3 ? ": cannot finish writing: " : ": cannot write: ") + "File too large");
+    }
     CHECK(content_of(path) == "old");
     CHECK(folder.count() == 1);
   }
 }
 
-TEST_CASE("atomic_file: a target that cannot be replaced stays, and nothing is left",
+TEST_CASE("atomic_file: a target that became a folder meanwhile stays, and nothing is left",
           "[file][atomic_file]") {
   temporary_folder folder;
   std::string const path = folder / "report";
-  std::filesystem::create_directory(path);
-  CHECK(message_of([&] { write_whole(path, "new"); }) ==
-        "atomic_file: " + path + ": cannot finish writing: Is a directory");
+  CHECK(message_of([&] {
+          atomic_file file(path);
+          std::filesystem::create_directory(path);
+          file.commit();
+        }) == "atomic_file: " + path + ": cannot finish writing: Is a directory");
   CHECK(std::filesystem::is_directory(path));
   CHECK(folder.count() == 1);
 }
@@ -109,21 +98,66 @@ TEST_CASE("atomic_file: refuses work after commit or after it has failed", "[fil
   CHECK_THROWS_AS(file.write("more"), prefer::precondition_error);
   CHECK_THROWS_AS(file.commit(), prefer::precondition_error);
 
-  if (!std::filesystem::exists("/dev/full")) return;
-  std::filesystem::create_symlink("/dev/full", folder / "other.partial");
   atomic_file failed(folder / "other");
   failed.write("x");
-  CHECK_THROWS_AS(failed.commit(), prefer::backend_error);
+  {
+    file_size_limit const limit(0);
+    CHECK_THROWS_AS(failed.commit(), prefer::backend_error);
+  }
   CHECK_THROWS_AS(failed.write("more"), prefer::precondition_error);
   CHECK_THROWS_AS(failed.commit(), prefer::precondition_error);
   CHECK_FALSE(std::filesystem::exists(folder / "other"));
 }
 
-TEST_CASE("atomic_file: what an earlier crash left beside the target is no hindrance",
+TEST_CASE("atomic_file: a file beside the target is nobody's temporary, whatever its name",
           "[file][atomic_file]") {
   temporary_folder folder;
-  write_whole(folder / "report.partial", "left by a crash, and longer than what follows");
+  write_whole(folder / "report.partial", "mine");
+  // Names that the writer would take first are as good as anybody's.
+  std::string const taken = ".prefer-" + std::to_string(::getpid()) + "-0.partial";
+  write_whole(folder / taken, "left by a crash");
   write_whole(folder / "report", "new");
+  CHECK(content_of(folder / "report.partial") == "mine");
+  CHECK(content_of(folder / taken) == "left by a crash");
   CHECK(content_of(folder / "report") == "new");
+  CHECK(folder.count() == 3);
+}
+
+TEST_CASE("atomic_file: two writers of one path share no temporary, and the last commit wins",
+          "[file][atomic_file]") {
+  temporary_folder folder;
+  std::string const path = folder / "report";
+  atomic_file first(path);
+  atomic_file second(path);
+  first.write("first");
+  second.write("the second");
+  second.commit();
+  CHECK(content_of(path) == "the second");
+  first.commit();
+  CHECK(content_of(path) == "first");
   CHECK(folder.count() == 1);
+}
+
+TEST_CASE("atomic_file: of many threads that write one path, one's whole content stays",
+          "[file][atomic_file]") {
+  temporary_folder folder;
+  std::string const path = folder / "report";
+  std::vector<std::thread> writers;
+  for (char letter = 'a'; letter < 'i'; ++letter) {
+    writers.emplace_back([&path, letter] {
+      for (int i = 0; i < 10; ++i) write_whole(path, std::string(5000, letter));
+    });
+  }
+  for (auto& writer : writers) writer.join();
+  std::string const content = content_of(path);
+  CHECK(content == std::string(5000, content.front()));
+  CHECK(folder.count() == 1);
+}
+
+TEST_CASE("atomic_file: a name as long as a name may be leaves room for the temporary",
+          "[file][atomic_file]") {
+  temporary_folder folder;
+  std::string const path = folder / std::string(255, 'n');
+  write_whole(path, "new");
+  CHECK(content_of(path) == "new");
 }

@@ -9,9 +9,11 @@
 #include <type_traits>
 #include <vector>
 
+#include <prefer/batch/load_record.hpp>
 #include <prefer/loss/catalogue.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/objective/evaluate.hpp>
+#include <prefer/objective/matched.hpp>
 
 #include "laws/extended.hpp"
 #include "laws/frozen_difference.hpp"
@@ -95,6 +97,19 @@ struct subject_functions {
     if (arity == dynamic_arity) return most_moves;
     return needs<L>.contains(column_name::divergence) ? 4 : 2;
   }
+  static double on_record(problem<double> const& p, numbers const& state, std::size_t i) {
+    auto const columns = p.template columns<arity>();
+    auto const apply = [&](auto const& batch) {
+      return prefer::detail::apply(law_loss<L>(), record_at(batch, i),
+                                   state_with<state_type>(state));
+    };
+    if constexpr (prefer::detail::matches_rows<L>) {
+      prefer::detail::matched_rows<double> const matched(columns, match(p));
+      return apply(matched.columns());
+    } else {
+      return apply(columns);
+    }
+  }
   static std::array<double, most_moves> derivatives(problem<double> const& p, numbers const& state,
                                                     std::size_t i, movement const& by) {
     constexpr std::size_t partials = partials_of();
@@ -115,7 +130,8 @@ struct subject_functions {
   }
   static std::vector<parameter_edge> edges() {
     std::vector<parameter_edge> out(1);
-    for_each_parameter(law_loss<L>(), [&](std::string const& name, auto const&) {
+    L const loss = law_loss<L>();
+    for_each_parameter(loss, [&](std::string const& name, auto const&) {
       for (double const value : {0.0, 0.25, 1.0}) {
         try {
           (void)at_edge({name, value});
@@ -172,8 +188,7 @@ struct subject_functions {
 /// Whether a list loss's derivatives are written by hand.
 template <Loss L>
 inline constexpr bool has_coefficients =
-    requires(L const& loss, list_record<double, prefer::detail::list_at<double>> const& list,
-             std::span<double> out) { loss.coefficients(list, out); };
+    prefer::detail::has_list_coefficients<L, prefer::lane<double>>;
 
 template <Loss L>
 [[nodiscard]] law_subject make_subject() {
@@ -191,10 +206,11 @@ template <Loss L>
   out.evaluate_double = &functions::in_double;
   out.evaluate_float = &functions::in_float;
   out.reads_beta = reads(L{}).contains(column_name::beta);
-  if constexpr (prefer::detail::has_parameter_beta<L>) out.evaluate_at_beta = &functions::at_beta;
+  if constexpr (prefer::HasBeta<L>) out.evaluate_at_beta = &functions::at_beta;
   out.state = &functions::state;
   out.value = &functions::value;
   out.plain = &functions::plain;
+  out.on_record = &functions::on_record;
   out.derivatives = &functions::derivatives;
   out.exact = &functions::exact;
   out.evaluate_from_double = &functions::from_double;

@@ -149,7 +149,7 @@ void check_gathered(char const* name, L const& loss) {
     numbers mean(count);
     prefer::thread_processes::run(count, [&](auto const& process) {
       auto const mine = part_of(whole, process.rank(), count);
-      prefer::gathered_pairs const all = prefer::gather_pairs(mine.template columns<2>(), process);
+      auto const all = prefer::gather_rows(mine.template columns<2>(), process);
       auto const result = prefer::evaluate(loss, all.columns());
       mean[process.rank()] = result.loss;
       for (std::size_t i = all.begin(); i < all.begin() + all.count(); ++i) {

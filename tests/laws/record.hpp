@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include <prefer/batch/record.hpp>
+#include <prefer/batch/columns.hpp>
 #include <prefer/loss/loss.hpp>
 
 #include "laws/problem.hpp"

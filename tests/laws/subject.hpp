@@ -51,6 +51,8 @@ struct law_subject {
                        movement const& by, bool frozen);
   /// The formula on plain numbers of double.
   double (*plain)(problem<double> const&, numbers const& state, std::size_t example);
+  /// The formula on record_at(the problem's columns, example).
+  double (*on_record)(problem<double> const&, numbers const& state, std::size_t example);
   /// All derivatives on one example, its numbers moved, each for itself: of pairs both, where evaluate takes one.
   std::array<double, most_moves> (*derivatives)(problem<double> const&, numbers const& state,
                                                 std::size_t example, movement const& by);

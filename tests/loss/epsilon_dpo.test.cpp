@@ -89,7 +89,8 @@ TEST_CASE("epsilon_dpo: other losses with a beta take the rule, smoothing includ
 TEST_CASE("epsilon_dpo: what it reads follows from its formula", "[loss][epsilon_dpo]") {
   using prefer::column_name;
   CHECK(prefer::needs<epsilon_dpo<>> ==
-        (column_name::policy | column_name::reference | column_name::perturbed));
+        (column_name::policy | column_name::reference | column_name::perturbed_toward |
+         column_name::perturbed_away));
 }
 
 TEST_CASE("epsilon_dpo: parameters out of range are refused", "[loss][epsilon_dpo]") {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <prefer/loss/beta_dpo.hpp>
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/hinge.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
@@ -18,7 +19,7 @@ using namespace prefer;
 template <class L>
 std::vector<std::string> names_of(L const& loss) {
   std::vector<std::string> names;
-  detail::visit_parameters(loss, [&](char const* name, auto const&) { names.push_back(name); });
+  for_each_parameter(loss, [&](char const* name, auto const&) { names.push_back(name); });
   return names;
 }
 
@@ -66,13 +67,14 @@ TEST_CASE("parameter_or: by whole names, not by their beginnings", "[loss][param
   CHECK_FALSE(detail::same_name("", "b"));
 }
 
-TEST_CASE("visit_parameters: parts come in order, the outer one's own last", "[loss][parameters]") {
+TEST_CASE("for_each_parameter: parts come in order, the outer one's own last",
+          "[loss][parameters]") {
   CHECK(names_of(beta_dpo<>{}) ==
         std::vector<std::string>{"beta", "label_smoothing", "sensitivity", "kept_share", "rate"});
   CHECK(names_of(nll{}).empty());
-  STATIC_REQUIRE(detail::has_parameter_beta<dpo>);
-  STATIC_REQUIRE(!detail::has_parameter_beta<nll>);
-  STATIC_REQUIRE(!detail::has_parameter_beta<rebel>);
+  STATIC_REQUIRE(HasBeta<dpo>);
+  STATIC_REQUIRE(!HasBeta<nll>);
+  STATIC_REQUIRE(!HasBeta<rebel>);
 }
 
 }  // namespace

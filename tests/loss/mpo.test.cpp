@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include <prefer/loss/bco.hpp>
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/mpo.hpp>
 #include <prefer/loss/nll.hpp>

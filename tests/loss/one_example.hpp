@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <prefer/batch/record.hpp>
+#include <prefer/batch/columns.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/scalar/dual.hpp>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
 
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/ipo.hpp>
 #include <prefer/loss/xpo.hpp>
 

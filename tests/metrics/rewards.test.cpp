@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/kto.hpp>
 #include <prefer/metrics/rewards.hpp>
 #include <span>

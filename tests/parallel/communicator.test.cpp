@@ -59,7 +59,7 @@ TEST_CASE("Communicator: what takes one takes the archetype", "[parallel][commun
   broadcast(std::span(values), 0, one);
   std::vector<double> const rows = {-1.0, -2.0};
   pair_columns const batch{.policy = {rows, rows}, .reference = {rows, rows}};
-  CHECK(gather_pairs(batch, one).count() == 2);
+  CHECK(gather_rows(batch, one).count() == 2);
   nothing memory;
   CHECK_NOTHROW(prepare(kto_pair{}, batch, memory, one));
   collectively(one, "test", [&](auto const& all) { CHECK(all.all_gather(rows) == rows); });

@@ -2,7 +2,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include <prefer/batch/record.hpp>
+#include <prefer/batch/columns.hpp>
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/scalar/probe.hpp>
 
@@ -103,13 +104,6 @@ TEST_CASE("probe: reads names every column that the formula touches", "[scalar][
         })) == (policy | column_name::label));
   CHECK(reads(prefer::list_loss([](auto const& l) { return l.beta_or(1.0) * l[0].log_ratio(); })) ==
         (policy | column_name::reference | column_name::beta));
-}
-
-TEST_CASE("column_set: reads as a list of names", "[scalar][probe]") {
-  CHECK(to_string(column_set{}).empty());
-  CHECK(to_string(column_name::label | column_name::policy) == "policy, label");
-  CHECK(to_string(column_set((1u << 6) - 1)) ==
-        "policy, reference, length, label, target_margin, beta");
 }
 
 }  // namespace

@@ -563,7 +563,7 @@ TEST_CASE("trainer: refuses options that make no sense", "[train][trainer]") {
   auto const refusal = [&](train_options const& options) {
     return message_of([&] { trainer(policy, prefer::dpo{}, reference, data, options); });
   };
-  CHECK(refusal({.batch_size = 0}) == "trainer: batch_size must be at least 1");
+  CHECK(refusal({.batch_size = 0}) == "shuffled: batch_size must be at least 1");
   CHECK(refusal({.max_gradient_norm = 0}) ==
         "trainer: max_gradient_norm must be greater than zero");
   CHECK(refusal({.max_gradient_norm = std::nan("")}) ==

@@ -11,7 +11,8 @@
 #include <fmt/format.h>
 
 #include <prefer/batch/columns.hpp>
-#include <prefer/loss/loss.hpp>
+#include <prefer/batch/each_column.hpp>
+#include <prefer/loss/compose.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/scalar/probe.hpp>
 
@@ -24,6 +25,12 @@
 namespace prefer::detail {
 
 template <class L>
+void write_loss(fmt::memory_buffer& out, scaled_loss<L> const& loss);
+template <class A, class B>
+void write_loss(fmt::memory_buffer& out, sum_of_losses<A, B> const& loss);
+
+/// `wpo{dpo{beta=0.1, label_smoothing=0}, largest_weight=1}`
+template <class L>
 void write_loss(fmt::memory_buffer& out, L const& loss) {
   if constexpr (requires { L::name; }) {
     fmt::format_to(std::back_inserter(out), "{}", L::name);
@@ -34,12 +41,16 @@ void write_loss(fmt::memory_buffer& out, L const& loss) {
                                    : "list_loss");
   }
   out.push_back('{');
+  char const* between = "";
+  for_each_part(loss, [&](auto, auto const& part) {
+    fmt::format_to(std::back_inserter(out), "{}", between);
+    write_loss(out, part);
+    between = ", ";
+  });
   if constexpr (requires { L::parameters(loss, [](char const*, auto const&) {}); }) {
-    bool first = true;
     L::parameters(loss, [&](char const* name, auto const& value) {
-      fmt::format_to(std::back_inserter(out), "{}{}={}", first ? "" : ", ", name,
-                     static_cast<double>(value));
-      first = false;
+      fmt::format_to(std::back_inserter(out), "{}{}={}", between, name, static_cast<double>(value));
+      between = ", ";
     });
   }
   out.push_back('}');
@@ -49,8 +60,6 @@ void write_loss(fmt::memory_buffer& out, scaled_loss<L> const& loss) {
   fmt::format_to(std::back_inserter(out), "{} * ", loss.weight);
   write_loss(out, loss.loss);
 }
-template <class A, class B>
-void write_loss(fmt::memory_buffer& out, sum_of_losses<A, B> const& loss);
 template <class A, class B>
 void write_loss(fmt::memory_buffer& out, scaled_loss<sum_of_losses<A, B>> const& loss) {
   fmt::format_to(std::back_inserter(out), "{} * (", loss.weight);

@@ -14,9 +14,9 @@
 #include <range/v3/range_fwd.hpp>
 #include <range/v3/view/facade.hpp>
 
+#include <prefer/batch/check_columns.hpp>
 #include <prefer/batch/columns.hpp>
-#include <prefer/batch/record.hpp>
-#include <prefer/expects.hpp>
+#include <prefer/batch/load_record.hpp>
 
 // range-v3: contiguous views as columns, batches as views of records, and ranges of pairs as columns.
 
@@ -25,47 +25,14 @@ namespace prefer {
 /// A view of numbers in contiguous memory (slices, take, drop of a vector): in place, never copied.
 template <class R>
   requires(::ranges::view_<R> && ::ranges::contiguous_range<R const> &&
-           ::ranges::sized_range<R const> && !detail::contiguous_numbers<R const> &&
-           detail::is_element<::ranges::range_value_t<R>>)
+           ::ranges::sized_range<R const> && detail::is_element<::ranges::range_value_t<R>>)
 struct column_traits<R> {
+  static constexpr bool borrowed = true;
+
   static auto numbers(R const& view) {
     return std::span(::ranges::data(view), static_cast<std::size_t>(::ranges::size(view)));
   }
 };
-
-namespace detail {
-
-[[nodiscard]] inline optional_value<double> element_or_absent(column const& c, std::size_t i) {
-  return c.present() ? optional_value<double>{true, c[i]} : optional_value<double>{};
-}
-
-[[nodiscard]] inline completion_record<double> completion_at(column const& policy,
-                                                             column const& reference,
-                                                             column const& length, std::size_t i) {
-  completion_record<double> out{.log_prob = policy[i]};
-  if (reference.present()) out.reference_log_prob = reference[i];
-  if (length.present()) out.completion_length = length[i];
-  return out;
-}
-
-[[nodiscard]] inline pair_record<double> record_of(pair_columns const& batch, std::size_t i) {
-  return {
-      .chosen = completion_at(batch.policy.chosen, batch.reference.chosen, batch.length.chosen, i),
-      .rejected =
-          completion_at(batch.policy.rejected, batch.reference.rejected, batch.length.rejected, i),
-      .pair_beta = element_or_absent(batch.beta, i),
-      .pair_target_margin = element_or_absent(batch.target_margin, i)};
-}
-[[nodiscard]] inline unpaired_record<double> record_of(unpaired_columns const& batch,
-                                                       std::size_t i) {
-  unpaired_record<double> out{
-      completion_at(batch.policy, batch.reference, batch.length, i), {}, {}};
-  out.desirable = batch.label.present() && batch.label[i] > 0.0;
-  out.example_beta = element_or_absent(batch.beta, i);
-  return out;
-}
-
-}  // namespace detail
 
 /// What a formula sees of each example of a batch, for inspection; made by records().
 template <class Columns>
@@ -81,7 +48,7 @@ class record_view : public ::ranges::view_facade<record_view<Columns>, ::ranges:
     Columns const* batch = nullptr;
     std::size_t at = 0;
 
-    [[nodiscard]] auto read() const { return detail::record_of(*batch, at); }
+    [[nodiscard]] auto read() const { return record_at(*batch, at); }
     [[nodiscard]] bool equal(cursor const& other) const { return at == other.at; }
     void next() { ++at; }
     void prev() { --at; }
@@ -96,37 +63,19 @@ class record_view : public ::ranges::view_facade<record_view<Columns>, ::ranges:
   Columns batch_ = {};
 };
 
-/// A batch of pairs as a view of what a formula sees, for inspection:
+/// A batch of pairs, or of labelled completions, as a view of what a formula sees, for inspection:
 ///
 ///   for (auto const& [i, pair] : records(batch) | ranges::views::enumerate)
 ///     if (pair.log_ratio_margin() < 0.0) ...
 ///
 /// The view copies the columns' addresses; what they point to must outlive it.
-/// Errors  precondition_error for a column that is not as long as the batch
-[[nodiscard]] inline record_view<pair_columns> records(pair_columns const& batch) {
-  auto const check = [&](column const& c, char const* name) {
-    if (c.present()) expects_size(c.size(), batch.size(), "records", name);
-  };
-  check(batch.policy.rejected, "policy.rejected");
-  check(batch.reference.chosen, "reference.chosen");
-  check(batch.reference.rejected, "reference.rejected");
-  check(batch.length.chosen, "length.chosen");
-  check(batch.length.rejected, "length.rejected");
-  check(batch.beta, "beta");
-  check(batch.target_margin, "target_margin");
-  return record_view<pair_columns>(batch);
-}
-
-/// A batch of labelled completions in the same way.
-[[nodiscard]] inline record_view<unpaired_columns> records(unpaired_columns const& batch) {
-  auto const check = [&](column const& c, char const* name) {
-    if (c.present()) expects_size(c.size(), batch.size(), "records", name);
-  };
-  check(batch.reference, "reference");
-  check(batch.label, "label");
-  check(batch.length, "length");
-  check(batch.beta, "beta");
-  return record_view<unpaired_columns>(batch);
+/// Errors  precondition_error for a column that is not as long as the batch, or is there for one side only
+template <class Columns>
+  requires std::same_as<Columns, pair_columns> || std::same_as<Columns, unpaired_columns>
+[[nodiscard]] record_view<Columns> records(Columns const& batch) {
+  detail::check_sides(batch, "records");
+  detail::check_sizes(batch, "records");
+  return record_view<Columns>(batch);
 }
 
 /// Numbers of pairs in memory of their own, for columns that outlive the range they came from.

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
 
 namespace prefer {
@@ -43,11 +44,25 @@ struct choice_data {
   std::vector<float> chosen_from_reference =
       {};                          ///< 1 where the reference wrote chosen (pairs) [G]
   std::vector<float> length = {};  ///< tokens [N]
-  std::vector<float> score = {};   ///< reward, or probability of winning, of a completion [N]
+  std::vector<float> score = {};   ///< what the loss takes it for, of a completion [N]
   std::vector<std::uint32_t> kl_examples =
       {};  ///< another prompt's completion, see pair_with_others [G]
 
+  /// visit(description, per, member) for every column that a batch of rows takes over as it is.
+  static constexpr void describe(auto& self, auto&& visit) {
+    visit(described::label, per::example, self.label);
+    visit(described::weight, per::example, self.weight);
+    visit(described::beta, per::example, self.beta);
+    visit(described::target_margin, per::example, self.target_margin);
+    visit(described::chosen_from_reference, per::example, self.chosen_from_reference);
+    visit(described::length, per::completion, self.length);
+    visit(described::score, per::completion, self.score);
+  }
+
   [[nodiscard]] std::size_t size() const { return prompt.size(); }
+  [[nodiscard]] std::size_t rows(per what) const {
+    return what == per::completion ? completion.size() : size();
+  }
 
   void add_pair(std::uint32_t p, std::uint32_t chosen, std::uint32_t rejected) {
     if (chosen == rejected) {
@@ -85,17 +100,10 @@ struct choice_data {
       }
     }
     expects_size(completion.size(), offset.back(), where, "completion");
-    auto const optional = [&](std::size_t actual, std::size_t expected, char const* name) {
-      if (actual != 0) expects_size(actual, expected, where, name);
-    };
-    optional(label.size(), size(), "label");
-    optional(weight.size(), size(), "weight");
-    optional(beta.size(), size(), "beta");
-    optional(target_margin.size(), size(), "target_margin");
-    optional(chosen_from_reference.size(), size(), "chosen_from_reference");
-    optional(length.size(), completion.size(), "length");
-    optional(score.size(), completion.size(), "score");
-    optional(kl_examples.size(), size(), "kl_examples");
+    describe(*this, [&](auto is, per each, auto const& column) {
+      if (!column.empty()) expects_size(column.size(), rows(each), where, is.spelling);
+    });
+    if (!kl_examples.empty()) expects_size(kl_examples.size(), size(), where, "kl_examples");
   }
 
   /// Gives every labelled example the completion of the next example that has another prompt: the

@@ -1,267 +1,315 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
-#include <string>
 #include <type_traits>
-#include <utility>
 
+#include <prefer/batch/column.hpp>
+#include <prefer/batch/sum_and_count.hpp>
 #include <prefer/expects.hpp>
-#include <prefer/parallel/communicator.hpp>
 #include <prefer/scalar/probe.hpp>
+#include <prefer/scalar/scalar.hpp>
+
+// What a batch holds, column by column, and what a formula sees of one example. A column is added here and nowhere
+// else: its name, its description, its place in a kind of columns and in that kind's record. Checks, gathering,
+// matching, loading and diagnosis go by the descriptions.
 
 namespace prefer {
 
-/// What a column's elements are stored as.
-enum class storage : std::uint8_t { float32, float64, boolean, int32 };
+/// The columns that a record can offer to a formula; and the weight, which no formula sees.
+enum class column_name : std::uint32_t {
+  policy = 1u << 0,
+  reference = 1u << 1,
+  length = 1u << 2,
+  label = 1u << 3,
+  target_margin = 1u << 4,
+  beta = 1u << 5,
+  score = 1u << 6,
+  chosen_from_reference = 1u << 7,
+  uniform = 1u << 8,
+  divergence = 1u << 9,
+  alignment = 1u << 10,
+  perturbed_toward = 1u << 11,
+  perturbed_away = 1u << 12,
+  weight = 1u << 13,
+  kl_policy = 1u << 14,
+  kl_reference = 1u << 15,
+};
 
-/// Lets a foreign type of contiguous numbers be a column. An adapter specialises it with
-///
-///   static std::span<T const> numbers(X const&);
-///   static std::span<T> numbers(X&);              // where results may be written to it
-///
-/// and need not for a contiguous range of the standard library's kind: those are columns as they are.
-template <class X>
-struct column_traits {};
+/// What the numbers of a column are, and so which numbers they can be.
+enum class column_rule : std::uint8_t {
+  log_prob,      ///< the log-probability of a completion, nats
+  tokens,        ///< a count of tokens
+  truth,         ///< true or > 0; false or 0
+  positive,      ///< greater than zero
+  non_negative,  ///< zero or greater
+  uniform,       ///< in [0, 1)
+  finite,        ///< any number
+};
+
+/// What is known of a column wherever it stands. The name and the rule are constants of the type.
+template <column_name Name, column_rule Rule>
+struct column_description {
+  static constexpr column_name name = Name;
+  static constexpr column_rule rule = Rule;
+
+  char const* spelling;  ///< as messages have it
+};
+
+/// The columns, described.
+namespace described {
+
+template <column_name Name, column_rule Rule>
+using is = column_description<Name, Rule>;
+using n = column_name;
+
+/// log-probabilities under the policy
+inline constexpr is<n::policy, column_rule::log_prob> policy{"policy"};
+/// log-probabilities under the reference
+inline constexpr is<n::reference, column_rule::log_prob> reference{"reference"};
+/// completion tokens that count
+inline constexpr is<n::length, column_rule::tokens> length{"length"};
+/// desirable or not
+inline constexpr is<n::label, column_rule::truth> label{"label"};
+/// the margin asked for, nats
+inline constexpr is<n::target_margin, column_rule::finite> target_margin{"target_margin"};
+/// in place of the loss's own
+inline constexpr is<n::beta, column_rule::positive> beta{"beta"};
+/// reward, or probability of winning
+inline constexpr is<n::score, column_rule::finite> score{"score"};
+/// who wrote the chosen completion
+inline constexpr is<n::chosen_from_reference, column_rule::truth> chosen_from_reference{
+    "chosen_from_reference"};
+/// a random number
+inline constexpr is<n::uniform, column_rule::uniform> uniform{"uniform"};
+/// KL of the policy's token distributions, nats; carries a gradient
+inline constexpr is<n::divergence, column_rule::non_negative> divergence{"divergence"};
+/// how on-policy a completion is, nats
+inline constexpr is<n::alignment, column_rule::finite> alignment{"alignment"};
+/// log-probabilities of the policy moved along its path towards the reference
+inline constexpr is<n::perturbed_toward, column_rule::log_prob> perturbed_toward{
+    "perturbed_toward"};
+/// the same, moved away from the reference
+inline constexpr is<n::perturbed_away, column_rule::log_prob> perturbed_away{"perturbed_away"};
+/// multiplies each example's loss
+inline constexpr is<n::weight, column_rule::non_negative> weight{"weight"};
+/// completions of other prompts, for KTO's baseline
+inline constexpr is<n::kl_policy, column_rule::log_prob> kl_policy{"kl_examples.policy"};
+inline constexpr is<n::kl_reference, column_rule::log_prob> kl_reference{"kl_examples.reference"};
+
+}  // namespace described
+
+/// What a column has one number for: a completion (of pairs: two columns, one for each side), an example (a pair, a
+/// labelled completion, a list), or a completion of another prompt.
+enum class per : std::uint8_t { completion, example, kl_example };
+
+/// Which completions of pairs a column is about; `only` where there are no sides.
+enum class column_side : std::uint8_t { only, chosen, rejected };
 
 namespace detail {
 
-template <class T>
-inline constexpr bool is_element = std::same_as<T, float> || std::same_as<T, double> ||
-                                   std::same_as<T, bool> || std::same_as<T, std::int32_t>;
-template <class T>
-inline constexpr storage element_of = std::same_as<T, float>    ? storage::float32
-                                      : std::same_as<T, double> ? storage::float64
-                                      : std::same_as<T, bool>   ? storage::boolean
-                                                                : storage::int32;
+/// A column that may be absent. Whether it is does not vary within a batch.
+template <class P>
+struct optional_value {
+  bool present = false;
+  P value = P(0.0);
 
-template <class R>
-concept contiguous_numbers =
-    std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
-    is_element<std::remove_cv_t<std::remove_reference_t<std::ranges::range_reference_t<R>>>>;
-
-template <class R>
-concept numbers_by_traits = requires(R& r) {
-  { column_traits<std::remove_cvref_t<R>>::numbers(r) } -> contiguous_numbers;
+  [[nodiscard]] constexpr P value_or(double otherwise) const {
+    return present ? value : P(otherwise);
+  }
 };
 
-template <class R>
-concept column_source = contiguous_numbers<R> || numbers_by_traits<R>;
-
-template <class R>
-constexpr auto numbers_of(R& range) {
-  if constexpr (contiguous_numbers<R>) {
-    return std::span(std::ranges::data(range), static_cast<std::size_t>(std::ranges::size(range)));
-  } else {
-    return column_traits<std::remove_cvref_t<R>>::numbers(range);
-  }
-}
-
-template <class R>
-using number_of = typename decltype(numbers_of(std::declval<R&>()))::element_type;
-
-template <class R>
-concept writable_column_source =
-    column_source<R> && (std::same_as<number_of<R>, float> || std::same_as<number_of<R>, double>);
-
-/// Ranges that look like a column and are none: their constructors are deleted, with the reason.
-template <class R>
-concept not_a_column = std::ranges::range<R> && !column_source<R>;
-template <class R>
-concept not_a_writable_column = std::ranges::range<R> && !writable_column_source<R>;
+template <class P>
+using mask_of = decltype(P(0.0) > P(0.0));
 
 }  // namespace detail
 
-/// A view of numbers that lie one after another in memory: one per completion, or one per pair.
+/// One completion as a formula sees it. Only the policy's log_prob and divergence carry derivatives.
+template <class S>
+struct completion_record {
+  using primal = primal_t<S>;
+
+  S log_prob;                       // nats, summed over the completion
+  primal reference_log_prob = 0.0;  // nats
+  primal completion_length = 1.0;   // tokens
+  primal score = 0.0;               // a reward, or a probability of winning
+
+  // Of pairs only, and only from a policy over tokens.
+  S divergence = S(0.0);   // sum over tokens of KL(reference || policy), nats
+  primal alignment = 0.0;  // mean over tokens of log p(token) - log sum_v p(v)^2, nats
+  primal perturbed_toward_log_prob = 0.0;  // of the policy moved towards the reference, nats
+  primal perturbed_away_log_prob = 0.0;    // of the policy moved away from the reference, nats
+
+  /// log_prob under the policy minus under the reference, nats.
+  [[nodiscard]] constexpr S log_ratio() const { return log_prob - reference_log_prob; }
+  /// log_prob per token, nats.
+  [[nodiscard]] constexpr S mean_log_prob() const { return log_prob / completion_length; }
+  /// log_ratio per token, nats.
+  [[nodiscard]] constexpr S mean_log_ratio() const { return log_ratio() / completion_length; }
+
+  /// visit(description, member) for every member that a column fills.
+  static constexpr void describe(auto& self, auto&& visit) {
+    visit(described::policy, self.log_prob);
+    visit(described::reference, self.reference_log_prob);
+    visit(described::length, self.completion_length);
+    visit(described::score, self.score);
+    visit(described::divergence, self.divergence);
+    visit(described::alignment, self.alignment);
+    visit(described::perturbed_toward, self.perturbed_toward_log_prob);
+    visit(described::perturbed_away, self.perturbed_away_log_prob);
+  }
+};
+
+/// A preference pair as a formula sees it.
+template <class S>
+struct pair_record {
+  using primal = primal_t<S>;
+
+  completion_record<S> chosen;
+  completion_record<S> rejected;
+  detail::optional_value<primal> pair_beta = {};
+  detail::optional_value<primal> pair_target_margin = {};
+  detail::mask_of<primal> chosen_from_reference{};  // a condition for select
+  primal uniform = 0.0;                             // a random number in [0, 1)
+
+  /// log_ratio of chosen minus of rejected, nats: the reward margin before beta.
+  [[nodiscard]] constexpr S log_ratio_margin() const {
+    return (chosen.log_prob - rejected.log_prob) -
+           (chosen.reference_log_prob - rejected.reference_log_prob);
+  }
+  /// log_prob of chosen minus of rejected, nats: the margin of a loss without a reference.
+  [[nodiscard]] constexpr S log_prob_margin() const { return chosen.log_prob - rejected.log_prob; }
+
+  /// This pair's own beta where the batch has such a column, else the loss's.
+  [[nodiscard]] constexpr primal beta_or(double beta) const { return pair_beta.value_or(beta); }
+  /// This pair's own target margin where the batch has such a column, else the loss's.
+  [[nodiscard]] constexpr primal target_margin_or(double margin) const {
+    return pair_target_margin.value_or(margin);
+  }
+
+  /// Beside those of the two completions.
+  static constexpr void describe(auto& self, auto&& visit) {
+    visit(described::beta, self.pair_beta);
+    visit(described::target_margin, self.pair_target_margin);
+    visit(described::chosen_from_reference, self.chosen_from_reference);
+    visit(described::uniform, self.uniform);
+  }
+};
+
+/// A labelled completion as a formula sees it.
+template <class S>
+struct unpaired_record : completion_record<S> {
+  using primal = primal_t<S>;
+
+  detail::mask_of<primal> desirable{};  // a condition for select
+  detail::optional_value<primal> example_beta = {};
+
+  [[nodiscard]] constexpr primal beta_or(double beta) const { return example_beta.value_or(beta); }
+
+  static constexpr void describe(auto& self, auto&& visit) {
+    completion_record<S>::describe(self, visit);
+    visit(described::label, self.desirable);
+    visit(described::beta, self.example_beta);
+  }
+};
+
+/// The completions of one prompt as a formula sees them, in the order of the batch.
 ///
-/// Made from any contiguous range of float or double (vectors, arrays, spans, mapped Eigen arrays), and
-/// for labels and lengths also of bool or int; nothing is copied, so the range must outlive the column.
-/// A default-constructed column is absent; one made from an empty range is present and empty.
-class column {
+/// `at(i)` makes a completion_record on demand, so a list of any length needs no storage.
+template <class S, class At>
+class list_record {
  public:
-  constexpr column() = default;
+  using scalar = S;
+  using primal = primal_t<S>;
 
-  template <class R>
-    requires(!std::same_as<std::remove_cvref_t<R>, column> && detail::column_source<R const>)
-  constexpr column(R const& range)  // NOLINT(google-explicit-constructor): ranges are columns
-      : column(detail::numbers_of(range), 0) {}
-  // clang-format off
-  template <detail::not_a_column R>
-  column(R const&) = delete;  // prefer: a column is contiguous float or double (labels: bool, lengths: int)
-  // clang-format on
+  constexpr list_record(std::size_t size, At at, detail::optional_value<primal> beta = {})
+      : size_(size), at_(at), beta_(beta) {}
 
-  [[nodiscard]] constexpr bool present() const { return present_; }
   [[nodiscard]] constexpr std::size_t size() const { return size_; }
-  [[nodiscard]] constexpr storage stored_as() const { return element_; }
+  [[nodiscard]] constexpr completion_record<S> operator[](std::size_t i) const { return at_(i); }
+  [[nodiscard]] constexpr primal beta_or(double beta) const { return beta_.value_or(beta); }
 
-  /// Element i as double, whatever it is stored as.
-  [[nodiscard]] double operator[](std::size_t i) const {
-    switch (element_) {
-      case storage::float32:
-        return static_cast<double>(static_cast<float const*>(data_)[i]);
-      case storage::float64:
-        return static_cast<double const*>(data_)[i];
-      case storage::boolean:
-        return static_cast<bool const*>(data_)[i] ? 1.0 : 0.0;
-      case storage::int32:
-        return static_cast<double>(static_cast<std::int32_t const*>(data_)[i]);
-    }
-    return 0.0;
-  }
-
-  /// Elements [begin, begin + count) as T: in place where they are stored so, else converted into `room`.
-  template <class T>
-  [[nodiscard]] T const* as(std::size_t begin, std::size_t count, T* room) const {
-    if (element_ == detail::element_of<T>) return static_cast<T const*>(data_) + begin;
-    for (std::size_t i = 0; i < count; ++i) room[i] = static_cast<T>((*this)[begin + i]);
-    return room;
-  }
+  /// Beside those of the completions.
+  static constexpr void describe(auto& self, auto&& visit) { visit(described::beta, self.beta_); }
 
  private:
-  template <class T>
-  constexpr column(std::span<T> numbers, int)
-      : data_(numbers.data()),
-        size_(numbers.size()),
-        element_(detail::element_of<std::remove_const_t<T>>),
-        present_(true) {}
-
-  void const* data_ = nullptr;
-  std::size_t size_ = 0;
-  storage element_ = storage::float64;
-  bool present_ = false;
+  std::size_t size_;
+  At at_;
+  detail::optional_value<primal> beta_;
 };
 
-/// Where results go: a writable range of float or double, or nothing.
-class mutable_column {
- public:
-  constexpr mutable_column() = default;
-
-  template <class R>
-    requires(!std::same_as<std::remove_cvref_t<R>, mutable_column> &&
-             detail::writable_column_source<std::remove_reference_t<R>>)
-  constexpr mutable_column(R&& range)  // NOLINT: a view of the caller's range, never forwarded
-      : mutable_column(detail::numbers_of(range), 0) {}
-  // clang-format off
-  template <class R>
-    requires(!std::same_as<std::remove_cvref_t<R>, mutable_column> &&
-             detail::not_a_writable_column<std::remove_reference_t<R>>)
-  mutable_column(R&&) = delete;  // prefer: results are written to contiguous float or double, not const
-  // clang-format on
-
-  [[nodiscard]] constexpr bool present() const { return present_; }
-  [[nodiscard]] constexpr std::size_t size() const { return size_; }
-
-  /// Where T results for [begin, ...) can be written directly; null if they are stored differently.
-  template <class T>
-  [[nodiscard]] T* direct(std::size_t begin) const {
-    return element_ == detail::element_of<T> ? static_cast<T*>(data_) + begin : nullptr;
-  }
-  template <class T>
-  void assign(std::size_t begin, std::size_t count, T const* from) const {
-    for (std::size_t i = 0; i < count; ++i) {
-      if (element_ == storage::float32) {
-        static_cast<float*>(data_)[begin + i] = static_cast<float>(from[i]);
-      } else {
-        static_cast<double*>(data_)[begin + i] = static_cast<double>(from[i]);
-      }
-    }
-  }
-
- private:
-  template <class T>
-  constexpr mutable_column(std::span<T> numbers, int)
-      : data_(numbers.data()),
-        size_(numbers.size()),
-        element_(detail::element_of<T>),
-        present_(true) {}
-
-  void* data_ = nullptr;
-  std::size_t size_ = 0;
-  storage element_ = storage::float64;
-  bool present_ = false;
-};
-
-/// A mean in two halves, so that parts of a batch (threads, processes) can be added up before dividing.
-struct sum_and_count {
-  double sum = 0.0;
-  double count = 0.0;
-
-  friend sum_and_count operator+(sum_and_count a, sum_and_count b) {
-    return {a.sum + b.sum, a.count + b.count};
-  }
-  /// 0 for an empty batch.
-  [[nodiscard]] double mean() const { return count > 0.0 ? sum / count : 0.0; }
-};
+// The kinds of columns. C is a backend's type of column: `column` is a view of numbers in memory. Each kind has
+//
+//   describe(self, visit)   calls visit(description, per, member) for every column, in a fixed order
+//   size()                  the number of examples
+//   rows(per)               how many numbers its columns hold, each for what it has one number for
 
 namespace detail {
 
-constexpr void add_if(bool present, column_name name, column_set& set) {
-  if (present) set = set | name;
+[[nodiscard]] constexpr column_set columns_present(auto const& batch) {
+  column_set set;
+  std::remove_cvref_t<decltype(batch)>::describe(batch, [&](auto is, per, auto const& member) {
+    if (member.present()) set = set | is.name;
+  });
+  return set;
 }
-[[nodiscard]] inline double log_ratio(column const& policy, column const& reference,
-                                      std::size_t i) {
+template <class C>
+[[nodiscard]] double log_ratio(C const& policy, C const& reference, std::size_t i) {
   return policy[i] - (reference.present() ? reference[i] : 0.0);
 }
 
 }  // namespace detail
 
-/// Sum and count of a batch from those of its parts, one per process.
-template <Communicator Processes>
-[[nodiscard]] sum_and_count over_processes(sum_and_count part, Processes const& processes) {
-  double both[] = {part.sum, part.count};
-  processes.all_sum(both);
-  return {both[0], both[1]};
-}
-
 /// One number for each pair's chosen and rejected completion.
-struct completions {
-  column chosen;
-  column rejected;
+template <class C>
+struct basic_completions {
+  C chosen;
+  C rejected;
 
-  [[nodiscard]] bool present() const { return chosen.present() && rejected.present(); }
+  [[nodiscard]] constexpr bool present() const { return chosen.present() && rejected.present(); }
 };
+using completions = basic_completions<column>;
 
 /// B preference pairs as columns of numbers. Absent columns are left out.
-struct pair_columns {
-  completions policy;          ///< log_prob, nats [B]
-  completions reference = {};  ///< log_prob, nats [B]
-  completions length = {};     ///< completion tokens that count [B]
-  completions score = {};      ///< reward, or probability of winning, of each completion [B]
-  completions divergence =
-      {};                      ///< KL of the policy's token distributions, nats; has a gradient [B]
-  completions alignment = {};  ///< mean log-probability of a token over its expectation, nats [B]
-  completions perturbed_toward =
-      {};  ///< log_prob of the policy moved towards the reference, nats [B]
-  completions perturbed_away =
-      {};                     ///< log_prob of the policy moved away from the reference, nats [B]
-  column weight = {};         ///< multiplies each pair's loss [B]; the mean still divides by B
-  column beta = {};           ///< one beta per pair, in place of the loss's own [B]
-  column target_margin = {};  ///< the margin asked for, per pair, nats [B]
-  column chosen_from_reference =
-      {};               ///< true or > 0: the reference wrote chosen, the policy rejected [B]
-  column uniform = {};  ///< a random number in [0, 1) per pair [B]
+template <class C>
+struct basic_pair_columns {
+  basic_completions<C> policy;           ///< log_prob, nats [B]
+  basic_completions<C> reference = {};   ///< log_prob, nats [B]
+  basic_completions<C> length = {};      ///< completion tokens that count [B]
+  basic_completions<C> score = {};       ///< reward, or probability of winning [B]
+  basic_completions<C> divergence = {};  ///< KL of the policy's token distributions, nats [B]
+  basic_completions<C> alignment = {};   ///< mean log-probability over its expectation, nats [B]
+  basic_completions<C> perturbed_toward = {};  ///< of the policy moved to the reference, nats [B]
+  basic_completions<C> perturbed_away = {};    ///< of the policy moved away from it, nats [B]
+  C weight = {};         ///< multiplies each pair's loss [B]; the mean still divides by B
+  C beta = {};           ///< one beta per pair, in place of the loss's own [B]
+  C target_margin = {};  ///< the margin asked for, per pair, nats [B]
+  C chosen_from_reference =
+      {};          ///< true or > 0: the reference wrote chosen, the policy rejected [B]
+  C uniform = {};  ///< a random number in [0, 1) per pair [B]
 
-  [[nodiscard]] std::size_t size() const { return policy.chosen.size(); }
-  [[nodiscard]] column_set available() const {
-    column_set set;
-    detail::add_if(policy.present(), column_name::policy, set);
-    detail::add_if(reference.present(), column_name::reference, set);
-    detail::add_if(length.present(), column_name::length, set);
-    detail::add_if(score.present(), column_name::score, set);
-    detail::add_if(divergence.present(), column_name::divergence, set);
-    detail::add_if(alignment.present(), column_name::alignment, set);
-    detail::add_if(perturbed_toward.present() && perturbed_away.present(), column_name::perturbed,
-                   set);
-    detail::add_if(beta.present(), column_name::beta, set);
-    detail::add_if(target_margin.present(), column_name::target_margin, set);
-    detail::add_if(chosen_from_reference.present(), column_name::chosen_from_reference, set);
-    detail::add_if(uniform.present(), column_name::uniform, set);
-    return set;
+  static constexpr void describe(auto& self, auto&& visit) {
+    visit(described::policy, per::completion, self.policy);
+    visit(described::reference, per::completion, self.reference);
+    visit(described::length, per::completion, self.length);
+    visit(described::score, per::completion, self.score);
+    visit(described::divergence, per::completion, self.divergence);
+    visit(described::alignment, per::completion, self.alignment);
+    visit(described::perturbed_toward, per::completion, self.perturbed_toward);
+    visit(described::perturbed_away, per::completion, self.perturbed_away);
+    visit(described::weight, per::example, self.weight);
+    visit(described::beta, per::example, self.beta);
+    visit(described::target_margin, per::example, self.target_margin);
+    visit(described::chosen_from_reference, per::example, self.chosen_from_reference);
+    visit(described::uniform, per::example, self.uniform);
   }
+
+  [[nodiscard]] constexpr std::size_t size() const { return policy.chosen.size(); }
+  [[nodiscard]] constexpr std::size_t rows(per) const { return size(); }
+  [[nodiscard]] constexpr column_set available() const { return detail::columns_present(*this); }
+
   /// Nats, for batch statistics; without a reference its log-probabilities are 0.
   [[nodiscard]] double chosen_log_ratio(std::size_t i) const {
     return detail::log_ratio(policy.chosen, reference.chosen, i);
@@ -270,35 +318,46 @@ struct pair_columns {
     return detail::log_ratio(policy.rejected, reference.rejected, i);
   }
 };
+using pair_columns = basic_pair_columns<column>;
 
 /// A policy's and a reference's log-probabilities of the same completions.
-struct scored_completions {
-  column policy = {};
-  column reference = {};
+template <class C>
+struct basic_scored_completions {
+  C policy = {};
+  C reference = {};
 };
+using scored_completions = basic_scored_completions<column>;
 
 /// B unpaired completions, each labelled desirable or not.
-struct unpaired_columns {
-  column policy;                        ///< log_prob, nats [B]
-  column reference = {};                ///< log_prob, nats [B]
-  column label = {};                    ///< true or > 0: desirable [B]
-  column length = {};                   ///< completion tokens that count [B]
-  column score = {};                    ///< reward, or probability of winning [B]
-  column weight = {};                   ///< multiplies each example's loss [B]
-  column beta = {};                     ///< one beta per example [B]
-  scored_completions kl_examples = {};  ///< completions of other prompts, for KTO's baseline [M]
+template <class C>
+struct basic_unpaired_columns {
+  C policy;                                      ///< log_prob, nats [B]
+  C reference = {};                              ///< log_prob, nats [B]
+  C label = {};                                  ///< true or > 0: desirable [B]
+  C length = {};                                 ///< completion tokens that count [B]
+  C score = {};                                  ///< reward, or probability of winning [B]
+  C weight = {};                                 ///< multiplies each example's loss [B]
+  C beta = {};                                   ///< one beta per example [B]
+  basic_scored_completions<C> kl_examples = {};  ///< of other prompts, for KTO's baseline [M]
 
-  [[nodiscard]] std::size_t size() const { return policy.size(); }
-  [[nodiscard]] column_set available() const {
-    column_set set;
-    detail::add_if(policy.present(), column_name::policy, set);
-    detail::add_if(reference.present(), column_name::reference, set);
-    detail::add_if(label.present(), column_name::label, set);
-    detail::add_if(length.present(), column_name::length, set);
-    detail::add_if(score.present(), column_name::score, set);
-    detail::add_if(beta.present(), column_name::beta, set);
-    return set;
+  static constexpr void describe(auto& self, auto&& visit) {
+    visit(described::policy, per::completion, self.policy);
+    visit(described::reference, per::completion, self.reference);
+    visit(described::label, per::example, self.label);
+    visit(described::length, per::completion, self.length);
+    visit(described::score, per::completion, self.score);
+    visit(described::weight, per::example, self.weight);
+    visit(described::beta, per::example, self.beta);
+    visit(described::kl_policy, per::kl_example, self.kl_examples.policy);
+    visit(described::kl_reference, per::kl_example, self.kl_examples.reference);
   }
+
+  [[nodiscard]] constexpr std::size_t size() const { return policy.size(); }
+  [[nodiscard]] constexpr std::size_t rows(per what) const {
+    return what == per::kl_example ? kl_examples.policy.size() : size();
+  }
+  [[nodiscard]] constexpr column_set available() const { return detail::columns_present(*this); }
+
   /// Sum and count of the KL examples' log_ratio, added in order.
   [[nodiscard]] sum_and_count kl_log_ratio() const {
     if (!kl_examples.policy.present() || !kl_examples.reference.present()) {
@@ -315,62 +374,36 @@ struct unpaired_columns {
     return total;
   }
 };
+using unpaired_columns = basic_unpaired_columns<column>;
 
 /// G ragged lists of completions of one prompt each. List g is [offset[g], offset[g + 1]) of every column.
-struct list_columns {
-  column policy;                             ///< log_prob, nats [N]
-  column reference = {};                     ///< log_prob, nats [N]
-  column length = {};                        ///< completion tokens that count [N]
-  column score = {};                         ///< reward of each completion [N]
-  std::span<std::size_t const> offset = {};  ///< [G + 1], ascending, from 0 to N
-  column weight = {};                        ///< multiplies each list's loss [G]
-  column beta = {};                          ///< one beta per list [G]
+template <class C>
+struct basic_list_columns {
+  C policy;                         ///< log_prob, nats [N]
+  C reference = {};                 ///< log_prob, nats [N]
+  C length = {};                    ///< completion tokens that count [N]
+  C score = {};                     ///< reward of each completion [N]
+  typename C::offsets offset = {};  ///< [G + 1], ascending, from 0 to N
+  C weight = {};                    ///< multiplies each list's loss [G]
+  C beta = {};                      ///< one beta per list [G]
 
-  [[nodiscard]] std::size_t size() const { return offset.empty() ? 0 : offset.size() - 1; }
-  [[nodiscard]] column_set available() const {
-    column_set set;
-    detail::add_if(policy.present(), column_name::policy, set);
-    detail::add_if(reference.present(), column_name::reference, set);
-    detail::add_if(length.present(), column_name::length, set);
-    detail::add_if(score.present(), column_name::score, set);
-    detail::add_if(beta.present(), column_name::beta, set);
-    return set;
+  static constexpr void describe(auto& self, auto&& visit) {
+    visit(described::policy, per::completion, self.policy);
+    visit(described::reference, per::completion, self.reference);
+    visit(described::length, per::completion, self.length);
+    visit(described::score, per::completion, self.score);
+    visit(described::weight, per::example, self.weight);
+    visit(described::beta, per::example, self.beta);
   }
-};
 
-/// A batch that promises at compile time which columns it has, so that a loss which reads another one is
-/// a compile error. The promise is checked against the columns once, when it is made.
-///
-///   using sums_only = with_columns<column_name::policy | column_name::reference, pair_columns>;
-template <column_set Promised, class Columns>
-class with_columns {
- public:
-  static constexpr column_set promised = Promised;
-
-  explicit with_columns(Columns const& columns) : columns_(columns) {
-    if (!columns.available().contains(Promised)) {
-      detail::broken("with_columns: promised " + to_string(Promised) +
-                     "; missing: " + to_string(Promised - columns.available()));
-    }
+  [[nodiscard]] constexpr std::size_t size() const {
+    return offset.empty() ? 0 : offset.size() - 1;
   }
-  [[nodiscard]] Columns const& columns() const { return columns_; }
-
- private:
-  Columns columns_;
+  [[nodiscard]] constexpr std::size_t rows(per what) const {
+    return what == per::example ? size() : policy.size();
+  }
+  [[nodiscard]] constexpr column_set available() const { return detail::columns_present(*this); }
 };
-
-namespace check {
-
-/// For the first line of a "bring your own numbers" file: static_assert(prefer::check::column<my_vector>());
-template <class X>
-consteval bool column() {
-  static_assert(
-      detail::column_source<X const>,
-      "prefer: this type is no column: it is no contiguous range of float or double, and has "
-      "no column_traits; include its adapter, or specialise column_traits");
-  return true;
-}
-
-}  // namespace check
+using list_columns = basic_list_columns<column>;
 
 }  // namespace prefer

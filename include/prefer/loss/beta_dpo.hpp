@@ -36,8 +36,7 @@ namespace prefer {
 /// TRL     none
 template <PairLoss L = dpo>
 struct beta_dpo {
-  static_assert(detail::has_parameter_beta<L>,
-                "prefer: beta_dpo sets the beta of a loss, and this one has none");
+  static_assert(HasBeta<L>, "prefer: beta_dpo sets the beta of a loss, and this one has none");
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "beta_dpo";
   static constexpr column_set prepare_reads =
@@ -59,6 +58,7 @@ struct beta_dpo {
   share kept_share = 0.8;
   share rate = 0.1;  // of the newest batch
 
+  static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
   [[nodiscard]] state prepare(pair_columns const& batch, memory& so_far,
                               auto const& processes) const {
     std::size_t const n = batch.size();
@@ -102,7 +102,7 @@ struct beta_dpo {
     out.factor = 1.0 + sensitivity * (of_kept.mean() - so_far.mean);
     return out;
   }
-  constexpr auto operator()(auto const& pair, state const& batch) const {
+  constexpr auto operator()(auto const& pair, state const& batch, auto const& at_beta) const {
     auto const key = key_of(value_of(pair.log_ratio_margin()), pair.uniform, batch);
     auto adjusted = pair;
     using number = std::remove_cvref_t<decltype(adjusted.pair_beta.value)>;
@@ -110,10 +110,9 @@ struct beta_dpo {
     adjusted.pair_beta.present = true;
     adjusted.pair_beta.value = number(relu(wanted - least_beta) + least_beta);
     // Not `key > threshold`: a key that is NaN shows in the loss.
-    return select(key < batch.threshold, 0.0, batch.scale * loss(adjusted));
+    return select(key < batch.threshold, 0.0, batch.scale * at_beta(adjusted));
   }
   static constexpr void parameters(auto& self, auto&& visit) {
-    L::parameters(self.loss, visit);
     visit("sensitivity", self.sensitivity);
     visit("kept_share", self.kept_share);
     visit("rate", self.rate);

@@ -16,6 +16,7 @@
 #include <prefer/loss/bradley_terry.hpp>
 #include <prefer/loss/cal_dpo.hpp>
 #include <prefer/loss/chi_po.hpp>
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/cpo.hpp>
 #include <prefer/loss/diffusion_dpo.hpp>
 #include <prefer/loss/discopop.hpp>
@@ -363,9 +364,6 @@ class known_names {
   std::size_t fewest_ = static_cast<std::size_t>(-1);
 };
 
-template <Loss L>
-constexpr bool names_parameters = requires(L& loss) { L::parameters(loss, [](auto const&...) {}); };
-
 }  // namespace detail
 
 /// Calls `visit(L{}, loss_info)` for the loss of this name: ours, or TRL's where it means the same formula.
@@ -394,16 +392,6 @@ void with_loss(std::string_view name, auto&& visit) {
   for_each_loss([&]<Loss L>(L const&, loss_info const&) { known.add(L::name); });
   for (auto const& alias : detail::loss_aliases) known.suggest(alias.written, alias.written);
   detail::broken("no loss is named " + quoted + known.hint());
-}
-
-/// Calls `visit(name, parameter)` for each hyper-parameter; `parameter` converts from and to double.
-template <Loss L>
-constexpr void for_each_parameter(L& loss, auto&& visit) {
-  if constexpr (detail::names_parameters<L>) L::parameters(loss, visit);
-}
-template <Loss L>
-constexpr void for_each_parameter(L const& loss, auto&& visit) {
-  if constexpr (detail::names_parameters<L>) L::parameters(loss, visit);
 }
 
 /// Whether this loss has the parameter, by our name or by another that means the same.

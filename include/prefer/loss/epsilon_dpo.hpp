@@ -32,11 +32,11 @@ namespace prefer {
 /// TRL     none
 template <PairLoss L = dpo>
 struct epsilon_dpo {
-  static_assert(detail::has_parameter_beta<L>,
-                "prefer: epsilon_dpo sets the beta of a loss, and this one has none");
+  static_assert(HasBeta<L>, "prefer: epsilon_dpo sets the beta of a loss, and this one has none");
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "epsilon_dpo";
-  static constexpr column_set prepare_reads = column_name::policy | column_name::perturbed;
+  static constexpr column_set prepare_reads =
+      column_name::policy | column_name::perturbed_toward | column_name::perturbed_away;
   struct state {
     double factor = 1.0;  // of beta
   };
@@ -47,6 +47,7 @@ struct epsilon_dpo {
   L loss = {};
   positive perturbation = 0.01;
 
+  static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
   [[nodiscard]] state prepare(pair_columns const& batch, memory& so_far,
                               auto const& processes) const {
     sum_and_count steps;
@@ -62,7 +63,7 @@ struct epsilon_dpo {
     so_far.factor /= 1.0 + perturbation * over_processes(steps, processes).mean();
     return now;
   }
-  constexpr auto operator()(auto const& pair, state const& batch) const {
+  constexpr auto operator()(auto const& pair, state const& batch, auto const& at_beta) const {
     auto const step =
         step_of(pair.chosen.perturbed_toward_log_prob - pair.rejected.perturbed_toward_log_prob,
                 value_of(pair.chosen.log_prob) - value_of(pair.rejected.log_prob),
@@ -72,10 +73,9 @@ struct epsilon_dpo {
     using number = std::remove_cvref_t<decltype(adjusted.pair_beta.value)>;
     adjusted.pair_beta.value =
         number(pair.beta_or(beta_of(loss)) * batch.factor / (1.0 + perturbation * step));
-    return loss(adjusted);
+    return at_beta(adjusted);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
-    L::parameters(self.loss, visit);
     visit("perturbation", self.perturbation);
   }
 

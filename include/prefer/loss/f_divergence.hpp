@@ -94,16 +94,16 @@ struct f_dpo {
   L loss = {};
   Divergence divergence = {};
 
-  constexpr auto operator()(auto const& pair) const {
+  static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
+  constexpr auto operator()(auto const& pair, auto const& of_scores) const {
     auto mapped = pair;
     mapped.chosen.log_prob = divergence.score(pair.chosen.log_ratio());
     mapped.rejected.log_prob = divergence.score(pair.rejected.log_ratio());
     mapped.chosen.reference_log_prob = 0.0;
     mapped.rejected.reference_log_prob = 0.0;
-    return loss(mapped);
+    return of_scores(mapped);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
-    L::parameters(self.loss, visit);
     Divergence::parameters(self.divergence, visit);
   }
 };

@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <type_traits>
 
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
+
+/// Calls `visit(name, value)` for each hyper-parameter, those of a composed loss's parts before its own; `value` converts
+/// from and to double. Nothing for a loss that names none.
+template <class L>
+  requires Loss<std::remove_const_t<L>>
+constexpr void for_each_parameter(L& loss, auto&& visit) {
+  using plain = std::remove_const_t<L>;
+  detail::for_each_part(loss, [&](auto, auto& part) { for_each_parameter(part, visit); });
+  if constexpr (requires { plain::parameters(loss, visit); }) plain::parameters(loss, visit);
+}
 
 namespace detail {
 
@@ -17,20 +28,12 @@ constexpr bool same_name(char const* a, char const* b) {
   return *a == *b;
 }
 
-/// Calls visit(name, value) for each hyper-parameter; nothing for a loss that names none.
-template <class L, class Visit>
-constexpr void visit_parameters(L& loss, Visit&& visit) {
-  if constexpr (requires { std::remove_const_t<L>::parameters(loss, visit); }) {
-    std::remove_const_t<L>::parameters(loss, visit);
-  }
-}
-
 /// The hyper-parameter of this name, of the first part of a composed loss that has it; else `otherwise`.
 template <Loss L>
 [[nodiscard]] constexpr double parameter_or(L const& loss, char const* wanted, double otherwise) {
   double out = otherwise;
   bool found = false;
-  visit_parameters(loss, [&](char const* name, auto const& value) {
+  for_each_parameter(loss, [&](char const* name, auto const& value) {
     if (found || !same_name(name, wanted)) return;
     out = value;
     found = true;
@@ -48,23 +51,23 @@ struct beta_finder {
 };
 
 template <class L>
-[[nodiscard]] constexpr bool names_beta() {
-  L loss{};
+[[nodiscard]] constexpr bool names_beta(L const& loss) {
   beta_finder finder;
-  visit_parameters(loss, finder);
+  for_each_parameter(loss, finder);
   return finder.found;
 }
 
-template <class L>
-inline constexpr bool has_parameter_beta = names_beta<L>();
-
 }  // namespace detail
+
+/// A loss with a hyper-parameter beta, its own or a part's.
+template <class L>
+concept HasBeta = Loss<L> && std::default_initializable<L> && detail::names_beta(L{});
 
 /// Sets beta in a loss and in every part of a composed one; returns how many were set.
 template <Loss L>
 constexpr int set_beta(L& loss, double beta) {
   int count = 0;
-  detail::visit_parameters(loss, [&](char const* name, auto& value) {
+  for_each_parameter(loss, [&](char const* name, auto& value) {
     if (!detail::same_name(name, "beta")) return;
     value = beta;
     ++count;

@@ -4,12 +4,12 @@
 #include <concepts>
 #include <cstddef>
 #include <type_traits>
-#include <utility>
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/pair_order.hpp>
-#include <prefer/batch/record.hpp>
+#include <prefer/batch/probe_record.hpp>
 #include <prefer/bounded.hpp>
+#include <prefer/loss/parts.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/scalar/dual.hpp>
 
@@ -18,46 +18,12 @@ namespace prefer {
 /// Arity of a loss over lists of completions, whose length varies.
 inline constexpr std::size_t dynamic_arity = 0;
 
-/// The memory or state of a loss that has none.
-struct nothing {
-  friend constexpr bool operator==(nothing, nothing) = default;
-};
-
 namespace detail {
 
 template <class L>
 concept has_arity = requires {
   { L::arity } -> std::convertible_to<std::size_t>;
 };
-
-template <class L>
-struct memory_of {
-  using type = nothing;
-};
-template <class L>
-  requires requires { typename L::memory; }
-struct memory_of<L> {
-  using type = typename L::memory;
-};
-
-template <class Record, class L>
-constexpr auto state_type_for() {
-  if constexpr (requires { typename L::state; }) {
-    return std::type_identity<typename L::state>{};
-  } else {
-    return std::type_identity<nothing>{};
-  }
-}
-
-/// How many completions a loss over lists takes: `list_size` where it says so, else any number, here 0.
-template <class L>
-constexpr std::size_t list_size_of() {
-  if constexpr (requires { L::list_size; }) {
-    return L::list_size;
-  } else {
-    return 0;
-  }
-}
 
 template <class L>
 constexpr auto probe_record() {
@@ -73,33 +39,90 @@ constexpr auto probe_record() {
 template <class L>
 using probe_record_for = decltype(probe_record<L>());
 
-}  // namespace detail
-
-/// What a loss keeps from batch to batch (a running mean, say); `nothing` for most.
 template <class L>
-using loss_memory = typename detail::memory_of<L>::type;
+concept matches_rows = requires(L const& loss, pair_columns const& columns, pair_order& order) {
+  loss.match(columns, order);
+};
 
-/// What `prepare` hands to the formula: statistics of the batch, without gradient; `nothing` for most.
+/// Whether a loss, or a part of it, puts rows together in its own way.
 template <class L>
-using loss_state = typename decltype(detail::state_type_for<void, L>())::type;
+[[nodiscard]] constexpr bool matches_of();
+template <class... P>
+[[nodiscard]] constexpr bool any_matches(part_list<P...>) {
+  return (matches_of<P>() || ...);
+}
+template <class L>
+[[nodiscard]] constexpr bool matches_of() {
+  return matches_rows<L> || any_matches(parts_of_t<L>{});
+}
+template <class L>
+inline constexpr bool matches = matches_of<L>();
 
-namespace detail {
+/// A loss whose value is a sum of its parts' values times numbers: each part then has its own rows.
+template <class L>
+inline constexpr bool is_weighted_sum = false;
 
-template <class L, class Record>
-concept formula_over = requires(L const& loss, Record const& record) { loss(record); } ||
-                       requires(L const& loss, Record const& record, loss_state<L> const& state) {
-                         loss(record, state);
-                       };
-
-/// The formula's value, whether it takes a state or not.
-template <class L, class Record, class State>
-constexpr auto apply(L const& loss, Record const& record, State const& state) {
-  if constexpr (requires { loss(record, state); }) {
-    return loss(record, state);
+/// Whether one order of the rows is right for all of a loss, its own statistic included.
+template <class L>
+[[nodiscard]] constexpr bool has_one_order();
+template <class... P>
+[[nodiscard]] constexpr bool have_one_order(part_list<P...>) {
+  return sizeof...(P) <= 1 && (has_one_order<P>() && ...);
+}
+template <class L>
+[[nodiscard]] constexpr bool has_one_order() {
+  if constexpr (!any_matches(parts_of_t<L>{})) {
+    return true;
   } else {
-    return loss(record);
+    return !matches_rows<L> && std::same_as<own_state_t<L>, nothing> &&
+           have_one_order(parts_of_t<L>{});
   }
 }
+template <class... P>
+[[nodiscard]] constexpr bool each_has_one_order(part_list<P...>);
+template <class L>
+[[nodiscard]] constexpr bool terms_have_one_order() {
+  if constexpr (is_weighted_sum<L>) {
+    return each_has_one_order(parts_of_t<L>{});
+  } else {
+    return has_one_order<L>();
+  }
+}
+template <class... P>
+[[nodiscard]] constexpr bool each_has_one_order(part_list<P...>) {
+  return (terms_have_one_order<P>() && ...);
+}
+
+/// The rows that a loss, or the part of it that has an order, puts together.
+template <class L>
+void match_rows(L const& loss, pair_columns const& columns, pair_order& order) {
+  if constexpr (matches_rows<L>) {
+    loss.match(columns, order);
+  } else if constexpr (matches<L>) {
+    L::parts(loss, [&](auto const& part) { match_rows(part, columns, order); });
+  }
+}
+
+template <std::size_t Arity, class... P>
+[[nodiscard]] constexpr bool arities_are(part_list<P...>) {
+  return ((P::arity == Arity) && ...);
+}
+
+// The pieces of a composed loss's fitness; true of a loss without parts.
+template <class L>
+concept parts_of_one_arity = arities_are<L::arity>(parts_of_t<L>{});
+template <class L>
+concept parts_of_one_list_size = list_sizes_agree<L>(parts_of_t<L>{});
+template <class L>
+concept parts_in_one_order = terms_have_one_order<L>();
+template <class L>
+concept parts_fit = parts_of_one_arity<L> && parts_of_one_list_size<L> && parts_in_one_order<L>;
+
+/// Whether a type is a template over losses: what it forwards of them is known only if it names them.
+template <class L>
+inline constexpr bool wraps_a_loss = false;
+template <class L>
+concept names_its_parts = has_parts<L> || !wraps_a_loss<L>;
 
 }  // namespace detail
 
@@ -113,13 +136,26 @@ constexpr auto apply(L const& loss, Record const& record, State const& state) {
 ///             `coefficients(...)`, an analytic override for lists (see evaluate.hpp);
 ///             `prepare_reads`, the columns that `prepare` takes its statistic from;
 ///             `list_size`, for lists that all have that many completions;
-///             `parameters(self, visit)`, which names the hyper-parameters for tools
-///             `metrics(state, visit)`, which names what a state has to report
+///             `parameters(self, visit)`, which names the hyper-parameters for tools and for errors;
+///             `metrics(state, visit)`, which names what a state has to report;
+///             `rewards_per_token`, where rewards are not reported as what it reads suggests;
+///             `parts(self, visit)`, for a loss made of losses: returns visit(part, part, ...). Its formula takes the
+///             parts last, each to be called with a record: `operator()(record, part...)`, or with a state of its own
+///             `operator()(record, state, part...)`. States, memories, matches, list sizes, columns, metrics,
+///             parameters and the reward rule of the parts follow
 /// Semantics   the value is per example, in nats or squared nats, before weights and the mean; the same
 ///             arguments give the same value; nothing is captured by reference
 template <class L>
-concept Loss = detail::has_arity<L> && detail::formula_over<L, detail::probe_record_for<L>> &&
-               std::is_trivially_copyable_v<L>;
+concept Loss =
+    detail::has_arity<L> && detail::names_its_parts<L> && detail::parts_fit<L> &&
+    detail::formula_over<L, detail::probe_record_for<L>> && std::is_trivially_copyable_v<L>;
+
+namespace detail {
+
+template <template <class...> class Wrapper, class... A>
+inline constexpr bool wraps_a_loss<Wrapper<A...>> = (Loss<A> || ...);
+
+}  // namespace detail
 
 template <class L>
 concept UnpairedLoss = Loss<L> && L::arity == 1;
@@ -128,13 +164,11 @@ concept PairLoss = Loss<L> && L::arity == 2;
 template <class L>
 concept ListLoss = Loss<L> && L::arity == dynamic_arity;
 
-/// The state that a batch gives to the loss's formula. With several processes each calls it with its own part of
-/// the batch, and all get the state of the whole.
-///
-/// Errors  precondition_error for several processes and a loss whose `prepare` knows of one only
-template <Loss L, class Columns, Communicator Processes = single_process>
-[[nodiscard]] loss_state<L> prepare(L const& loss, Columns const& columns, loss_memory<L>& memory,
-                                    Processes const& processes = {}) {
+namespace detail {
+
+template <class L, class Columns, Communicator Processes>
+[[nodiscard]] own_state_t<L> prepare_own(L const& loss, Columns const& columns,
+                                         own_memory_t<L>& memory, Processes const& processes) {
   if constexpr (requires { loss.prepare(columns, memory, processes); }) {
     return loss.prepare(columns, memory, processes);
   } else if constexpr (requires { loss.prepare(columns, memory); }) {
@@ -143,9 +177,52 @@ template <Loss L, class Columns, Communicator Processes = single_process>
             "argument, the communicator");
     return loss.prepare(columns, memory);
   } else {
-    static_assert(std::same_as<loss_state<L>, nothing>,
+    static_assert(std::same_as<own_state_t<L>, nothing>,
                   "prefer: this loss has a state but no prepare(columns, memory) for this batch");
     return {};
+  }
+}
+
+template <std::size_t I, class T, class Whole, class Make>
+void keep(Whole& whole, Make const& make) {
+  if constexpr (!std::same_as<T, nothing>) kept_at<I, T>(whole) = make();
+}
+
+/// The place of a part's memory, or one that nobody keeps.
+template <std::size_t I, class T, class Whole, class Use>
+auto with_memory(Whole& whole, Use const& use) {
+  if constexpr (std::same_as<T, nothing>) {
+    nothing none;
+    return use(none);
+  } else {
+    return use(kept_at<I, T>(whole));
+  }
+}
+
+}  // namespace detail
+
+/// The state that a batch gives to the loss's formula and to its parts. With several processes each calls it with its
+/// own part of the batch, and all get the state of the whole.
+///
+/// Errors  precondition_error for several processes and a loss whose `prepare` knows of one only
+template <Loss L, class Columns, Communicator Processes = single_process>
+[[nodiscard]] loss_state<L> prepare(L const& loss, Columns const& columns, loss_memory<L>& memory,
+                                    Processes const& processes = {}) {
+  if constexpr (detail::has_parts<L>) {
+    loss_state<L> out{};
+    detail::keep<0, detail::own_state_t<L>>(out, [&] {
+      return detail::with_memory<0, detail::own_memory_t<L>>(
+          memory, [&](auto& own) { return detail::prepare_own(loss, columns, own, processes); });
+    });
+    detail::for_each_part(loss, [&]<std::size_t I, class P>(detail::place<I>, P const& part) {
+      detail::keep<I, loss_state<P>>(out, [&] {
+        return detail::with_memory<I, loss_memory<P>>(
+            memory, [&](auto& its) { return prefer::prepare(part, columns, its, processes); });
+      });
+    });
+    return out;
+  } else {
+    return detail::prepare_own(loss, columns, memory, processes);
   }
 }
 
@@ -155,24 +232,10 @@ template <Loss L>
   return detail::apply(loss, detail::probe_record<L>(), loss_state<L>{});
 }
 
-namespace detail {
-
-/// What the batch statistics of a loss are made from, beyond what its formula reads.
-template <class L>
-inline constexpr column_set prepare_reads = [] {
-  if constexpr (requires { L::prepare_reads; }) {
-    return column_set{L::prepare_reads};
-  } else {
-    return column_set{};
-  }
-}();
-
-}  // namespace detail
-
 /// The columns that this loss reads; those a batch may do without (beta, target_margin) included.
 template <Loss L>
 [[nodiscard]] constexpr column_set reads(L const& loss) {
-  return probe_of(loss).reads() | detail::prepare_reads<L>;
+  return probe_of(loss).reads() | detail::prepare_reads_of<L>();
 }
 
 namespace detail {
@@ -221,147 +284,7 @@ inline constexpr column_set may_read = [] {
   }
 }();
 
-template <class L>
-concept matches_rows = requires(L const& loss, pair_columns const& columns, pair_order& order) {
-  loss.match(columns, order);
-};
-
-/// Whether a loss, or a term of it, puts rows together in its own way.
-template <class L>
-inline constexpr bool matches = matches_rows<L>;
-
 }  // namespace detail
-
-/// A generic callable as a loss over pairs:
-///
-///   auto const mine = prefer::pair_loss([](auto const& p) { return softplus(-0.1 * p.log_ratio_margin()); });
-template <class F>
-struct pair_loss {
-  static constexpr std::size_t arity = 2;
-  F formula;
-
-  constexpr pair_loss()
-    requires std::default_initializable<F>
-      : formula() {}
-  constexpr explicit pair_loss(F f) : formula(f) {}
-  constexpr auto operator()(auto const& pair) const { return formula(pair); }
-};
-
-/// A generic callable as a loss over labelled completions.
-template <class F>
-struct unpaired_loss {
-  static constexpr std::size_t arity = 1;
-  F formula;
-
-  constexpr unpaired_loss()
-    requires std::default_initializable<F>
-      : formula() {}
-  constexpr explicit unpaired_loss(F f) : formula(f) {}
-  constexpr auto operator()(auto const& example) const { return formula(example); }
-};
-
-/// A generic callable as a loss over lists.
-template <class F>
-struct list_loss {
-  static constexpr std::size_t arity = dynamic_arity;
-  F formula;
-
-  constexpr list_loss()
-    requires std::default_initializable<F>
-      : formula() {}
-  constexpr explicit list_loss(F f) : formula(f) {}
-  constexpr auto operator()(auto const& list) const { return formula(list); }
-};
-
-/// weight * loss.
-template <Loss L>
-struct scaled_loss {
-  static constexpr std::size_t arity = L::arity;
-  using state = loss_state<L>;
-  using memory = loss_memory<L>;
-
-  double weight = 1.0;
-  L loss;
-
-  [[nodiscard]] state prepare(auto const& columns, memory& kept, auto const& processes) const {
-    return prefer::prepare(loss, columns, kept, processes);
-  }
-  void match(pair_columns const& columns, pair_order& order) const
-    requires detail::matches_rows<L>
-  {
-    loss.match(columns, order);
-  }
-  constexpr auto operator()(auto const& record, state const& s) const {
-    return weight * detail::apply(loss, record, s);
-  }
-  static constexpr void parameters(auto& self, auto&& visit) {
-    visit("weight", self.weight);
-    if constexpr (requires { L::parameters(self.loss, visit); }) L::parameters(self.loss, visit);
-  }
-};
-
-/// first + second, on the same records.
-template <Loss A, Loss B>
-struct sum_of_losses {
-  static_assert(A::arity == B::arity,
-                "prefer: losses that are added must have the same arity (pairs with pairs, ...)");
-  static constexpr std::size_t arity = A::arity;
-  struct state {
-    loss_state<A> first = {};
-    loss_state<B> second = {};
-  };
-  struct both_memories {
-    loss_memory<A> first = {};
-    loss_memory<B> second = {};
-  };
-  static constexpr bool remembers =
-      !std::same_as<loss_memory<A>, nothing> || !std::same_as<loss_memory<B>, nothing>;
-  using memory = std::conditional_t<remembers, both_memories, nothing>;
-
-  A first;
-  B second;
-
-  [[nodiscard]] state prepare(auto const& columns, memory& kept, auto const& processes) const {
-    if constexpr (remembers) {
-      return {prefer::prepare(first, columns, kept.first, processes),
-              prefer::prepare(second, columns, kept.second, processes)};
-    } else {
-      return {prefer::prepare(first, columns, kept, processes),
-              prefer::prepare(second, columns, kept, processes)};
-    }
-  }
-  constexpr auto operator()(auto const& record, state const& s) const {
-    return detail::apply(first, record, s.first) + detail::apply(second, record, s.second);
-  }
-  static constexpr void parameters(auto& self, auto&& visit) {
-    if constexpr (requires { A::parameters(self.first, visit); }) A::parameters(self.first, visit);
-    if constexpr (requires { B::parameters(self.second, visit); })
-      B::parameters(self.second, visit);
-  }
-};
-
-namespace detail {
-
-template <class L>
-inline constexpr column_set prepare_reads<scaled_loss<L>> = prepare_reads<L>;
-template <class A, class B>
-inline constexpr column_set prepare_reads<sum_of_losses<A, B>> =
-    prepare_reads<A> | prepare_reads<B>;
-template <class L>
-inline constexpr bool matches<scaled_loss<L>> = matches<L>;
-template <class A, class B>
-inline constexpr bool matches<sum_of_losses<A, B>> = matches<A> || matches<B>;
-
-}  // namespace detail
-
-template <Loss L>
-[[nodiscard]] constexpr scaled_loss<L> operator*(double weight, L const& loss) {
-  return {weight, loss};
-}
-template <Loss A, Loss B>
-[[nodiscard]] constexpr sum_of_losses<A, B> operator+(A const& a, B const& b) {
-  return {a, b};
-}
 
 /// log(sum over completions i >= first of exp(score(completion))), without overflow.
 [[nodiscard]] constexpr auto log_sum_exp(auto const& list, std::size_t first, auto const& score) {
@@ -402,8 +325,24 @@ consteval bool loss() {
   static_assert(
       detail::has_arity<L>,
       "prefer: a loss has `static constexpr std::size_t arity` (1, 2 or prefer::dynamic_arity)");
-  if constexpr (detail::has_arity<L>) {
-    static_assert(detail::formula_over<L, detail::probe_record_for<L>>,
+  static_assert(detail::names_its_parts<L>,
+                "prefer: a loss made of losses names them: static constexpr auto parts(auto& self, "
+                "auto&& visit) "
+                "{ return visit(self.loss); }");
+  if constexpr (detail::has_arity<L> && detail::names_its_parts<L>) {
+    static_assert(detail::parts_of_one_arity<L>,
+                  "prefer: a loss and its parts have the same arity (pairs with pairs, ...)");
+    static_assert(detail::parts_of_one_list_size<L>,
+                  "prefer: the parts of this loss take lists of different sizes");
+    static_assert(
+        detail::parts_in_one_order<L>,
+        "prefer: a part of this loss matches rows of its batch, which only sums and multiples, and "
+        "formulas around one part that take no statistic of the batch, can follow");
+    static_assert(!detail::has_parts<L> || detail::formula_over<L, detail::probe_record_for<L>>,
+                  "prefer: a loss made of losses has a const operator() that takes a record, then "
+                  "its own state if "
+                  "it has one, then its parts, each to be called with a record");
+    static_assert(detail::has_parts<L> || detail::formula_over<L, detail::probe_record_for<L>>,
                   "prefer: a loss has a const operator() that takes a record of any Scalar");
     static_assert(std::is_trivially_copyable_v<L>,
                   "prefer: a loss is trivially copyable: parameters by value, no pointers to own");

@@ -22,23 +22,17 @@ template <PairLoss L = dpo>
 struct wpo {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "wpo";
-  using state = loss_state<L>;
-  using memory = loss_memory<L>;
-  static constexpr column_set prepare_reads = detail::prepare_reads<L>;
 
   L loss = {};
   positive largest_weight = 1.0;
 
-  [[nodiscard]] state prepare(auto const& columns, memory& kept, auto const& processes) const {
-    return prefer::prepare(loss, columns, kept, processes);
-  }
-  constexpr auto operator()(auto const& pair, state const& s) const {
+  static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
+  constexpr auto operator()(auto const& pair, auto const& weighted) const {
     auto const weight =
         clamp(exp(pair.chosen.alignment + pair.rejected.alignment), 0.0, largest_weight);
-    return weight * detail::apply(loss, pair, s);
+    return weight * weighted(pair);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
-    L::parameters(self.loss, visit);
     visit("largest_weight", self.largest_weight);
   }
 };

@@ -5,8 +5,8 @@
 #include <limits>
 
 #include <prefer/batch/columns.hpp>
-#include <prefer/beta/schedule.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -58,11 +58,24 @@ struct reward_rule {
 };
 
 /// The rule of a loss: its beta; per token where it reads lengths and no reference, as SimPO does, unless it has a
-/// member `rewards_per_token` that says otherwise.
+/// member `rewards_per_token` that says otherwise. A loss made of losses reports the rewards of its first part that has
+/// a beta, and of its first part where none has: `cpo{} + 0.1 * nll_per_token{}` those of cpo.
 template <Loss L>
 [[nodiscard]] constexpr reward_rule reward_rule_of(L const& loss) {
   if constexpr (requires { L::rewards_per_token; }) {
     return {beta_of(loss), L::rewards_per_token};
+  } else if constexpr (detail::has_parts<L>) {
+    reward_rule out;
+    bool first = true;
+    bool found = false;
+    detail::for_each_part(loss, [&](auto, auto const& part) {
+      bool const leads = !found && detail::names_beta(part);
+      if (first || leads) out = reward_rule_of(part);
+      first = false;
+      found = found || leads;
+    });
+    out.beta = beta_of(loss);
+    return out;
   } else {
     column_set const read = reads(loss);
     return {beta_of(loss),
@@ -224,20 +237,15 @@ void for_each_metric(unpaired_metrics const& sums, auto&& visit) {
 }
 
 /// Calls `visit(name, value)` for what a loss has to report of its state: KTO's "kl". A loss reports by a
-/// static member `metrics(state, visit)`; sums and multiples of losses report what their parts do.
+/// static member `metrics(state, visit)`; a loss made of losses reports its own, then what its parts do.
 template <Loss L>
-void for_each_state_metric(L const& /*loss*/, loss_state<L> const& state, auto&& visit) {
-  if constexpr (requires { L::metrics(state, visit); }) L::metrics(state, visit);
-}
-template <Loss L>
-void for_each_state_metric(scaled_loss<L> const& scaled, loss_state<L> const& state, auto&& visit) {
-  for_each_state_metric(scaled.loss, state, visit);
-}
-template <Loss A, Loss B>
-void for_each_state_metric(sum_of_losses<A, B> const& sum,
-                           loss_state<sum_of_losses<A, B>> const& state, auto&& visit) {
-  for_each_state_metric(sum.first, state.first, visit);
-  for_each_state_metric(sum.second, state.second, visit);
+void for_each_state_metric(L const& loss, loss_state<L> const& state, auto&& visit) {
+  if constexpr (requires { L::metrics(own_state_of(loss, state), visit); }) {
+    L::metrics(own_state_of(loss, state), visit);
+  }
+  detail::for_each_part(loss, [&]<std::size_t I, class P>(detail::place<I>, P const& part) {
+    for_each_state_metric(part, detail::kept_at<I, loss_state<P>>(state), visit);
+  });
 }
 
 }  // namespace prefer

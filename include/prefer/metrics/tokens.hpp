@@ -73,12 +73,12 @@ inline void expects_tokens(token_columns const& tokens, char const* where) {
 ///
 /// TRL     KTOTrainer has no "mean_token_accuracy"; here it is that of the desirable ones
 /// Errors  precondition_error for sizes that disagree
-[[nodiscard]] inline token_metrics metrics(token_columns const& completions, column label) {
-  expects_size(label.size(), completions.size(), "metrics", "label");
-  detail::expects_tokens(completions, "metrics");
+[[nodiscard]] inline token_metrics metrics(token_columns const& columns, column label) {
+  expects_size(label.size(), columns.size(), "metrics", "label");
+  detail::expects_tokens(columns, "metrics");
   token_metrics out;
-  for (std::size_t i = 0; i < completions.size(); ++i) {
-    out = out + detail::token_metrics_of(completions, i, label[i] > 0.0);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    out = out + detail::token_metrics_of(columns, i, label[i] > 0.0);
   }
   return out;
 }

@@ -8,10 +8,13 @@
 #include <string>
 #include <vector>
 
+#include <prefer/batch/check_columns.hpp>
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/with_columns.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/kernel.hpp>
+#include <prefer/objective/list_kernel.hpp>
 #include <prefer/objective/matched.hpp>
 #include <prefer/scalar/lane.hpp>
 
@@ -25,49 +28,14 @@ void check_columns(L const& loss, Columns const& columns, char const* function) 
   column_set const read = reads(loss);
   column_set const available = columns.available();
   if (!available.contains(read - optional_columns)) {
-    broken(std::string(function) + ": this loss reads " + to_string(read - optional_columns) +
-           "; the batch lacks " + to_string((read - optional_columns) - available));
+    broken(std::string(function) + ": this loss reads " +
+           to_string_of<Columns>(read - optional_columns) + "; the batch lacks " +
+           to_string_of<Columns>((read - optional_columns) - available));
   }
   column_set const ignored = column_set(available.bits & optional_columns.bits) - read;
   if (!ignored.empty()) {
-    broken(std::string(function) +
-           ": the batch has a column that this loss would ignore: " + to_string(ignored));
-  }
-}
-
-/// A column of pairs that is there for one side only is a slip, not an absent column.
-inline void check_sides(completions const& both, char const* name) {
-  if (both.chosen.present() != both.rejected.present()) {
-    broken(std::string("evaluate: ") + name + " is given for " +
-           (both.chosen.present() ? "chosen" : "rejected") +
-           " completions only; expected both or neither");
-  }
-}
-
-inline void check_size(column const& c, std::size_t expected, char const* function,
-                       char const* name) {
-  if (c.present()) expects_size(c.size(), expected, function, name);
-}
-inline void check_size(mutable_column const& c, std::size_t expected, char const* function,
-                       char const* name) {
-  if (c.present()) expects_size(c.size(), expected, function, name);
-}
-
-/// `expected` completions in every list; 0 for any number.
-inline void check_lists(list_columns const& batch, std::size_t expected) {
-  std::size_t const n = batch.policy.size();
-  if (batch.offset.empty() || batch.offset.front() != 0 || batch.offset.back() != n) {
-    broken("evaluate: offset must run from 0 to the number of completions, " + std::to_string(n));
-  }
-  for (std::size_t g = 0; g + 1 < batch.offset.size(); ++g) {
-    if (batch.offset[g + 1] <= batch.offset[g]) {
-      broken("evaluate: list " + std::to_string(g) + " is empty or its offset descends");
-    }
-    if (std::size_t const size = batch.offset[g + 1] - batch.offset[g];
-        expected != 0 && size != expected) {
-      broken("evaluate: list " + std::to_string(g) + " has " + std::to_string(size) +
-             " completions; this loss takes " + std::to_string(expected));
-    }
+    broken(std::string(function) + ": the batch has a column that this loss would ignore: " +
+           to_string_of<Columns>(ignored));
   }
 }
 
@@ -105,22 +73,10 @@ constexpr void promise_kept() {
   }
 }
 
-template <std::size_t N>
-void check_sizes(column_table<N> const& columns, std::size_t expected) {
-  for (auto const& one : columns.at) check_size(*one.data, expected, "evaluate", one.label);
-}
-
 template <PairLoss L>
 void check_batch(L const& loss, pair_columns const& batch, pair_results const& results) {
   std::size_t const n = batch.size();
-  check_sides(batch.policy, "policy");
-  check_sides(batch.reference, "reference");
-  check_sides(batch.length, "length");
-  check_sides(batch.score, "score");
-  check_sides(batch.divergence, "divergence");
-  check_sides(batch.alignment, "alignment");
-  check_sides(batch.perturbed_toward, "perturbed_toward");
-  check_sides(batch.perturbed_away, "perturbed_away");
+  check_sides(batch, "evaluate");
   check_columns(loss, batch, "evaluate");
   expects(n > 0, "evaluate: the batch is empty");
   if constexpr (!probed_at_compile_time<L>) {
@@ -128,7 +84,7 @@ void check_batch(L const& loss, pair_columns const& batch, pair_results const& r
             "evaluate: a loss that reads divergence must be default-constructible, so that its "
             "derivatives are known to be wanted");
   }
-  check_sizes(columns_of(batch), n);
+  check_sizes(batch, "evaluate");
   check_size(results.value, n, "evaluate", "results.value");
   check_size(results.chosen, n, "evaluate", "results.chosen");
   check_size(results.rejected, n, "evaluate", "results.rejected");
@@ -144,7 +100,7 @@ void check_batch(L const& loss, unpaired_columns const& batch, unpaired_results 
   std::size_t const n = batch.size();
   check_columns(loss, batch, "evaluate");
   expects(n > 0, "evaluate: the batch is empty");
-  check_sizes(columns_of(batch), n);
+  check_sizes(batch, "evaluate");
   check_size(results.value, n, "evaluate", "results.value");
   check_size(results.coefficient, n, "evaluate", "results.coefficient");
 }
@@ -209,11 +165,7 @@ double evaluate_into(L const& loss, list_columns const& batch, list_results cons
   detail::check_columns(loss, batch, "evaluate");
   expects(lists > 0, "evaluate: the batch is empty");
   detail::check_lists(batch, detail::list_size_of<L>());
-  detail::check_size(batch.reference, n, "evaluate", "reference");
-  detail::check_size(batch.length, n, "evaluate", "length");
-  detail::check_size(batch.score, n, "evaluate", "score");
-  detail::check_size(batch.weight, lists, "evaluate", "weight");
-  detail::check_size(batch.beta, lists, "evaluate", "beta");
+  detail::check_sizes(batch, "evaluate");
   detail::check_size(results.value, lists, "evaluate", "results.value");
   detail::check_size(results.coefficient, n, "evaluate", "results.coefficient");
   std::size_t longest = 0;
@@ -224,23 +176,8 @@ double evaluate_into(L const& loss, list_columns const& batch, list_results cons
   double const scale = options.reduce == reduction::mean ? 1.0 / static_cast<double>(lists) : 1.0;
   double const total =
       detail::sum_over_chunks(lists, options.threads, [&](std::size_t begin, std::size_t count) {
-        double room[64];  // lists are short; longer ones cost an allocation per chunk
-        std::vector<double> long_room(longest > 64 ? longest : 0);
-        double* const coefficient = longest > 64 ? long_room.data() : room;
-        double sum = 0.0;
-        for (std::size_t g = begin; g < begin + count; ++g) {
-          std::size_t const length = batch.offset[g + 1] - batch.offset[g];
-          double const weight = batch.weight.present() ? batch.weight[g] : 1.0;
-          double const value =
-              weight * detail::evaluate_list(loss, state, batch, g, {coefficient, length});
-          for (std::size_t i = 0; i < length; ++i) coefficient[i] *= weight * scale;
-          if (results.value.present()) results.value.assign(g, 1, &value);
-          if (results.coefficient.present()) {
-            results.coefficient.assign(batch.offset[g], length, coefficient);
-          }
-          sum += value;
-        }
-        return sum;
+        return detail::evaluate_chunk_of_lists<lane<double>>(loss, state, batch, results, begin,
+                                                             count, scale, longest);
       });
   return total / static_cast<double>(lists);
 }

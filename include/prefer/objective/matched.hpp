@@ -7,7 +7,9 @@
 #include <vector>
 
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/each_column.hpp>
 #include <prefer/batch/pair_order.hpp>
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/kernel.hpp>
 
@@ -39,6 +41,36 @@ inline void expects_rows(std::vector<std::uint32_t> const& order, std::size_t n)
   }
 }
 
+/// A batch of pairs with its rows put together in another order, as one loss asks for it. T is what is computed in.
+template <class T, class Columns = pair_columns>
+class matched_rows {
+ public:
+  matched_rows(Columns const& batch, pair_order const& order) : together_(batch) {
+    expects_rows(order.rejected, batch.size());
+    expects_rows(order.reference, batch.size());
+    // The reference of the rejected completion follows the pair's reference, or else its own completion.
+    auto const& rejected_reference = order.reference.empty() ? order.rejected : order.reference;
+    std::size_t next = 0;
+    for_each_column(together_, [&](auto is, per, column_side side, column& one) {
+      bool const of_rejected = side == column_side::rejected;
+      gathered_column<T>& room = gathered_[next++];
+      if constexpr (is.name == column_name::reference) {
+        one = room.of(one, of_rejected ? rejected_reference : order.reference);
+      } else if (of_rejected) {
+        one = room.of(one, order.rejected);
+      }
+    });
+  }
+  matched_rows(matched_rows const&) = delete;  // together_ points into gathered_
+  matched_rows& operator=(matched_rows const&) = delete;
+
+  [[nodiscard]] Columns const& columns() const { return together_; }
+
+ private:
+  Columns together_;
+  gathered_column<T> gathered_[inputs_of<Columns>];
+};
+
 /// factor * loss for a loss that matches rows of its batch, or that does not; adds to `value` and coefficients.
 template <class Lane, class Term>
 [[nodiscard]] double add_term(Term const& term, loss_state<Term> const& state,
@@ -48,29 +80,13 @@ template <class Lane, class Term>
   using T = typename Lane::value_type;
   std::size_t const n = batch.size();
   pair_order order;
-  if constexpr (matches_rows<Term>) term.match(batch, order);
-  expects_rows(order.rejected, n);
-  expects_rows(order.reference, n);
-
-  pair_columns together = batch;
-  // The reference of the rejected completion follows the pair's reference, or else its own completion.
-  auto const& rejected_reference = order.reference.empty() ? order.rejected : order.reference;
-  gathered_column<T> gathered[9];
-  together.policy.rejected = gathered[0].of(batch.policy.rejected, order.rejected);
-  together.reference.chosen = gathered[1].of(batch.reference.chosen, order.reference);
-  together.reference.rejected = gathered[2].of(batch.reference.rejected, rejected_reference);
-  together.length.rejected = gathered[3].of(batch.length.rejected, order.rejected);
-  together.score.rejected = gathered[4].of(batch.score.rejected, order.rejected);
-  together.divergence.rejected = gathered[5].of(batch.divergence.rejected, order.rejected);
-  together.alignment.rejected = gathered[6].of(batch.alignment.rejected, order.rejected);
-  together.perturbed_toward.rejected =
-      gathered[7].of(batch.perturbed_toward.rejected, order.rejected);
-  together.perturbed_away.rejected = gathered[8].of(batch.perturbed_away.rejected, order.rejected);
+  match_rows(term, batch, order);
+  matched_rows<T> const matched(batch, order);
 
   std::vector<double> own_value(n), own_chosen(n), own_rejected(n);
   double const total = evaluate_pairs<Lane>(
-      term, state, together, {.value = own_value, .chosen = own_chosen, .rejected = own_rejected},
-      options);
+      term, state, matched.columns(),
+      {.value = own_value, .chosen = own_chosen, .rejected = own_rejected}, options);
   for (std::size_t i = 0; i < n; ++i) {
     value[i] += own_value[i];
     chosen[i] += own_chosen[i];
@@ -79,28 +95,18 @@ template <class Lane, class Term>
   return total;
 }
 
-template <class A, class B, class Visit>
-void for_each_term(double factor, sum_of_losses<A, B> const& loss,
-                   loss_state<sum_of_losses<A, B>> const& state, Visit const& visit);
-template <class L, class Visit>
-void for_each_term(double factor, scaled_loss<L> const& loss, loss_state<L> const& state,
-                   Visit const& visit);
-
 /// Calls visit(term, its state) for the terms of a sum, each with the factors in front of it.
 template <class L, class Visit>
 void for_each_term(double factor, L const& loss, loss_state<L> const& state, Visit const& visit) {
-  visit(factor * loss, state);
-}
-template <class L, class Visit>
-void for_each_term(double factor, scaled_loss<L> const& loss, loss_state<L> const& state,
-                   Visit const& visit) {
-  for_each_term(factor * loss.weight, loss.loss, state, visit);
-}
-template <class A, class B, class Visit>
-void for_each_term(double factor, sum_of_losses<A, B> const& loss,
-                   loss_state<sum_of_losses<A, B>> const& state, Visit const& visit) {
-  for_each_term(factor, loss.first, state.first, visit);
-  for_each_term(factor, loss.second, state.second, visit);
+  if constexpr (is_weighted_sum<L>) {
+    double own = factor;
+    if constexpr (requires { loss.weight; }) own = factor * loss.weight;
+    for_each_part(loss, [&]<std::size_t I, class P>(place<I>, P const& part) {
+      for_each_term(own, part, kept_at<I, loss_state<P>>(state), visit);
+    });
+  } else {
+    visit(factor * loss, state);  // a multiple has no state of its own
+  }
 }
 
 /// A loss of which a term matches rows of its batch: each term on its own, then added up.

@@ -3,26 +3,11 @@
 
 #include <concepts>
 #include <cstdint>
-#include <string>
 
 namespace prefer {
 
-/// The columns that a record can offer to a formula.
-enum class column_name : std::uint32_t {
-  policy = 1u << 0,                 ///< log-probabilities under the policy
-  reference = 1u << 1,              ///< log-probabilities under the reference
-  length = 1u << 2,                 ///< completion lengths, tokens
-  label = 1u << 3,                  ///< desirable or not (unpaired)
-  target_margin = 1u << 4,          ///< the margin asked for, per pair (optional everywhere)
-  beta = 1u << 5,                   ///< one beta per example (optional everywhere)
-  score = 1u << 6,                  ///< reward, or probability of winning, per completion
-  chosen_from_reference = 1u << 7,  ///< who wrote the chosen completion (pairs)
-  uniform = 1u << 8,                ///< a random number per pair
-  divergence = 1u << 9,             ///< KL of the policy's token distributions; carries a gradient
-  alignment = 1u << 10,             ///< how on-policy a completion is
-  perturbed =
-      1u << 11,  ///< log-probabilities of the policy moved along its path from the reference
-};
+/// The columns that a record can offer to a formula, one bit each; batch/columns.hpp lists them.
+enum class column_name : std::uint32_t;
 
 /// A set of columns: what a loss reads, or what a batch has.
 struct column_set {
@@ -50,32 +35,6 @@ struct column_set {
   return column_set(a) | column_set(b);
 }
 
-/// "policy, reference", for messages.
-[[nodiscard]] inline std::string to_string(column_set set) {
-  static constexpr struct {
-    column_name column;
-    char const* name;
-  } names[] = {{column_name::policy, "policy"},
-               {column_name::reference, "reference"},
-               {column_name::length, "length"},
-               {column_name::label, "label"},
-               {column_name::target_margin, "target_margin"},
-               {column_name::beta, "beta"},
-               {column_name::score, "score"},
-               {column_name::chosen_from_reference, "chosen_from_reference"},
-               {column_name::uniform, "uniform"},
-               {column_name::divergence, "divergence"},
-               {column_name::alignment, "alignment"},
-               {column_name::perturbed, "perturbed_toward and perturbed_away"}};
-  std::string out;
-  for (auto const& [column, name] : names) {
-    if (!set.contains(column)) continue;
-    if (!out.empty()) out += ", ";
-    out += name;
-  }
-  return out;
-}
-
 /// A scalar without a value: it records which columns a formula touches, and whether the policy enters
 /// only through the difference of the two log-probabilities of a pair.
 ///
@@ -93,11 +52,13 @@ class probe {
   [[nodiscard]] static constexpr probe column(column_name name) {
     return probe(name, kind::none, 0, 0);
   }
-  [[nodiscard]] static constexpr probe chosen_log_prob() {
-    return probe(column_name::policy, kind::linear, 1, 0);
+  /// The policy's log-probability of a pair's chosen completion, which is in the column `policy`.
+  [[nodiscard]] static constexpr probe chosen(column_name policy) {
+    return probe(policy, kind::linear, 1, 0);
   }
-  [[nodiscard]] static constexpr probe rejected_log_prob() {
-    return probe(column_name::policy, kind::linear, 0, 1);
+  /// The same of its rejected completion.
+  [[nodiscard]] static constexpr probe rejected(column_name policy) {
+    return probe(policy, kind::linear, 0, 1);
   }
 
   [[nodiscard]] constexpr column_set reads() const { return reads_; }

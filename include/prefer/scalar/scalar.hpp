@@ -126,7 +126,7 @@ template <class S>
 /// a log-probability is, does not make NaN of a formula that it is no part of. The weight is a parameter, or a scalar.
 template <class W, class S>
 [[nodiscard]] constexpr S weighted(W const& weight, S const& x) {
-  S const product = weight * x;
+  S const product = S(weight * x);
   if constexpr (std::convertible_to<W, double>) {
     // One condition for all examples, which leaves their loop.
     auto const counts = primal_t<S>(weight == 0.0 ? 0.0 : 1.0);

@@ -34,7 +34,7 @@ struct training_progress {
 /// What a checkpoint must agree with to be continued.
 struct checkpoint_identity {
   std::uint64_t run = 0;   ///< of everything that results depend on, see run_fingerprint
-  std::uint64_t data = 0;  ///< of the data set
+  std::uint64_t data = 0;  ///< of the source of examples
 };
 
 /// Writes all that `read_checkpoint` needs, whole or not at all.
@@ -68,13 +68,12 @@ void write_checkpoint(std::string const& path, checkpoint_identity const& identi
 ///
 /// Errors  backend_error for a file that is damaged, or of another run or data set; nothing changes then
 template <class T, class Memory, class Beta, class R>
-void read_checkpoint(std::string const& path, checkpoint_identity const& identity,
+void read_checkpoint(archive const& file, checkpoint_identity const& identity,
                      std::span<parameter<T> const> parameters, training_progress<T, Memory>& now,
                      Beta& beta, R& reference) {
   static_assert(std::is_trivially_copyable_v<Memory>);
-  archive const file = archive::read(path);
   auto const refuse = [&](char const* reason) {
-    detail::fail(backend_error("resume", path, reason));
+    detail::fail(backend_error("resume", file.path(), reason));
   };
   if (!file.contains("format") || file.text("format") != "prefer trainer 1") {
     refuse("this file is not a trainer's checkpoint");

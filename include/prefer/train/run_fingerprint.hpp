@@ -68,7 +68,7 @@ template <Loss L, class Beta, class R, class T>
   } else {
     detail::apply_beta(constant, beta, 0);  // as it is at this step; the schedule is above
   }
-  detail::visit_parameters(constant, [&](char const* name, auto const& value) {
+  for_each_parameter(constant, [&](char const* name, auto const& value) {
     identity.add(name).add(static_cast<double>(value));
   });
   identity.add(fingerprint_of_formula(constant));

@@ -8,26 +8,31 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
-#include <prefer/batch/minibatch.hpp>
+#include <prefer/batch/columns.hpp>
 #include <prefer/beta/schedule.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/file/archive.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/metrics/rewards.hpp>
+#include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/policy.hpp>
-#include <prefer/random/order.hpp>
 #include <prefer/reference/reference.hpp>
 #include <prefer/train/adamw.hpp>
 #include <prefer/train/check_data.hpp>
 #include <prefer/train/checkpoint.hpp>
 #include <prefer/train/clip.hpp>
+#include <prefer/train/example_source.hpp>
 #include <prefer/train/options.hpp>
 #include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/scored_minibatch.hpp>
+#include <prefer/train/several_processes.hpp>
 #include <prefer/train/step_report.hpp>
 
 namespace prefer {
@@ -37,40 +42,46 @@ namespace prefer {
 ///   prefer::trainer run(policy, prefer::dpo{.beta = 0.1}, reference, data, {.batch_size = 256});
 ///   run.run([](prefer::step_report const& r) { std::printf("%g\n", r.loss); });
 ///
-/// Policy, reference and data are borrowed and outlive the trainer; the data does not change meanwhile. While
+/// Examples come from a data set, in an order drawn from `options.seed`, or from an ExampleSource, which has a batch
+/// size of its own:
+///
+///   prefer::trainer run(policy, loss, reference, source, options);
+///
+/// Policy, reference and data or source are borrowed and outlive the trainer; the data does not change meanwhile. While
 /// the trainer lives, policy and reference run on its threads, and serially from then on. The same bits come
 /// out for any number of threads, any micro_batch_size and any number of save and resume on the way. A step
 /// completes or leaves the parameters as they were.
 ///
+/// Several processes: each has a policy, a reference and a source that equal the others', makes a trainer with its
+/// Communicator, and calls the same members in the same order. A batch is shared out; losses with a statistic, the report
+/// and the gradients are those of the whole. All processes have the same bits after each step, and a run of as many has
+/// them again; those of another number agree to rounding. Where one throws, all throw (see `collectively`). The process of
+/// rank 0 writes and reads checkpoints, and any number of processes continues from one.
+///
 /// Errors  precondition_error for data that does not fit the loss, a loss or gradient that is not finite, a
-///         reference that is not what it claims to be; backend_error from checkpoints
-template <class P, Loss L, class R, class Beta = beta_of_the_loss>
+///         reference that is not what it claims to be, processes that have begun differently; backend_error from
+///         checkpoints, and for an error of another process
+template <class P, Loss L, class R, class Beta = beta_of_the_loss, class Source = shuffled,
+          Communicator Processes = single_process>
   requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
-           (std::same_as<Beta, beta_of_the_loss> || BetaRule<Beta>)
+           (std::same_as<Beta, beta_of_the_loss> || BetaRule<Beta>) &&
+           ExampleSource<std::remove_reference_t<Source>>
 class trainer {
  public:
   using value_type = typename P::value_type;
 
   trainer(P& policy, L loss, R& reference, choice_data const& data,
-          train_options const& options = {}, Beta beta = {})
-      : policy_(policy),
-        loss_(loss),
-        reference_(reference),
-        data_(data),
-        options_(options),
-        beta_(beta),
-        parameters_(policy.parameters()),
-        now_{.optimizer = adamw<value_type>(options.optimizer)},
-        batch_(policy, reference, reads(loss).contains(column_name::reference),
-               options.allow_scores) {
-    check_options();
-    check_data(loss_, data_);
-    use(options_.threads);
-    discard_gradient();
-  }
+          train_options const& options = {}, Beta beta = {}, Processes processes = {})
+    requires std::same_as<Source, shuffled>
+      : trainer(given{}, policy, loss, reference, Source(data, options.batch_size, options.seed),
+                options, beta, std::move(processes)) {}
   // clang-format off
-  trainer(P&, L, R&, choice_data const&&, train_options const& = {}, Beta = {}) = delete;  // prefer: the data outlives the trainer; give it a name
+  trainer(P&, L, R&, choice_data const&&, train_options const& = {}, Beta = {}, Processes = {}) = delete;  // prefer: the data outlives the trainer; give it a name
   // clang-format on
+  trainer(P& policy, L loss, R& reference, Source source, train_options const& options = {},
+          Beta beta = {}, Processes processes = {})
+    requires std::is_reference_v<Source>
+      : trainer(given{}, policy, loss, reference, source, options, beta, std::move(processes)) {}
   trainer(trainer const&) = delete;
   trainer& operator=(trainer const&) = delete;
   ~trainer() { use({}); }
@@ -82,48 +93,14 @@ class trainer {
     std::uint64_t const each = steps_per_epoch();
     return options_.epochs > most / each ? most : options_.epochs * each;
   }
-  [[nodiscard]] std::uint64_t steps_per_epoch() const {
-    return data_.size() / options_.batch_size + (data_.size() % options_.batch_size != 0 ? 1 : 0);
-  }
+  [[nodiscard]] std::uint64_t steps_per_epoch() const { return source_.steps_per_epoch(); }
   [[nodiscard]] bool done() const { return now_.step >= steps_planned() || now_.stopped; }
   [[nodiscard]] L const& loss() const { return loss_; }
 
   /// One optimizer step on the next batch.
   step_report step() {
-    if (!gradient_is_clear_) discard_gradient();
-    gather_next();
-    detail::apply_beta(loss_, beta_, now_.step);
-    if (now_.step == 0 && options_.reference_is_start) {
-      expect_initial_reference(policy_, reference_, batch_.whole());
-    }
-    step_report report{.step = now_.step + 1,
-                       .steps = steps_planned(),
-                       .learning_rate = options_.rate(now_.step),
-                       .beta = beta_of(loss_)};
-    // Until the optimizer has moved the parameters, an exception leaves all but gradients as it was, and
-    // those are discarded before the next step.
-    gradient_is_clear_ = false;
-    loss_memory<L> memory = now_.memory;
-    if constexpr (reads_whole_batch) {
-      two_passes(memory);
-    } else {
-      one_pass();
-    }
-    if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
-    measure(report);
-    now_.optimizer.step(parameters_, report.learning_rate, options_.threads);
-    now_.memory = memory;
-    ++now_.step;
-    clear_gradient();
-    gradient_is_clear_ = true;
-    if constexpr (requires { beta_.observe(policy_, reference_, now_.step); }) {
-      static_assert(detail::has_beta_state<Beta>,
-                    "prefer: a beta rule that observes has identity(), save and load");
-      beta_.observe(policy_, reference_, now_.step);
-    }
-    if constexpr (requires { reference_.after_step(policy_, now_.step); }) {
-      reference_.after_step(policy_, now_.step);
-    }
+    step_report report;
+    collectively(processes_, "trainer", [&](auto const& all) { report = step_with(all); });
     return report;
   }
 
@@ -158,47 +135,82 @@ class trainer {
   /// The best evaluation so far; -infinity before the first.
   [[nodiscard]] double best_evaluation() const { return now_.best; }
 
-  /// Writes all that `resume` needs, whole or not at all.
+  /// Writes all that `resume` needs, whole or not at all. When it returns, the file is there for all processes that
+  /// see the disk of the first.
   void save(std::string const& path) const {
-    write_checkpoint(path, identity(), std::span<parameter<value_type> const>(parameters_), now_,
-                     beta_, reference_);
+    collectively(processes_, "trainer", [&](auto const& all) {
+      if (all.rank() != 0) return;
+      write_checkpoint(path, identity(), parameters(), now_, beta_, reference_);
+    });
   }
 
   /// Continues from a checkpoint to the bits that an uninterrupted run would have reached.
   ///
   /// Errors  backend_error for a file that is damaged, or of another run or data set; nothing changes then
   void resume(std::string const& path) {
-    read_checkpoint(path, identity(), std::span<parameter<value_type> const>(parameters_), now_,
-                    beta_, reference_);
-    order_.clear();
+    collectively(processes_, "trainer", [&](auto const& all) {
+      archive const file = archive::parse(detail::read_for_all(path, all), path);
+      read_checkpoint(file, identity(), parameters(), now_, beta_, reference_);
+    });
   }
 
  private:
   static constexpr std::size_t group_size = L::arity;  // 0: any
+  // Whether all examples are known from the beginning, so that they are checked once.
+  static constexpr bool has_data = requires(std::remove_reference_t<Source> const& source) {
+    { source.data() } -> std::convertible_to<choice_data const&>;
+  };
+  static constexpr bool several = !std::same_as<Processes, single_process>;
   // Whether a row's coefficient depends on other rows: through a statistic, or through who is put together with whom.
   static constexpr bool reads_whole_batch =
       !std::same_as<loss_state<L>, nothing> || detail::matches<L>;
 
+  struct given {};
+  trainer(given, P& policy, L loss, R& reference, Source source, train_options const& options,
+          Beta beta, Processes processes)
+      : policy_(policy),
+        loss_(loss),
+        reference_(reference),
+        source_(std::forward<Source>(source)),
+        options_(options),
+        beta_(beta),
+        processes_(std::move(processes)),
+        parameters_(policy.parameters()),
+        now_{.optimizer = adamw<value_type>(options.optimizer)},
+        batch_(policy, reference, reads(loss).contains(column_name::reference),
+               options.allow_scores) {
+    collectively(processes_, "trainer", [&](auto const& all) {
+      check_options();
+      if constexpr (has_data) check_data(loss_, source_.data());
+      use(options_.threads);
+      discard_gradient();
+      if constexpr (several) detail::expect_equal_starts(identity(), parameters(), all);
+    });
+  }
+
   void check_options() {
-    expects(options_.batch_size > 0, "trainer: batch_size must be at least 1");
     expects(options_.max_gradient_norm > 0.0,
             "trainer: max_gradient_norm must be greater than zero");
     L loss = loss_;
     detail::apply_beta(loss, beta_, 0);
-    expects(data_.beta.empty() || !detail::is_scheduled<Beta>,
-            "trainer: a beta schedule was given, but each row of the data has its own beta");
+    if constexpr (has_data) expects_one_beta(example_columns(source_.data()));
     expects(is_normalised(reference_) || !reads(loss_).contains(column_name::reference) ||
                 probe_of(loss_).margin_only(),
             "trainer: this reference is not normalised: its log_prob is off by an unknown constant "
             "per prompt, which does not cancel in this loss; it does in losses that read only "
             "margins");
   }
+  static void expects_one_beta(example_columns const& examples) {
+    expects(examples.beta.empty() || !detail::is_scheduled<Beta>,
+            "trainer: a beta schedule was given, but each row of the data has its own beta");
+  }
+
+  [[nodiscard]] std::span<parameter<value_type> const> parameters() const { return parameters_; }
 
   [[nodiscard]] checkpoint_identity identity() const {
-    return {
-        .run = run_fingerprint(options_, batch_.can_score && options_.allow_scores, loss_, beta_,
-                               reference_, std::span<parameter<value_type> const>(parameters_)),
-        .data = fingerprint_of(data_)};
+    return {.run = run_fingerprint(options_, batch_.can_score && options_.allow_scores, loss_,
+                                   beta_, reference_, parameters()),
+            .data = static_cast<std::uint64_t>(source_.identity())};
   }
 
   void use(executor threads) {
@@ -206,30 +218,83 @@ class trainer {
     if constexpr (requires { reference_.use(threads); }) reference_.use(threads);
   }
 
-  void gather_next() {
-    std::uint64_t const epoch = now_.step / steps_per_epoch();
-    std::size_t const begin =
-        static_cast<std::size_t>(now_.step % steps_per_epoch()) * options_.batch_size;
-    if (order_.empty() || order_epoch_ != epoch) {
-      order_ = permutation(data_.size(), options_.seed, epoch);
-      order_epoch_ = epoch;
+  step_report step_with(auto const& all) {
+    if (!gradient_is_clear_) discard_gradient();
+    gather_next(all);
+    detail::apply_beta(loss_, beta_, now_.step);
+    if (now_.step == 0 && options_.reference_is_start) {
+      expect_initial_reference(policy_, reference_, batch_.whole());
     }
-    std::size_t const count = detail::at_most(options_.batch_size, data_.size() - begin);
-    batch_.gather(data_, std::span<std::uint32_t const>(order_).subspan(begin, count), now_.step,
-                  options_.seed);
+    step_report report{.step = now_.step + 1,
+                       .steps = steps_planned(),
+                       .learning_rate = options_.rate(now_.step),
+                       .beta = beta_of(loss_)};
+    // Until the optimizer has moved the parameters, an exception leaves all but gradients as it was, and
+    // those are discarded before the next step.
+    gradient_is_clear_ = false;
+    loss_memory<L> memory = now_.memory;
+    if constexpr (reads_whole_batch) {
+      two_passes(memory, all);
+    } else {
+      one_pass();
+    }
+    if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
+    sum_gradients(parameters(), all, gradient_room_);
+    measure(report, all);
+    if constexpr (several) all.agree();  // from here on a step completes
+    now_.optimizer.step(parameters_, report.learning_rate, options_.threads);
+    now_.memory = memory;
+    ++now_.step;
+    clear_gradient();
+    gradient_is_clear_ = true;
+    if constexpr (requires { beta_.observe(policy_, reference_, now_.step); }) {
+      static_assert(detail::has_beta_state<Beta>,
+                    "prefer: a beta rule that observes has identity(), save and load");
+      beta_.observe(policy_, reference_, now_.step);
+    }
+    if constexpr (requires { reference_.after_step(policy_, now_.step); }) {
+      reference_.after_step(policy_, now_.step);
+    }
+    return report;
   }
 
-  void measure(step_report& report) {
-    report.loss = batch_.mean_loss();
+  void gather_next(auto const& all) {
+    batch_.gather(source_, now_.step, {.rank = all.rank(), .size = all.size()}, options_.seed);
+    if constexpr (!has_data) {
+      example_columns const examples(batch_.examples());
+      check_examples(loss_, examples);
+      expects_one_beta(examples);
+    }
+    double examples[] = {static_cast<double>(batch_.size())};
+    all.all_sum(examples);
+    batch_.be_part_of(static_cast<std::size_t>(examples[0]));
+    expects(examples[0] > 0.0, "trainer: the source has no example for this step");
+  }
+
+  void measure(step_report& report, auto const& all) {
+    struct line {
+      sum_and_count of_part;
+      double* to;
+    };
+    line lines[6] = {{batch_.loss(), &report.loss}};
     if constexpr (group_size == 2) {
       pair_metrics const sums = batch_.rewards(loss_);
-      report.reward_margin = sums.reward_margin.mean();
-      report.accuracy = sums.accuracy.mean();
+      lines[1] = {sums.reward_margin, &report.reward_margin};
+      lines[2] = {sums.accuracy, &report.accuracy};
       if (batch_.has_log_probs()) {
-        report.log_prob_chosen = sums.log_prob_chosen.mean();
-        report.log_prob_rejected = sums.log_prob_rejected.mean();
+        lines[3] = {sums.log_prob_chosen, &report.log_prob_chosen};
+        lines[4] = {sums.log_prob_rejected, &report.log_prob_rejected};
       }
-      if (auto const share = batch_.displaced_share()) report.displaced_share = *share;
+      lines[5] = {batch_.displaced_share(), &report.displaced_share};
+    }
+    std::vector<double> sums;
+    for (line const& each : lines) {
+      sums.push_back(each.of_part.sum);
+      sums.push_back(each.of_part.count);
+    }
+    all.all_sum(std::span<double>(sums));
+    for (std::size_t i = 0; i != std::size(lines); ++i) {
+      if (sums[2 * i + 1] > 0.0) *lines[i].to = sums[2 * i] / sums[2 * i + 1];
     }
     if (options_.max_gradient_norm < std::numeric_limits<double>::infinity()) {
       report.gradient_norm = clip_gradient_norm(parameters_, options_.max_gradient_norm,
@@ -251,18 +316,18 @@ class trainer {
 
   // A batch statistic needs every log-probability before the first coefficient. If the batch is scored in one
   // piece, and last, backward can follow at once; else each piece is scored again before its backward.
-  void two_passes(loss_memory<L>& memory) {
+  void two_passes(loss_memory<L>& memory, auto const& all) {
     if constexpr (group_size == 1) {
       for_each_micro_batch(
           [&](std::size_t begin, std::size_t count) { batch_.score_mismatched(begin, count); });
     }
     for_each_micro_batch(
         [&](std::size_t begin, std::size_t count) { batch_.score(loss_, begin, count); });
-    evaluate(0, batch_.size(), prepare(loss_, batch_.columns(0, batch_.size()), memory));
+    evaluate(0, batch_.size(), prepare(loss_, batch_.columns(0, batch_.size()), memory, all));
     bool const in_one_piece =
         options_.micro_batch_size == 0 || options_.micro_batch_size >= batch_.size();
     for_each_micro_batch([&](std::size_t begin, std::size_t count) {
-      if (!in_one_piece) batch_.score_policy_again(loss_, begin, count);
+      if (!in_one_piece) batch_.score_policy_again(begin, count);
       batch_.backward(begin, count);
     });
   }
@@ -290,7 +355,8 @@ class trainer {
   }
 
   void clear_gradient() {
-    if constexpr (requires { policy_.clear_gradient(); }) {
+    // With several processes a gradient holds what others' backward has written.
+    if constexpr (!several && requires { policy_.clear_gradient(); }) {
       policy_.clear_gradient();
     } else {
       for (auto const& each : parameters_) {
@@ -302,7 +368,7 @@ class trainer {
   // What earlier calls of backward have left behind, those of a step that failed included.
   void discard_gradient() {
     if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
-    clear_gradient();
+    if constexpr (requires { policy_.clear_gradient(); }) policy_.clear_gradient();
     for (auto const& each : parameters_) {
       for (value_type& g : each.gradient) g = 0;
     }
@@ -332,18 +398,23 @@ class trainer {
   P& policy_;
   L loss_;
   R& reference_;
-  choice_data const& data_;
+  Source source_;
   train_options options_;
   Beta beta_;
+  Processes processes_;
   std::vector<parameter<value_type>> parameters_;
   training_progress<value_type, loss_memory<L>> now_;
   bool gradient_is_clear_ = false;
 
   // Working memory, kept from step to step.
-  std::vector<std::uint32_t> order_;
-  std::uint64_t order_epoch_ = 0;
   detail::scored_minibatch<P, L, R> batch_;
   gradient_norm_memory norm_memory_;
+  std::vector<value_type> gradient_room_;
 };
+
+template <class P, Loss L, class R, ExampleSource S, class Beta = beta_of_the_loss,
+          Communicator Processes = single_process>
+trainer(P&, L, R&, S&, train_options const& = {}, Beta = {}, Processes = {})
+    -> trainer<P, L, R, Beta, S&, Processes>;
 
 }  // namespace prefer

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <type_traits>
+
+#include <prefer/batch/columns.hpp>
+#include <prefer/expects.hpp>
+#include <prefer/scalar/probe.hpp>
+
+// What is done to every column of a batch alike, whatever kind of columns it is.
+
+namespace prefer {
+
+namespace detail {
+
+/// Calls visit(description, per, side, column) for every single column, those of pairs in twos, chosen first.
+template <class Columns, class Visit>
+constexpr void for_each_column(Columns& batch, Visit&& visit) {
+  std::remove_const_t<Columns>::describe(batch, [&](auto is, per each, auto& member) {
+    if constexpr (requires { member.rejected; }) {
+      visit(is, each, column_side::chosen, member.chosen);
+      visit(is, each, column_side::rejected, member.rejected);
+    } else {
+      visit(is, each, column_side::only, member);
+    }
+  });
+}
+
+/// "length.rejected", for messages.
+[[nodiscard]] inline std::string label_of(char const* spelling, column_side side) {
+  std::string label = spelling;
+  if (side == column_side::chosen) label += ".chosen";
+  if (side == column_side::rejected) label += ".rejected";
+  return label;
+}
+
+/// A kind of columns without columns, to count and find its members in constant expressions.
+struct no_column {
+  using offsets = std::span<std::size_t const>;
+
+  [[nodiscard]] constexpr bool present() const { return false; }
+  [[nodiscard]] constexpr std::size_t size() const { return 0; }
+};
+template <class Columns>
+struct layout_of;
+template <template <class> class Kind, class C>
+struct layout_of<Kind<C>> {
+  using type = Kind<no_column>;
+};
+
+template <class Columns>
+using layout = typename layout_of<Columns>::type;
+
+/// The columns of a batch that its records are made from: all but those of other completions.
+template <class Columns>
+[[nodiscard]] consteval std::size_t count_inputs() {
+  layout<Columns> const of_nothing{};
+  std::size_t count = 0;
+  for_each_column(of_nothing, [&](auto, per each, column_side, auto const&) {
+    if (each != per::kl_example) ++count;
+  });
+  return count;
+}
+template <class Columns>
+inline constexpr std::size_t inputs_of = count_inputs<Columns>();
+
+/// Where a column stands among them; inputs_of<Columns> where this kind has no such column.
+template <class Columns, column_name Name, column_side Side>
+[[nodiscard]] consteval std::size_t find_input() {
+  layout<Columns> const of_nothing{};
+  std::size_t at = 0;
+  std::size_t found = inputs_of<Columns>;
+  for_each_column(of_nothing, [&](auto is, per each, column_side side, auto const&) {
+    if (is.name == Name && side == Side) found = at;
+    if (each != per::kl_example) ++at;
+  });
+  return found;
+}
+template <class Columns, column_name Name, column_side Side = column_side::only>
+inline constexpr std::size_t input_of = find_input<Columns, Name, Side>();
+
+/// Adds the names of a kind's columns in `set` that are not in it yet, in its order.
+template <class Columns>
+void spell_columns(column_set set, column_set& spelled, std::string& out) {
+  layout<Columns> const of_nothing{};
+  layout<Columns>::describe(of_nothing, [&](auto is, per, auto const&) {
+    if (!set.contains(is.name) || spelled.contains(is.name)) return;
+    spelled = spelled | is.name;
+    if (!out.empty()) out += ", ";
+    out += is.spelling;
+  });
+}
+
+}  // namespace detail
+
+/// "policy, reference", for messages about columns of these kinds.
+template <class... Kinds>
+[[nodiscard]] std::string to_string_of(column_set set) {
+  std::string out;
+  column_set spelled;
+  (detail::spell_columns<Kinds>(set, spelled, out), ...);
+  return out;
+}
+[[nodiscard]] inline std::string to_string(column_set set) {
+  return to_string_of<pair_columns, unpaired_columns, list_columns>(set);
+}
+
+}  // namespace prefer

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+
+#include <prefer/loss/loss.hpp>
+
+// Losses that are made of something: of a callable, of a multiple, of a sum.
+
+namespace prefer {
+
+/// A generic callable as a loss over pairs:
+///
+///   auto const mine = prefer::pair_loss([](auto const& p) { return softplus(-0.1 * p.log_ratio_margin()); });
+template <class F>
+struct pair_loss {
+  static constexpr std::size_t arity = 2;
+  F formula;
+
+  constexpr pair_loss()
+    requires std::default_initializable<F>
+      : formula() {}
+  constexpr explicit pair_loss(F f) : formula(f) {}
+  constexpr auto operator()(auto const& pair) const { return formula(pair); }
+};
+
+/// A generic callable as a loss over labelled completions.
+template <class F>
+struct unpaired_loss {
+  static constexpr std::size_t arity = 1;
+  F formula;
+
+  constexpr unpaired_loss()
+    requires std::default_initializable<F>
+      : formula() {}
+  constexpr explicit unpaired_loss(F f) : formula(f) {}
+  constexpr auto operator()(auto const& example) const { return formula(example); }
+};
+
+/// A generic callable as a loss over lists.
+template <class F>
+struct list_loss {
+  static constexpr std::size_t arity = dynamic_arity;
+  F formula;
+
+  constexpr list_loss()
+    requires std::default_initializable<F>
+      : formula() {}
+  constexpr explicit list_loss(F f) : formula(f) {}
+  constexpr auto operator()(auto const& list) const { return formula(list); }
+};
+
+/// weight * loss.
+template <Loss L>
+struct scaled_loss {
+  static constexpr std::size_t arity = L::arity;
+
+  double weight = 1.0;
+  L loss;
+
+  static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
+  constexpr auto operator()(auto const& record, auto const& part) const {
+    return weighted(weight, part(record));
+  }
+  static constexpr void parameters(auto& self, auto&& visit) { visit("weight", self.weight); }
+};
+
+/// first + second, on the same records.
+template <Loss A, Loss B>
+struct sum_of_losses {
+  static_assert(A::arity == B::arity,
+                "prefer: losses that are added must have the same arity (pairs with pairs, ...)");
+  static constexpr std::size_t arity = A::arity;
+
+  A first;
+  B second;
+
+  static constexpr auto parts(auto& self, auto&& visit) { return visit(self.first, self.second); }
+  constexpr auto operator()(auto const& record, auto const& one, auto const& other) const {
+    return one(record) + other(record);
+  }
+};
+
+namespace detail {
+
+template <class L>
+inline constexpr bool is_weighted_sum<scaled_loss<L>> = true;
+template <class A, class B>
+inline constexpr bool is_weighted_sum<sum_of_losses<A, B>> = true;
+
+}  // namespace detail
+
+template <Loss L>
+[[nodiscard]] constexpr scaled_loss<L> operator*(double weight, L const& loss) {
+  return {weight, loss};
+}
+template <Loss A, Loss B>
+[[nodiscard]] constexpr sum_of_losses<A, B> operator+(A const& a, B const& b) {
+  return {a, b};
+}
+
+}  // namespace prefer

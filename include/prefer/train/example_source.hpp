@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include <prefer/batch/choices.hpp>
+#include <prefer/batch/minibatch.hpp>
+#include <prefer/expects.hpp>
+#include <prefer/random/order.hpp>
+
+namespace prefer {
+
+/// Which part of a batch a process has: of `count` examples those in [begin(count), end(count)). Parts follow one
+/// another in order of rank, and their sizes differ by 1 at most.
+struct batch_part {
+  std::size_t rank = 0;
+  std::size_t size = 1;
+
+  [[nodiscard]] constexpr std::size_t begin(std::size_t count) const {
+    // As count * rank / size, but without the product, which may not fit.
+    return count / size * rank + count % size * rank / size;
+  }
+  [[nodiscard]] constexpr std::size_t end(std::size_t count) const {
+    return batch_part{.rank = rank + 1, .size = size}.begin(count);
+  }
+  /// The elements of `whole` that are in this part.
+  template <class T>
+  [[nodiscard]] constexpr std::span<T> of(std::span<T> whole) const {
+    return whole.subspan(begin(whole.size()), end(whole.size()) - begin(whole.size()));
+  }
+};
+
+namespace detail {
+
+template <class S>
+concept gathers_examples = requires(S& source, std::uint64_t step, batch_part const& part,
+                                    choice_minibatch& out) { source.gather(step, part, out); };
+
+template <class S>
+concept counts_its_steps = requires(S const& source) {
+  { source.steps_per_epoch() } -> std::convertible_to<std::uint64_t>;
+};
+
+template <class S>
+concept has_identity = requires(S const& source) {
+  { source.identity() } -> std::convertible_to<std::uint64_t>;
+};
+
+}  // namespace detail
+
+/// Where a trainer gets its batches from.
+///
+/// Asked for   `gather(step, part, out)`, which puts this process's part of the batch of a step, counted from 0, into
+///             `out`; `steps_per_epoch()`, after how many steps all there is was seen once, at least 1; `identity()`,
+///             equal for sources that give equal batches, which a checkpoint must agree with
+/// Semantics   a batch depends on the step, and on the policy as it is at that step where the policy writes it, but not
+///             on which steps were asked for before, nor on how many processes share it: so a run continues from the
+///             number of its step. What is random has an address that names the step
+/// Optional    `data()`, the choice_data of all steps: it is then checked once, before training, and each batch is not
+template <class S>
+concept ExampleSource =
+    detail::gathers_examples<S> && detail::counts_its_steps<S> && detail::has_identity<S>;
+
+/// The rows of a data set, each once in every epoch, in an order drawn anew for each.
+///
+/// The data is borrowed, outlives the source and does not change meanwhile. The last batch of an epoch has what is left.
+///
+/// Errors  precondition_error for a batch size of 0
+class shuffled {
+ public:
+  shuffled(choice_data const& data, std::size_t batch_size, std::uint64_t seed)
+      : data_(&data), batch_size_(batch_size), seed_(seed) {
+    expects(batch_size > 0, "shuffled: batch_size must be at least 1");
+  }
+  // clang-format off
+  shuffled(choice_data const&&, std::size_t, std::uint64_t) = delete;  // prefer: the data outlives the source; give it a name
+  // clang-format on
+
+  [[nodiscard]] choice_data const& data() const { return *data_; }
+  [[nodiscard]] std::uint64_t steps_per_epoch() const {
+    return data_->size() / batch_size_ + (data_->size() % batch_size_ != 0 ? 1 : 0);
+  }
+  /// Of the data. Batch size and seed say which rows come when, and are part of what a trainer's run is.
+  [[nodiscard]] std::uint64_t identity() const { return fingerprint_of(*data_); }
+
+  void gather(std::uint64_t step, batch_part const& part, choice_minibatch& out) {
+    std::uint64_t const epoch = step / steps_per_epoch();
+    auto const begin = static_cast<std::size_t>(step % steps_per_epoch()) * batch_size_;
+    if (order_.empty() || order_epoch_ != epoch) {
+      order_ = permutation(data_->size(), seed_, epoch);
+      order_epoch_ = epoch;
+    }
+    std::size_t const count = detail::at_most(batch_size_, data_->size() - begin);
+    out.gather(*data_, part.of(std::span<std::uint32_t const>(order_).subspan(begin, count)), step);
+  }
+
+ private:
+  choice_data const* data_;
+  std::size_t batch_size_;
+  std::uint64_t seed_;
+  std::vector<std::uint32_t> order_;
+  std::uint64_t order_epoch_ = std::numeric_limits<std::uint64_t>::max();
+};
+
+}  // namespace prefer

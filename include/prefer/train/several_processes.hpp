@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <prefer/expects.hpp>
+#include <prefer/file/binary_file.hpp>
+#include <prefer/file/fingerprint.hpp>
+#include <prefer/parallel/communicator.hpp>
+#include <prefer/policy/parameter.hpp>
+#include <prefer/train/checkpoint.hpp>
+
+namespace prefer {
+
+/// Replaces every gradient by its sum over processes, those of frozen parameters excepted.
+///
+/// The gradients are taken end to end and cut into buckets of `bucket` numbers, whatever tensors they belong to: few
+/// calls for many small tensors, and a bounded copy for large ones. `room` is working memory, kept from call to call.
+///
+/// Bits    the same on every process and again. Not those of one process: the terms are added up in another order
+template <std::floating_point T>
+void sum_gradients(std::span<parameter<T> const> parameters, Communicator auto const& processes,
+                   std::vector<T>& room, std::size_t bucket = std::size_t{1} << 20) {
+  if (processes.size() == 1) return;
+  expects(bucket > 0, "sum_gradients: a bucket has at least one number");
+  room.clear();
+  // The numbers in the bucket begin in tensor `first`, at `first_at`.
+  std::size_t first = 0;
+  std::size_t first_at = 0;
+  auto const reduce = [&] {
+    if (room.empty()) return;
+    processes.all_sum(std::span<T>(room));
+    for (std::size_t done = 0; done != room.size();) {
+      auto const to = parameters[first].gradient;
+      std::size_t const count =
+          parameters[first].frozen ? 0 : detail::at_most(room.size() - done, to.size() - first_at);
+      for (std::size_t i = 0; i != count; ++i) to[first_at + i] = room[done + i];
+      done += count;
+      first_at += count;
+      if (parameters[first].frozen || first_at == to.size()) {
+        ++first;
+        first_at = 0;
+      }
+    }
+    room.clear();
+  };
+  for (auto const& each : parameters) {
+    if (each.frozen) continue;
+    for (std::size_t at = 0; at != each.gradient.size();) {
+      std::size_t const count = detail::at_most(bucket - room.size(), each.gradient.size() - at);
+      for (std::size_t i = 0; i != count; ++i) room.push_back(each.gradient[at + i]);
+      at += count;
+      if (room.size() == bucket) reduce();
+    }
+  }
+  reduce();
+}
+
+namespace detail {
+
+/// Throws on every process unless all begin with equal numbers: others would train different policies without a word.
+template <class T>
+void expect_equal_starts(checkpoint_identity const& identity,
+                         std::span<parameter<T> const> parameters,
+                         Communicator auto const& processes) {
+  static constexpr char const* what[] = {"options, loss, reference or names of parameters",
+                                         "examples", "values of parameters"};
+  fingerprint values;
+  for (auto const& each : parameters) values.add(std::span<T const>(each.value));
+  std::vector<double> halves;  // a double holds 32 bits exactly
+  for (std::uint64_t const mine : {identity.run, identity.data, values.value()}) {
+    halves.push_back(static_cast<double>(mine >> 32));
+    halves.push_back(static_cast<double>(mine & 0xffffffff));
+  }
+  std::vector<double> const of_all = processes.all_gather(halves);
+  for (std::size_t i = 0; i < of_all.size(); ++i) {
+    if (of_all[i] == of_all[i % halves.size()]) continue;
+    broken("trainer: process " + std::to_string(i / halves.size()) + " has other " +
+           what[i % halves.size() / 2] + " than process 0");
+  }
+}
+
+/// The bytes of a file of the first process, on every process.
+[[nodiscard]] inline std::vector<unsigned char> read_for_all(std::string const& path,
+                                                             Communicator auto const& processes) {
+  std::vector<unsigned char> bytes;
+  if (processes.rank() == 0) bytes = read_bytes(path);
+  std::uint64_t size[] = {bytes.size()};
+  broadcast(std::span(size), 0, processes);
+  bytes.resize(static_cast<std::size_t>(size[0]));
+  broadcast(std::span(bytes), 0, processes);
+  return bytes;
+}
+
+}  // namespace detail
+
+}  // namespace prefer
