@@ -638,7 +638,7 @@ TEST_CASE("trainer: refuses lengths and betas that are not positive numbers", "[
     data.length = {1, 1, bad, 1};
     CHECK(message_of([&] { trainer(policy, prefer::simpo{}, reference, data); }) ==
           "trainer: completion 2 of the data has length " + std::to_string(bad) +
-              "; expected a finite number greater than zero");
+              "; expected a finite number of tokens, greater than zero");
     data.length.clear();
     data.beta = {1, bad};
     CHECK(message_of([&] { trainer(policy, prefer::dpo{}, reference, data); }) ==

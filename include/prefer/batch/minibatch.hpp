@@ -50,6 +50,8 @@ class basic_minibatch {  // a template, so that including it costs little
     for (std::size_t g = 0; g < one_each_.size(); ++g) one_each_[g] = g;
   }
 
+  /// The rows as a data set of their own.
+  [[nodiscard]] Data const& rows() const { return rows_; }
   [[nodiscard]] std::size_t size() const { return rows_.prompt.size(); }
   [[nodiscard]] std::size_t completions() const { return rows_.completion.size(); }
   [[nodiscard]] std::span<std::size_t const> offset() const { return rows_.offset; }

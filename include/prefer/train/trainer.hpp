@@ -181,7 +181,11 @@ class trainer {
                options.allow_scores) {
     collectively(processes_, "trainer", [&](auto const& all) {
       check_options();
-      if constexpr (has_data) check_data(loss_, source_.data());
+      if constexpr (has_data) {
+        check_data(loss_, source_.data());
+        check_lengths(loss_, policy_, source_.data());
+        check_completions(policy_, source_.data());
+      }
       use(options_.threads);
       discard_gradient();
       if constexpr (several) detail::expect_equal_starts(identity(), parameters(), all);
@@ -193,14 +197,14 @@ class trainer {
             "trainer: max_gradient_norm must be greater than zero");
     L loss = loss_;
     detail::apply_beta(loss, beta_, 0);
-    if constexpr (has_data) expects_one_beta(example_columns(source_.data()));
+    if constexpr (has_data) expects_one_beta(source_.data());
     expects(is_normalised(reference_) || !reads(loss_).contains(column_name::reference) ||
                 probe_of(loss_).margin_only(),
             "trainer: this reference is not normalised: its log_prob is off by an unknown constant "
             "per prompt, which does not cancel in this loss; it does in losses that read only "
             "margins");
   }
-  static void expects_one_beta(example_columns const& examples) {
+  static void expects_one_beta(choice_data const& examples) {
     expects(examples.beta.empty() || !detail::is_scheduled<Beta>,
             "trainer: a beta schedule was given, but each row of the data has its own beta");
   }
@@ -261,8 +265,9 @@ class trainer {
   void gather_next(auto const& all) {
     batch_.gather(source_, now_.step, {.rank = all.rank(), .size = all.size()}, options_.seed);
     if constexpr (!has_data) {
-      example_columns const examples(batch_.examples());
+      choice_data const& examples = batch_.examples().rows();
       check_examples(loss_, examples);
+      check_lengths(loss_, policy_, examples);
       expects_one_beta(examples);
     }
     double examples[] = {static_cast<double>(batch_.size())};
