@@ -23,6 +23,7 @@ set(prefer_core_headers
   batch/probe_record.hpp
   batch/step_pairs.hpp
   batch/sum_and_count.hpp
+  batch/token_sequences.hpp
   batch/token_table.hpp
   batch/with_columns.hpp
   beta/adaptive.hpp
@@ -112,6 +113,7 @@ set(prefer_core_headers
   objective/evaluate.hpp
   objective/formula_fingerprint.hpp
   objective/kernel.hpp
+  objective/list_kernel.hpp
   objective/matched.hpp
   parallel/communicator.hpp
   parallel/executor.hpp
@@ -150,9 +152,11 @@ set(prefer_core_headers
   train/checkpoint.hpp
   train/clip.hpp
   train/example_source.hpp
+  train/judges.hpp
   train/learning_rate.hpp
   train/options.hpp
   train/run_fingerprint.hpp
+  train/sampled.hpp
   train/scored_minibatch.hpp
   train/several_processes.hpp
   train/step_report.hpp
@@ -177,14 +181,19 @@ set(prefer_report_headers
 )
 
 set(prefer_data_headers
+  data/byte_tokenizer.hpp
+  data/encode.hpp
   data/example.hpp
   data/json_lines.hpp
   data/lines.hpp
+  data/numbering.hpp
   data/place.hpp
   data/preference.hpp
   data/ratings.hpp
   data/reference_columns.hpp
   data/rows.hpp
+  data/tokenizer.hpp
+  data/truncation.hpp
 )
 
 set(prefer_threads_headers

@@ -25,6 +25,7 @@
 #include <prefer/batch/probe_record.hpp>
 #include <prefer/batch/step_pairs.hpp>
 #include <prefer/batch/sum_and_count.hpp>
+#include <prefer/batch/token_sequences.hpp>
 #include <prefer/batch/token_table.hpp>
 #include <prefer/batch/with_columns.hpp>
 #include <prefer/beta/adaptive.hpp>
@@ -113,6 +114,7 @@
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/objective/formula_fingerprint.hpp>
 #include <prefer/objective/kernel.hpp>
+#include <prefer/objective/list_kernel.hpp>
 #include <prefer/objective/matched.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>
@@ -147,9 +149,11 @@
 #include <prefer/train/checkpoint.hpp>
 #include <prefer/train/clip.hpp>
 #include <prefer/train/example_source.hpp>
+#include <prefer/train/judges.hpp>
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/options.hpp>
 #include <prefer/train/run_fingerprint.hpp>
+#include <prefer/train/sampled.hpp>
 #include <prefer/train/scored_minibatch.hpp>
 #include <prefer/train/several_processes.hpp>
 #include <prefer/train/step_report.hpp>

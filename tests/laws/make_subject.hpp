@@ -130,8 +130,7 @@ struct subject_functions {
 /// Whether a list loss's derivatives are written by hand.
 template <Loss L>
 inline constexpr bool has_coefficients =
-    requires(L const& loss, list_record<double, prefer::detail::list_at<double>> const& list,
-             std::span<double> out) { loss.coefficients(list, out); };
+    prefer::detail::has_list_coefficients<L, prefer::lane<double>>;
 
 template <Loss L>
 [[nodiscard]] law_subject make_subject() {

@@ -128,6 +128,11 @@ class column {
     return 0.0;
   }
 
+  /// The elements from `begin` on where they are stored as T; null if they are stored differently.
+  template <class T>
+  [[nodiscard]] T const* direct(std::size_t begin) const {
+    return element_ == detail::element_of<T> ? static_cast<T const*>(data_) + begin : nullptr;
+  }
   /// Elements [begin, begin + count) as T: in place where they are stored so, else converted into `room`.
   template <class T>
   [[nodiscard]] T const* as(std::size_t begin, std::size_t count, T* room) const {

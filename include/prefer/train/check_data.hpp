@@ -20,14 +20,15 @@ namespace prefer {
 
 namespace detail {
 
-inline void expects_column(column_set read, std::span<float const> values, column_name name,
+inline void expects_column(column_set read, std::vector<float> const& values, column_name name,
                            char const* text) {
   if (!read.contains(name) || !values.empty()) return;
   broken(std::string("trainer: this loss reads ") + text + ", which the data does not have");
 }
 
 /// The first number of every column that its rule, or what the loss takes it for, does not allow.
-inline void expects_good_numbers(choice_data const& data, batch_meaning const& meaning) {
+inline void expects_good_numbers(choice_data const& data, batch_meaning const& meaning,
+                                 bool pairs) {
   choice_data::describe(data, [&](auto is, per each, std::vector<float> const& column) {
     number_rule const rule = rule_of(is, meaning);
     std::size_t const i = first_bad(column, column.size(), rule);
@@ -40,13 +41,12 @@ inline void expects_good_numbers(choice_data const& data, batch_meaning const& m
   for (std::size_t g = 0; g < data.size(); ++g) {
     std::size_t const begin = data.offset[g];
     std::size_t const end = data.offset[g + 1];
-    bool const is_pair = end - begin == 2;
-    std::size_t const i = first_out_of_order(data.score, begin, end, !is_pair);
+    std::size_t const i = first_out_of_order(data.score, begin, end, !pairs);
     if (i >= end) continue;
     broken("trainer: row " + std::to_string(g) + " has scores " +
            std::to_string(data.score[i - 1]) + " and then " + std::to_string(data.score[i]) +
            "; this loss takes the best completion first" +
-           (is_pair ? ", and the other below it" : ""));
+           (pairs ? ", and the other below it" : ""));
   }
 }
 
@@ -88,7 +88,7 @@ void check_examples(L const& loss, choice_data const& data) {
           "trainer: the data has a column target_margin, which this loss does not read");
   expects(data.beta.empty() || read.contains(column_name::beta),
           "trainer: the data has a column beta, which this loss does not read");
-  detail::expects_good_numbers(data, meaning_of<L>);
+  detail::expects_good_numbers(data, meaning_of<L>, L::arity == 2);
 }
 
 /// The same of a data set, which has at least one row, and columns that fit together.

@@ -62,9 +62,10 @@ class scored_minibatch {
   }
   /// How many examples the batch has with the parts of other processes: what its mean is over.
   void be_part_of(std::size_t examples) { examples_ = examples; }
+  [[nodiscard]] std::size_t examples() const { return examples_; }
 
   [[nodiscard]] std::size_t size() const { return batch_.size(); }
-  [[nodiscard]] choice_minibatch const& examples() const { return batch_; }
+  [[nodiscard]] choice_data const& data() const { return batch_.data(); }
   [[nodiscard]] std::size_t row(std::size_t group) const { return batch_.row()[group]; }
   [[nodiscard]] choice_batch whole() { return batch_.slice(0, batch_.size()); }
 

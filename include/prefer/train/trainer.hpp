@@ -233,6 +233,24 @@ class trainer {
                        .steps = steps_planned(),
                        .learning_rate = options_.rate(now_.step),
                        .beta = beta_of(loss_)};
+    if (batch_.examples() != 0) {
+      learn(report, all);
+    } else {
+      report.loss = std::numeric_limits<double>::quiet_NaN();
+    }
+    ++now_.step;
+    if constexpr (requires { beta_.observe(policy_, reference_, now_.step); }) {
+      static_assert(detail::has_beta_state<Beta>,
+                    "prefer: a beta rule that observes has identity(), save and load");
+      beta_.observe(policy_, reference_, now_.step);
+    }
+    if constexpr (requires { reference_.after_step(policy_, now_.step); }) {
+      reference_.after_step(policy_, now_.step);
+    }
+    return report;
+  }
+
+  void learn(step_report& report, auto const& all) {
     // Until the optimizer has moved the parameters, an exception leaves all but gradients as it was, and
     // those are discarded before the next step.
     gradient_is_clear_ = false;
@@ -248,32 +266,20 @@ class trainer {
     if constexpr (several) all.agree();  // from here on a step completes
     now_.optimizer.step(parameters_, report.learning_rate, options_.threads);
     now_.memory = memory;
-    ++now_.step;
     clear_gradient();
     gradient_is_clear_ = true;
-    if constexpr (requires { beta_.observe(policy_, reference_, now_.step); }) {
-      static_assert(detail::has_beta_state<Beta>,
-                    "prefer: a beta rule that observes has identity(), save and load");
-      beta_.observe(policy_, reference_, now_.step);
-    }
-    if constexpr (requires { reference_.after_step(policy_, now_.step); }) {
-      reference_.after_step(policy_, now_.step);
-    }
-    return report;
   }
 
   void gather_next(auto const& all) {
     batch_.gather(source_, now_.step, {.rank = all.rank(), .size = all.size()}, options_.seed);
     if constexpr (!has_data) {
-      choice_data const& examples = batch_.examples().rows();
-      check_examples(loss_, examples);
-      check_lengths(loss_, policy_, examples);
-      expects_one_beta(examples);
+      check_examples(loss_, batch_.data());
+      check_lengths(loss_, policy_, batch_.data());
+      expects_one_beta(batch_.data());
     }
     double examples[] = {static_cast<double>(batch_.size())};
     all.all_sum(examples);
     batch_.be_part_of(static_cast<std::size_t>(examples[0]));
-    expects(examples[0] > 0.0, "trainer: the source has no example for this step");
   }
 
   void measure(step_report& report, auto const& all) {
