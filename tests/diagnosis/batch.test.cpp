@@ -18,9 +18,9 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST_CASE("diagnose: scores and what a policy over tokens says are columns like others",
           "[objective][diagnose]") {
-  std::vector<double> const good = {-1.0, -2.0}, bad = {0.5, std::nan("")};
+  std::vector<double> const good = {-1.0, -2.0}, positive = {1.0, 2.0}, bad = {0.5, std::nan("")};
   auto const pairs = prefer::diagnose(prefer::pair_columns{
-      .policy = {good, good}, .score = {good, bad}, .divergence = {bad, good}, .uniform = bad});
+      .policy = {good, good}, .score = {good, bad}, .divergence = {bad, positive}, .uniform = bad});
   REQUIRE(pairs.size() == 3);
   CHECK(pairs[0].column == "score.rejected");
   CHECK(pairs[1].column == "divergence.chosen");
