@@ -152,6 +152,7 @@ set(prefer_core_headers
   train/checkpoint.hpp
   train/clip.hpp
   train/example_source.hpp
+  train/example_values.hpp
   train/judges.hpp
   train/learning_rate.hpp
   train/options.hpp
