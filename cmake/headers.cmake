@@ -150,6 +150,7 @@ set(prefer_core_headers
   train/checkpoint.hpp
   train/clip.hpp
   train/example_source.hpp
+  train/example_values.hpp
   train/judges.hpp
   train/learning_rate.hpp
   train/options.hpp

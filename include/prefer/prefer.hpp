@@ -147,6 +147,7 @@
 #include <prefer/train/checkpoint.hpp>
 #include <prefer/train/clip.hpp>
 #include <prefer/train/example_source.hpp>
+#include <prefer/train/example_values.hpp>
 #include <prefer/train/judges.hpp>
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/options.hpp>

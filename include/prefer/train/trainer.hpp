@@ -329,7 +329,13 @@ class trainer {
     }
     for_each_micro_batch(
         [&](std::size_t begin, std::size_t count) { batch_.score(loss_, begin, count); });
-    evaluate(0, batch_.size(), prepare(loss_, batch_.columns(0, batch_.size()), memory, all));
+    auto const state = prepare(loss_, batch_.columns(0, batch_.size()), memory, all);
+    if constexpr (several && detail::matches<L>) {
+      batch_.evaluate_gathered(loss_, state, options_.threads, all);
+      expect_finite(0, batch_.size());
+    } else {
+      evaluate(0, batch_.size(), state);
+    }
     bool const in_one_piece =
         options_.micro_batch_size == 0 || options_.micro_batch_size >= batch_.size();
     for_each_micro_batch([&](std::size_t begin, std::size_t count) {
@@ -338,9 +344,14 @@ class trainer {
     });
   }
 
-  // One number that is not finite would spread to every parameter.
   void evaluate(std::size_t begin, std::size_t count, loss_state<L> const& state) {
+    if (count == 0) return;
     batch_.evaluate(loss_, begin, count, state, options_.threads);
+    expect_finite(begin, count);
+  }
+
+  // One number that is not finite would spread to every parameter.
+  void expect_finite(std::size_t begin, std::size_t count) const {
     auto const bad = batch_.first_not_finite(begin, count);
     if (!bad) return;
     detail::broken("trainer: at step " + std::to_string(now_.step + 1) + " " + bad->what +
