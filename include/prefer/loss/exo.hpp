@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <type_traits>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -53,7 +54,8 @@ struct exo_pair {
 ///
 ///   loss = KL(softmax(s) || softmax(score / reward_beta)),  s = beta * log_ratio
 ///
-/// Reads   policy and reference log_prob and the score of every completion; beta per list where given
+/// Reads   policy and reference log_prob of every completion, and its score: a reward, any finite number; beta per list
+///         where given
 /// Units   nats; a list of one completion has loss 0
 /// Errors  beta <= 0 or reward_beta <= 0 does not construct
 /// Source  Ji et al. 2024, arXiv:2402.00856
@@ -61,6 +63,7 @@ struct exo_pair {
 struct exo {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "exo";
+  static constexpr batch_meaning batch_means = {.score = score_kind::reward};
 
   positive beta = 0.1;
   positive reward_beta = 1.0;

@@ -5,6 +5,7 @@
 #include <span>
 #include <type_traits>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -16,7 +17,8 @@ namespace prefer {
 ///
 /// rank: 1 for the largest s in the list, ties in the list's order. Weights carry no gradient.
 ///
-/// Reads   policy and reference log_prob and the score of every completion; beta per list where given
+/// Reads   policy and reference log_prob of every completion, and its score: a graded relevance, any finite number; beta per list
+///         where given
 /// Units   nats; scores are graded relevances, small numbers such as 0 to 4
 /// Errors  beta <= 0 does not construct
 /// Time    quadratic in the length of a list
@@ -26,6 +28,7 @@ namespace prefer {
 struct lipo {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "lipo";
+  static constexpr batch_meaning batch_means = {.score = score_kind::reward};
 
   positive beta = 0.1;
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <span>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -36,7 +37,8 @@ struct nca_pair {
 ///
 ///   loss = -sum over i of p_i log softmax(s)_i,  p = softmax(score / temperature),  s = beta * log_ratio
 ///
-/// Reads   policy and reference log_prob and the score of every completion; beta per list where given
+/// Reads   policy and reference log_prob of every completion, and its score: a reward, any finite number; beta per list
+///         where given
 /// Units   nats; a list of one completion has loss 0. With all weight on the first it is softmax_dpo
 /// Errors  beta <= 0 or temperature <= 0 does not construct
 /// Source  Chen et al. 2024, arXiv:2402.05369
@@ -44,6 +46,7 @@ struct nca_pair {
 struct info_nca {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "info_nca";
+  static constexpr batch_meaning batch_means = {.score = score_kind::reward};
 
   positive beta = 0.1;
   positive temperature = 1.0;
@@ -89,7 +92,8 @@ struct info_nca {
 ///   loss = sum over i of p_i softplus(-s_i) + softplus(s_i) / K,  p = softmax(score / temperature),
 ///   s = beta * log_ratio
 ///
-/// Reads   policy and reference log_prob and the score of every completion; beta per list where given
+/// Reads   policy and reference log_prob of every completion, and its score: a reward, any finite number; beta per list
+///         where given
 /// Units   nats
 /// Errors  beta <= 0 or temperature <= 0 does not construct
 /// Source  Chen et al. 2024, arXiv:2402.05369. nca_pair is K = 2 with all weight on the chosen completion
@@ -97,6 +101,7 @@ struct info_nca {
 struct nca {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "nca";
+  static constexpr batch_meaning batch_means = {.score = score_kind::reward};
 
   positive beta = 0.1;
   positive temperature = 1.0;

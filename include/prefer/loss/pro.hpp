@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -15,7 +16,7 @@ namespace prefer {
 ///
 /// Lists come best first. T are inverse temperatures in the paper's terms.
 ///
-/// Reads   policy log_prob, length and score of every completion
+/// Reads   policy log_prob and length of every completion, and its score: a reward that does not rise along the list
 /// Units   nats
 /// Errors  sft_weight < 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
 /// Source  Song et al. 2023, arXiv:2306.17492, with the weights of the authors' code. There 1e-10 is added to the sum
@@ -24,6 +25,7 @@ namespace prefer {
 struct pro {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "pro";
+  static constexpr batch_meaning batch_means = {.score = score_kind::ordered_reward};
 
   non_negative sft_weight = 0.05;
 
