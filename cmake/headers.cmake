@@ -13,6 +13,7 @@ set(prefer_core_headers
   batch/check_columns.hpp
   batch/choices.hpp
   batch/column.hpp
+  batch/column_rules.hpp
   batch/columns.hpp
   batch/each_column.hpp
   batch/gather.hpp
@@ -64,6 +65,7 @@ set(prefer_core_headers
   loss/lipo.hpp
   loss/ln_dpo.hpp
   loss/loss.hpp
+  loss/meaning.hpp
   loss/mpo.hpp
   loss/nash_md.hpp
   loss/nca.hpp

@@ -15,6 +15,7 @@
 #include <prefer/batch/check_columns.hpp>
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/column.hpp>
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/each_column.hpp>
 #include <prefer/batch/gather.hpp>
@@ -65,6 +66,7 @@
 #include <prefer/loss/lipo.hpp>
 #include <prefer/loss/ln_dpo.hpp>
 #include <prefer/loss/loss.hpp>
+#include <prefer/loss/meaning.hpp>
 #include <prefer/loss/mpo.hpp>
 #include <prefer/loss/nash_md.hpp>
 #include <prefer/loss/nca.hpp>

@@ -185,7 +185,11 @@ class trainer {
                options.allow_scores) {
     collectively(processes_, "trainer", [&](auto const& all) {
       check_options();
-      if constexpr (has_data) check_data(loss_, source_.data());
+      if constexpr (has_data) {
+        check_data(loss_, source_.data());
+        check_lengths(loss_, policy_, source_.data());
+        check_completions(policy_, source_.data());
+      }
       use(options_.threads);
       discard_gradient();
       if constexpr (several) detail::expect_equal_starts(identity(), parameters(), all);
@@ -274,6 +278,7 @@ class trainer {
     batch_.gather(source_, now_.step, {.rank = all.rank(), .size = all.size()}, options_.seed);
     if constexpr (!has_data) {
       check_examples(loss_, batch_.data());
+      check_lengths(loss_, policy_, batch_.data());
       expects_one_beta(batch_.data());
     }
     double examples[] = {static_cast<double>(batch_.own_examples())};
