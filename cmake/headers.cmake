@@ -157,6 +157,7 @@ set(prefer_core_headers
   train/judges.hpp
   train/learning_rate.hpp
   train/options.hpp
+  train/pair_side.hpp
   train/run_fingerprint.hpp
   train/sampled.hpp
   train/scored_minibatch.hpp

@@ -41,8 +41,9 @@ struct pair_results {
 
 /// Where an unpaired loss's results go; each may be absent.
 struct unpaired_results {
-  mutable_column value = {};
-  mutable_column coefficient = {};
+  mutable_column value = {};           ///< per completion, weight included [B]
+  mutable_column coefficient = {};     ///< d loss / d log_prob [B]
+  mutable_column value_estimate = {};  ///< d loss / d value_estimate [B]
 };
 
 /// Where a list loss's results go; each may be absent.
@@ -57,17 +58,23 @@ namespace detail {
 template <Loss L>
 inline constexpr bool differentiates_divergence = needs<L>.contains(column_name::divergence);
 
+/// The same of a single completion's value estimate.
+template <Loss L>
+inline constexpr bool differentiates_value = needs<L>.contains(column_name::value_estimate);
+
+/// What partial derivatives are taken of where a loss reads it.
+inline constexpr column_set variables =
+    column_name::policy | column_name::divergence | column_name::value_estimate;
+
 // By names of their own, which the names of the kernels' symbols then do not spell out.
 inline constexpr std::size_t pair_inputs = inputs_of<pair_columns>;
 inline constexpr std::size_t unpaired_inputs = inputs_of<unpaired_columns>;
 
 /// What enters a record as a constant, whether a batch surely has it or not: no partial derivative is taken of it.
 template <Loss L>
-inline constexpr column_set needed_constants =
-    needs<L> - (column_name::policy | column_name::divergence);
+inline constexpr column_set needed_constants = needs<L> - variables;
 template <Loss L>
-inline constexpr column_set possible_constants =
-    may_read<L> - (column_name::policy | column_name::divergence);
+inline constexpr column_set possible_constants = may_read<L> - variables;
 
 /// What the loss pass takes from a batch: what the formula reads, and what goes with every formula.
 template <Loss L>
@@ -180,8 +187,9 @@ template <class Lane, Loss L>
 [[gnu::noinline, gnu::flatten]] double unpaired_block(
     L const& loss, loss_state<L> const& state,
     typename Lane::value_type const* const (&in)[unpaired_inputs],
-    typename Lane::value_type* const (&out)[2], std::size_t count, double scale) {
-  using S = dual<Lane, 1>;
+    typename Lane::value_type* const (&out)[3], std::size_t count, double scale) {
+  constexpr bool estimates = differentiates_value<L>;
+  using S = dual<Lane, estimates ? 2 : 1>;
   constexpr std::size_t weight = input_of<unpaired_columns, column_name::weight>;
   lane_sum<Lane> values;
   for (std::size_t i = 0; i < count; i += Lane::width) {
@@ -189,11 +197,18 @@ template <class Lane, Loss L>
     load_members<unpaired_columns, Lane, needed_constants<L>, possible_constants<L>>(record, in, i);
     record.log_prob =
         S::variable(Lane::load(in[input_of<unpaired_columns, column_name::policy>] + i), 0);
+    if constexpr (estimates) {
+      constexpr std::size_t at = input_of<unpaired_columns, column_name::value_estimate>;
+      record.value_estimate = S::variable(Lane::load(in[at] + i), 1);
+    }
 
     S y = apply(loss, record, state);
     if (in[weight] != nullptr) y = y * Lane::load(in[weight] + i);
     if (out[0] != nullptr) y.value.store(out[0] + i);
     if (out[1] != nullptr) (y.partial[0] * Lane(scale)).store(out[1] + i);
+    if constexpr (estimates) {
+      if (out[2] != nullptr) (y.partial[1] * Lane(scale)).store(out[2] + i);
+    }
     values.add(without_padding(y.value, count - i));
   }
   values.flush();
@@ -207,7 +222,8 @@ template <class Lane, Loss L>
                                        evaluate_options const& options) {
   std::size_t const n = batch.size();
   input_columns<unpaired_columns> const inputs(batch, inputs_for(loss));
-  mutable_column const* const targets[2] = {&results.value, &results.coefficient};
+  mutable_column const* const targets[3] = {&results.value, &results.coefficient,
+                                            &results.value_estimate};
   double const scale = options.reduce == reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
   return sum_over_blocks<typename Lane::value_type>(
       n, inputs.at, targets, Lane::width, options.threads,
