@@ -147,6 +147,7 @@ set(prefer_core_headers
   text/number.hpp
   text/spelling.hpp
   text/utf8.hpp
+  target.hpp
   train/adamw.hpp
   train/check_data.hpp
   train/checkpoint.hpp
