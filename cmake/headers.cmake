@@ -145,10 +145,10 @@ set(prefer_core_headers
   scalar/math.hpp
   scalar/probe.hpp
   scalar/scalar.hpp
+  target.hpp
   text/number.hpp
   text/spelling.hpp
   text/utf8.hpp
-  target.hpp
   train/adamw.hpp
   train/check_data.hpp
   train/checkpoint.hpp
