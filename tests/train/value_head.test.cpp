@@ -79,7 +79,7 @@ struct value_regression {
 };
 
 /// Negative log-likelihood of every completion, whatever its label.
-struct likelihood {
+struct plain_nll {
   static constexpr std::size_t arity = 1;
   constexpr auto operator()(auto const& example) const { return -example.log_prob; }
 };
@@ -130,13 +130,13 @@ TEST_CASE("value head: beside a loss of log-probabilities both get their gradien
     return small::state_of(policy);
   };
   auto const head_alone = train(value_regression{}, single_process{});
-  auto const table_alone = train(likelihood{}, single_process{});
-  auto const both = train(likelihood{} + value_regression{}, single_process{});
+  auto const table_alone = train(plain_nll{}, single_process{});
+  auto const both = train(plain_nll{} + value_regression{}, single_process{});
   auto const head_begins = static_cast<std::ptrdiff_t>(both.size()) - 2;
   CHECK(std::equal(both.begin(), both.begin() + head_begins, table_alone.begin()));
   CHECK(std::equal(both.begin() + head_begins, both.end(), head_alone.begin() + head_begins));
   thread_processes::run(3, [&](auto const& mine) {
-    auto const shared = train(likelihood{} + value_regression{}, mine);
+    auto const shared = train(plain_nll{} + value_regression{}, mine);
     for (std::size_t i = 0; i != both.size(); ++i) {
       if (std::fabs(shared[i] - both[i]) > 1e-12) throw std::runtime_error("differs");
     }
@@ -174,6 +174,6 @@ TEST_CASE("evaluate: a value estimate that is wanted and not there, or there and
           (void)evaluate(value_regression{}, without);
         }).find("value_estimate") != std::string::npos);
   CHECK(small::message_of([&] {
-          evaluate_into(likelihood{}, without, {.value_estimate = out}, nothing{});
+          evaluate_into(plain_nll{}, without, {.value_estimate = out}, nothing{});
         }) == "evaluate: results.value_estimate is asked for, and this loss does not read it");
 }
