@@ -146,6 +146,7 @@ set(prefer_core_headers
   scalar/math.hpp
   scalar/probe.hpp
   scalar/scalar.hpp
+  target.hpp
   text/number.hpp
   text/spelling.hpp
   text/utf8.hpp

@@ -146,6 +146,7 @@
 #include <prefer/scalar/math.hpp>
 #include <prefer/scalar/probe.hpp>
 #include <prefer/scalar/scalar.hpp>
+#include <prefer/target.hpp>
 #include <prefer/train/adamw.hpp>
 #include <prefer/train/check_data.hpp>
 #include <prefer/train/checkpoint.hpp>
