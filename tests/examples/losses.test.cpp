@@ -197,11 +197,6 @@ TEST_CASE("losses: bad rows are refused with file, line and field", "[examples][
                 "field \"ref\": has 1 numbers; expected 2");
   check_refused(run(R"({"policy": [], "ref": []})", "softmax_dpo"), "field \"policy\"");
   check_refused(run(R"({"policy": [-1, "x"], "ref": [-1, -1]})", "softmax_dpo"), "element 1");
-<<<<<<< HEAD
-  check_refused(place.run("--loss dpo absent.jsonl"), "absent.jsonl: cannot open file");
-  check_refused(place.run("--loss dpo .."), "cannot read file");
-  check_refused(place.run("--loss dpo"), "standard input: there is nothing in it");
-=======
   // What a number means: a log-probability, a probability, a reward in an order.
   check_refused(run(pair_with("5")),
                 "field \"policy_chosen\": found 5; expected a finite log-probability, at most 0");
@@ -217,10 +212,9 @@ TEST_CASE("losses: bad rows are refused with file, line and field", "[examples][
   check_refused(run(R"({"policy": [-1, 2], "ref": [-1, -1]})", "softmax_dpo"),
                 "field \"policy\": found 2; expected a finite log-probability, at most 0");
   CHECK(run(R"({"policy_chosen": 5, "policy_rejected": -2})", "bradley_terry").code == 0);
-  check_refused(place.losses("--loss dpo absent.jsonl"), "absent.jsonl: cannot open file");
-  check_refused(place.losses("--loss dpo .."), "cannot read file");
-  check_refused(place.losses("--loss dpo"), "standard input: there is nothing in it");
->>>>>>> main
+  check_refused(place.run("--loss dpo absent.jsonl"), "absent.jsonl: cannot open file");
+  check_refused(place.run("--loss dpo .."), "cannot read file");
+  check_refused(place.run("--loss dpo"), "standard input: there is nothing in it");
 }
 
 TEST_CASE("losses: rows before a bad one are written whole", "[examples][losses]") {
