@@ -29,7 +29,7 @@ struct bradley_terry {
 
   constexpr auto operator()(auto const& pair) const {
     return softplus(pair.target_margin_or(margin) - pair.log_prob_margin()) +
-           centering * square(pair.chosen.log_prob + pair.rejected.log_prob);
+           weighted(centering, square(pair.chosen.log_prob + pair.rejected.log_prob));
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("margin", self.margin);

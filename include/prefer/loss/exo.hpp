@@ -29,7 +29,7 @@ struct exo_pair {
   smoothing label_smoothing = 1e-3;
 
   constexpr auto operator()(auto const& pair) const {
-    auto const z = pair.beta_or(beta) * pair.log_ratio_margin();
+    auto const z = finite(pair.beta_or(beta) * pair.log_ratio_margin());
     auto const at = value_of(z);
     using number = std::remove_cvref_t<decltype(at)>;
     number const best = log(number((1.0 - label_smoothing) / label_smoothing));
@@ -69,16 +69,19 @@ struct exo {
   positive reward_beta = 1.0;
 
   constexpr auto operator()(auto const& list) const {
-    auto const first = list[0].log_ratio();
-    auto const s = [&](auto const& y) { return list.beta_or(beta) * (y.log_ratio() - first); };
+    auto const u = [](auto const& y) { return y.log_ratio(); };
+    auto const shift = shared_shift(list, u);
+    auto const s = [&](auto const& y) { return list.beta_or(beta) * (u(y) - shift); };
     auto const reward = [&](auto const& y) { return y.score / reward_beta; };
     auto const log_z = log_sum_exp(list, 0, s);
     auto const log_reward_z = log_sum_exp(list, 0, reward);
     auto const term = [&](std::size_t i) {
-      auto const log_q = s(list[i]) - log_z;
+      auto const log_q = finite(s(list[i]) - log_z);
       return exp(log_q) * (log_q - (reward(list[i]) - log_reward_z));
     };
     auto total = term(0);
+    using number = decltype(total);
+    if (list.size() == 1) return number(0.0);  // whatever its log-ratio is
     for (std::size_t i = 1; i < list.size(); ++i) total = total + term(i);
     return total;
   }

@@ -54,13 +54,16 @@ struct info_nca {
   constexpr auto operator()(auto const& list) const {
     auto const reward = [&](auto const& y) { return y.score / temperature; };
     auto const log_reward_z = log_sum_exp(list, 0, reward);
+    auto const u = [](auto const& y) { return y.log_ratio(); };
+    auto const shift = shared_shift(list, u);
+    auto const s = [&](auto const& y) { return list.beta_or(beta) * (u(y) - shift); };
+    auto const log_z = log_sum_exp(list, 0, s);
     auto const term = [&](std::size_t i) {
-      auto const own = list[i].log_ratio();
-      auto const log_p = log_sum_exp(
-          list, 0, [&](auto const& y) { return list.beta_or(beta) * (y.log_ratio() - own); });
-      return exp(reward(list[i]) - log_reward_z) * log_p;
+      return exp(reward(list[i]) - log_reward_z) * (log_z - s(list[i]));
     };
     auto total = term(0);
+    using number = decltype(total);
+    if (list.size() == 1) return number(0.0);  // whatever its log-ratio is
     for (std::size_t i = 1; i < list.size(); ++i) total = total + term(i);
     return total;
   }
@@ -68,6 +71,10 @@ struct info_nca {
   /// The loss, and d loss / d log_prob_i = beta * (softmax(s)_i - p_i) into `out`, in time linear in the list.
   template <class S>
   [[nodiscard]] S coefficients(auto const& list, std::span<S> out) const {
+    if (list.size() == 1) {
+      out[0] = 0.0;
+      return 0.0;
+    }
     auto const s = [&](auto const& y) { return list.beta_or(beta) * y.log_ratio(); };
     auto const reward = [&](auto const& y) { return y.score / temperature; };
     S const log_z = log_sum_exp(list, 0, s);

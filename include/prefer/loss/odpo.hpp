@@ -29,7 +29,7 @@ struct odpo {
   non_negative alpha = 1.0;
 
   constexpr auto operator()(auto const& pair) const {
-    auto const offset = alpha * log(pair.chosen.score - pair.rejected.score);
+    auto const offset = weighted(alpha, log(pair.chosen.score - pair.rejected.score));
     return softplus(-(pair.beta_or(beta) * pair.log_ratio_margin() - offset));
   }
   static constexpr void parameters(auto& self, auto&& visit) {

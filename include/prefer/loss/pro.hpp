@@ -32,18 +32,18 @@ struct pro {
   constexpr auto operator()(auto const& list) const {
     auto const gap = [&](std::size_t k, std::size_t i) { return list[k].score - list[i].score; };
     auto const others = static_cast<double>(list.size() - 1);
-    auto total = -(sft_weight * others * others) * list[0].log_prob;
+    auto total = -weighted(sft_weight * others * others, list[0].log_prob);
     for (std::size_t k = 0; k + 1 < list.size(); ++k) {
       auto sharpest = gap(k, k + 1);
       for (std::size_t i = k + 2; i < list.size(); ++i) {
         sharpest = select(gap(k, i) > sharpest, gap(k, i), sharpest);
       }
-      auto const own = sharpest * list[k].mean_log_prob();
-      auto log_sum = own;
-      for (std::size_t i = k + 1; i < list.size(); ++i) {
-        log_sum = log_sum + softplus(gap(k, i) * list[i].mean_log_prob() - log_sum);
-      }
-      total = total + (log_sum - own);
+      auto const scaled = [&](std::size_t i) {
+        return weighted(gap(k, i), list[i].mean_log_prob());
+      };
+      auto log_sum = scaled(k + 1);  // log of the sum over those behind
+      for (std::size_t i = k + 2; i < list.size(); ++i) log_sum = log_add_exp(log_sum, scaled(i));
+      total = total + softplus(log_sum - weighted(sharpest, list[k].mean_log_prob()));
     }
     return total;
   }

@@ -37,8 +37,9 @@ struct rrhf {
     auto total = -list[0].mean_log_prob();
     for (std::size_t i = 0; i < list.size(); ++i) {
       for (std::size_t j = 0; j < list.size(); ++j) {
+        if (i == j) continue;
         auto const better = select(list[i].score > list[j].score, 1.0, 0.0);
-        total = total + weight * better * relu(p(j) - p(i));
+        total = total + weighted(weight * better, relu(p(j) - p(i)));
       }
     }
     return total;
