@@ -40,13 +40,13 @@ namespace prefer {
 
 /// Trains a policy by preferences, one optimizer step at a time.
 ///
-///   prefer::trainer run(policy, prefer::dpo{.beta = 0.1}, reference, data, {.batch_size = 256});
-///   run.run([](prefer::step_report const& r) { std::printf("%g\n", r.loss); });
+///   prefer::trainer training(policy, prefer::dpo{.beta = 0.1}, reference, data, {.batch_size = 256});
+///   training.run([](prefer::step_report const& r) { std::printf("%g\n", r.loss); });
 ///
 /// Examples come from a data set, in an order drawn from `options.seed`, or from an ExampleSource, which has a batch
 /// size of its own:
 ///
-///   prefer::trainer run(policy, loss, reference, source, options);
+///   prefer::trainer training(policy, loss, reference, source, options);
 ///
 /// Policy, reference and data or source are borrowed and outlive the trainer; the data does not change meanwhile. While
 /// the trainer lives, policy and reference run on its threads, and serially from then on. The same bits come
