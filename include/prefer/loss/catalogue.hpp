@@ -388,8 +388,7 @@ void set_parameter(L& loss, std::string_view name, double value) {
   for_each_parameter(loss, [&](std::string_view own, auto& parameter) {
     if (own != ours) return;
     found = true;
-    detail::with_context(std::string(L::name) + ": " + std::string(name) + " ",
-                         [&] { parameter = value; });
+    with_context(std::string(L::name) + ": " + std::string(name) + " ", [&] { parameter = value; });
   });
   if (found) return;
 

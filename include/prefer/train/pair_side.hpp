@@ -6,17 +6,15 @@
 
 namespace prefer::detail {
 
-/// The columns of one side of a minibatch's pairs, as a loss reads them.
+/// What a policy and a reference say of one side of a minibatch's pairs, and what a loss makes of it.
 template <class T, class OfReference>
 struct pair_side {
   struct optional_parts {
-    bool lengths, scores, divergence, alignment, perturbed;
+    bool divergence, alignment, perturbed;
   };
 
   std::vector<T> policy;
   std::vector<OfReference> reference;
-  std::vector<float> length;
-  std::vector<float> score;
   std::vector<T> divergence;
   std::vector<T> alignment;
   std::vector<T> perturbed_toward;
@@ -28,8 +26,6 @@ struct pair_side {
     policy.resize(pairs);
     reference.resize(pairs);
     coefficient.resize(pairs);
-    length.resize(there.lengths ? pairs : 0);
-    score.resize(there.scores ? pairs : 0);
     divergence.resize(there.divergence ? pairs : 0);
     divergence_coefficient.resize(there.divergence ? pairs : 0);
     alignment.resize(there.alignment ? pairs : 0);
