@@ -54,10 +54,9 @@ namespace prefer {
 /// completes or leaves the parameters as they were.
 ///
 /// Several processes: each has a policy, a reference and a source that equal the others', makes a trainer with its
-/// Communicator, and calls the same members in the same order. A batch is shared out; losses with a statistic, the report
-/// and the gradients are those of the whole. All processes have the same bits after each step, and a run of as many has
-/// them again; those of another number agree to rounding. Where one throws, all throw (see `collectively`). The process of
-/// rank 0 writes and reads checkpoints, and any number of processes continues from one.
+/// Communicator, and calls the same members in the same order. A batch is shared out; statistics, report and gradients
+/// are those of the whole. All processes have the same bits, and as many have them again; another number agrees to
+/// rounding. Where one throws, all throw (see `collectively`). The process of rank 0 writes and reads checkpoints.
 ///
 /// Errors  precondition_error for data that does not fit the loss, a loss or gradient that is not finite, a
 ///         reference that is not what it claims to be, processes that have begun differently; backend_error from
@@ -101,11 +100,12 @@ class trainer {
   /// One optimizer step on the next batch.
   step_report step() {
     step_report report;
-    collectively(processes_, "trainer", [&](auto const& all) { report = step_with(all); });
+    on_all([&](auto const& all) { report = step_with(all); });
     return report;
   }
 
-  /// Steps until the plan is done. `on_step(report)` may return false to interrupt.
+  /// Steps until the plan is done. `on_step(report)` may return false to interrupt; of several processes each is asked,
+  /// and one that says so interrupts all.
   template <class OnStep>
   run_outcome run(OnStep&& on_step) {
     return run(on_step, {}, [](P&) { return 0.0; });
@@ -115,19 +115,27 @@ class trainer {
   }
 
   /// The same with an evaluation every `plan.every` steps: `evaluate(policy)` returns a number, the higher
-  /// the better; after `plan.patience` of them without improvement the run stops.
+  /// the better; after `plan.patience` of them without improvement the run stops. Of several processes each evaluates,
+  /// and the number of the first counts.
   template <class OnStep, class Evaluate>
   run_outcome run(OnStep&& on_step, evaluation_plan const& plan, Evaluate&& evaluate) {
     while (!done()) {
       step_report const report = step();
-      if (plan.every != 0 && (now_.step % plan.every == 0 || done())) {
-        judge(static_cast<double>(evaluate(policy_)), plan);
-      }
-      if constexpr (std::convertible_to<decltype(on_step(report)), bool>) {
-        if (!on_step(report)) return run_outcome::interrupted;
-      } else {
-        on_step(report);
-      }
+      double interrupted[] = {0.0};
+      on_all([&](auto const& all) {
+        if (plan.every != 0 && (now_.step % plan.every == 0 || done())) {
+          double score[] = {static_cast<double>(evaluate(policy_))};
+          broadcast(std::span(score), 0, all);
+          judge(score[0], plan);
+        }
+        if constexpr (std::convertible_to<decltype(on_step(report)), bool>) {
+          if (!on_step(report)) interrupted[0] = 1.0;
+          all.all_sum(interrupted);
+        } else {
+          on_step(report);
+        }
+      });
+      if (interrupted[0] != 0.0) return run_outcome::interrupted;
     }
     if (plan.restore_best && !now_.best_values.empty()) restore_best();
     return now_.stopped ? run_outcome::stopped_early : run_outcome::finished;
@@ -139,7 +147,7 @@ class trainer {
   /// Writes all that `resume` needs, whole or not at all. When it returns, the file is there for all processes that
   /// see the disk of the first.
   void save(std::string const& path) const {
-    collectively(processes_, "trainer", [&](auto const& all) {
+    on_all([&](auto const& all) {
       if (all.rank() != 0) return;
       write_checkpoint(path, identity(), parameters(), now_, beta_, reference_);
     });
@@ -149,7 +157,7 @@ class trainer {
   ///
   /// Errors  backend_error for a file that is damaged, or of another run or data set; nothing changes then
   void resume(std::string const& path) {
-    collectively(processes_, "trainer", [&](auto const& all) {
+    on_all([&](auto const& all) {
       archive const file = archive::parse(detail::read_for_all(path, all), path);
       read_checkpoint(file, identity(), parameters(), now_, beta_, reference_);
     });
@@ -169,6 +177,16 @@ class trainer {
   using scored_batch = std::conditional_t<is_over_tokens<L>, detail::scored_tokens<P, L, R>,
                                           detail::scored_minibatch<P, L, R>>;
 
+  // Runs work(communicator) so that of several processes all return or all throw.
+  template <class Work>
+  void on_all(Work&& work) const {
+    if constexpr (several) {
+      watched_.run(work);
+    } else {
+      work(processes_);
+    }
+  }
+
   struct given {};
   trainer(given, P& policy, L loss, R& reference, Source source, train_options const& options,
           Beta beta, Processes processes)
@@ -183,7 +201,7 @@ class trainer {
         now_{.optimizer = adamw<value_type>(options.optimizer)},
         batch_(policy, reference, reads(loss).contains(column_name::reference),
                options.allow_scores) {
-    collectively(processes_, "trainer", [&](auto const& all) {
+    on_all([&](auto const& all) {
       check_options();
       if constexpr (has_data) {
         check_data(loss_, source_.data());
@@ -237,11 +255,8 @@ class trainer {
                        .steps = steps_planned(),
                        .learning_rate = options_.rate(now_.step),
                        .beta = beta_of(loss_)};
-    if (batch_.examples() != 0) {
-      learn(report, all);
-    } else {
-      report.loss = std::numeric_limits<double>::quiet_NaN();
-    }
+    if (batch_.examples() == 0) report.loss = std::numeric_limits<double>::quiet_NaN();
+    if (batch_.examples() != 0) learn(report, all);
     ++now_.step;
     if constexpr (requires { beta_.observe(policy_, reference_, now_.step); }) {
       static_assert(detail::has_beta_state<Beta>,
@@ -271,7 +286,6 @@ class trainer {
     now_.optimizer.step(parameters_, report.learning_rate, options_.threads);
     now_.memory = memory;
     clear_gradient();
-    gradient_is_clear_ = true;
   }
 
   void gather_next(auto const& all) {
@@ -287,30 +301,18 @@ class trainer {
   }
 
   void measure(step_report& report, auto const& all) {
-    struct line {
-      sum_and_count of_part;
-      double* to;
-    };
-    line lines[6] = {{batch_.loss(), &report.loss}};
+    detail::reported_mean means[6] = {{batch_.loss(), &report.loss}};
     if constexpr (group_size == 2) {
       pair_metrics const sums = batch_.rewards(loss_);
-      lines[1] = {sums.reward_margin, &report.reward_margin};
-      lines[2] = {sums.accuracy, &report.accuracy};
+      means[1] = {sums.reward_margin, &report.reward_margin};
+      means[2] = {sums.accuracy, &report.accuracy};
       if (batch_.has_log_probs()) {
-        lines[3] = {sums.log_prob_chosen, &report.log_prob_chosen};
-        lines[4] = {sums.log_prob_rejected, &report.log_prob_rejected};
+        means[3] = {sums.log_prob_chosen, &report.log_prob_chosen};
+        means[4] = {sums.log_prob_rejected, &report.log_prob_rejected};
       }
-      lines[5] = {batch_.displaced_share(), &report.displaced_share};
+      means[5] = {batch_.displaced_share(), &report.displaced_share};
     }
-    std::vector<double> sums;
-    for (line const& each : lines) {
-      sums.push_back(each.of_part.sum);
-      sums.push_back(each.of_part.count);
-    }
-    all.all_sum(std::span<double>(sums));
-    for (std::size_t i = 0; i != std::size(lines); ++i) {
-      if (sums[2 * i + 1] > 0.0) *lines[i].to = sums[2 * i] / sums[2 * i + 1];
-    }
+    detail::report_means(means, all);
     if (options_.max_gradient_norm < std::numeric_limits<double>::infinity()) {
       report.gradient_norm = clip_gradient_norm(parameters_, options_.max_gradient_norm,
                                                 norm_memory_, options_.threads);
@@ -376,29 +378,28 @@ class trainer {
     }
   }
 
-  static void copy(std::span<value_type const> from, std::span<value_type> to) {
-    for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i];
-  }
-
   void clear_gradient() {
     // With several processes a gradient holds what others' backward has written.
     if constexpr (!several && requires { policy_.clear_gradient(); }) {
       policy_.clear_gradient();
     } else {
-      for (auto const& each : parameters_) {
-        for (value_type& g : each.gradient) g = 0;
-      }
+      set_gradient_to_zero();
     }
+    gradient_is_clear_ = true;
   }
 
   // What earlier calls of backward have left behind, those of a step that failed included.
   void discard_gradient() {
     if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
     if constexpr (requires { policy_.clear_gradient(); }) policy_.clear_gradient();
+    set_gradient_to_zero();
+    gradient_is_clear_ = true;
+  }
+
+  void set_gradient_to_zero() {
     for (auto const& each : parameters_) {
       for (value_type& g : each.gradient) g = 0;
     }
-    gradient_is_clear_ = true;
   }
 
   void judge(double score, evaluation_plan const& plan) {
@@ -417,7 +418,8 @@ class trainer {
 
   void restore_best() {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      copy(now_.best_values[i], parameters_[i].value);
+      auto const to = parameters_[i].value;
+      for (std::size_t k = 0; k < to.size(); ++k) to[k] = now_.best_values[i][k];
     }
   }
 
@@ -428,6 +430,7 @@ class trainer {
   train_options options_;
   Beta beta_;
   Processes processes_;
+  watched_processes<Processes> watched_{processes_, "trainer"};
   std::vector<parameter<value_type>> parameters_;
   training_progress<value_type, loss_memory<L>> now_;
   bool gradient_is_clear_ = false;
