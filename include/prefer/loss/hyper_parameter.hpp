@@ -41,27 +41,31 @@ template <Loss L>
   return out;
 }
 
-/// A visitor of parameters that looks for one called beta. A type with a name: nvcc's front end does not survive a
+/// A visitor of parameters that counts those called beta. A type with a name: nvcc's front end does not survive a
 /// generic lambda in the initialiser of a variable template.
-struct beta_finder {
-  bool found = false;
+struct beta_counter {
+  int count = 0;
   constexpr void operator()(char const* name, auto const& /*value*/) {
-    found = found || same_name(name, "beta");
+    if (same_name(name, "beta")) ++count;
   }
 };
 
 template <class L>
-[[nodiscard]] constexpr bool names_beta(L const& loss) {
-  beta_finder finder;
-  for_each_parameter(loss, finder);
-  return finder.found;
+[[nodiscard]] constexpr int count_betas(L const& loss) {
+  beta_counter counter;
+  for_each_parameter(loss, counter);
+  return counter.count;
 }
 
 }  // namespace detail
 
-/// A loss with a hyper-parameter beta, its own or a part's.
+/// A loss with a hyper-parameter beta, its own or that of its parts.
 template <class L>
-concept HasBeta = Loss<L> && std::default_initializable<L> && detail::names_beta(L{});
+concept HasBeta = Loss<L> && std::default_initializable<L> && (detail::count_betas(L{}) > 0);
+
+/// A loss with one beta in all, which a rule for a batch's or a pair's beta can set.
+template <class L>
+concept HasOneBeta = HasBeta<L> && (detail::count_betas(L{}) == 1);
 
 /// Sets beta in a loss and in every part of a composed one; returns how many were set.
 template <Loss L>

@@ -69,7 +69,7 @@ template <Loss L>
     bool first = true;
     bool found = false;
     detail::for_each_part(loss, [&](auto, auto const& part) {
-      bool const leads = !found && detail::names_beta(part);
+      bool const leads = !found && detail::count_betas(part) > 0;
       if (first || leads) out = reward_rule_of(part);
       first = false;
       found = found || leads;
