@@ -22,6 +22,7 @@ set(prefer_core_headers
   batch/probe_record.hpp
   batch/step_pairs.hpp
   batch/sum_and_count.hpp
+  batch/token_sequences.hpp
   batch/token_table.hpp
   batch/with_columns.hpp
   beta/adaptive.hpp
@@ -104,15 +105,18 @@ set(prefer_core_headers
   model/matrix_factorization.hpp
   model/matrix_product.hpp
   model/noise_schedule.hpp
+  model/row_statistics.hpp
   model/softmax.hpp
   model/tabular.hpp
   objective/evaluate.hpp
   objective/formula_fingerprint.hpp
   objective/kernel.hpp
+  objective/list_kernel.hpp
   objective/matched.hpp
   parallel/communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
+  policy/completion_outputs.hpp
   policy/parameter.hpp
   policy/parameter_blocks.hpp
   policy/policy.hpp
@@ -173,14 +177,19 @@ set(prefer_report_headers
 )
 
 set(prefer_data_headers
+  data/byte_tokenizer.hpp
+  data/encode.hpp
   data/example.hpp
   data/json_lines.hpp
   data/lines.hpp
+  data/numbering.hpp
   data/place.hpp
   data/preference.hpp
   data/ratings.hpp
   data/reference_columns.hpp
   data/rows.hpp
+  data/tokenizer.hpp
+  data/truncation.hpp
 )
 
 set(prefer_threads_headers

@@ -50,11 +50,11 @@ class exact_learner final : public learner {
 
   void log_prob(std::span<double> chosen, std::span<double> rejected) override {
     policy_.log_prob(pairs_.batch(), numbers_);
-    split(chosen, rejected);
+    split(numbers_, chosen, rejected);
   }
   void reference_log_prob(std::span<double> chosen, std::span<double> rejected) override {
     reference_numbers();
-    split(chosen, rejected);
+    split(numbers_, chosen, rejected);
   }
   [[nodiscard]] bool reference_moves() const override { return average_.has_value(); }
 
@@ -69,31 +69,33 @@ class exact_learner final : public learner {
 
   void read_tokens(prefer::column_set wanted, double perturbation, token_numbers& out) override {
     if constexpr (prefer::MarkovReference<P, double>) {
-      auto const fill = [&](sides& to, auto&& read) {
-        read(std::span<double>(numbers_));
-        to.chosen.resize(numbers_.size() / 2);
-        to.rejected.resize(numbers_.size() / 2);
-        split(to.chosen, to.rejected);
-      };
-      auto const batch = pairs_.batch();
       using prefer::column_name;
-      if (wanted.contains(column_name::alignment)) {
-        fill(out.alignment, [&](std::span<double> to) { policy_.alignment(batch, to); });
-      }
+      auto const batch = pairs_.batch();
+      auto const room = [&](column_name name) {
+        return numbers(wanted.contains(name) ? numbers_.size() : 0);
+      };
+      auto alignment = room(column_name::alignment);
+      policy_.evaluate(batch, {.alignment = alignment});
+      auto divergence = room(column_name::divergence);
+      auto toward = room(column_name::perturbed_toward);
+      auto away = room(column_name::perturbed_away);
       with_reference_policy([&](auto const& reference) {
-        if (wanted.contains(column_name::divergence)) {
-          fill(out.divergence,
-               [&](std::span<double> to) { policy_.divergence(reference, batch, to); });
-        }
-        if (wanted.contains(column_name::perturbed_toward)) {
-          fill(out.perturbed_toward, [&](std::span<double> to) {
-            policy_.perturbed_log_prob(reference, -perturbation, batch, to);
-          });
-          fill(out.perturbed_away, [&](std::span<double> to) {
-            policy_.perturbed_log_prob(reference, perturbation, batch, to);
-          });
-        }
+        policy_.evaluate(batch,
+                         {.divergence = divergence,
+                          .perturbed_toward = toward,
+                          .perturbed_away = away,
+                          .perturbation = perturbation},
+                         reference);
       });
+      auto const fill = [&](sides& to, numbers const& from) {
+        to.chosen.resize(from.size() / 2);
+        to.rejected.resize(from.size() / 2);
+        split(from, to.chosen, to.rejected);
+      };
+      fill(out.alignment, alignment);
+      fill(out.divergence, divergence);
+      fill(out.perturbed_toward, toward);
+      fill(out.perturbed_away, away);
     } else {
       (void)perturbation;
       (void)out;
@@ -113,7 +115,7 @@ class exact_learner final : public learner {
       if (!slope.chosen_divergence.empty()) {
         side_by_side(slope.chosen_divergence, slope.rejected_divergence);
         with_reference_policy([&](auto const& reference) {
-          policy_.backward_divergence(reference, pairs_.batch(), std::span<double const>(numbers_));
+          policy_.backward(pairs_.batch(), {.divergence = numbers_}, reference);
         });
       }
     }
@@ -174,10 +176,10 @@ class exact_learner final : public learner {
     }
   }
 
-  void split(std::span<double> chosen, std::span<double> rejected) const {
+  static void split(numbers const& from, std::span<double> chosen, std::span<double> rejected) {
     for (std::size_t i = 0; i < chosen.size(); ++i) {
-      chosen[i] = numbers_[2 * i];
-      rejected[i] = numbers_[2 * i + 1];
+      chosen[i] = from[2 * i];
+      rejected[i] = from[2 * i + 1];
     }
   }
 

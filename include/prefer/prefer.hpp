@@ -24,6 +24,7 @@
 #include <prefer/batch/probe_record.hpp>
 #include <prefer/batch/step_pairs.hpp>
 #include <prefer/batch/sum_and_count.hpp>
+#include <prefer/batch/token_sequences.hpp>
 #include <prefer/batch/token_table.hpp>
 #include <prefer/batch/with_columns.hpp>
 #include <prefer/beta/adaptive.hpp>
@@ -105,15 +106,18 @@
 #include <prefer/model/matrix_factorization.hpp>
 #include <prefer/model/matrix_product.hpp>
 #include <prefer/model/noise_schedule.hpp>
+#include <prefer/model/row_statistics.hpp>
 #include <prefer/model/softmax.hpp>
 #include <prefer/model/tabular.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/objective/formula_fingerprint.hpp>
 #include <prefer/objective/kernel.hpp>
+#include <prefer/objective/list_kernel.hpp>
 #include <prefer/objective/matched.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/aggregated.hpp>
+#include <prefer/policy/completion_outputs.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/parameter_blocks.hpp>
 #include <prefer/policy/policy.hpp>

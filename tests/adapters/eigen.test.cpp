@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include <prefer/adapters/eigen.hpp>
@@ -56,7 +57,7 @@ TEST_CASE("eigen: maps, segments and columns of matrices are columns, in place",
 
 TEST_CASE("eigen: what has no memory or steps over elements is no column", "[adapters][eigen]") {
   using V = Eigen::VectorXd;
-  STATIC_REQUIRE(std::convertible_to<V, column>);
+  STATIC_REQUIRE(std::convertible_to<V const&, column>);
   STATIC_REQUIRE(!std::convertible_to<decltype(V() + V()), column>);
   STATIC_REQUIRE(!std::convertible_to<Eigen::MatrixXd, column>);
   STATIC_REQUIRE(!std::convertible_to<Eigen::VectorXi::ConstantReturnType, column>);
@@ -67,6 +68,21 @@ TEST_CASE("eigen: what has no memory or steps over elements is no column", "[ada
   STATIC_REQUIRE(std::convertible_to<V&, mutable_column>);
   STATIC_REQUIRE(!std::convertible_to<V const&, mutable_column>);
   STATIC_REQUIRE(!std::convertible_to<Eigen::Map<V const>, mutable_column>);
+}
+
+TEST_CASE("eigen: what is refused is sent to as_column, and temporaries only where they are views",
+          "[adapters][eigen]") {
+  using V = Eigen::VectorXd;
+  STATIC_REQUIRE(column_traits<Eigen::MatrixXd>::refused);
+  STATIC_REQUIRE(
+      column_traits<decltype(std::declval<Eigen::MatrixXd&>().block(0, 0, 2, 2))>::refused);
+  STATIC_REQUIRE(column_traits<decltype(V() + V())>::refused);
+  STATIC_REQUIRE_FALSE(std::convertible_to<V, column>);
+  STATIC_REQUIRE_FALSE(std::convertible_to<Eigen::Ref<V const>, column>);  // it may hold a copy
+  STATIC_REQUIRE(std::convertible_to<Eigen::Ref<V>, column>);
+  STATIC_REQUIRE(std::convertible_to<Eigen::Map<V>, column>);
+  STATIC_REQUIRE(std::convertible_to<decltype(std::declval<V&>().head(2)), column>);
+  STATIC_REQUIRE(std::convertible_to<decltype(std::declval<V&>().head(2)), mutable_column>);
 }
 
 TEST_CASE("eigen: a stride known only at run time is told with its size", "[adapters][eigen]") {

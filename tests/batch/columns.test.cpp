@@ -83,7 +83,7 @@ TEST_CASE("column: what was never given is absent, an empty range is present", "
 }
 
 TEST_CASE("column: what is no contiguous range of numbers is none", "[batch][columns]") {
-  STATIC_REQUIRE(std::convertible_to<std::vector<double>, column>);
+  STATIC_REQUIRE(std::convertible_to<std::vector<double> const&, column>);
   STATIC_REQUIRE(!std::convertible_to<std::vector<bool>, column>);  // packed bits
   STATIC_REQUIRE(!std::convertible_to<std::vector<std::int64_t>, column>);
   STATIC_REQUIRE(!std::convertible_to<std::vector<std::string>, column>);
@@ -93,6 +93,18 @@ TEST_CASE("column: what is no contiguous range of numbers is none", "[batch][col
   STATIC_REQUIRE(!std::convertible_to<std::vector<float> const&, mutable_column>);
   STATIC_REQUIRE(!std::convertible_to<std::vector<std::int32_t>&, mutable_column>);
   STATIC_REQUIRE(!std::convertible_to<column, mutable_column>);
+}
+
+TEST_CASE("column: a temporary is one only where it is a view", "[batch][columns]") {
+  STATIC_REQUIRE(!std::convertible_to<std::vector<double>, column>);
+  STATIC_REQUIRE(!std::convertible_to<std::vector<double> const, column>);
+  STATIC_REQUIRE(!std::convertible_to<std::array<float, 2>, column>);
+  STATIC_REQUIRE(!std::convertible_to<foreign, column>);
+  STATIC_REQUIRE(!std::convertible_to<std::vector<double>, mutable_column>);
+  STATIC_REQUIRE(std::convertible_to<std::span<double>, column>);
+  STATIC_REQUIRE(std::convertible_to<std::span<double const>, column>);
+  STATIC_REQUIRE(std::convertible_to<std::span<double>, mutable_column>);
+  STATIC_REQUIRE(std::convertible_to<column, column>);
 }
 
 TEST_CASE("column_traits: a foreign type joins with one specialisation", "[batch][columns]") {

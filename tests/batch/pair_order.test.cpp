@@ -49,7 +49,7 @@ TEST_CASE(
 
 TEST_CASE("ascending_order: longer arrays agree with the library's stable sort",
           "[batch][pair_order]") {
-  for (std::size_t const n : {9u, 16u, 17u, 31u, 32u, 33u, 100u, 1000u, 1025u}) {
+  for (std::size_t const n : {9u, 16u, 17u, 31u, 32u, 33u, 100u, 1000u, 4095u, 4096u, 10000u}) {
     CAPTURE(n);
     std::vector<double> x;
     for (std::size_t i = 0; i < n; ++i) x.push_back(static_cast<double>(i * i * 31 % 97) - 40.0);
@@ -67,22 +67,45 @@ TEST_CASE("ascending_order: infinities are ordered, and both zeros are equal",
   CHECK(order_of({infinity, 0.0, -infinity, -0.0, 1.0}) == rows{2, 1, 3, 4, 0});
 }
 
-TEST_CASE("ascending_order: with NaN every row still comes once, and NaN alone keep their order",
+TEST_CASE("ascending_order: NaN of either sign come last, and all rows keep their order",
           "[batch][pair_order]") {
   double const nan = std::nan("");
   CHECK(order_of({nan, nan, nan}) == rows{0, 1, 2});
   std::size_t wrong = 0;
-  for (std::size_t code = 0; code < 4096; ++code) {  // NaN, 0, 1, 2 at six places
-    std::vector<double> x;
+  for (std::size_t code = 0; code < 4096; ++code) {  // NaN, -NaN, 0, 1 at six places
+    std::vector<double> x, as_last;
     for (std::size_t i = 0, rest = code; i < 6; ++i, rest /= 4) {
-      x.push_back(rest % 4 == 3 ? nan : static_cast<double>(rest % 4));
+      double const values[] = {0.0, 1.0, nan, -nan};
+      x.push_back(values[rest % 4]);
+      as_last.push_back(rest % 4 < 2 ? values[rest % 4] : 2.0);
     }
-    rows order = order_of(x);
-    if (order != order_of(x)) ++wrong;
-    std::sort(order.begin(), order.end());
-    if (order != rows{0, 1, 2, 3, 4, 5}) ++wrong;
+    if (order_of(x) != by_insertion(as_last)) ++wrong;
   }
   CHECK(wrong == 0);
+}
+
+TEST_CASE("ascending_order: every byte of a double counts, in long arrays as in short ones",
+          "[batch][pair_order]") {
+  // Powers of two apart from exponent to last place, of both signs: neighbours differ in one bit somewhere.
+  std::vector<double> x;
+  for (int bit = 0; bit < 52; ++bit) {
+    for (double const sign : {1.0, -1.0}) x.push_back(sign * (1.0 + std::ldexp(1.0, -bit - 1)));
+  }
+  for (int exponent = -1074; exponent < 1024; exponent += 7) {
+    for (double const sign : {-1.0, 1.0}) x.push_back(sign * std::ldexp(1.0, exponent));
+  }
+  x.insert(x.end(), {-0.0, 0.0, std::nan(""), std::numeric_limits<double>::infinity()});
+  for (std::size_t const n : {60u, 64u, 65u, 400u, 5000u}) {
+    CAPTURE(n);
+    std::vector<double> some;
+    for (std::size_t i = 0; i < n; ++i) some.push_back(x[i * 31 % x.size()]);
+    rows expected(n);
+    std::iota(expected.begin(), expected.end(), 0u);
+    std::stable_sort(expected.begin(), expected.end(), [&](std::uint32_t a, std::uint32_t b) {
+      return some[a] < some[b] || (std::isnan(some[b]) && !std::isnan(some[a]));
+    });
+    CHECK(order_of(some) == expected);
+  }
 }
 
 TEST_CASE("match_by_rank: the row of rank k goes with the other side's row of rank k",

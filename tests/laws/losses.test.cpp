@@ -426,7 +426,7 @@ TEST_CASE("laws: a list loss's own coefficients are those of its formula", "[law
       }
     }
   });
-  CHECK(found == 3);  // plackett_luce, softmax_dpo, info_nca
+  CHECK(found == 4);  // plackett_luce, softmax_dpo, info_nca
 }
 
 TEST_CASE("laws: NaN in one example reaches its value and coefficients and no other's",

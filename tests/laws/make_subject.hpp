@@ -82,7 +82,7 @@ struct subject_functions {
                                    state_with<state_type>(state));
     };
     if constexpr (prefer::detail::matches_rows<L>) {
-      prefer::detail::matched_pairs<double> const matched(columns, match(p));
+      prefer::detail::matched_rows<double> const matched(columns, match(p));
       return apply(matched.columns());
     } else {
       return apply(columns);
@@ -115,8 +115,7 @@ struct subject_functions {
 /// Whether a list loss's derivatives are written by hand.
 template <Loss L>
 inline constexpr bool has_coefficients =
-    requires(L const& loss, list_record<double, prefer::detail::list_at<double>> const& list,
-             std::span<double> out) { loss.coefficients(list, out); };
+    prefer::detail::has_list_coefficients<L, prefer::lane<double>>;
 
 template <Loss L>
 [[nodiscard]] law_subject make_subject() {

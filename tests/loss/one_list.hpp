@@ -8,6 +8,7 @@
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/loss/loss.hpp>
+#include <prefer/objective/list_kernel.hpp>
 #include <prefer/scalar/dual.hpp>
 
 namespace prefer::test {
@@ -83,7 +84,9 @@ template <class L>
 template <class L>
 [[nodiscard]] list_value at_list_by_rule(L const& loss, list_point const& list) {
   list_value out{0.0, std::vector<double>(list.log_prob.size())};
-  out.value = loss.coefficients(record_of<double>(list), std::span<double>(out.slope));
+  std::vector<double> room(prefer::detail::coefficient_room<L> * list.log_prob.size());
+  out.value = prefer::detail::list_coefficients(
+      loss, record_of<double>(list), std::span<double>(out.slope), std::span<double>(room));
   return out;
 }
 

@@ -256,11 +256,27 @@ TEST_CASE("aggregated: perturbed log-probabilities have the same weights", "[pol
   aggregated weighted(policy, ld_dpo_weights{.alpha = 0.3});
   aggregated reference(other, ld_dpo_weights{.alpha = 0.3});
   std::vector<double> out(24);
-  weighted.perturbed_log_prob(frozen(reference), 0, data.batch(), out);
+  weighted.evaluate(data.batch(), {.perturbed_away = out, .perturbation = 0}, frozen(reference));
   CHECK(test::same_bytes(out, log_probs(weighted, data.batch())));
-  weighted.perturbed_log_prob(frozen(reference), -1, data.batch(), out);
+  weighted.evaluate(data.batch(), {.perturbed_away = out, .perturbation = -1}, frozen(reference));
   auto const expected = log_probs(reference, data.batch());
   for (std::size_t i = 0; i != 24; ++i) CHECK(out[i] == Approx(expected[i]).margin(1e-13));
+}
+
+TEST_CASE("aggregated: a pass by name has the bits of the short contract", "[policy][aggregated]") {
+  auto const table = test::table_of(5, 20);
+  auto const data = test::token_pairs(12, 5, 20);
+  auto const coefficient = test::numbers<double>(24, 3);
+  aggregated by_name(test::filled_markov<double>(5, table), ld_dpo_weights{.alpha = 0.3});
+  aggregated in_short = by_name;
+  std::vector<double> out(24);
+  by_name.evaluate(data.batch(), {.log_prob = out});
+  CHECK(test::same_bytes(out, log_probs(in_short, data.batch())));
+  by_name.backward(data.batch(), {.log_prob = coefficient});
+  in_short.backward(data.batch(), coefficient);
+  by_name.finish_backward();
+  in_short.finish_backward();
+  CHECK(test::same_bytes(test::gradient_of(by_name), test::gradient_of(in_short)));
 }
 
 TEST_CASE("aggregated: the rest of the policy is forwarded", "[policy][aggregated]") {
@@ -278,15 +294,15 @@ TEST_CASE("aggregated: the rest of the policy is forwarded", "[policy][aggregate
     CHECK(ours == theirs);
     CHECK(ours != std::vector<double>(24));
   };
-  same([&](auto& p, auto& out) { p.alignment(batch, out); });
-  same([&](auto& p, auto& out) { p.divergence(reference, batch, out); });
-  same([&](auto& p, auto& out) { p.entropy(batch, out); });
-  same([&](auto& p, auto& out) { p.mean_logit(batch, out); });
-  same([&](auto& p, auto& out) { p.token_accuracy(batch, out); });
+  same([&](auto& p, auto& out) { p.evaluate(batch, {.alignment = out}); });
+  same([&](auto& p, auto& out) { p.evaluate(batch, {.divergence = out}, reference); });
+  same([&](auto& p, auto& out) { p.evaluate(batch, {.entropy = out}); });
+  same([&](auto& p, auto& out) { p.evaluate(batch, {.mean_logit = out}); });
+  same([&](auto& p, auto& out) { p.evaluate(batch, {.token_accuracy = out}); });
   auto const coefficient = test::numbers<double>(24, 3);
-  half.backward_divergence(reference, batch, coefficient);
+  half.backward(batch, {.divergence = coefficient}, reference);
   half.finish_backward();
-  policy.backward_divergence(reference, batch, coefficient);
+  policy.backward(batch, {.divergence = coefficient}, reference);
   policy.finish_backward();
   CHECK(test::same_bytes(test::gradient_of(half), test::gradient_of(policy)));
 
@@ -330,8 +346,8 @@ TEST_CASE("aggregated: columns of another size are refused", "[policy][aggregate
                     Contains("aggregated::backward: the column"));
   CHECK_THROWS_WITH(policy.length(data.batch(), lengths),
                     Contains("aggregated::length: the column"));
-  CHECK_THROWS_WITH(policy.perturbed_log_prob(reference, 0.1, data.batch(), three),
-                    Contains("aggregated::perturbed_log_prob: the column"));
+  CHECK_THROWS_WITH(policy.evaluate(data.batch(), {.perturbed_away = three}, reference),
+                    Contains("perturbed_away has 3 elements, expected 4"));
 }
 
 TEST_CASE("aggregated: DPO on one step is the same with a mask as with a longer prompt",

@@ -41,17 +41,21 @@ TEST_CASE("AlignmentPolicy, DivergencePolicy, PerturbablePolicy: are what they a
   STATIC_REQUIRE(AlignmentPolicy<without<lacks::nothing>, choice_batch>);
   STATIC_REQUIRE(AlignmentPolicy<without<lacks::token_offsets>, choice_batch>);
   STATIC_REQUIRE_FALSE(AlignmentPolicy<without<lacks::alignment>, choice_batch>);
+  STATIC_REQUIRE_FALSE(AlignmentPolicy<without<lacks::evaluate>, choice_batch>);
   STATIC_REQUIRE_FALSE(AlignmentPolicy<without<lacks::log_prob>, choice_batch>);
 
   STATIC_REQUIRE(DivergencePolicy<without<lacks::nothing>, reference, choice_batch>);
-  STATIC_REQUIRE_FALSE(DivergencePolicy<without<lacks::divergence>, reference, choice_batch>);
-  STATIC_REQUIRE_FALSE(
-      DivergencePolicy<without<lacks::backward_divergence>, reference, choice_batch>);
+  STATIC_REQUIRE(DivergencePolicy<without<lacks::alignment>, reference, choice_batch>);
+  STATIC_REQUIRE_FALSE(DivergencePolicy<without<lacks::gives>, reference, choice_batch>);
+  STATIC_REQUIRE_FALSE(DivergencePolicy<without<lacks::evaluate_against>, reference, choice_batch>);
+  STATIC_REQUIRE_FALSE(DivergencePolicy<without<lacks::backward_against>, reference, choice_batch>);
   STATIC_REQUIRE_FALSE(DivergencePolicy<without<lacks::nothing>, tabular<double>, choice_batch>);
 
   STATIC_REQUIRE(PerturbablePolicy<without<lacks::nothing>, reference, choice_batch>);
+  STATIC_REQUIRE(PerturbablePolicy<without<lacks::backward_against>, reference, choice_batch>);
+  STATIC_REQUIRE_FALSE(PerturbablePolicy<without<lacks::gives>, reference, choice_batch>);
   STATIC_REQUIRE_FALSE(
-      PerturbablePolicy<without<lacks::perturbed_log_prob>, reference, choice_batch>);
+      PerturbablePolicy<without<lacks::evaluate_against>, reference, choice_batch>);
 }
 
 TEST_CASE("aggregated: asks for no more than a token policy", "[policy][token_policy]") {

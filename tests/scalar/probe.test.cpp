@@ -3,6 +3,7 @@
 #include <string>
 
 #include <prefer/batch/columns.hpp>
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/scalar/probe.hpp>
 

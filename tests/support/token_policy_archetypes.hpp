@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <prefer/batch/choices.hpp>
+#include <prefer/policy/completion_outputs.hpp>
 #include <span>
 #include <support/policy_archetypes.hpp>
 #include <vector>
@@ -16,10 +17,11 @@ enum class token_policy_lacks {
   token_offsets,
   token_log_prob,
   token_backward,
+  gives,
   alignment,
-  divergence,
-  backward_divergence,
-  perturbed_log_prob
+  evaluate,
+  evaluate_against,
+  backward_against
 };
 
 /// What the concepts of token policies ask for together, and no more. Completions have two tokens, and every
@@ -54,14 +56,18 @@ class token_policy_archetype
     for (double const each : coefficient) token_gradient_ += each;
     return {};
   }
-  unused alignment(choice_batch const&, std::span<double>)
-    requires(L != lacks::alignment);
-  unused divergence(reference_archetype<>&, choice_batch const&, std::span<double>)
-    requires(L != lacks::divergence);
-  unused backward_divergence(reference_archetype<>&, choice_batch const&, std::span<double const>)
-    requires(L != lacks::backward_divergence);
-  unused perturbed_log_prob(reference_archetype<>&, double, choice_batch const&, std::span<double>)
-    requires(L != lacks::perturbed_log_prob);
+  static constexpr completion_output_set gives =
+      L == lacks::gives       ? completion_output_set()
+      : L == lacks::alignment ? completion_output::divergence | completion_output::perturbed
+                              : completion_output::alignment | completion_output::divergence |
+                                    completion_output::perturbed;
+  unused evaluate(choice_batch const&, completion_outputs<double> const&)
+    requires(L != lacks::evaluate);
+  unused evaluate(choice_batch const&, completion_outputs<double> const&, reference_archetype<>&)
+    requires(L != lacks::evaluate_against);
+  using base::backward;
+  unused backward(choice_batch const&, completion_gradients<double> const&, reference_archetype<>&)
+    requires(L != lacks::backward_against);
 
   [[nodiscard]] double token_gradient() const { return token_gradient_; }
 

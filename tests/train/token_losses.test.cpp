@@ -114,7 +114,7 @@ TEST_CASE("trainer: one step of TDPO moves along both of its gradients", "[train
   auto const evaluate_at = [&](chain& at) {
     std::vector<double> log_prob(n), divergence(n), reference_log_prob(n);
     at.log_prob(batch, log_prob);
-    at.divergence(reference, batch, divergence);
+    at.evaluate(batch, {.divergence = divergence}, reference);
     reference.log_prob(batch, reference_log_prob);
     columns const x(log_prob), d(divergence), r(reference_log_prob);
     return prefer::evaluate(loss, prefer::pair_columns{.policy = {x.chosen, x.rejected},
@@ -130,7 +130,7 @@ TEST_CASE("trainer: one step of TDPO moves along both of its gradients", "[train
                                                result.divergence_coefficient.rejected[g]});
   }
   policy.backward(batch, by_log_prob);
-  policy.backward_divergence(reference, batch, by_divergence);
+  policy.backward(batch, {.divergence = by_divergence}, reference);
   policy.finish_backward();
 
   double const h = 1e-5;  // error of the difference: h^2 |f'''| / 6 + 2^-52 / h, both below 1e-10

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
@@ -29,6 +30,11 @@ template <class E>
 concept eigen_dense = requires(E const& e) { eigen_expression(e); };
 
 template <class E>
+inline constexpr bool is_eigen_ref_to_const = false;
+template <class V, int Options, class Stride>
+inline constexpr bool is_eigen_ref_to_const<Eigen::Ref<V const, Options, Stride>> = true;
+
+template <class E>
 inline constexpr bool eigen_in_memory =
     (static_cast<unsigned>(E::Flags) & Eigen::DirectAccessBit) != 0;
 template <class E>
@@ -40,6 +46,11 @@ inline constexpr bool eigen_unit_stride =
 template <class E>
 concept eigen_column = eigen_dense<E> && bool(E::IsVectorAtCompileTime) && eigen_in_memory<E> &&
                        eigen_unit_stride<E> && is_element<typename E::Scalar>;
+
+/// Maps and blocks are views of numbers that others keep; a Ref to const may keep a copy of its own.
+template <class E>
+inline constexpr bool eigen_view =
+    !std::is_base_of_v<Eigen::PlainObjectBase<E>, E> && !is_eigen_ref_to_const<E>;
 
 /// A row of a column-major matrix, say, whose stride is known only here.
 template <class E>
@@ -56,6 +67,8 @@ void expects_contiguous(E const& vector) {
 /// Expressions without memory and strides known to differ from 1 are no columns; as_column says why.
 template <detail::eigen_column E>
 struct column_traits<E> {
+  static constexpr bool borrowed = detail::eigen_view<E>;
+
   static std::span<typename E::Scalar const> numbers(E const& vector) {
     detail::expects_contiguous(vector);
     return {vector.data(), static_cast<std::size_t>(vector.size())};
@@ -66,6 +79,13 @@ struct column_traits<E> {
     detail::expects_contiguous(vector);
     return {vector.data(), static_cast<std::size_t>(vector.size())};
   }
+};
+
+/// Matrices, expressions and other strides.
+template <class E>
+  requires(detail::eigen_dense<E> && !detail::eigen_column<E>)
+struct column_traits<E> {
+  static constexpr bool refused = true;
 };
 
 /// An Eigen vector as a column, where a wrong one is told why; a right one converts by itself.

@@ -25,9 +25,10 @@ namespace prefer {
 /// A view of numbers in contiguous memory (slices, take, drop of a vector): in place, never copied.
 template <class R>
   requires(::ranges::view_<R> && ::ranges::contiguous_range<R const> &&
-           ::ranges::sized_range<R const> && !detail::contiguous_numbers<R const> &&
-           detail::is_element<::ranges::range_value_t<R>>)
+           ::ranges::sized_range<R const> && detail::is_element<::ranges::range_value_t<R>>)
 struct column_traits<R> {
+  static constexpr bool borrowed = true;
+
   static auto numbers(R const& view) {
     return std::span(::ranges::data(view), static_cast<std::size_t>(::ranges::size(view)));
   }

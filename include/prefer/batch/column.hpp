@@ -18,8 +18,11 @@ enum class storage : std::uint8_t { float32, float64, boolean, int32 };
 ///
 ///   static std::span<T const> numbers(X const&);
 ///   static std::span<T> numbers(X&);              // where results may be written to it
+///   static constexpr bool borrowed = true;        // where an X is a view, and a column of a passing one is sound
 ///
-/// and need not for a contiguous range of the standard library's kind: those are columns as they are.
+/// and need not for a contiguous range of the standard library's kind: those are columns as they are. An adapter whose
+/// types look like columns and are none says `static constexpr bool refused = true` for them, and has an as_column that
+/// says why.
 template <class X>
 struct column_traits {};
 
@@ -63,18 +66,29 @@ template <class R>
 concept writable_column_source =
     column_source<R> && (std::same_as<number_of<R>, float> || std::same_as<number_of<R>, double>);
 
-/// Ranges that look like a column and are none: their constructors are deleted, with the reason.
+// What looks like a column and is none: the constructors are deleted, with the reason.
 template <class R>
-concept not_a_column = std::ranges::range<R> && !column_source<R>;
+concept refused_by_traits = requires { requires column_traits<std::remove_cv_t<R>>::refused; };
 template <class R>
-concept not_a_writable_column = std::ranges::range<R> && !writable_column_source<R>;
+concept not_a_column = std::ranges::range<R> && !column_source<R> && !refused_by_traits<R>;
+template <class R>
+concept not_a_writable_column =
+    std::ranges::range<R> && !writable_column_source<R> && !refused_by_traits<R>;
+
+/// Numbers that end where the statement does that makes them, and would leave a column of them pointing to nothing.
+template <class R>
+concept passing_numbers =
+    column_source<R> && !std::is_lvalue_reference_v<R> && !std::ranges::borrowed_range<R> &&
+    !requires { requires column_traits<std::remove_cv_t<R>>::borrowed; };
 
 }  // namespace detail
 
 /// A view of numbers that lie one after another in memory: one per completion, or one per pair.
 ///
 /// Made from any contiguous range of float or double (vectors, arrays, spans, mapped Eigen arrays), and
-/// for labels and lengths also of bool or int; nothing is copied, so the range must outlive the column.
+/// for labels and lengths also of bool or int; nothing is copied, so the range must outlive the column. What a function
+/// returns is given a name first: a column of a temporary vector does not compile, not even where it would be read in
+/// the same statement.
 /// A default-constructed column is absent; one made from an empty range is present and empty.
 class column {
  public:
@@ -87,8 +101,12 @@ class column {
   constexpr column(R const& range)  // NOLINT(google-explicit-constructor): ranges are columns
       : column(detail::numbers_of(range), 0) {}
   // clang-format off
+  template <detail::passing_numbers R>
+  column(R const&&) = delete;  // prefer: a column does not keep the numbers of a temporary: give them a name first
   template <detail::not_a_column R>
   column(R const&) = delete;  // prefer: a column is contiguous float or double (labels: bool, lengths: int)
+  template <detail::refused_by_traits R>
+  column(R const&) = delete;  // prefer: this is no column as it is; as_column of its adapter says why
   // clang-format on
 
   [[nodiscard]] constexpr bool present() const { return present_; }
@@ -110,6 +128,11 @@ class column {
     return 0.0;
   }
 
+  /// The elements from `begin` on where they are stored as T; null if they are stored differently.
+  template <class T>
+  [[nodiscard]] T const* direct(std::size_t begin) const {
+    return element_ == detail::element_of<T> ? static_cast<T const*>(data_) + begin : nullptr;
+  }
   /// Elements [begin, begin + count) as T: in place where they are stored so, else converted into `room`.
   template <class T>
   [[nodiscard]] T const* as(std::size_t begin, std::size_t count, T* room) const {
@@ -139,7 +162,8 @@ class mutable_column {
 
   template <class R>
     requires(!std::same_as<std::remove_cvref_t<R>, mutable_column> &&
-             detail::writable_column_source<std::remove_reference_t<R>>)
+             detail::writable_column_source<std::remove_reference_t<R>> &&
+             !detail::passing_numbers<R>)
   constexpr mutable_column(R&& range)  // NOLINT: a view of the caller's range, never forwarded
       : mutable_column(detail::numbers_of(range), 0) {}
   // clang-format off
@@ -147,6 +171,11 @@ class mutable_column {
     requires(!std::same_as<std::remove_cvref_t<R>, mutable_column> &&
              detail::not_a_writable_column<std::remove_reference_t<R>>)
   mutable_column(R&&) = delete;  // prefer: results are written to contiguous float or double, not const
+  template <detail::passing_numbers R>
+  mutable_column(R&&) = delete;  // prefer: results in a temporary are lost: give it a name first
+  template <class R>
+    requires detail::refused_by_traits<std::remove_reference_t<R>>
+  mutable_column(R&&) = delete;  // prefer: results have no place in it as it is; as_column of its adapter says why
   // clang-format on
 
   [[nodiscard]] constexpr bool present() const { return present_; }

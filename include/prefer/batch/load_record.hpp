@@ -68,34 +68,17 @@ void load_row(Record& record, Columns const& batch, std::size_t row, per what) {
   });
 }
 
-/// Completion i of a list, as constants or with the partials [first, first + N) seeded.
-template <class S>
-struct list_at {
+/// Completion i of a list that begins there.
+struct row_at {
   list_columns const* batch;
   std::size_t begin;
-  std::size_t first_partial;
 
-  completion_record<S> operator()(std::size_t i) const {
-    completion_record<S> out;
+  completion_record<double> operator()(std::size_t i) const {
+    completion_record<double> out;
     load_row(out, *batch, begin + i, per::completion);
-    if constexpr (requires { S::variable(0.0, i); }) {
-      constexpr std::size_t partials = sizeof(S) / sizeof(double) - 1;
-      bool const seeded = i >= first_partial && i < first_partial + partials;
-      if (seeded) out.log_prob = S::variable(out.log_prob.value, i - first_partial);
-    }
     return out;
   }
 };
-
-template <class S>
-[[nodiscard]] inline list_record<S, list_at<S>> list_of(list_columns const& batch, std::size_t g,
-                                                        std::size_t first_partial) {
-  std::size_t const begin = batch.offset[g];
-  list_record<S, list_at<S>> list(batch.offset[g + 1] - begin,
-                                  list_at<S>{&batch, begin, first_partial});
-  load_row(list, batch, g, per::example);
-  return list;
-}
 
 }  // namespace detail
 
@@ -117,7 +100,10 @@ template <class S>
 }
 /// What a formula sees of list g; a view of the batch, which must outlive it.
 [[nodiscard]] inline auto record_at(list_columns const& batch, std::size_t g) {
-  return detail::list_of<double>(batch, g, 0);
+  std::size_t const begin = batch.offset[g];
+  list_record<double, detail::row_at> list(batch.offset[g + 1] - begin, {&batch, begin});
+  detail::load_row(list, batch, g, per::example);
+  return list;
 }
 
 }  // namespace prefer

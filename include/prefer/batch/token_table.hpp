@@ -93,6 +93,16 @@ class token_table {
     return out;
   }
 
+  /// One last token per prompt, for policies that remember no more of a prompt, such as `bigram`:
+  /// data.prompt = sequences.prompts.last_tokens(data.prompt).
+  [[nodiscard]] std::vector<std::uint32_t> last_tokens(
+      std::span<std::uint32_t const> prompt) const {
+    std::vector<std::uint32_t> out;
+    out.reserve(prompt.size());
+    for (std::uint32_t const id : prompt) out.push_back(tokens(id).back());
+    return out;
+  }
+
   /// Where each completion's tokens begin if those of all are laid end to end, and the end [N + 1].
   void offsets(std::span<std::uint32_t const> completion, std::vector<std::size_t>& out) const {
     out.assign(1, 0);

@@ -63,17 +63,18 @@ struct info_nca {
   }
 
   /// The loss, and d loss / d log_prob_i = beta * (softmax(s)_i - p_i) into `out`, in time linear in the list.
-  [[nodiscard]] double coefficients(auto const& list, std::span<double> out) const {
+  template <class S>
+  [[nodiscard]] S coefficients(auto const& list, std::span<S> out) const {
     auto const s = [&](auto const& y) { return list.beta_or(beta) * y.log_ratio(); };
     auto const reward = [&](auto const& y) { return y.score / temperature; };
-    double const log_z = log_sum_exp(list, 0, s);
-    double const log_reward_z = log_sum_exp(list, 0, reward);
-    double loss = 0.0;
+    S const log_z = log_sum_exp(list, 0, s);
+    S const log_reward_z = log_sum_exp(list, 0, reward);
+    S loss = 0.0;
     for (std::size_t i = 0; i < list.size(); ++i) {
-      double const log_q = s(list[i]) - log_z;
-      double const p = prefer::exp(reward(list[i]) - log_reward_z);
-      loss -= p * log_q;
-      out[i] = list.beta_or(beta) * (prefer::exp(log_q) - p);
+      S const log_q = s(list[i]) - log_z;
+      S const p = exp(reward(list[i]) - log_reward_z);
+      loss = loss - p * log_q;
+      out[i] = list.beta_or(beta) * (exp(log_q) - p);
     }
     return loss;
   }

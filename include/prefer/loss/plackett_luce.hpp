@@ -41,20 +41,21 @@ struct plackett_luce {
   ///
   /// with s = beta * log_ratio. All of it is in the gaps between s_i and log sum over j > i of exp(s_j), so
   /// nothing near 1 is subtracted from 1.
-  [[nodiscard]] double coefficients(auto const& list, std::span<double> out) const {
+  template <class S>
+  [[nodiscard]] S coefficients(auto const& list, std::span<S> out) const {
     std::size_t const count = list.size();
-    double const list_beta = list.beta_or(beta);
-    double tail = list_beta * list[count - 1].log_ratio();  // log sum over j > i of exp(s_j)
+    S const list_beta = list.beta_or(beta);
+    S tail = list_beta * list[count - 1].log_ratio();  // log sum over j > i of exp(s_j)
     for (std::size_t i = count - 1; i-- > 0;) {
       out[i] = list_beta * list[i].log_ratio() - tail;  // the gap, until its coefficient is known
       tail = tail + softplus(out[i]);
     }
-    double loss = 0.0;
-    double share = 0.0;  // sum over k < i of exp(tail from i on - tail from k on)
+    S loss = 0.0;
+    S share = 0.0;  // sum over k < i of exp(tail from i on - tail from k on)
     for (std::size_t i = 0; i + 1 < count; ++i) {
-      double const gap = out[i];
-      double const rest = sigmoid(-gap);  // what softmax_{j >= i} leaves to those behind i
-      loss += softplus(-gap);
+      S const gap = out[i];
+      S const rest = sigmoid(-gap);  // what softmax_{j >= i} leaves to those behind i
+      loss = loss + softplus(-gap);
       out[i] = list_beta * (share * sigmoid(gap) - rest);
       share = (share + 1.0) * rest;
     }

@@ -32,25 +32,24 @@ struct softmax_dpo {
   }
 
   /// The loss, and d loss / d log_prob_i = beta * (softmax(s)_i - [i = 0]) into `out`, s = beta * log_ratio.
-  [[nodiscard]] double coefficients(auto const& list, std::span<double> out) const {
-    double const list_beta = list.beta_or(beta);
-    double largest = list[0].log_ratio();
+  template <class S>
+  [[nodiscard]] S coefficients(auto const& list, std::span<S> out) const {
+    S const list_beta = list.beta_or(beta);
+    S largest = list[0].log_ratio();
     for (std::size_t i = 1; i < list.size(); ++i) {
-      double const r = list[i].log_ratio();
-      if (r > largest) largest = r;
+      S const r = list[i].log_ratio();
+      largest = select(r > largest, r, largest);
     }
-    double total = 0.0;
-    double others =
-        0.0;  // without the preferred one: 1 - softmax_0 would cancel where it is near 1
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      out[i] = prefer::exp(list_beta * (list[i].log_ratio() - largest));
-      total += out[i];
-      if (i > 0) others += out[i];
+    S others = 0.0;  // without the preferred one: 1 - softmax_0 would cancel where it is near 1
+    for (std::size_t i = 1; i < list.size(); ++i) {
+      out[i] = exp(list_beta * (list[i].log_ratio() - largest));
+      others = others + out[i];
     }
-    for (std::size_t i = 1; i < list.size(); ++i) out[i] *= list_beta / total;
-    out[0] = -list_beta * others / total;
-    double const gap = list_beta * (list[0].log_ratio() - largest);
-    return gap < 0.0 ? prefer::log(total) - gap : std::log1p(others);
+    S const gap = list_beta * (list[0].log_ratio() - largest);
+    S const per_weight = list_beta / (others + exp(gap));
+    for (std::size_t i = 1; i < list.size(); ++i) out[i] = out[i] * per_weight;
+    out[0] = -(others * per_weight);
+    return softplus(log(others) - gap);  // log of a sum of 0, of a list of one, is -infinity
   }
   static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };

@@ -15,8 +15,10 @@
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/model/choice_ids.hpp>
+#include <prefer/model/row_statistics.hpp>
 #include <prefer/model/softmax.hpp>
 #include <prefer/parallel/executor.hpp>
+#include <prefer/policy/completion_outputs.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/policy/sampling_policy.hpp>
 #include <prefer/random/philox.hpp>
@@ -91,7 +93,7 @@ class bigram {
         logits_(static_cast<std::vector<T>&&>(logits)),
         gradient_(logits_.size()),
         normaliser_(vocabulary),
-        quantity_(vocabulary),
+        about_(vocabulary),
         in_batch_(vocabulary),
         sums_(vocabulary),
         diverging_(vocabulary) {
@@ -107,25 +109,63 @@ class bigram {
   [[nodiscard]] std::size_t vocabulary() const { return vocabulary_; }
   [[nodiscard]] token_table const& table() const { return *table_; }
   [[nodiscard]] std::vector<parameter<T>> parameters() {
-    return {{.name = "logits", .value = logits_, .gradient = gradient_}};
+    return {{.name = "logits",
+             .value = logits_,
+             .gradient = gradient_,
+             .shape = {vocabulary_, vocabulary_}}};
   }
   void use(executor threads) { threads_ = threads; }
 
-  // One number per completion, with a gradient.
+  // The short contract.
 
   void log_prob(choice_batch const& batch, std::span<T> out) {
     expects_batch(batch, out.size(), "bigram::log_prob");
-    normalise_states(batch);
-    sum_over_tokens(batch, out, [&](std::size_t state, std::size_t token) {
-      return static_cast<double>(log_prob_of(state, token));
-    });
+    evaluate(batch, {.log_prob = out});
   }
-
   void backward(choice_batch const& batch, std::span<T const> coefficient) {
     expects_batch(batch, coefficient.size(), "bigram::backward");
-    for_each_token(batch, [&](std::size_t i, std::size_t, std::size_t state, std::size_t token) {
-      add(state, token, coefficient[i]);
+    backward(batch, completion_gradients<T>{.log_prob = coefficient});
+  }
+
+  // All that it can say of a batch in one pass, and all that comes back in another.
+
+  static constexpr completion_output_set gives =
+      completion_output::token_log_prob | completion_output::divergence |
+      completion_output::alignment | completion_output::perturbed | completion_output::entropy |
+      completion_output::mean_logit | completion_output::token_accuracy;
+
+  void evaluate(choice_batch const& batch, completion_outputs<T> const& wanted) {
+    describe(batch, wanted, nullptr);
+  }
+  template <MarkovReference<T> R>
+  void evaluate(choice_batch const& batch, completion_outputs<T> const& wanted,
+                R const& reference) {
+    describe(batch, wanted, &same_vocabulary(reference, "bigram::evaluate"));
+  }
+
+  void backward(choice_batch const& batch, completion_gradients<T> const& given) {
+    detail::expects_outputs(gives - detail::against_a_reference, given.given(), "bigram::backward");
+    expects_batch(batch, batch.completions(), "bigram::backward");
+    given.expects_sizes(batch.completions(), tokens_of(batch), "bigram::backward");
+    for_each_token(batch, [&](std::size_t i, std::size_t t, std::size_t state, std::size_t token) {
+      if (!given.log_prob.empty()) {
+        add(state, token,
+            given.token_weight.empty()
+                ? given.log_prob[i]
+                : static_cast<T>(static_cast<double>(given.log_prob[i]) * given.token_weight[t]));
+      }
+      if (!given.token_log_prob.empty()) add(state, token, given.token_log_prob[t]);
     });
+  }
+  template <MarkovReference<T> R>
+  void backward(choice_batch const& batch, completion_gradients<T> const& given,
+                R const& reference) {
+    completion_gradients<T> rest = given;
+    rest.divergence = {};
+    backward(batch, rest);
+    if (given.divergence.empty()) return;
+    expects_size(given.divergence.size(), batch.completions(), "bigram::backward", "divergence");
+    backward_divergence(same_vocabulary(reference, "bigram::backward"), batch, given.divergence);
   }
 
   void finish_backward() {
@@ -151,167 +191,19 @@ class bigram {
     });
   }
 
-  /// How far the policy is from a reference along each completion, nats:
-  ///
-  ///   divergence(y) = sum_t KL(reference(. | y_{t-1}) || policy(. | y_{t-1}))
-  ///
-  /// Source  Zeng et al. 2024, sequential KL divergence, arXiv:2404.11999
-  template <MarkovReference<T> R>
-  void divergence(R const& reference, choice_batch const& batch, std::span<T> out) {
-    expects_batch(batch, out.size(), "bigram::divergence");
-    bigram const& other = same_vocabulary(reference, "bigram::divergence");
-    for_each_state(batch, [&](std::size_t state) {
-      auto const ours = normalise(row(state));
-      auto const theirs = normalise(other.row(state));
-      double sum = 0;
-      for (std::size_t v = 0; v != vocabulary_; ++v) {
-        auto const log_p = static_cast<double>(theirs.log_prob(other.row(state)[v]));
-        double const p = std::exp(log_p);
-        // What the reference never says adds nothing, whatever the policy thinks of it.
-        if (p != 0) sum += p * (log_p - static_cast<double>(ours.log_prob(row(state)[v])));
-      }
-      quantity_[state] = sum;
-    });
-    sum_over_tokens(batch, out, [&](std::size_t state, std::size_t) { return quantity_[state]; });
-  }
-
-  /// Adds sum_i coefficient_i * d divergence_i / d logits to the gradient, where per position
-  ///
-  ///   d KL / d logits = softmax(policy) - softmax(reference)
-  template <MarkovReference<T> R>
-  void backward_divergence(R const& reference, choice_batch const& batch,
-                           std::span<T const> coefficient) {
-    expects_batch(batch, coefficient.size(), "bigram::backward_divergence");
-    bigram const& other = same_vocabulary(reference, "bigram::backward_divergence");
-    // Kept apart from the gradient until finish_backward, so that the order in which calls for log_prob and
-    // for the divergence alternate changes no bit.
-    divergence_gradient_.resize(vocabulary_ * vocabulary_);
-    for_each_token(batch, [&](std::size_t i, std::size_t, std::size_t state, std::size_t) {
-      auto const c = static_cast<double>(coefficient[i]);
-      if (c == 0) return;
-      diverging_.insert(state);
-      auto const ours = normalise(row(state));
-      auto const theirs = normalise(other.row(state));
-      double* const to = divergence_gradient_.data() + state * vocabulary_;
-      for (std::size_t v = 0; v != vocabulary_; ++v) {
-        to[v] += c * (std::exp(static_cast<double>(ours.log_prob(row(state)[v]))) -
-                      std::exp(static_cast<double>(theirs.log_prob(other.row(state)[v]))));
-      }
-    });
-  }
-
-  // One number per token, with a gradient.
+  // One number per token.
 
   /// Where each completion's tokens begin in a token column of this batch, and the end [N + 1].
   void token_offsets(choice_batch const& batch, std::vector<std::size_t>& out) const {
     table_->offsets(batch.completion, out);
   }
-
   void token_log_prob(choice_batch const& batch, std::span<T> out) {
     expects_tokens(batch, out.size(), "bigram::token_log_prob");
-    normalise_states(batch);
-    for_each_token(batch, [&](std::size_t, std::size_t t, std::size_t state, std::size_t token) {
-      out[t] = log_prob_of(state, token);
-    });
+    evaluate(batch, {.token_log_prob = out});
   }
-
   void token_backward(choice_batch const& batch, std::span<T const> coefficient) {
     expects_tokens(batch, coefficient.size(), "bigram::token_backward");
-    for_each_token(batch, [&](std::size_t, std::size_t t, std::size_t state, std::size_t token) {
-      add(state, token, coefficient[t]);
-    });
-  }
-
-  // One number per completion, without a gradient.
-
-  /// How typical a completion is of the policy, nats per token: the log of the weight of Weighted
-  /// Preference Optimization before pairs are multiplied.
-  ///
-  ///   alignment(y) = mean_t [ token_log_prob(y_t) - log sum_v exp(2 token_log_prob(v)) ]
-  ///
-  /// Source  Zhou et al. 2024, arXiv:2406.11827
-  void alignment(choice_batch const& batch, std::span<T> out) {
-    expects_batch(batch, out.size(), "bigram::alignment");
-    normalise_states(batch);
-    for_each_state(batch, [&](std::size_t state) {
-      double sum = 0;
-      for (std::size_t v = 0; v != vocabulary_; ++v) {
-        sum += std::exp(2 * static_cast<double>(log_prob_of(state, v)));
-      }
-      quantity_[state] = std::log(sum);
-    });
-    mean_over_tokens(batch, out, [&](std::size_t state, std::size_t token) {
-      return static_cast<double>(log_prob_of(state, token)) - quantity_[state];
-    });
-  }
-
-  /// Log-probability under logits that are moved away from the reference, renormalised at each position:
-  ///
-  ///   logits + amount * (logits - reference logits)
-  ///
-  /// With amount 0 it is log_prob, with -1 the reference's.
-  ///
-  /// Source  Lee et al. 2025, arXiv:2502.13177
-  template <MarkovReference<T> R>
-  void perturbed_log_prob(R const& reference, double amount, choice_batch const& batch,
-                          std::span<T> out) {
-    expects_batch(batch, out.size(), "bigram::perturbed_log_prob");
-    perturb_states(reference, amount, batch, "bigram::perturbed_log_prob");
-    sum_over_tokens(batch, out, [&](std::size_t state, std::size_t token) {
-      return static_cast<double>(perturbed_of(state, token));
-    });
-  }
-  /// The same per token.
-  template <MarkovReference<T> R>
-  void perturbed_token_log_prob(R const& reference, double amount, choice_batch const& batch,
-                                std::span<T> out) {
-    expects_tokens(batch, out.size(), "bigram::perturbed_token_log_prob");
-    perturb_states(reference, amount, batch, "bigram::perturbed_token_log_prob");
-    for_each_token(batch, [&](std::size_t, std::size_t t, std::size_t state, std::size_t token) {
-      out[t] = perturbed_of(state, token);
-    });
-  }
-
-  /// Entropy of the next token, nats, mean over the completion's tokens.
-  void entropy(choice_batch const& batch, std::span<T> out) {
-    expects_batch(batch, out.size(), "bigram::entropy");
-    normalise_states(batch);
-    for_each_state(batch, [&](std::size_t state) {
-      double sum = 0;
-      for (std::size_t v = 0; v != vocabulary_; ++v) {
-        auto const log_p = static_cast<double>(log_prob_of(state, v));
-        double const p = std::exp(log_p);
-        if (p != 0) sum -= p * log_p;
-      }
-      quantity_[state] = sum;
-    });
-    mean_over_tokens(batch, out, [&](std::size_t state, std::size_t) { return quantity_[state]; });
-  }
-
-  /// Mean of the logits over the vocabulary and the completion's tokens: an alarm for drift, not a likelihood.
-  void mean_logit(choice_batch const& batch, std::span<T> out) {
-    expects_batch(batch, out.size(), "bigram::mean_logit");
-    for_each_state(batch, [&](std::size_t state) {
-      double sum = 0;
-      for (T const each : row(state)) sum += static_cast<double>(each);
-      quantity_[state] = sum / static_cast<double>(vocabulary_);
-    });
-    mean_over_tokens(batch, out, [&](std::size_t state, std::size_t) { return quantity_[state]; });
-  }
-
-  /// Share of the completion's tokens that the policy finds most likely; of equal logits the first counts.
-  void token_accuracy(choice_batch const& batch, std::span<T> out) {
-    expects_batch(batch, out.size(), "bigram::token_accuracy");
-    for_each_state(batch, [&](std::size_t state) {
-      std::size_t best = 0;
-      for (std::size_t v = 1; v != vocabulary_; ++v) {
-        if (row(state)[v] > row(state)[best]) best = v;
-      }
-      quantity_[state] = static_cast<double>(best);
-    });
-    mean_over_tokens(batch, out, [&](std::size_t state, std::size_t token) {
-      return quantity_[state] == static_cast<double>(token) ? 1.0 : 0.0;
-    });
+    backward(batch, completion_gradients<T>{.token_log_prob = coefficient});
   }
 
   // For studies and tests.
@@ -347,6 +239,16 @@ class bigram {
   }
 
  private:
+  // What a forward pass found out about a row.
+  struct about_row {
+    double entropy = 0;
+    double mean_logit = 0;
+    double log_sum_of_squares = 0;
+    double divergence = 0;
+    std::size_t most_likely = 0;
+    softmax_normaliser<T> toward = {};
+    softmax_normaliser<T> away = {};
+  };
   struct row_sum {
     std::size_t state;
     double coefficient;
@@ -360,9 +262,6 @@ class bigram {
   }
   [[nodiscard]] T log_prob_of(std::size_t state, std::size_t token) const {
     return normaliser_[state].log_prob(logits_[state * vocabulary_ + token]);
-  }
-  [[nodiscard]] T perturbed_of(std::size_t state, std::size_t token) const {
-    return normaliser_[state].log_prob(perturbed_[state * vocabulary_ + token]);
   }
   // Enough work per block to be worth a thread's attention.
   [[nodiscard]] std::size_t rows_per_block() const { return 8192 / vocabulary_ + 1; }
@@ -380,9 +279,12 @@ class bigram {
   }
   void expects_tokens(choice_batch const& batch, std::size_t values, char const* where) const {
     expects_batch(batch, batch.completions(), where);
+    expects_size(values, tokens_of(batch), where, "the column of token values");
+  }
+  [[nodiscard]] std::size_t tokens_of(choice_batch const& batch) const {
     std::size_t tokens = 0;
     for (std::uint32_t const id : batch.completion) tokens += table_->length(id);
-    expects_size(values, tokens, where, "the column of token values");
+    return tokens;
   }
   template <class R>
   [[nodiscard]] bigram const& same_vocabulary(R const& reference, char const* where) const {
@@ -422,35 +324,108 @@ class bigram {
                             });
   }
 
-  void normalise_states(choice_batch const& batch) {
-    for_each_state(batch, [&](std::size_t state) { normaliser_[state] = normalise(row(state)); });
+  // The forward pass: first every row that occurs, then every token.
+  void describe(choice_batch const& batch, completion_outputs<T> const& wanted,
+                bigram const* reference) {
+    detail::expects_outputs(
+        reference == nullptr ? gives - detail::against_a_reference : completion_output_set(gives),
+        wanted.wanted(), "bigram::evaluate");
+    expects_batch(batch, batch.completions(), "bigram::evaluate");
+    wanted.expects_sizes(batch.completions(), tokens_of(batch), "bigram::evaluate");
+    if (!wanted.perturbed_toward.empty() || !wanted.perturbed_away.empty()) {
+      perturbed_.resize(vocabulary_ * vocabulary_);
+    }
+    for_each_state(batch, [&](std::size_t state) { describe_row(state, wanted, reference); });
+
+    if (!wanted.token_log_prob.empty()) {
+      for_each_token(batch, [&](std::size_t, std::size_t t, std::size_t state, std::size_t token) {
+        wanted.token_log_prob[t] = log_prob_of(state, token);
+      });
+    }
+    using id = std::size_t;
+    sum_weighted(batch, wanted.log_prob, wanted.token_weight,
+                 [&](id state, id token) { return log_prob_of(state, token); });
+    auto const perturbed = [&](softmax_normaliser<T> about_row::*normaliser, double amount) {
+      return [this, normaliser, reference, amount](id state, id token) {
+        return (about_[state].*normaliser)
+            .log_prob(perturbed_logit(row(state)[token], reference->row(state)[token],
+                                      static_cast<T>(amount)));
+      };
+    };
+    sum_weighted(batch, wanted.perturbed_toward, wanted.token_weight,
+                 perturbed(&about_row::toward, -wanted.perturbation));
+    sum_weighted(batch, wanted.perturbed_away, wanted.token_weight,
+                 perturbed(&about_row::away, wanted.perturbation));
+    over_tokens(batch, wanted.divergence, [&](id state, id) { return about_[state].divergence; });
+    auto const mean = [&](std::span<T> out, auto&& of) {
+      over_tokens(batch, out, of,
+                  [](double sum, std::size_t length) { return sum / static_cast<double>(length); });
+    };
+    mean(wanted.alignment, [&](id state, id token) {
+      return static_cast<double>(log_prob_of(state, token)) - about_[state].log_sum_of_squares;
+    });
+    mean(wanted.entropy, [&](id state, id) { return about_[state].entropy; });
+    mean(wanted.mean_logit, [&](id state, id) { return about_[state].mean_logit; });
+    mean(wanted.token_accuracy,
+         [&](id state, id token) { return about_[state].most_likely == token ? 1.0 : 0.0; });
   }
 
-  template <class R>
-  void perturb_states(R const& reference, double amount, choice_batch const& batch,
-                      char const* where) {
-    bigram const& other = same_vocabulary(reference, where);
-    auto const far = static_cast<T>(amount);
-    perturbed_.resize(vocabulary_ * vocabulary_);
-    for_each_state(batch, [&](std::size_t state) {
+  void describe_row(std::size_t state, completion_outputs<T> const& wanted,
+                    bigram const* reference) {
+    auto const ours = row(state);
+    about_row& about = about_[state];
+    auto const& by = normaliser_[state] = normalise(ours);
+    if (!wanted.entropy.empty()) about.entropy = row_entropy(ours, by);
+    if (!wanted.mean_logit.empty()) about.mean_logit = row_mean(ours);
+    if (!wanted.token_accuracy.empty()) about.most_likely = row_argmax(ours);
+    if (!wanted.alignment.empty()) about.log_sum_of_squares = row_log_sum_of_squares(ours, by);
+    if (reference == nullptr) return;
+    auto const theirs = reference->row(state);
+    if (!wanted.divergence.empty()) {
+      about.divergence = row_divergence(ours, by, theirs, normalise(theirs));
+    }
+    auto const perturbed = [&](double amount) {
       auto const to = std::span<T>(perturbed_).subspan(state * vocabulary_, vocabulary_);
       for (std::size_t v = 0; v != vocabulary_; ++v) {
-        T const logit = row(state)[v];
-        to[v] = logit + far * (logit - other.row(state)[v]);
+        to[v] = perturbed_logit(ours[v], theirs[v], static_cast<T>(amount));
       }
-      normaliser_[state] = normalise(std::span<T const>(to));
+      return normalise(std::span<T const>(to));
+    };
+    if (!wanted.perturbed_toward.empty()) about.toward = perturbed(-wanted.perturbation);
+    if (!wanted.perturbed_away.empty()) about.away = perturbed(wanted.perturbation);
+  }
+
+  void backward_divergence(bigram const& reference, choice_batch const& batch,
+                           std::span<T const> coefficient) {
+    // Kept apart from the gradient until finish_backward, so that the order of calls changes no bit.
+    divergence_gradient_.resize(vocabulary_ * vocabulary_);
+    for_each_token(batch, [&](std::size_t i, std::size_t, std::size_t state, std::size_t) {
+      if (coefficient[i] == 0) return;
+      diverging_.insert(state);
+      auto const ours = row(state);
+      auto const theirs = reference.row(state);
+      add_row_divergence_gradient(
+          ours, normalise(ours), theirs, normalise(theirs), static_cast<double>(coefficient[i]),
+          std::span(divergence_gradient_).subspan(state * vocabulary_, vocabulary_));
     });
   }
 
-  // of(token before it, token), added up over each completion in double.
-  void sum_over_tokens(choice_batch const& batch, std::span<T> out, auto&& of) const {
+  // of(token before it, token), added up over each completion in double; nothing where no column is wanted.
+  void sum_weighted(choice_batch const& batch, std::span<T> out, std::span<double const> weight,
+                    auto&& of) const {
+    if (out.empty()) return;
+    std::size_t t = 0;
+    over_tokens(batch, out, [&](std::size_t state, std::size_t token) {
+      double const w = weight.empty() ? 1 : weight[t];
+      ++t;
+      return w == 0 ? 0.0 : w * static_cast<double>(of(state, token));
+    });
+  }
+  void over_tokens(choice_batch const& batch, std::span<T> out, auto&& of) const {
     over_tokens(batch, out, of, [](double sum, std::size_t) { return sum; });
   }
-  void mean_over_tokens(choice_batch const& batch, std::span<T> out, auto&& of) const {
-    over_tokens(batch, out, of,
-                [](double sum, std::size_t length) { return sum / static_cast<double>(length); });
-  }
   void over_tokens(choice_batch const& batch, std::span<T> out, auto&& of, auto&& result) const {
+    if (out.empty()) return;
     for (std::size_t g = 0; g != batch.size(); ++g) {
       for (std::size_t i = batch.offset[g]; i != batch.offset[g + 1]; ++i) {
         auto const tokens = table_->tokens(batch.completion[i]);
@@ -475,7 +450,7 @@ class bigram {
   std::vector<T> logits_;                          // [vocabulary, vocabulary]: current, next
   std::vector<T> gradient_;                        // [vocabulary, vocabulary]
   std::vector<softmax_normaliser<T>> normaliser_;  // [vocabulary], those of the last batch
-  std::vector<double> quantity_;                   // [vocabulary], what for_each_state finds out
+  std::vector<about_row> about_;                   // [vocabulary], of the last batch
   std::vector<T> perturbed_;                       // [vocabulary, vocabulary] once it is asked for
   std::vector<double> divergence_gradient_;        // [vocabulary, vocabulary] once it is asked for
   detail::id_set in_batch_;

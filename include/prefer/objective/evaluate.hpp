@@ -14,6 +14,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/kernel.hpp>
+#include <prefer/objective/list_kernel.hpp>
 #include <prefer/objective/matched.hpp>
 #include <prefer/scalar/lane.hpp>
 
@@ -175,23 +176,8 @@ double evaluate_into(L const& loss, list_columns const& batch, list_results cons
   double const scale = options.reduce == reduction::mean ? 1.0 / static_cast<double>(lists) : 1.0;
   double const total =
       detail::sum_over_chunks(lists, options.threads, [&](std::size_t begin, std::size_t count) {
-        double room[64];  // lists are short; longer ones cost an allocation per chunk
-        std::vector<double> long_room(longest > 64 ? longest : 0);
-        double* const coefficient = longest > 64 ? long_room.data() : room;
-        double sum = 0.0;
-        for (std::size_t g = begin; g < begin + count; ++g) {
-          std::size_t const length = batch.offset[g + 1] - batch.offset[g];
-          double const weight = batch.weight.present() ? batch.weight[g] : 1.0;
-          double const value =
-              weight * detail::evaluate_list(loss, state, batch, g, {coefficient, length});
-          for (std::size_t i = 0; i < length; ++i) coefficient[i] *= weight * scale;
-          if (results.value.present()) results.value.assign(g, 1, &value);
-          if (results.coefficient.present()) {
-            results.coefficient.assign(batch.offset[g], length, coefficient);
-          }
-          sum += value;
-        }
-        return sum;
+        return detail::evaluate_chunk_of_lists<lane<double>>(loss, state, batch, results, begin,
+                                                             count, scale, longest);
       });
   return total / static_cast<double>(lists);
 }

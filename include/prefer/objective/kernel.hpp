@@ -4,7 +4,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 #include <prefer/batch/blocks.hpp>
 #include <prefer/batch/columns.hpp>
@@ -215,32 +214,6 @@ template <class Lane, Loss L>
       [&](auto const& in, auto const& out, std::size_t count) {
         return unpaired_block<Lane>(loss, state, in, out, count, scale);
       });
-}
-
-/// One list: its loss, and d loss / d log_prob into `out`: by the loss's own rule where it has one, else
-/// by dual numbers, four partials a pass.
-template <Loss L>
-[[nodiscard]] double evaluate_list(L const& loss, loss_state<L> const& state,
-                                   list_columns const& batch, std::size_t g,
-                                   std::span<double> out) {
-  auto const plain = list_of<double>(batch, g, 0);
-  if constexpr (requires {
-                  { loss.coefficients(plain, out) } -> std::same_as<double>;
-                }) {
-    return loss.coefficients(plain, out);
-  } else {
-    constexpr std::size_t partials = 4;
-    using S = dual<double, partials>;
-    double value = 0.0;
-    for (std::size_t first = 0; first < out.size(); first += partials) {
-      S const y = apply(loss, list_of<S>(batch, g, first), state);
-      value = y.value;
-      for (std::size_t p = 0; p < partials && first + p < out.size(); ++p) {
-        out[first + p] = y.partial[p];
-      }
-    }
-    return value;
-  }
 }
 
 }  // namespace detail

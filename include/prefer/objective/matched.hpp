@@ -42,10 +42,10 @@ inline void expects_rows(std::vector<std::uint32_t> const& order, std::size_t n)
 }
 
 /// A batch of pairs with its rows put together in another order, as one loss asks for it. T is what is computed in.
-template <class T>
-class matched_pairs {
+template <class T, class Columns = pair_columns>
+class matched_rows {
  public:
-  matched_pairs(pair_columns const& batch, pair_order const& order) : together_(batch) {
+  matched_rows(Columns const& batch, pair_order const& order) : together_(batch) {
     expects_rows(order.rejected, batch.size());
     expects_rows(order.reference, batch.size());
     // The reference of the rejected completion follows the pair's reference, or else its own completion.
@@ -61,14 +61,14 @@ class matched_pairs {
       }
     });
   }
-  matched_pairs(matched_pairs const&) = delete;  // together_ points into gathered_
-  matched_pairs& operator=(matched_pairs const&) = delete;
+  matched_rows(matched_rows const&) = delete;  // together_ points into gathered_
+  matched_rows& operator=(matched_rows const&) = delete;
 
-  [[nodiscard]] pair_columns const& columns() const { return together_; }
+  [[nodiscard]] Columns const& columns() const { return together_; }
 
  private:
-  pair_columns together_;
-  gathered_column<T> gathered_[inputs_of<pair_columns>];
+  Columns together_;
+  gathered_column<T> gathered_[inputs_of<Columns>];
 };
 
 /// factor * loss for a loss that matches rows of its batch, or that does not; adds to `value` and coefficients.
@@ -81,7 +81,7 @@ template <class Lane, class Term>
   std::size_t const n = batch.size();
   pair_order order;
   match_rows(term, batch, order);
-  matched_pairs<T> const matched(batch, order);
+  matched_rows<T> const matched(batch, order);
 
   std::vector<double> own_value(n), own_chosen(n), own_rejected(n);
   double const total = evaluate_pairs<Lane>(

@@ -3,6 +3,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -11,6 +12,7 @@
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/parallel/executor.hpp>
+#include <prefer/policy/completion_outputs.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/policy/token_policy.hpp>
 
@@ -46,8 +48,9 @@ struct held<P&> {
 /// frozen; freeze an owning one. Policy and reference get the same aggregation. A token of weight 0 does not count
 /// even where its log-probability is not finite.
 ///
-/// What else the policy offers is forwarded: perturbed_log_prob with the weights, since it is compared with
-/// log_prob; alignment, divergence, entropy, mean_logit and token_accuracy over all tokens, whatever they weigh.
+/// What else the policy gives in a forward pass is forwarded: perturbed_toward and perturbed_away with the weights,
+/// since they are compared with log_prob; alignment, divergence, entropy, mean_logit and token_accuracy over all
+/// tokens, whatever they weigh.
 ///
 /// A loss that reads completion_length gets the data's, which no aggregation changes. Where it should count what the
 /// aggregation counts, make the data's lengths so: `policy.length(data.batch(), data.length)`.
@@ -56,11 +59,16 @@ struct held<P&> {
 template <class P, class A>
 class aggregated {
   using policy_type = std::remove_reference_t<P>;
+  // Whoever gives log-probabilities of tokens in a forward pass weighs them there.
+  static constexpr bool weighs_tokens =
+      outputs_of<policy_type>().contains(completion_output::token_log_prob);
 
  public:
   using value_type = typename policy_type::value_type;
+  using parameter_type = parameter_type_t<policy_type>;
   /// What a call sees depends on the batch's draw, so it cannot be cached.
   static constexpr bool depends_on_draw = detail::draws_tokens<A>;
+  static constexpr completion_output_set gives = outputs_of<policy_type>();
 
   aggregated(P policy, A aggregation)
     requires(!std::is_reference_v<P>)
@@ -110,19 +118,28 @@ class aggregated {
     }
   }
 
-  /// Log-probabilities with the logits moved away from the reference, with the same weights.
-  template <class R, class B>
-    requires requires(policy_type& p, R const& r, B const& b, std::span<value_type> out) {
-      p.perturbed_token_log_prob(r, 0.0, b, out);
+  /// One forward pass of the policy, log_prob and perturbed_* with these weights; the rest as it gives it.
+  template <class B, class... R>
+    requires Aggregation<A, B> && (weighs_tokens) &&
+             requires(policy_type& p, B const& b, completion_outputs<value_type> wanted,
+                      R&&... reference) { p.evaluate(b, wanted, reference...); }
+  void evaluate(B const& batch, completion_outputs<value_type> wanted, R&&... reference) {
+    if (wanted.token_weight.empty()) {
+      find_weights(batch);
+      wanted.token_weight = weight_;
     }
-  void perturbed_log_prob(R const& reference, double amount, B const& batch,
-                          std::span<value_type> out) {
-    expects_size(out.size(), batch.completions(), "aggregated::perturbed_log_prob",
-                 "the column of values");
-    find_weights(batch);
-    token_.resize(weight_.size());
-    policy_.value.perturbed_token_log_prob(reference, amount, batch, std::span<value_type>(token_));
-    add_up(out);
+    policy_.value.evaluate(batch, wanted, reference...);
+  }
+  template <class B, class... R>
+    requires Aggregation<A, B> && (weighs_tokens) &&
+             requires(policy_type& p, B const& b, completion_gradients<value_type> given,
+                      R&&... reference) { p.backward(b, given, reference...); }
+  void backward(B const& batch, completion_gradients<value_type> given, R&&... reference) {
+    if (given.token_weight.empty()) {
+      find_weights(batch);
+      given.token_weight = weight_;
+    }
+    policy_.value.backward(batch, given, reference...);
   }
 
   // Forwarded as they are.
@@ -147,6 +164,22 @@ class aggregated {
   {
     policy_.value.clear_gradient();
   }
+  void parameters_moved()
+    requires requires(policy_type& p) { p.parameters_moved(); }
+  {
+    policy_.value.parameters_moved();
+  }
+  [[nodiscard]] std::uint64_t identity() const
+    requires requires(policy_type const& p) { std::uint64_t{p.identity()}; }
+  {
+    return policy_.value.identity();
+  }
+  template <class B>
+  void group_tokens(B const& batch, std::vector<std::size_t>& out)
+    requires requires(policy_type& p) { p.group_tokens(batch, out); }
+  {
+    policy_.value.group_tokens(batch, out);
+  }
 
   template <class B>
     requires TokenReference<policy_type, B>
@@ -162,52 +195,6 @@ class aggregated {
     requires TokenPolicy<policy_type, B>
   void token_backward(B const& batch, std::span<value_type const> coefficient) {
     policy_.value.token_backward(batch, coefficient);
-  }
-  template <class R, class B>
-    requires requires(policy_type& p, R const& r, B const& b, std::span<value_type> out) {
-      p.perturbed_token_log_prob(r, 0.0, b, out);
-    }
-  void perturbed_token_log_prob(R const& reference, double amount, B const& batch,
-                                std::span<value_type> out) {
-    policy_.value.perturbed_token_log_prob(reference, amount, batch, out);
-  }
-
-  template <class B>
-  void alignment(B const& batch, std::span<value_type> out)
-    requires requires(policy_type& p) { p.alignment(batch, out); }
-  {
-    policy_.value.alignment(batch, out);
-  }
-  template <class R, class B>
-  void divergence(R const& reference, B const& batch, std::span<value_type> out)
-    requires requires(policy_type& p) { p.divergence(reference, batch, out); }
-  {
-    policy_.value.divergence(reference, batch, out);
-  }
-  template <class R, class B>
-  void backward_divergence(R const& reference, B const& batch,
-                           std::span<value_type const> coefficient)
-    requires requires(policy_type& p) { p.backward_divergence(reference, batch, coefficient); }
-  {
-    policy_.value.backward_divergence(reference, batch, coefficient);
-  }
-  template <class B>
-  void entropy(B const& batch, std::span<value_type> out)
-    requires requires(policy_type& p) { p.entropy(batch, out); }
-  {
-    policy_.value.entropy(batch, out);
-  }
-  template <class B>
-  void mean_logit(B const& batch, std::span<value_type> out)
-    requires requires(policy_type& p) { p.mean_logit(batch, out); }
-  {
-    policy_.value.mean_logit(batch, out);
-  }
-  template <class B>
-  void token_accuracy(B const& batch, std::span<value_type> out)
-    requires requires(policy_type& p) { p.token_accuracy(batch, out); }
-  {
-    policy_.value.token_accuracy(batch, out);
   }
 
  private:

@@ -1,16 +1,50 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
+#include <initializer_list>
 #include <span>
 #include <string_view>
 
+#include <prefer/expects.hpp>
+
 namespace prefer {
+
+/// The sizes of a tensor, outermost first: {rows, columns} of a matrix that is stored row by row. Empty: not said.
+class tensor_shape {
+ public:
+  static constexpr std::size_t most_dimensions = 6;
+
+  constexpr tensor_shape() noexcept {
+  }  // g++ 12 dies on a defaulted one in a default member initialiser
+  constexpr tensor_shape(std::initializer_list<std::size_t> sizes) {
+    expects(sizes.size() <= most_dimensions, "tensor_shape: at most 6 dimensions");
+    for (std::size_t const each : sizes) size_[dimensions_++] = each;
+  }
+
+  [[nodiscard]] constexpr std::span<std::size_t const> sizes() const {
+    return {size_, dimensions_};
+  }
+  [[nodiscard]] constexpr bool empty() const { return dimensions_ == 0; }
+  /// Of the tensor: the product of the sizes.
+  [[nodiscard]] constexpr std::size_t elements() const {
+    std::size_t product = 1;
+    for (std::size_t const each : sizes()) product *= each;
+    return product;
+  }
+  friend constexpr bool operator==(tensor_shape const&, tensor_shape const&) = default;
+
+ private:
+  std::size_t size_[most_dimensions] = {};
+  std::size_t dimensions_ = 0;
+};
 
 /// One named tensor of a policy, seen by an optimizer: its values, and the gradient of the loss with respect to them.
 ///
-/// Both spans are views of memory that the policy owns, element i of one belonging to element i of the other. A frozen
-/// parameter is neither moved by an optimizer nor counted in a gradient norm; its gradient may be empty. The name
-/// identifies the tensor in a checkpoint, so it is unique within a policy and stable between runs.
+/// Both spans are views of memory that the policy owns, element i of one belonging to element i of the other. A
+/// frozen parameter is neither moved by an optimizer, nor counted in a gradient norm, nor written into a checkpoint;
+/// its gradient may be empty. The name identifies the tensor in a checkpoint, so it is unique within a policy and
+/// stable between runs. Where a shape is given, value has as many elements.
 template <class T>
 struct parameter {
   using element_type = T;
@@ -19,6 +53,7 @@ struct parameter {
   std::span<T> value;
   std::span<T> gradient;
   bool frozen = false;
+  tensor_shape shape = {};
 };
 
 }  // namespace prefer

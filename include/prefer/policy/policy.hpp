@@ -27,8 +27,27 @@ concept takes_coefficients =
     };
 
 template <class P>
+struct parameter_type_of {
+  using type = typename P::value_type;
+};
+template <class P>
+  requires requires { requires std::floating_point<typename P::parameter_type>; }
+struct parameter_type_of<P> {
+  using type = typename P::parameter_type;
+};
+
+}  // namespace detail
+
+/// What a policy stores its parameters and their gradients in: its `parameter_type`, else its value_type. The state of
+/// an optimizer is in the same type.
+template <class P>
+using parameter_type_t = typename detail::parameter_type_of<P>::type;
+
+namespace detail {
+
+template <class P>
 concept has_parameters = requires(P& policy) {
-  { policy.parameters() } -> std::convertible_to<std::vector<parameter<typename P::value_type>>>;
+  { policy.parameters() } -> std::convertible_to<std::vector<parameter<parameter_type_t<P>>>>;
 };
 
 }  // namespace detail
@@ -38,22 +57,36 @@ concept has_parameters = requires(P& policy) {
 /// Asked for   `value_type`, float or double; `log_prob(batch, out)`, one number per completion in nats;
 ///             `backward(batch, coefficient)`, which adds sum_i coefficient_i * d log_prob_i / d theta to the
 ///             gradients; `parameters()`, views that stay valid as long as the policy lives
-/// Semantics   backward is the transpose of log_prob's derivative, follows log_prob of the same batch with
-///             no change of parameters between, and adds up over calls to the same bits however a batch is
-///             cut into calls
-/// Optional    `finish_backward()`, called once after the last backward of a step: for work that is cheaper
+/// Semantics   backward is the transpose of log_prob's derivative, and adds up over calls to the same bits
+///             however a batch is cut into calls. It follows the forward pass (`log_prob` or `evaluate`) of the
+///             same batch with no other call to the policy between, so that activations may be kept; a reference
+///             that shares memory with the policy is asked before the two.
+///
+/// That is enough for a small policy. What else it may offer:
+///
+/// Forward     `evaluate(batch, outputs)` and `evaluate(batch, outputs, reference)`: all that is wanted of a batch
+///             in one pass, see completion_outputs; `gives`, a static completion_output_set that names what they
+///             give besides log_prob. Columns that compare with a reference (divergence, perturbed_*) are wanted
+///             only of the second.
+/// Backward    `backward(batch, gradients)` and `backward(batch, gradients, reference)`: all that comes back, in
+///             one pass, see completion_gradients
+///             `finish_backward()`, called once after the last backward of a step: for work that is cheaper
 ///             once per step than once per call. Gradients are complete only after it.
 ///             With nothing pending it does nothing; it is called so to discard what a failed step left.
-///             `score(batch, out)` and `backward_score(batch, coefficient)`: log_prob up to a constant per
-///             prompt, for losses in which that constant cancels (margin_only).
 ///             `clear_gradient()`: sets to 0 what backward has written, where that is less than everything
+/// Scores      `score(batch, out)` and `backward_score(batch, coefficient)`: log_prob up to a constant per
+///             prompt, for losses in which that constant cancels (margin_only)
+/// Tokens      `token_offsets`, `token_log_prob` and `token_backward`, see TokenPolicy
+///             `group_tokens(batch, out)`: how many tokens a forward pass of each group takes, prompt included;
+///             for micro-batches by tokens. Without it they count completions by token_offsets.
+/// Storage     `parameter_type`, float or double: what parameters and gradients are stored in, where that is not
+///             value_type
+///             `parameters_moved()`: called after an optimizer step, a resume or a restore has written parameters,
+///             for what is derived from them (packed copies, shadows in another type)
+///             `identity()`: a number that stands for all that results depend on besides what is trained: the base
+///             model, the texts behind the ids. It enters checkpoints; see `fingerprint`. Asked once, when a
+///             trainer is made.
 ///             `use(executor)`: threads to run on; results do not depend on it
-///             What some methods ask of a policy over token sequences has concepts in token_policy.hpp:
-///             `token_offsets(batch, out)`, `token_log_prob(batch, out)`, `token_backward(batch, coefficient)`
-///             for aggregations of tokens; `alignment(batch, out)` for WPO; `divergence(reference, batch, out)`
-///             and `backward_divergence(reference, batch, coefficient)` for TDPO;
-///             `perturbed_log_prob(reference, amount, batch, out)` for epsilon-DPO. As metrics:
-///             `entropy(batch, out)`, `mean_logit(batch, out)`, `token_accuracy(batch, out)`
 template <class P, class B>
 concept Policy = detail::has_value_type<P> && detail::gives_log_prob<P, B> &&
                  detail::takes_coefficients<P, B> && detail::has_parameters<P>;
@@ -78,9 +111,9 @@ consteval bool policy() {
                   "prefer: a policy has log_prob(batch, std::span<value_type> out)");
     static_assert(detail::takes_coefficients<P, B>,
                   "prefer: a policy has backward(batch, std::span<value_type const> coefficient)");
-    static_assert(
-        detail::has_parameters<P>,
-        "prefer: a policy has parameters(), a std::vector of prefer::parameter<value_type>");
+    static_assert(detail::has_parameters<P>,
+                  "prefer: a policy has parameters(), a std::vector of "
+                  "prefer::parameter<value_type>, or of its parameter_type");
   }
   return true;
 }

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include <prefer/policy/completion_outputs.hpp>
 #include <prefer/policy/policy.hpp>
 
 namespace prefer {
@@ -49,31 +50,23 @@ template <class P, class B>
 concept TokenPolicy =
     Policy<P, B> && TokenReference<P, B> && detail::takes_token_coefficients<P, B>;
 
-/// The policy says how typical a completion is of it, which WPO weighs pairs by: `alignment(batch, out)`.
+/// The policy says how typical a completion is of it, which WPO weighs pairs by: its `evaluate` gives alignment.
 template <class P, class B>
-concept AlignmentPolicy =
-    Policy<P, B> && requires(P& policy, B const& batch, std::span<typename P::value_type> out) {
-      policy.alignment(batch, out);
-    };
+concept AlignmentPolicy = Policy<P, B> && detail::evaluates<P, B> &&
+                          (outputs_of<P>().contains(completion_output::alignment));
 
-/// The policy says how far it is from a reference of type R along a completion, with a gradient, for TDPO:
-/// `divergence(reference, batch, out)` and `backward_divergence(reference, batch, coefficient)`.
+/// The policy says how far it is from a reference of type R along a completion, with a gradient, for TDPO: its
+/// `evaluate` and `backward` against that reference give and take divergence.
 template <class P, class R, class B>
-concept DivergencePolicy =
-    Policy<P, B> &&
-    requires(P& policy, R& reference, B const& batch, std::span<typename P::value_type> out,
-             std::span<typename P::value_type const> coefficient) {
-      policy.divergence(reference, batch, out);
-      policy.backward_divergence(reference, batch, coefficient);
-    };
+concept DivergencePolicy = Policy<P, B> && detail::evaluates_against<P, B, R> &&
+                           detail::takes_gradients_against<P, B, R> &&
+                           (outputs_of<P>().contains(completion_output::divergence));
 
-/// The policy gives log-probabilities as if it were perturbed_away from a reference of type R, or perturbed_toward, for
-/// epsilon-DPO: `perturbed_log_prob(reference, amount, batch, out)`.
+/// The policy gives log-probabilities as if it were nearer to a reference of type R, or farther from it, for
+/// epsilon-DPO: its `evaluate` against that reference gives perturbed_toward and perturbed_away.
 template <class P, class R, class B>
-concept PerturbablePolicy = Policy<P, B> && requires(P& policy, R& reference, B const& batch,
-                                                     std::span<typename P::value_type> out) {
-  policy.perturbed_log_prob(reference, 0.01, batch, out);
-};
+concept PerturbablePolicy = Policy<P, B> && detail::evaluates_against<P, B, R> &&
+                            (outputs_of<P>().contains(completion_output::perturbed));
 
 namespace check {
 

@@ -15,6 +15,7 @@
 #include <prefer/loss/loss.hpp>
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/objective/evaluate.hpp>
+#include <prefer/policy/completion_outputs.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/policy/token_policy.hpp>
 #include <prefer/random/distributions.hpp>
@@ -31,7 +32,17 @@ class scored_minibatch {
  public:
   using value_type = typename P::value_type;
 
-  static constexpr bool can_score = margin_only<L> && ScoringPolicy<P, choice_batch>;
+  static constexpr std::size_t group_size = L::arity;  // 0: any
+  static constexpr bool reads_divergence =
+      group_size == 2 && needs<L>.contains(column_name::divergence);
+  static constexpr bool reads_alignment =
+      group_size == 2 && needs<L>.contains(column_name::alignment);
+  static constexpr bool reads_perturbed =
+      group_size == 2 && (needs<L>.contains(column_name::perturbed_toward) ||
+                          needs<L>.contains(column_name::perturbed_away));
+  /// Scores are no forward pass: whoever is asked for more than log_prob computes that on the way.
+  static constexpr bool can_score = margin_only<L> && ScoringPolicy<P, choice_batch> &&
+                                    !reads_divergence && !reads_alignment && !reads_perturbed;
 
   scored_minibatch(P& policy, R& reference, bool reads_reference, bool allow_scores)
       : policy_(policy),
@@ -57,28 +68,19 @@ class scored_minibatch {
   [[nodiscard]] std::size_t row(std::size_t group) const { return batch_.row()[group]; }
   [[nodiscard]] choice_batch whole() { return batch_.slice(0, batch_.size()); }
 
-  /// Asks policy and reference about groups [begin, begin + count).
+  /// Asks about groups [begin, begin + count): the reference first, then the policy in one forward pass, so that
+  /// backward can follow with nothing between.
   void score(L const& loss, std::size_t begin, std::size_t count) {
     choice_batch const slice = batch_.slice(begin, count);
-    policy_log_prob(slice, begin);
-    token_columns(loss, slice, begin);
-    if (!reads_reference_) return;
-    auto const out =
-        std::span(reference_log_prob_).subspan(batch_.offset()[begin], slice.completions());
-    // Where only margins are read, scores do: a shift by a constant per prompt cancels on either side.
-    if constexpr (can_score && requires { reference_.score(slice, out); }) {
-      if (by_scores_) {
-        reference_.score(slice, out);
-        return;
-      }
-    }
-    reference_.log_prob(slice, out);
+    if (reads_reference_) ask_reference(slice, part(reference_log_prob_, slice, begin));
+    ask_policy(loss, slice, begin);
   }
-  /// Asks the policy once more, so that backward follows its own log_prob.
-  void score_policy_again(L const& loss, std::size_t begin, std::size_t count) {
+  /// Asks the policy once more for that which backward follows.
+  void score_policy_again(std::size_t begin, std::size_t count) {
     choice_batch const slice = batch_.slice(begin, count);
-    policy_log_prob(slice, begin);
-    if constexpr (reads_divergence) token_columns(loss, slice, begin);
+    completion_outputs<value_type> wanted{.log_prob = part(log_prob_, slice, begin)};
+    if constexpr (reads_divergence) wanted.divergence = part(divergence_, slice, begin);
+    ask_policy(slice, wanted);
   }
   /// Of the completions of other prompts, where the data has them; whether the loss wants them, its prepare says.
   void score_mismatched(std::size_t begin, std::size_t count) {
@@ -86,8 +88,9 @@ class scored_minibatch {
     mismatched_policy_.resize(batch_.size());
     mismatched_reference_.resize(batch_.size());
     choice_batch const slice = batch_.kl_slice(begin, count);
-    policy_.log_prob(slice, std::span(mismatched_policy_).subspan(begin, count));
     reference_.log_prob(slice, std::span(mismatched_reference_).subspan(begin, count));
+    forward_pass(policy_, slice, {.log_prob = std::span(mismatched_policy_).subspan(begin, count)},
+                 reference_);
   }
 
   /// Groups [begin, begin + count) as the loss reads them.
@@ -131,27 +134,26 @@ class scored_minibatch {
     }
   }
 
-  /// Hands the coefficients of the last evaluation to the policy.
+  /// Hands the coefficients of the last evaluation to the policy, in one backward pass.
   void backward(std::size_t begin, std::size_t count) {
     choice_batch const slice = batch_.slice(begin, count);
-    auto const coefficients = std::span<value_type const>(coefficient_)
-                                  .subspan(batch_.offset()[begin], slice.completions());
-    if constexpr (reads_divergence) {
-      value_type const mean = share_of_mean();
-      interleaved_.resize(slice.completions());
-      for (std::size_t g = 0; g < slice.size(); ++g) {
-        interleaved_[2 * g] = chosen_.divergence_coefficient[begin + g] * mean;
-        interleaved_[2 * g + 1] = rejected_.divergence_coefficient[begin + g] * mean;
-      }
-      policy_.backward_divergence(reference_, slice, std::span<value_type const>(interleaved_));
-    }
+    completion_gradients<value_type> given{.log_prob = part(coefficient_, slice, begin)};
     if constexpr (can_score) {
       if (by_scores_) {
-        policy_.backward_score(slice, coefficients);
+        policy_.backward_score(slice, given.log_prob);
         return;
       }
     }
-    policy_.backward(slice, coefficients);
+    if constexpr (reads_divergence) {
+      value_type const mean = share_of_mean();
+      auto const to = part(divergence_coefficient_, slice, begin);
+      for (std::size_t g = 0; g < slice.size(); ++g) {
+        to[2 * g] = chosen_.divergence_coefficient[begin + g] * mean;
+        to[2 * g + 1] = rejected_.divergence_coefficient[begin + g] * mean;
+      }
+      given.divergence = to;
+    }
+    backward_pass(policy_, slice, given, reference_);
   }
 
   /// Of the values of the last evaluation.
@@ -210,26 +212,18 @@ class scored_minibatch {
     std::vector<value_type> divergence_coefficient;
   };
 
-  static constexpr std::size_t group_size = L::arity;  // 0: any
-  static constexpr bool reads_divergence =
-      group_size == 2 && needs<L>.contains(column_name::divergence);
-  static constexpr bool reads_alignment =
-      group_size == 2 && needs<L>.contains(column_name::alignment);
-  static constexpr bool reads_perturbed =
-      group_size == 2 &&
-      needs<L>.contains(column_name::perturbed_toward | column_name::perturbed_away);
   static_assert(
       !reads_divergence || DivergencePolicy<P, R, choice_batch>,
       "prefer: this loss reads divergence, which this policy and reference do not give: a "
-      "policy over tokens has divergence(reference, batch, out) and backward_divergence");
+      "policy over tokens gives it in evaluate(batch, outputs, reference)");
   static_assert(!reads_alignment || AlignmentPolicy<P, choice_batch>,
                 "prefer: this loss reads alignment, which this policy does not give: a policy over "
-                "tokens has alignment(batch, out)");
+                "tokens gives it in evaluate(batch, outputs)");
   static_assert(
       !reads_perturbed || PerturbablePolicy<P, R, choice_batch>,
       "prefer: this loss reads log-probabilities of perturbed policies, which this policy "
-      "and reference do not give: a policy over tokens has perturbed_log_prob(reference, "
-      "amount, batch, out)");
+      "and reference do not give: a policy over tokens gives them in evaluate(batch, outputs, "
+      "reference)");
 
   [[nodiscard]] value_type share_of_mean() const {
     return static_cast<value_type>(1.0 / static_cast<double>(examples_));
@@ -240,6 +234,15 @@ class scored_minibatch {
     coefficient_.resize(completions);
     reference_log_prob_.resize(completions);
     value_.resize(groups);
+    if constexpr (reads_divergence) {
+      divergence_.resize(completions);
+      divergence_coefficient_.resize(completions);
+    }
+    if constexpr (reads_alignment) alignment_.resize(completions);
+    if constexpr (reads_perturbed) {
+      perturbed_toward_.resize(completions);
+      perturbed_away_.resize(completions);
+    }
     if constexpr (group_size == 2) {
       for (auto* column : {&chosen_, &rejected_}) {
         column->policy.resize(groups);
@@ -272,43 +275,43 @@ class scored_minibatch {
     }
   }
 
-  void policy_log_prob(choice_batch const& slice, std::size_t begin) {
-    auto const out = std::span(log_prob_).subspan(batch_.offset()[begin], slice.completions());
-    if constexpr (can_score) {
+  // Of a column with one number per completion, what belongs to a slice of groups that starts at `begin`.
+  template <class T>
+  [[nodiscard]] std::span<T> part(std::vector<T>& values, choice_batch const& slice,
+                                  std::size_t begin) {
+    return std::span(values).subspan(batch_.offset()[begin], slice.completions());
+  }
+
+  void ask_reference(choice_batch const& slice, std::span<typename R::value_type> out) {
+    // Where only margins are read, scores do: a shift by a constant per prompt cancels on either side.
+    if constexpr (can_score && requires { reference_.score(slice, out); }) {
       if (by_scores_) {
-        policy_.score(slice, out);
+        reference_.score(slice, out);
         return;
       }
     }
-    policy_.log_prob(slice, out);
+    reference_.log_prob(slice, out);
   }
 
-  // What a policy over tokens says of pairs, from [chosen, rejected, chosen, ...] to the two sides.
-  void token_columns([[maybe_unused]] L const& loss, [[maybe_unused]] choice_batch const& slice,
-                     [[maybe_unused]] std::size_t begin) {
-    if constexpr (group_size == 2) {
-      auto const take = [&](std::vector<value_type> side::*column, auto const& ask) {
-        interleaved_.resize(slice.completions());
-        ask(std::span<value_type>(interleaved_));
-        for (std::size_t g = 0; g < slice.size(); ++g) {
-          (chosen_.*column)[begin + g] = interleaved_[2 * g];
-          (rejected_.*column)[begin + g] = interleaved_[2 * g + 1];
-        }
-      };
-      if constexpr (reads_divergence) {
-        take(&side::divergence, [&](auto out) { policy_.divergence(reference_, slice, out); });
-      }
-      if constexpr (reads_alignment) {
-        take(&side::alignment, [&](auto out) { policy_.alignment(slice, out); });
-      }
-      if constexpr (reads_perturbed) {
-        double const by = parameter_or(loss, "perturbation", 0.01);
-        take(&side::perturbed_toward,
-             [&](auto out) { policy_.perturbed_log_prob(reference_, -by, slice, out); });
-        take(&side::perturbed_away,
-             [&](auto out) { policy_.perturbed_log_prob(reference_, by, slice, out); });
+  void ask_policy([[maybe_unused]] L const& loss, choice_batch const& slice, std::size_t begin) {
+    completion_outputs<value_type> wanted{.log_prob = part(log_prob_, slice, begin)};
+    if constexpr (reads_divergence) wanted.divergence = part(divergence_, slice, begin);
+    if constexpr (reads_alignment) wanted.alignment = part(alignment_, slice, begin);
+    if constexpr (reads_perturbed) {
+      wanted.perturbed_toward = part(perturbed_toward_, slice, begin);
+      wanted.perturbed_away = part(perturbed_away_, slice, begin);
+      wanted.perturbation = parameter_or(loss, "perturbation", wanted.perturbation);
+    }
+    ask_policy(slice, wanted);
+  }
+  void ask_policy(choice_batch const& slice, completion_outputs<value_type> const& wanted) {
+    if constexpr (can_score) {
+      if (by_scores_) {
+        policy_.score(slice, wanted.log_prob);
+        return;
       }
     }
+    forward_pass(policy_, slice, wanted, reference_);
   }
 
   [[nodiscard]] static column part(auto const& values, std::size_t begin, std::size_t count) {
@@ -322,6 +325,17 @@ class scored_minibatch {
       rejected_.policy[g] = log_prob_[i + 1];
       chosen_.reference[g] = reference_log_prob_[i];
       rejected_.reference[g] = reference_log_prob_[i + 1];
+      auto const split = [&](std::vector<value_type> side::*column,
+                             std::vector<value_type> const& from) {
+        (chosen_.*column)[g] = from[i];
+        (rejected_.*column)[g] = from[i + 1];
+      };
+      if constexpr (reads_divergence) split(&side::divergence, divergence_);
+      if constexpr (reads_alignment) split(&side::alignment, alignment_);
+      if constexpr (reads_perturbed) {
+        split(&side::perturbed_toward, perturbed_toward_);
+        split(&side::perturbed_away, perturbed_away_);
+      }
       if (!batch_.length().empty()) {
         chosen_.length[g] = batch_.length()[i];
         rejected_.length[g] = batch_.length()[i + 1];
@@ -403,7 +417,11 @@ class scored_minibatch {
   std::vector<value_type> value_;
   side chosen_;
   side rejected_;
-  std::vector<value_type> interleaved_;
+  std::vector<value_type> divergence_;
+  std::vector<value_type> divergence_coefficient_;
+  std::vector<value_type> alignment_;
+  std::vector<value_type> perturbed_toward_;
+  std::vector<value_type> perturbed_away_;
   std::vector<float> uniform_;
   std::vector<value_type> mismatched_policy_;
   std::vector<typename R::value_type> mismatched_reference_;

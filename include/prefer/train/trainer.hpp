@@ -327,7 +327,7 @@ class trainer {
     bool const in_one_piece =
         options_.micro_batch_size == 0 || options_.micro_batch_size >= batch_.size();
     for_each_micro_batch([&](std::size_t begin, std::size_t count) {
-      if (!in_one_piece) batch_.score_policy_again(loss_, begin, count);
+      if (!in_one_piece) batch_.score_policy_again(begin, count);
       batch_.backward(begin, count);
     });
   }

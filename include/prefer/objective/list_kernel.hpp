@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include <prefer/batch/columns.hpp>
+#include <prefer/batch/each_column.hpp>
+#include <prefer/batch/load_record.hpp>
+#include <prefer/loss/loss.hpp>
+#include <prefer/objective/kernel.hpp>
+#include <prefer/scalar/dual.hpp>
+
+// A loss over lists, on lanes: lists of equal length travel together, one in each element of a lane, so that a formula
+// which loops over a list runs once for all of them.
+
+namespace prefer::detail {
+
+inline constexpr std::size_t short_list = 64;      // longer lists cost an allocation per chunk
+inline constexpr std::size_t lists_at_once = 256;  // among which those of equal length are sought
+
+inline constexpr std::size_t list_inputs = inputs_of<list_columns>;
+
+/// Numbers of many lists of one length, in groups of `Lane::width`: completion by completion, those of list w of a group
+/// in element w.
+///
+/// Many, because a lane that is loaded right after its elements were stored one by one waits for all of them.
+template <class Lane>
+class list_block {
+ public:
+  using T = typename Lane::value_type;
+  /// Numbers of room that a lane takes for one completion.
+  static constexpr std::size_t room_per_completion = list_inputs * Lane::width;
+
+  /// `numbers` for as many completions as `coefficients`: at least those of the longest list. `room` is the loss's.
+  list_block(list_columns const& batch, column_set read, std::span<T> numbers,
+             std::span<Lane> coefficients, std::span<Lane> room)
+      : batch_(batch), from_(batch, read), coefficients_(coefficients), room_(room) {
+    for (std::size_t c = 0; c < list_inputs; ++c) {
+      at_[c] = numbers.data() + c * coefficients.size() * Lane::width;
+    }
+  }
+
+  /// As many of the lists `which`, all of one length, as there is room for; returns how many. The last group repeats
+  /// the last list in elements that are left over.
+  std::size_t load(std::span<std::uint32_t const> which) {
+    length_ = batch_.offset[which[0] + 1] - batch_.offset[which[0]];
+    std::size_t const most = coefficients_.size() / length_;
+    groups_ = at_most(most, (which.size() + Lane::width - 1) / Lane::width);
+    which_ = which.first(at_most(which.size(), groups_ * Lane::width));
+    std::size_t const stride = groups_ * Lane::width;
+    std::size_t next = 0;
+    for_each_column(batch_, [&](auto, per each, column_side, auto const&) {
+      std::size_t const c = next++;
+      if (from_.at[c] == nullptr) return;
+      bool const of_lists = each == per::example;
+      for (std::size_t k = 0; k < stride; ++k) {
+        std::size_t const list = k < which_.size() ? which_[k] : which_.back();
+        std::size_t const begin = of_lists ? list : batch_.offset[list];
+        std::size_t const count = of_lists ? 1 : length_;
+        T* const to = at_[c] + k;
+        if (T const* const numbers = from_.at[c]->template direct<T>(begin)) {
+          for (std::size_t i = 0; i < count; ++i) to[i * stride] = numbers[i];
+        } else {
+          for (std::size_t i = 0; i < count; ++i) {
+            to[i * stride] = static_cast<T>((*from_.at[c])[begin + i]);
+          }
+        }
+      }
+    });
+    return which_.size();
+  }
+
+  [[nodiscard]] std::size_t size() const { return length_; }
+  [[nodiscard]] std::size_t groups() const { return groups_; }
+  [[nodiscard]] bool has(std::size_t input) const { return from_.at[input] != nullptr; }
+  /// Of completion i of a group's lists; columns with one number for a list have it at i = 0.
+  [[nodiscard]] Lane number(std::size_t input, std::size_t i, std::size_t group) const {
+    return Lane::load(at_[input] + (i * groups_ + group) * Lane::width);
+  }
+
+  /// Those of a group's completions.
+  [[nodiscard]] std::span<Lane> coefficients(std::size_t group) const {
+    return coefficients_.subspan(group * length_, length_);
+  }
+  /// For whatever a loss's own rule keeps while it looks at one group.
+  [[nodiscard]] std::span<Lane> room(std::size_t count) const { return room_.first(count); }
+  /// The coefficients of all lists.
+  void write_coefficients(mutable_column const& to) const {
+    for (std::size_t k = 0; k < which_.size(); ++k) {
+      Lane const* const from = coefficients_.data() + k / Lane::width * length_;
+      std::size_t const begin = batch_.offset[which_[k]];
+      if (T* const direct = to.direct<T>(begin)) {
+        for (std::size_t i = 0; i < length_; ++i) direct[i] = element(from[i], k % Lane::width);
+      } else {
+        for (std::size_t i = 0; i < length_; ++i) {
+          T const one = element(from[i], k % Lane::width);
+          to.assign(begin + i, 1, &one);
+        }
+      }
+    }
+  }
+
+ private:
+  /// Straight from memory: compilers store the whole lane first to index it.
+  static T element(Lane const& from, std::size_t w) {
+    T out;
+    std::memcpy(&out, reinterpret_cast<char const*>(&from) + w * sizeof(T), sizeof out);
+    return out;
+  }
+
+  list_columns const& batch_;
+  input_columns<list_columns> from_;
+  T* at_[list_inputs];
+  std::span<Lane> coefficients_;
+  std::span<Lane> room_;
+  std::span<std::uint32_t const> which_;
+  std::size_t length_ = 0;
+  std::size_t groups_ = 0;
+};
+
+/// Gives a record's members what a block has of completion i of a group.
+template <class Lane, class Record>
+void load_from(list_block<Lane> const& block, std::size_t i, std::size_t group, Record& record) {
+  Record::describe(record, [&](auto is, auto& member) {
+    constexpr std::size_t at = input_of<list_columns, is.name>;
+    if constexpr (at != list_inputs) {
+      if (block.has(at)) set_member<is.rule>(member, block.number(at, i, group));
+    }
+  });
+}
+
+/// Completion i of a group of lists, as constants or with the partials [first, first + N) seeded.
+template <class S>
+struct list_at {
+  using lane = primal_t<S>;
+
+  list_block<lane> const* block;
+  std::size_t group;
+  std::size_t first_partial;
+
+  completion_record<S> operator()(std::size_t i) const {
+    completion_record<S> out;
+    load_from(*block, i, group, out);
+    if constexpr (!std::same_as<S, lane>) {
+      constexpr std::size_t partials = sizeof(out.log_prob.partial) / sizeof(lane);
+      if (i - first_partial < partials) out.log_prob.partial[i - first_partial] = lane(1.0);
+    }
+    return out;
+  }
+};
+
+template <class S>
+[[nodiscard]] inline list_record<S, list_at<S>> record_of(list_block<primal_t<S>> const& block,
+                                                          std::size_t group,
+                                                          std::size_t first_partial = 0) {
+  list_record<S, list_at<S>> list(block.size(), list_at<S>{&block, group, first_partial});
+  load_from(block, 0, group, list);
+  return list;
+}
+
+/// The loss's own rule for the coefficients of a list, in as much room for each completion as it asks for.
+template <class L>
+constexpr auto list_coefficients(L const& loss, auto const& list, auto out, auto room)
+  requires requires { loss.coefficients(list, out); } ||
+           requires { loss.coefficients(list, out, room); }
+{
+  if constexpr (requires { loss.coefficients(list, out, room); }) {
+    return loss.coefficients(list, out, room);
+  } else {
+    return loss.coefficients(list, out);
+  }
+}
+
+template <class L>
+inline constexpr std::size_t coefficient_room = [] {
+  if constexpr (requires { L::coefficient_room; }) {
+    return std::size_t{L::coefficient_room};
+  } else {
+    return std::size_t{0};
+  }
+}();
+
+template <class L, class Lane>
+concept has_list_coefficients =
+    requires(L const& loss, list_record<Lane, list_at<Lane>> const& list, std::span<Lane> out) {
+      { list_coefficients(loss, list, out, out) } -> std::same_as<Lane>;
+    };
+
+template <class L>
+concept has_coefficients_of_doubles = requires(
+    L const& loss, list_record<double, completion_record<double> (*)(std::size_t)> const& list,
+    std::span<double> out) { loss.coefficients(list, out); };
+
+/// The losses of a group of lists, and d loss / d log_prob into its coefficients: by the loss's own rule where it has
+/// one, else by dual numbers, four partials a pass.
+template <class Lane, Loss L>
+[[gnu::noinline, gnu::flatten]] Lane evaluate_lists(L const& loss, loss_state<L> const& state,
+                                                    list_block<Lane> const& block,
+                                                    std::size_t group) {
+  std::span<Lane> const out = block.coefficients(group);
+  if constexpr (has_list_coefficients<L, Lane>) {
+    return list_coefficients(loss, record_of<Lane>(block, group), out,
+                             block.room(coefficient_room<L> * out.size()));
+  } else {
+    static_assert(!has_coefficients_of_doubles<L>,
+                  "prefer: coefficients of lists are computed on lanes: template <class S> S "
+                  "coefficients(auto const& list, std::span<S> out) const");
+    constexpr std::size_t partials = 4;
+    using S = dual<Lane, partials>;
+    Lane value = 0.0;
+    for (std::size_t first = 0; first < out.size(); first += partials) {
+      S const y = apply(loss, record_of<S>(block, group, first), state);
+      value = y.value;
+      for (std::size_t p = 0; p < partials && first + p < out.size(); ++p) {
+        out[first + p] = y.partial[p];
+      }
+    }
+    return value;
+  }
+}
+
+/// The numbers [begin, begin + order.size()) of lists in ascending order of their lengths, those above short_list last
+/// and as they come.
+inline void order_by_length(list_columns const& batch, std::size_t begin,
+                            std::span<std::uint32_t> order) {
+  auto const length_of = [&](std::size_t k) {
+    return at_most(short_list + 1, batch.offset[begin + k + 1] - batch.offset[begin + k]);
+  };
+  bool alike = true;
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    order[k] = static_cast<std::uint32_t>(begin + k);
+    alike &= length_of(k) == length_of(0);
+  }
+  if (alike) return;
+  std::size_t place[short_list + 3] = {};  // lengths are at least 1
+  for (std::size_t k = 0; k < order.size(); ++k) ++place[length_of(k) + 1];
+  for (std::size_t v = 1; v < short_list + 2; ++v) place[v] += place[v - 1];
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    order[place[length_of(k)]++] = static_cast<std::uint32_t>(begin + k);
+  }
+}
+
+/// Values and coefficients of the lists [begin, begin + count); returns the sum of their values.
+template <class Lane, Loss L>
+[[nodiscard]] double evaluate_chunk_of_lists(L const& loss, loss_state<L> const& state,
+                                             list_columns const& batch, list_results const& results,
+                                             std::size_t begin, std::size_t count, double scale,
+                                             std::size_t longest) {
+  using T = typename Lane::value_type;
+  constexpr std::size_t per_completion = list_block<Lane>::room_per_completion;
+  T numbers[short_list * per_completion];
+  constexpr std::size_t lanes_per_completion = 1 + coefficient_room<L>;
+  Lane lanes[short_list * lanes_per_completion];
+  bool const fits = longest <= short_list;
+  std::vector<T> more_numbers(fits ? 0 : longest * per_completion);
+  std::vector<Lane> more_lanes(fits ? 0 : longest * lanes_per_completion);
+  std::span<Lane> const all = fits ? std::span<Lane>(lanes) : more_lanes;
+  std::size_t const completions = all.size() / lanes_per_completion;
+  constexpr std::size_t weights = input_of<list_columns, column_name::weight>;
+  list_block<Lane> block(batch, inputs_for(loss), fits ? std::span<T>(numbers) : more_numbers,
+                         all.first(completions), all.subspan(completions));
+  auto const length_of = [&](std::size_t g) { return batch.offset[g + 1] - batch.offset[g]; };
+  lane_sum<Lane> sum_of_values;
+  std::uint32_t room[lists_at_once];
+  for (std::size_t done = 0; done < count; done += lists_at_once) {
+    std::span<std::uint32_t> const order(room, at_most(lists_at_once, count - done));
+    order_by_length(batch, begin + done, order);
+    for (std::size_t first = 0; first < order.size();) {
+      std::size_t alike = 1;
+      while (first + alike < order.size() &&
+             length_of(order[first + alike]) == length_of(order[first])) {
+        ++alike;
+      }
+      auto const lists = order.subspan(first, block.load(order.subspan(first, alike)));
+      for (std::size_t group = 0; group < block.groups(); ++group) {
+        Lane const weight = block.has(weights) ? block.number(weights, 0, group) : Lane(1.0);
+        Lane const values = weight * evaluate_lists(loss, state, block, group);
+        for (Lane& each : block.coefficients(group)) each = each * (weight * Lane(scale));
+        auto const of_group = lists.subspan(group * Lane::width);
+        std::size_t const valid = at_most(Lane::width, of_group.size());
+        sum_of_values.add(without_padding(values, valid));
+        if (!results.value.present()) continue;
+        for (std::size_t w = 0; w < valid; ++w) {
+          T const value = values[w];
+          results.value.assign(of_group[w], 1, &value);
+        }
+      }
+      if (results.coefficient.present()) block.write_coefficients(results.coefficient);
+      first += lists.size();
+    }
+  }
+  sum_of_values.flush();
+  return sum_of_values.total();
+}
+
+}  // namespace prefer::detail
