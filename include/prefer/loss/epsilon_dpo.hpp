@@ -25,7 +25,7 @@ namespace prefer {
 /// Units   those of L
 /// Keeps   the factor of beta
 /// Several processes: the mean step is that of the whole batch
-/// Errors  perturbation <= 0 does not construct; a loss without a beta, or with several, does not compile; nor one that matches rows
+/// Errors  perturbation <= 0 is refused; a loss without a beta, or with several, does not compile; nor one that matches rows
 /// Source  Lee et al. 2025, arXiv:2502.13177, and the authors' code, which updates beta by the mean step; the paper takes
 ///         the mean of the betas (secondary source), the same to first order. The authors' runs have beta 0.01; their
 ///         label smoothing has no effect, here it is that of L

@@ -8,16 +8,6 @@
 
 namespace prefer {
 
-/// Calls `visit(name, value)` for each hyper-parameter, those of a composed loss's parts before its own; `value` converts
-/// from and to double. Nothing for a loss that names none.
-template <class L>
-  requires Loss<std::remove_const_t<L>>
-constexpr void for_each_parameter(L& loss, auto&& visit) {
-  using plain = std::remove_const_t<L>;
-  detail::for_each_part(loss, [&](auto, auto& part) { for_each_parameter(part, visit); });
-  if constexpr (requires { plain::parameters(loss, visit); }) plain::parameters(loss, visit);
-}
-
 namespace detail {
 
 constexpr bool same_name(char const* a, char const* b) {
@@ -68,14 +58,19 @@ template <class L>
 concept HasOneBeta = HasBeta<L> && (detail::count_betas(L{}) == 1);
 
 /// Sets beta in a loss and in every part of a composed one; returns how many were set.
+///
+/// Errors  precondition_error for a value that one of them does not take; then none is set
 template <Loss L>
 constexpr int set_beta(L& loss, double beta) {
+  L changed = loss;
   int count = 0;
-  for_each_parameter(loss, [&](char const* name, auto& value) {
+  for_each_parameter(changed, [&](char const* name, auto& value) {
     if (!detail::same_name(name, "beta")) return;
     value = beta;
     ++count;
   });
+  expects_parameters_in_range(changed);
+  loss = changed;
   return count;
 }
 

@@ -62,6 +62,7 @@ struct reward_rule {
 /// a beta, and of its first part where none has: `cpo{} + 0.1 * nll_per_token{}` those of cpo.
 template <Loss L>
 [[nodiscard]] constexpr reward_rule reward_rule_of(L const& loss) {
+  expects_parameters_in_range(loss);
   if constexpr (requires { L::rewards_per_token; }) {
     return {beta_of(loss), L::rewards_per_token};
   } else if constexpr (detail::has_parts<L>) {
