@@ -150,9 +150,12 @@ set(prefer_core_headers
   train/checkpoint.hpp
   train/clip.hpp
   train/example_source.hpp
+  train/example_values.hpp
+  train/judges.hpp
   train/learning_rate.hpp
   train/options.hpp
   train/run_fingerprint.hpp
+  train/sampled.hpp
   train/scored_minibatch.hpp
   train/several_processes.hpp
   train/step_report.hpp

@@ -147,9 +147,12 @@
 #include <prefer/train/checkpoint.hpp>
 #include <prefer/train/clip.hpp>
 #include <prefer/train/example_source.hpp>
+#include <prefer/train/example_values.hpp>
+#include <prefer/train/judges.hpp>
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/options.hpp>
 #include <prefer/train/run_fingerprint.hpp>
+#include <prefer/train/sampled.hpp>
 #include <prefer/train/scored_minibatch.hpp>
 #include <prefer/train/several_processes.hpp>
 #include <prefer/train/step_report.hpp>

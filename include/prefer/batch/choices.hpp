@@ -23,6 +23,7 @@ struct choice_batch {
   std::span<std::size_t const> offset;        ///< [G + 1], from 0 to N
   std::span<std::size_t const> row = {};  ///< [G], each group's number in its data set, for caches
   bool kl_examples = false;               ///< completions of other prompts, as KTO's baseline wants
+  bool drawn = false;      ///< examples of this draw alone: `row` names none of a data set
   std::uint64_t draw = 0;  ///< addresses what is drawn at random for it: equal draws, equal numbers
 
   [[nodiscard]] std::size_t size() const { return prompt.size(); }

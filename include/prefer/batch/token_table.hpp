@@ -30,7 +30,7 @@ struct token_range {
 ///   table.tokens(id);
 ///
 /// Ids count from 0 in the order of `add`; equal tokens added twice have two ids. A view from tokens() is
-/// valid until the next add.
+/// valid until the next add or keep_first.
 ///
 /// Errors  precondition_error for a completion without tokens, and for an id that was not added
 class token_table {
@@ -44,6 +44,13 @@ class token_table {
     token_.insert(token_.end(), completion.begin(), completion.end());
     offset_.push_back(token_.size());
     return id;
+  }
+
+  /// Forgets the completions from `count` on, so that their ids are given anew; does nothing where there are no more.
+  void keep_first(std::size_t count) {
+    if (count >= size()) return;
+    token_.resize(offset_[count]);
+    offset_.resize(count + 1);
   }
 
   /// All vocabulary^length sequences of one length, in lexicographic order: the digits of id to the base

@@ -201,6 +201,8 @@ class cached {
     if (batch.row.size() != batch.size()) {
       detail::broken("cached::log_prob: the batch has no row numbers to look up");
     }
+    expects(!batch.drawn,
+            "cached::log_prob: the batch was written in this step, and is no part of a data set");
     std::size_t at = 0;
     for (std::size_t g = 0; g < batch.size(); ++g) {
       std::size_t const row = batch.row[g];

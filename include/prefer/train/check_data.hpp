@@ -3,47 +3,20 @@
 
 #include <cmath>
 #include <cstddef>
-#include <span>
 #include <string>
+#include <vector>
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
-#include <prefer/batch/minibatch.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
 
-/// What a loss must find in examples, wherever they are kept.
-struct example_columns {
-  std::span<std::size_t const> offset;  ///< [G + 1]
-  std::span<float const> label, beta, target_margin, chosen_from_reference;
-  std::span<float const> length, score;
-
-  explicit example_columns(choice_data const& data)
-      : offset(data.offset),
-        label(data.label),
-        beta(data.beta),
-        target_margin(data.target_margin),
-        chosen_from_reference(data.chosen_from_reference),
-        length(data.length),
-        score(data.score) {}
-  explicit example_columns(choice_minibatch const& batch)
-      : offset(batch.offset()),
-        label(batch.label()),
-        beta(batch.beta()),
-        target_margin(batch.target_margin()),
-        chosen_from_reference(batch.chosen_from_reference()),
-        length(batch.length()),
-        score(batch.score()) {}
-
-  [[nodiscard]] std::size_t size() const { return offset.size() - 1; }
-};
-
 namespace detail {
 
-inline void expects_column(column_set read, std::span<float const> values, column_name name,
+inline void expects_column(column_set read, std::vector<float> const& values, column_name name,
                            char const* text) {
   if (!read.contains(name) || !values.empty()) return;
   broken(std::string("trainer: this loss reads ") + text + ", which the data does not have");
@@ -55,7 +28,7 @@ inline void expects_column(column_set read, std::span<float const> values, colum
 ///
 /// Errors  precondition_error naming the row or the column
 template <Loss L>
-void check_examples(L const& loss, example_columns const& data) {
+void check_examples(L const& loss, choice_data const& data) {
   std::string const row = "trainer: row ";
   for (std::size_t g = 0; g < data.size(); ++g) {
     std::size_t const count = data.offset[g + 1] - data.offset[g];
@@ -104,7 +77,7 @@ template <Loss L>
 void check_data(L const& loss, choice_data const& data) {
   expects(data.size() > 0, "trainer: the data set is empty");
   data.expects_shapes("trainer");
-  check_examples(loss, example_columns(data));
+  check_examples(loss, data);
 }
 
 }  // namespace prefer
