@@ -479,6 +479,8 @@ TEST_CASE("trainer: refuses a beta schedule that cannot hold", "[train][trainer]
   CHECK(message_of([&] {
           trainer(policy, formula, reference, data, {}, prefer::constant_beta{1.0});
         }) == "trainer: step 1: beta comes from a schedule, but this loss has no parameter beta");
+  CHECK(message_of([&] { trainer(policy, prefer::dpo{.beta = -1}, reference, data); }) ==
+        "dpo: beta is -1, expected a finite number greater than zero");
   auto const falls_to_zero = [](std::uint64_t step) { return step == 0 ? 1.0 : 0.0; };
   trainer run(policy, prefer::dpo{}, reference, data, {.batch_size = 2}, falls_to_zero);
   run.step();
