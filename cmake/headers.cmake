@@ -13,6 +13,7 @@ set(prefer_core_headers
   batch/check_columns.hpp
   batch/choices.hpp
   batch/column.hpp
+  batch/column_rules.hpp
   batch/columns.hpp
   batch/each_column.hpp
   batch/gather.hpp
@@ -53,6 +54,7 @@ set(prefer_core_headers
   loss/dpo.hpp
   loss/dpop.hpp
   loss/epsilon_dpo.hpp
+  loss/example_of.hpp
   loss/exo.hpp
   loss/f_divergence.hpp
   loss/gpo.hpp
@@ -63,6 +65,7 @@ set(prefer_core_headers
   loss/lipo.hpp
   loss/ln_dpo.hpp
   loss/loss.hpp
+  loss/meaning.hpp
   loss/mpo.hpp
   loss/nash_md.hpp
   loss/nca.hpp
@@ -142,6 +145,7 @@ set(prefer_core_headers
   scalar/math.hpp
   scalar/probe.hpp
   scalar/scalar.hpp
+  target.hpp
   text/number.hpp
   text/spelling.hpp
   text/utf8.hpp
@@ -157,6 +161,7 @@ set(prefer_core_headers
   train/run_fingerprint.hpp
   train/sampled.hpp
   train/scored_minibatch.hpp
+  train/scored_tokens.hpp
   train/several_processes.hpp
   train/step_report.hpp
   train/trainer.hpp

@@ -15,6 +15,7 @@
 #include <prefer/batch/check_columns.hpp>
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/column.hpp>
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/each_column.hpp>
 #include <prefer/batch/gather.hpp>
@@ -54,6 +55,7 @@
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/dpop.hpp>
 #include <prefer/loss/epsilon_dpo.hpp>
+#include <prefer/loss/example_of.hpp>
 #include <prefer/loss/exo.hpp>
 #include <prefer/loss/f_divergence.hpp>
 #include <prefer/loss/gpo.hpp>
@@ -64,6 +66,7 @@
 #include <prefer/loss/lipo.hpp>
 #include <prefer/loss/ln_dpo.hpp>
 #include <prefer/loss/loss.hpp>
+#include <prefer/loss/meaning.hpp>
 #include <prefer/loss/mpo.hpp>
 #include <prefer/loss/nash_md.hpp>
 #include <prefer/loss/nca.hpp>
@@ -142,6 +145,7 @@
 #include <prefer/scalar/math.hpp>
 #include <prefer/scalar/probe.hpp>
 #include <prefer/scalar/scalar.hpp>
+#include <prefer/target.hpp>
 #include <prefer/train/adamw.hpp>
 #include <prefer/train/check_data.hpp>
 #include <prefer/train/checkpoint.hpp>
@@ -154,6 +158,7 @@
 #include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/sampled.hpp>
 #include <prefer/train/scored_minibatch.hpp>
+#include <prefer/train/scored_tokens.hpp>
 #include <prefer/train/several_processes.hpp>
 #include <prefer/train/step_report.hpp>
 #include <prefer/train/trainer.hpp>

@@ -12,7 +12,7 @@ namespace {
 using namespace prefer::test;
 using prefer::epsilon_dpo;
 
-// The margin of log-probabilities perturbed_toward to the reference, here, and perturbed_away from it; and the step that it makes.
+// The margin of log-probabilities nearer the reference, here, and farther from it; and the step that it makes.
 struct course {
   double perturbed_toward, here, perturbed_away, step;
 };
@@ -96,7 +96,8 @@ TEST_CASE("epsilon_dpo: what it reads follows from its formula", "[loss][epsilon
 TEST_CASE("epsilon_dpo: parameters out of range are refused", "[loss][epsilon_dpo]") {
   CHECK_THROWS_AS(prefer::expects_parameters_in_range(epsilon_dpo<>{.perturbation = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS((epsilon_dpo<>{.loss = {.beta = 0.0}}), prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(epsilon_dpo<>{.loss = {.beta = 0.0}}),
+                  prefer::precondition_error);
 }
 
 }  // namespace

@@ -92,6 +92,17 @@ class token_table {
     return offset_[id + 1] - offset_[id];
   }
 
+  /// Whether two completions have the same tokens.
+  [[nodiscard]] bool equal(std::uint32_t a, std::uint32_t b) const {
+    auto const one = tokens(a);
+    auto const other = tokens(b);
+    if (one.size() != other.size()) return false;
+    for (std::size_t t = 0; t < one.size(); ++t) {
+      if (one[t] != other[t]) return false;
+    }
+    return true;
+  }
+
   /// One length per completion, for `choice_data::length`: data.length = table.lengths(data.completion).
   [[nodiscard]] std::vector<float> lengths(std::span<std::uint32_t const> completion) const {
     std::vector<float> out;

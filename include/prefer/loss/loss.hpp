@@ -9,6 +9,7 @@
 #include <prefer/batch/pair_order.hpp>
 #include <prefer/batch/probe_record.hpp>
 #include <prefer/bounded.hpp>
+#include <prefer/loss/example_of.hpp>
 #include <prefer/loss/parts.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/scalar/dual.hpp>
@@ -116,7 +117,10 @@ concept parts_of_one_list_size = list_sizes_agree<L>(parts_of_t<L>{});
 template <class L>
 concept parts_in_one_order = terms_have_one_order<L>();
 template <class L>
-concept parts_fit = parts_of_one_arity<L> && parts_of_one_list_size<L> && parts_in_one_order<L>;
+concept parts_of_one_example = examples_are<find_example<L>()>(parts_of_t<L>{});
+template <class L>
+concept parts_fit = parts_of_one_arity<L> && parts_of_one_list_size<L> && parts_in_one_order<L> &&
+                    parts_of_one_example<L>;
 
 /// Whether a type is a template over losses: what it forwards of them is known only if it names them.
 template <class L>
@@ -136,6 +140,7 @@ concept names_its_parts = has_parts<L> || !wraps_a_loss<L>;
 ///             `coefficients(...)`, an analytic override for lists (see evaluate.hpp);
 ///             `prepare_reads`, the columns that `prepare` takes its statistic from;
 ///             `list_size`, for lists that all have that many completions;
+///             `example`, for a loss of arity 1 whose examples are tokens (see example_of);
 ///             `parameters(self, visit)`, which names the hyper-parameters for tools and for errors;
 ///             `metrics(state, visit)`, which names what a state has to report;
 ///             `rewards_per_token`, where rewards are not reported as what it reads suggests;
@@ -302,6 +307,23 @@ inline constexpr column_set may_read = [] {
   return largest + log(total);
 }
 
+/// What to subtract from all u(completion) before their exponentials, so that a list loss is one of differences: the
+/// largest, which is finite where any is. It carries no derivative, because what is subtracted everywhere cancels; a probe
+/// gets the first, so that it sees differences.
+[[nodiscard]] constexpr auto shared_shift(auto const& list, auto const& u) {
+  using number = std::remove_cvref_t<decltype(u(list[0]))>;
+  if constexpr (std::same_as<number, probe>) {
+    return u(list[0]);
+  } else {
+    auto largest = value_of(u(list[0]));
+    for (std::size_t i = 1; i < list.size(); ++i) {
+      auto const other = value_of(u(list[i]));
+      largest = select(other > largest, other, largest);
+    }
+    return largest;
+  }
+}
+
 namespace check {
 
 /// For the first line of a "bring your own loss" file: static_assert(prefer::check::loss<mine>());
@@ -318,6 +340,8 @@ consteval bool loss() {
   if constexpr (detail::has_arity<L> && detail::names_its_parts<L>) {
     static_assert(detail::parts_of_one_arity<L>,
                   "prefer: a loss and its parts have the same arity (pairs with pairs, ...)");
+    static_assert(detail::parts_of_one_example<L>,
+                  "prefer: a loss and its parts have the same examples (tokens with tokens, ...)");
     static_assert(detail::parts_of_one_list_size<L>,
                   "prefer: the parts of this loss take lists of different sizes");
     static_assert(

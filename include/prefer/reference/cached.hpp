@@ -29,7 +29,8 @@ namespace prefer {
 /// as a denoiser, does not compile.
 ///
 /// Errors  precondition_error for a batch without rows, or with a row or KL examples that are
-///         not in the cache; a reference that moves does not compile; backend_error for a file that is damaged, stale, or of another size
+///         not in the cache; a reference that moves does not compile; backend_error for a file that is damaged,
+///         stale, or of another size
 template <std::floating_point T>
 class cached {
  public:

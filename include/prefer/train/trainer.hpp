@@ -32,6 +32,7 @@
 #include <prefer/train/options.hpp>
 #include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/scored_minibatch.hpp>
+#include <prefer/train/scored_tokens.hpp>
 #include <prefer/train/several_processes.hpp>
 #include <prefer/train/step_report.hpp>
 
@@ -39,13 +40,13 @@ namespace prefer {
 
 /// Trains a policy by preferences, one optimizer step at a time.
 ///
-///   prefer::trainer run(policy, prefer::dpo{.beta = 0.1}, reference, data, {.batch_size = 256});
-///   run.run([](prefer::step_report const& r) { std::printf("%g\n", r.loss); });
+///   prefer::trainer training(policy, prefer::dpo{.beta = 0.1}, reference, data, {.batch_size = 256});
+///   training.run([](prefer::step_report const& r) { std::printf("%g\n", r.loss); });
 ///
 /// Examples come from a data set, in an order drawn from `options.seed`, or from an ExampleSource, which has a batch
 /// size of its own:
 ///
-///   prefer::trainer run(policy, loss, reference, source, options);
+///   prefer::trainer training(policy, loss, reference, source, options);
 ///
 /// Policy, reference and data or source are borrowed and outlive the trainer; the data does not change meanwhile. While
 /// the trainer lives, policy and reference run on its threads, and serially from then on. The same bits come
@@ -167,6 +168,9 @@ class trainer {
   static constexpr bool reads_whole_batch =
       !std::same_as<loss_state<L>, nothing> || detail::matches<L>;
 
+  using scored_batch = std::conditional_t<is_over_tokens<L>, detail::scored_tokens<P, L, R>,
+                                          detail::scored_minibatch<P, L, R>>;
+
   struct given {};
   trainer(given, P& policy, L loss, R& reference, Source source, train_options const& options,
           Beta beta, Processes processes)
@@ -183,7 +187,11 @@ class trainer {
                options.allow_scores) {
     collectively(processes_, "trainer", [&](auto const& all) {
       check_options();
-      if constexpr (has_data) check_data(loss_, source_.data());
+      if constexpr (has_data) {
+        check_data(loss_, source_.data());
+        check_lengths(loss_, policy_, source_.data());
+        check_completions(policy_, source_.data());
+      }
       use(options_.threads);
       discard_gradient();
       if constexpr (several) detail::expect_equal_starts(identity(), parameters(), all);
@@ -273,9 +281,10 @@ class trainer {
     batch_.gather(source_, now_.step, {.rank = all.rank(), .size = all.size()}, options_.seed);
     if constexpr (!has_data) {
       check_examples(loss_, batch_.data());
+      check_lengths(loss_, policy_, batch_.data());
       expects_one_beta(batch_.data());
     }
-    double examples[] = {static_cast<double>(batch_.size())};
+    double examples[] = {static_cast<double>(batch_.own_examples())};
     all.all_sum(examples);
     batch_.be_part_of(static_cast<std::size_t>(examples[0]));
   }
@@ -427,7 +436,7 @@ class trainer {
   bool gradient_is_clear_ = false;
 
   // Working memory, kept from step to step.
-  detail::scored_minibatch<P, L, R> batch_;
+  scored_batch batch_;
   gradient_norm_memory norm_memory_;
   std::vector<value_type> gradient_room_;
 };
