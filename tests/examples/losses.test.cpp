@@ -239,7 +239,7 @@ TEST_CASE("losses: bad arguments are refused with the nearest good one", "[examp
           "--set bta=1: dpo has no parameter \"bta\"; did you mean \"beta\"?");
   refused("--loss dpo:gamma=1", "dpo has no parameter \"gamma\"");
   refused("--loss dpo --set beta=0",
-          "--set beta=0: dpo: beta must be a finite number greater than zero");
+          "--set beta=0: dpo: beta is 0, expected a finite number greater than zero");
   refused("--loss dpo:beta=-1", "dpo: beta must be");
   refused("--loss dpo --set beta=nan", "\"nan\" is not a finite number");
   refused("--loss dpo --set beta=0.1x", "\"0.1x\" is not a finite number");
