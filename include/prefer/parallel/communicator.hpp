@@ -111,16 +111,20 @@ class watched_processes {
   /// Calls work(*this); see `collectively`, of which it is the inside. Where such calls are nested, a failure is told once.
   template <class Work>
   void run(Work&& work) const {
-    scope const inside(*this);
-    detail::on_failure(
-        [&] {
-          work(*this);
-          agree();
-        },
-        [&](char const* what) {
-          std::string_view const reason = what;
-          if (!told_) exchange(&reason);
-        });
+    if constexpr (std::same_as<Processes, single_process>) {
+      work(*processes_);
+    } else {
+      scope const inside(*this);
+      detail::on_failure(
+          [&] {
+            work(*this);
+            agree();
+          },
+          [&](char const* what) {
+            std::string_view const reason = what;
+            if (!told_) exchange(&reason);
+          });
+    }
   }
 
  private:
@@ -171,11 +175,7 @@ class watched_processes {
 /// Cost    one all_gather of one number before each collective call, and one at the end
 template <Communicator Processes, class Work>
 void collectively(Processes const& processes, char const* where, Work&& work) {
-  if constexpr (std::same_as<Processes, single_process>) {
-    work(processes);
-  } else {
-    watched_processes<Processes>(processes, where).run(work);
-  }
+  watched_processes<Processes>(processes, where).run(work);
 }
 
 }  // namespace prefer

@@ -102,7 +102,7 @@ class trainer {
   /// One optimizer step on the next batch.
   step_report step() {
     step_report report;
-    on_all([&](auto const& all) { report = step_with(all); });
+    watched_.run([&](auto const& all) { report = step_with(all); });
     return report;
   }
 
@@ -124,7 +124,7 @@ class trainer {
     while (!done()) {
       step_report const report = step();
       double interrupted[] = {0.0};
-      on_all([&](auto const& all) {
+      watched_.run([&](auto const& all) {
         if (plan.every != 0 && (now_.step % plan.every == 0 || done())) {
           double score[] = {static_cast<double>(evaluate(policy_))};
           broadcast(std::span(score), 0, all);
@@ -149,7 +149,7 @@ class trainer {
   /// Writes all that `resume` needs, whole or not at all. When it returns, the file is there for all processes that
   /// see the disk of the first.
   void save(std::string const& path) const {
-    on_all([&](auto const& all) {
+    watched_.run([&](auto const& all) {
       if (all.rank() != 0) return;
       write_checkpoint(path, identity(), parameters(), now_, beta_, reference_);
     });
@@ -159,7 +159,7 @@ class trainer {
   ///
   /// Errors  backend_error for a file that is damaged, or of another run or data set; nothing changes then
   void resume(std::string const& path) {
-    on_all([&](auto const& all) {
+    watched_.run([&](auto const& all) {
       archive const file = archive::parse(detail::read_for_all(path, all), path);
       read_checkpoint(file, identity(), parameters(), now_, beta_, reference_);
     });
@@ -179,16 +179,6 @@ class trainer {
   using scored_batch = std::conditional_t<is_over_tokens<L>, detail::scored_tokens<P, L, R>,
                                           detail::scored_minibatch<P, L, R>>;
 
-  // Runs work(communicator) so that of several processes all return or all throw.
-  template <class Work>
-  void on_all(Work&& work) const {
-    if constexpr (several) {
-      watched_.run(work);
-    } else {
-      work(processes_);
-    }
-  }
-
   struct given {};
   trainer(given, P& policy, L loss, R& reference, Source source, train_options const& options,
           Beta beta, Processes processes)
@@ -203,7 +193,7 @@ class trainer {
         now_{.optimizer = adamw<value_type>(options.optimizer)},
         batch_(policy, reference, reads(loss).contains(column_name::reference),
                options.allow_scores) {
-    on_all([&](auto const& all) {
+    watched_.run([&](auto const& all) {
       check_options();
       if constexpr (has_data) {
         check_data(loss_, source_.data());
