@@ -429,8 +429,8 @@ TEST_CASE("trainer: a loss that reads lengths is not given any by default", "[tr
   no_reference reference;
   auto const data = small::pairs(4);
   CHECK(message_of([&] { trainer(policy, prefer::simpo{}, reference, data); }) ==
-        "trainer: this loss reads completion lengths; fill length in the data, with 1 where a "
-        "completion is one choice");
+        "trainer: this loss reads length, which the data does not have; a completion that is one "
+        "choice has length 1");
 }
 
 TEST_CASE("trainer: a row's own target margin reaches the loss", "[train][trainer]") {
@@ -586,7 +586,8 @@ TEST_CASE("trainer: refuses data that does not fit the loss", "[train][trainer]"
 
   auto unlabelled = small::labelled(4);
   unlabelled.label.clear();
-  CHECK(refusal(prefer::kto{}, unlabelled) == "trainer: label has 0 elements, expected 4");
+  CHECK(refusal(prefer::kto{}, unlabelled) ==
+        "trainer: this loss reads label, which the data does not have");
 
   auto alone = small::labelled(4);
   alone.kl_examples.clear();
