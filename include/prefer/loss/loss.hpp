@@ -210,10 +210,12 @@ auto with_memory(Whole& whole, Use const& use) {
 /// The state that a batch gives to the loss's formula and to its parts. With several processes each calls it with its
 /// own part of the batch, and all get the state of the whole.
 ///
-/// Errors  precondition_error for several processes and a loss whose `prepare` knows of one only
+/// Errors  precondition_error for a hyper-parameter out of its range, and for several processes and a loss whose `prepare`
+///         knows of one only
 template <Loss L, class Columns, Communicator Processes = single_process>
 [[nodiscard]] loss_state<L> prepare(L const& loss, Columns const& columns, loss_memory<L>& memory,
                                     Processes const& processes = {}) {
+  expects_parameters_in_range(loss);
   if constexpr (detail::has_parts<L>) {
     loss_state<L> out{};
     detail::keep<0, detail::own_state_t<L>>(out, [&] {
@@ -328,9 +330,10 @@ namespace check {
 /// For the first line of a "bring your own loss" file: static_assert(prefer::check::loss<mine>());
 template <class L>
 consteval bool loss() {
-  static_assert(
-      detail::has_arity<L>,
-      "prefer: a loss has `static constexpr std::size_t arity` (1, 2 or prefer::dynamic_arity)");
+  static_assert(detail::has_arity<L>,
+                "prefer: a loss has `static constexpr std::size_t arity` (1, 2 or "
+                "prefer::dynamic_arity); a lambda becomes "
+                "one by prefer::pair_loss(lambda), unpaired_loss(lambda) or list_loss(lambda)");
   static_assert(detail::names_its_parts<L>,
                 "prefer: a loss made of losses names them: static constexpr auto parts(auto& self, "
                 "auto&& visit) "
