@@ -2,7 +2,7 @@
 #pragma once
 
 // The core in one include; it depends on the standard library alone. Outside: loss/catalogue.hpp (losses by
-// name, for tools), the thread pool, and the components.
+// name, for tools), diagnosis/ (what is wrong with a batch or a run), the thread pool, and the components.
 
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/aggregation/ld_dpo_weights.hpp>
@@ -31,9 +31,6 @@
 #include <prefer/beta/adaptive.hpp>
 #include <prefer/beta/schedule.hpp>
 #include <prefer/bounded.hpp>
-#include <prefer/diagnosis/batch.hpp>
-#include <prefer/diagnosis/training.hpp>
-#include <prefer/diagnosis/training_report.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
 #include <prefer/file/atomic_file.hpp>
