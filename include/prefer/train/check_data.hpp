@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -36,10 +37,11 @@ void expects_column(column_set read, column_description<Name, Rule> is, bool pre
   }
 }
 
-/// The first number of every column that its rule, or what the loss takes it for, does not allow.
-inline void expects_good_numbers(choice_data const& data, batch_meaning const& meaning,
-                                 bool pairs) {
-  choice_data::describe(data, [&](auto is, per each, std::vector<float> const& column) {
+/// The first number of every column that its rule, or what the loss takes it for, does not allow. A template, so that a
+/// unit that trains nothing does not pay for it.
+template <std::same_as<choice_data> Data>
+void expects_good_numbers(Data const& data, batch_meaning const& meaning, bool pairs) {
+  Data::describe(data, [&](auto is, per each, std::vector<float> const& column) {
     number_rule const rule = rule_of(is, meaning);
     std::size_t const i = first_bad(column, column.size(), rule);
     if (i == column.size()) return;
