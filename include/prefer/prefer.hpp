@@ -33,6 +33,8 @@
 #include <prefer/bounded.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
+#include <prefer/file/archive_format.hpp>
+#include <prefer/file/archive_writer.hpp>
 #include <prefer/file/atomic_file.hpp>
 #include <prefer/file/binary_file.hpp>
 #include <prefer/file/destination.hpp>
@@ -103,6 +105,7 @@
 #include <prefer/model/choice_ids.hpp>
 #include <prefer/model/denoiser.hpp>
 #include <prefer/model/log_linear.hpp>
+#include <prefer/model/markov_reference.hpp>
 #include <prefer/model/matrix_factorization.hpp>
 #include <prefer/model/matrix_product.hpp>
 #include <prefer/model/noise_schedule.hpp>
@@ -152,6 +155,7 @@
 #include <prefer/train/example_values.hpp>
 #include <prefer/train/judges.hpp>
 #include <prefer/train/learning_rate.hpp>
+#include <prefer/train/micro_batches.hpp>
 #include <prefer/train/options.hpp>
 #include <prefer/train/pair_side.hpp>
 #include <prefer/train/run_fingerprint.hpp>

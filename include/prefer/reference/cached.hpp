@@ -12,6 +12,7 @@
 #include <prefer/batch/column_rules.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
+#include <prefer/file/archive_writer.hpp>
 #include <prefer/reference/reference.hpp>
 
 namespace prefer {
@@ -116,14 +117,14 @@ class cached {
   }
 
   void save(std::string const& path) const {
-    archive_writer file;
+    archive_writer file(path);
     file.add("format", "prefer reference cache 1");
     file.add("identity", identity_);
     file.add("normalised", std::uint64_t{normalised_ ? 1u : 0u});
     file.add("log_prob", log_prob_);
     file.add("score", score_);
     file.add("kl_examples", kl_examples_);
-    file.write(path);
+    file.commit();
   }
 
   [[nodiscard]] static cached load(std::string const& path, choice_data const& data,
