@@ -272,24 +272,6 @@ template <class L, class... P>
   return ((list_size_of<P>() == 0 || list_size_of<P>() == list_size_of<L>()) && ...);
 }
 
-/// What the batch statistics of a loss are made from, beyond what its formula reads.
-template <class L>
-[[nodiscard]] constexpr column_set prepare_reads_of();
-
-template <class... P>
-[[nodiscard]] constexpr column_set prepare_reads_of_parts(part_list<P...>) {
-  return (column_set{} | ... | prepare_reads_of<P>());
-}
-template <class L>
-[[nodiscard]] constexpr column_set prepare_reads_of() {
-  column_set const of_parts = prepare_reads_of_parts(parts_of_t<L>{});
-  if constexpr (requires { L::prepare_reads; }) {
-    return L::prepare_reads | of_parts;
-  } else {
-    return of_parts;
-  }
-}
-
 }  // namespace detail
 
 }  // namespace prefer
