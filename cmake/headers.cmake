@@ -14,6 +14,7 @@ set(prefer_core_headers
   batch/check_columns.hpp
   batch/choices.hpp
   batch/column.hpp
+  batch/column_rules.hpp
   batch/columns.hpp
   batch/each_column.hpp
   batch/gather.hpp
@@ -26,6 +27,7 @@ set(prefer_core_headers
   batch/statistics.hpp
   batch/step_pairs.hpp
   batch/sum_and_count.hpp
+  batch/token_sequences.hpp
   batch/token_table.hpp
   batch/with_columns.hpp
   beta/adaptive.hpp
@@ -66,6 +68,7 @@ set(prefer_core_headers
   loss/lipo.hpp
   loss/ln_dpo.hpp
   loss/loss.hpp
+  loss/meaning.hpp
   loss/mpo.hpp
   loss/nash_md.hpp
   loss/nca.hpp
@@ -154,9 +157,12 @@ set(prefer_core_headers
   train/checkpoint.hpp
   train/clip.hpp
   train/example_source.hpp
+  train/example_values.hpp
+  train/judges.hpp
   train/learning_rate.hpp
   train/options.hpp
   train/run_fingerprint.hpp
+  train/sampled.hpp
   train/scored_minibatch.hpp
   train/several_processes.hpp
   train/step_report.hpp
@@ -181,14 +187,19 @@ set(prefer_report_headers
 )
 
 set(prefer_data_headers
+  data/byte_tokenizer.hpp
+  data/encode.hpp
   data/example.hpp
   data/json_lines.hpp
   data/lines.hpp
+  data/numbering.hpp
   data/place.hpp
   data/preference.hpp
   data/ratings.hpp
   data/reference_columns.hpp
   data/rows.hpp
+  data/tokenizer.hpp
+  data/truncation.hpp
 )
 
 set(prefer_threads_headers

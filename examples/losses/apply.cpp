@@ -55,29 +55,33 @@ std::string json_list(std::span<double const> values) {
   return out + "]";
 }
 
-bool any(double) { return true; }
-bool above_zero(double value) { return value > 0; }
-bool not_below_zero(double value) { return value >= 0; }
-bool below_one(double value) { return value >= 0 && value < 1; }
-
 /// A number (or true and false) of each row, which becomes a column of the batch.
 struct field {
   char const* name;
-  prefer::column_set
-      column;  // required where the loss needs this; empty: for every loss, never required
+  column_name column;  // required where the loss needs it
+  prefer::number_rule rule;
+  bool is_truth;
   double otherwise = 0.0;
-  bool (*good)(double) = any;
-  char const* expected = "";
-  bool is_truth = false;
 };
+
+/// A field for a column, with the rule that the loss's meaning gives it.
+template <column_name Name, prefer::column_rule Rule>
+field field_of(char const* name, prefer::column_description<Name, Rule> is, named_loss const& loss,
+               double otherwise = 0.0) {
+  return {name, Name, rule_of(is, loss.meaning), Rule == prefer::column_rule::truth, otherwise};
+}
+
+[[noreturn]] void refuse_number(json_row const& row, std::string_view name, double value,
+                                std::string const& expected) {
+  prefer::data::refuse_field(row, name,
+                             "found " + prefer::text::shortest(value) + "; expected " + expected);
+}
 
 /// One field, row after row.
 class field_values {
  public:
   field_values(field const& what, named_loss const& loss)
-      : what_(what),
-        needed_(!what.column.empty() && loss.needs.contains(what.column)),
-        taken_(what.column.empty() || loss.takes.contains(what.column)) {}
+      : what_(what), needed_(needs(what, loss)), taken_(needed_ || takes(what, loss)) {}
 
   [[nodiscard]] char const* name() const { return what_.name; }
   void add(json_row const& row) {
@@ -85,10 +89,8 @@ class field_values {
     double const value = !there && !needed_ ? what_.otherwise
                          : what_.is_truth   ? (prefer::data::truth(row, what_.name) ? 1.0 : 0.0)
                                             : prefer::data::number(row, what_.name);
-    if (there && !what_.good(value)) {
-      prefer::data::refuse_field(
-          row, what_.name,
-          "found " + prefer::text::shortest(value) + "; expected " + what_.expected);
+    if (there && !what_.rule.holds(value)) {
+      refuse_number(row, what_.name, value, what_.rule.expected);
     }
     // Data that a loss has no use for may stand there; an instruction that it would not follow may not.
     if (there && !taken_ && prefer::detail::optional_columns.contains(what_.column)) {
@@ -101,12 +103,22 @@ class field_values {
     return taken_ && (given_ || needed_) ? prefer::column(values_) : prefer::column();
   }
   [[nodiscard]] double const& operator[](std::size_t i) const { return values_[i]; }
+  [[nodiscard]] double last() const { return values_.back(); }
   void clear() {
     values_.clear();
     given_ = false;
   }
 
  private:
+  static bool needs(field const& what, named_loss const& loss) {
+    bool const of_baseline =
+        what.column == column_name::kl_policy || what.column == column_name::kl_reference;
+    return of_baseline ? loss.kl_examples : loss.needs.contains(what.column);
+  }
+  static bool takes(field const& what, named_loss const& loss) {
+    return what.column == column_name::weight || loss.takes.contains(what.column);
+  }
+
   field what_;
   bool needed_;
   bool taken_;
@@ -114,16 +126,13 @@ class field_values {
   std::vector<double> values_;
 };
 
-constexpr char const* at_least_one_token = "a completion has at least one token, a number > 0";
+namespace described = prefer::described;
 
-field log_prob_field(char const* name) { return {name, column_name::policy}; }
-field reference_field(char const* name) { return {name, column_name::reference}; }
-field length_field(char const* name) {
-  return {name, column_name::length, 1.0, above_zero, at_least_one_token};
+field weight_field(named_loss const& loss) {
+  return field_of("weight", described::weight, loss, 1.0);
 }
-field weight_field() { return {"weight", {}, 1.0, not_below_zero, "a number, zero or greater"}; }
 field beta_field(named_loss const& loss) {
-  return {"beta", column_name::beta, loss.beta.value_or(1.0), above_zero, "a number above zero"};
+  return field_of("beta", described::beta, loss, loss.beta.value_or(1.0));
 }
 
 /// Numbers of a list of completions.
@@ -183,34 +192,40 @@ void add_row(json_row const& row, std::vector<field_values>& fields) {
 class pair_rows {
  public:
   explicit pair_rows(named_loss const& loss) : loss_(&loss) {
-    using n = column_name;
-    for (field const& one : std::initializer_list<field>{
-             log_prob_field("policy_chosen"),
-             log_prob_field("policy_rejected"),
-             reference_field("ref_chosen"),
-             reference_field("ref_rejected"),
-             length_field("chosen_len"),
-             length_field("rejected_len"),
-             {"score_chosen", n::score},
-             {"score_rejected", n::score},
-             {"divergence_chosen", n::divergence},
-             {"divergence_rejected", n::divergence},
-             {"alignment_chosen", n::alignment},
-             {"alignment_rejected", n::alignment},
-             {"perturbed_toward_chosen", n::perturbed_toward},
-             {"perturbed_toward_rejected", n::perturbed_toward},
-             {"perturbed_away_chosen", n::perturbed_away},
-             {"perturbed_away_rejected", n::perturbed_away},
-             weight_field(),
-             beta_field(loss),
-             {"target_margin", n::target_margin},
-             {"chosen_from_reference", n::chosen_from_reference, 0.0, any, "", true},
-             {"uniform", n::uniform, 0.0, below_one, "a number from 0 up to, not including, 1"}}) {
+    namespace d = described;
+    for (field const& one : {field_of("policy_chosen", d::policy, loss),
+                             field_of("policy_rejected", d::policy, loss),
+                             field_of("ref_chosen", d::reference, loss),
+                             field_of("ref_rejected", d::reference, loss),
+                             field_of("chosen_len", d::length, loss, 1.0),
+                             field_of("rejected_len", d::length, loss, 1.0),
+                             field_of("score_chosen", d::score, loss),
+                             field_of("score_rejected", d::score, loss),
+                             field_of("divergence_chosen", d::divergence, loss),
+                             field_of("divergence_rejected", d::divergence, loss),
+                             field_of("alignment_chosen", d::alignment, loss),
+                             field_of("alignment_rejected", d::alignment, loss),
+                             field_of("perturbed_toward_chosen", d::perturbed_toward, loss),
+                             field_of("perturbed_toward_rejected", d::perturbed_toward, loss),
+                             field_of("perturbed_away_chosen", d::perturbed_away, loss),
+                             field_of("perturbed_away_rejected", d::perturbed_away, loss),
+                             weight_field(loss),
+                             beta_field(loss),
+                             field_of("target_margin", d::target_margin, loss),
+                             field_of("chosen_from_reference", d::chosen_from_reference, loss),
+                             field_of("uniform", d::uniform, loss)}) {
       fields_.emplace_back(one, loss);
     }
   }
 
-  void add(json_row const& row) { add_row(row, fields_); }
+  void add(json_row const& row) {
+    add_row(row, fields_);
+    double const score[] = {fields_[6].last(), fields_[7].last()};
+    if (loss_->meaning.score == prefer::score_kind::ordered_reward && !(score[1] < score[0])) {
+      refuse_number(row, "score_rejected", score[1],
+                    "a reward below that of chosen, " + prefer::text::shortest(score[0]));
+    }
+  }
   void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
     auto const at = [&](std::size_t i) { return fields_[i].column(); };
     prefer::pair_columns const batch{.policy = {at(0), at(1)},
@@ -266,18 +281,12 @@ class pair_rows {
 class unpaired_rows {
  public:
   explicit unpaired_rows(named_loss const& loss) : loss_(&loss) {
-    prefer::column_set const kl_examples =
-        loss.kl_examples ? column_name::policy : column_name::uniform;
+    namespace d = described;
     for (field const& one :
-         std::initializer_list<field>{log_prob_field("policy"),
-                                      reference_field("ref"),
-                                      {"label", column_name::label, 0.0, any, "", true},
-                                      length_field("len"),
-                                      {"score", column_name::score},
-                                      weight_field(),
-                                      beta_field(loss),
-                                      {"kl_policy", kl_examples},
-                                      {"kl_ref", kl_examples}}) {
+         {field_of("policy", d::policy, loss), field_of("ref", d::reference, loss),
+          field_of("label", d::label, loss), field_of("len", d::length, loss, 1.0),
+          field_of("score", d::score, loss), weight_field(loss), beta_field(loss),
+          field_of("kl_policy", d::kl_policy, loss), field_of("kl_ref", d::kl_reference, loss)}) {
       fields_.emplace_back(one, loss);
     }
   }
@@ -315,7 +324,7 @@ class unpaired_rows {
 class list_rows {
  public:
   explicit list_rows(named_loss const& loss)
-      : loss_(&loss), weight_(weight_field(), loss), beta_(beta_field(loss), loss) {}
+      : loss_(&loss), weight_(weight_field(loss), loss), beta_(beta_field(loss), loss) {}
 
   void add(json_row const& row) {
     prefer::data::refuse_misspelt(row, {"policy", "ref", "len", "score", "weight", "beta"});
@@ -326,10 +335,20 @@ class list_rows {
                                      " numbers; this loss takes " +
                                      std::to_string(loss_->list_size));
     }
+    check_numbers(row, "policy", described::policy, policy);
     append(policy_, policy);
-    append(ref_, one_each(row, "ref", column_name::reference, policy.size(), 0.0));
-    append(length_, one_each(row, "len", column_name::length, policy.size(), 1.0));
-    append(score_, one_each(row, "score", column_name::score, policy.size(), 0.0));
+    append(ref_, one_each(row, "ref", described::reference, policy.size(), 0.0));
+    append(length_, one_each(row, "len", described::length, policy.size(), 1.0));
+    auto const score = one_each(row, "score", described::score, policy.size(), 0.0);
+    append(score_, score);
+    if (loss_->meaning.score == prefer::score_kind::ordered_reward) {
+      std::size_t const i = prefer::detail::first_out_of_order(score, 0, score.size(), true);
+      if (i < score.size()) {
+        refuse_number(row, "score", score[i],
+                      "rewards that do not rise, best first; before it stands " +
+                          prefer::text::shortest(score[i - 1]));
+      }
+    }
     offset_.push_back(policy_.size());
     weight_.add(row);
     beta_.add(row);
@@ -373,21 +392,23 @@ class list_rows {
   static void append(std::vector<double>& to, std::vector<double> const& from) {
     to.insert(to.end(), from.begin(), from.end());
   }
+  void check_numbers(json_row const& row, char const* name, auto is,
+                     std::vector<double> const& numbers) const {
+    prefer::number_rule const rule = rule_of(is, loss_->meaning);
+    std::size_t const i = prefer::detail::first_bad(numbers, numbers.size(), rule);
+    if (i < numbers.size()) refuse_number(row, name, numbers[i], rule.expected);
+  }
   /// A number for each completion of the row; `otherwise` where the loss does not need them.
-  std::vector<double> one_each(json_row const& row, char const* name, column_name column,
-                               std::size_t count, double otherwise) const {
-    if (!loss_->needs.contains(column)) return std::vector<double>(count, otherwise);
+  std::vector<double> one_each(json_row const& row, char const* name, auto is, std::size_t count,
+                               double otherwise) const {
+    if (!loss_->needs.contains(is.name)) return std::vector<double>(count, otherwise);
     auto out = numbers_field(row, name);
     if (out.size() != count) {
       prefer::data::refuse_field(row, name,
                                  "has " + std::to_string(out.size()) + " numbers; expected " +
                                      std::to_string(count) + ", as many as \"policy\"");
     }
-    for (double const each : out) {
-      if (column != column_name::length || each > 0) continue;
-      prefer::data::refuse_field(
-          row, name, "found " + prefer::text::shortest(each) + "; expected " + at_least_one_token);
-    }
+    check_numbers(row, name, is, out);
     return out;
   }
 

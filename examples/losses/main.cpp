@@ -9,10 +9,10 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <golden/check_files.hpp>
 
 #include "../program.hpp"
 #include "apply.hpp"
-#include "check.hpp"
 #include "named_loss.hpp"
 #include "plot.hpp"
 
@@ -114,7 +114,7 @@ int run(arguments& given) {
     return 0;
   }
   if (!given.check.empty()) {
-    return check_golden_files(given.check, given.allow_uncovered) ? 0 : 1;
+    return golden::check_files(given.check, given.allow_uncovered) ? 0 : 1;
   }
 
   std::vector<setting> shared;

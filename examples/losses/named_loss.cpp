@@ -44,7 +44,7 @@ named_loss erased(L const& loss, prefer::loss_info const& info, remembering from
   out.list_size = prefer::detail::list_size_of<L>();
   out.whole_batch = *info.batch_statistic != '\0';
   out.kl_examples = std::string_view(info.batch_statistic) == "KL examples";
-  out.score = info.score;
+  out.meaning = prefer::meaning_of<L>;
   out.own_samples = info.own_samples;
   out.remembers = !std::same_as<prefer::loss_memory<L>, prefer::nothing>;
   prefer::for_each_parameter(loss, [&](std::string_view name, double value) {
@@ -137,8 +137,8 @@ std::string list_of_losses() {
   prefer::report::table meanings({{"loss"}, {"loss of one example"}, {"TRL"}});
   prefer::for_each_loss([&]<prefer::Loss L>(L const& loss, prefer::loss_info const& info) {
     std::string read = to_string(prefer::needs<L>);
-    if (info.score != prefer::score_kind::none) {
-      read += std::string(" (") + to_string(info.score) + ")";
+    if (prefer::meaning_of<L>.score != prefer::score_kind::none) {
+      read += std::string(" (") + to_string(prefer::meaning_of<L>.score) + ")";
     }
     if (*info.batch_statistic != '\0') read += std::string(", ") + info.batch_statistic;
     std::string const parameters = parameters_of(loss);

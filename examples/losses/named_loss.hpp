@@ -34,8 +34,8 @@ struct named_loss {
   std::size_t list_size = 0;  // completions in every list; 0 for any number
   bool whole_batch = false;   // a row's result depends on the other rows
   bool kl_examples = false;   // it takes a baseline from completions of other prompts
-  prefer::score_kind score = prefer::score_kind::none;
-  bool remembers = false;  // its result depends on earlier batches
+  prefer::batch_meaning meaning;  // what it takes log-probabilities and scores for
+  bool remembers = false;         // its result depends on earlier batches
   double perturbation =
       0.0;  // of the policies whose log_prob it reads as perturbed_toward and perturbed_away
   bool own_samples = false;  // its examples are what the policy itself has just written

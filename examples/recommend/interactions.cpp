@@ -2,8 +2,8 @@
 #include "interactions.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 
+#include <prefer/data/numbering.hpp>
 #include <prefer/data/preference.hpp>
 #include <prefer/data/ratings.hpp>
 #include <prefer/expects.hpp>
@@ -11,18 +11,6 @@
 namespace recommend {
 
 namespace {
-
-/// Gives each name a number, in order of appearance.
-class numbering {
- public:
-  std::uint32_t operator()(std::string const& name) {
-    return numbers_.try_emplace(name, static_cast<std::uint32_t>(numbers_.size())).first->second;
-  }
-  [[nodiscard]] std::size_t size() const { return numbers_.size(); }
-
- private:
-  std::unordered_map<std::string, std::uint32_t> numbers_;
-};
 
 std::size_t train_count(std::size_t events, split_rule const& rule) {
   return static_cast<std::size_t>(static_cast<double>(events) * rule.train_share);
@@ -83,14 +71,14 @@ interactions read_ratings(std::string const& path, split_rule const& rule) {
     double rating;
     double time;
   };
-  numbering users;
-  numbering items;
+  prefer::data::numbering users;
+  prefer::data::numbering items;
   std::vector<std::vector<event>> history;
   interactions data;
   for (prefer::data::rating const& row : prefer::data::ratings(path)) {
-    std::uint32_t const user = users(row.user);
+    std::uint32_t const user = users.add(row.user);
     if (user == history.size()) history.emplace_back();
-    history[user].push_back({items(row.item), row.value, row.timestamp});
+    history[user].push_back({items.add(row.item), row.value, row.timestamp});
     ++data.events;
   }
   data.items = items.size();
@@ -121,8 +109,8 @@ interactions read_ratings(std::string const& path, split_rule const& rule) {
 }
 
 interactions read_preferences(std::string const& path, split_rule const& rule) {
-  numbering users;
-  numbering items;
+  prefer::data::numbering users;
+  prefer::data::numbering items;
   std::vector<std::vector<preference>> history;
   interactions data;
   for (prefer::data::preference_pair const& row : prefer::data::pairs(path)) {
@@ -135,10 +123,10 @@ interactions read_preferences(std::string const& path, split_rule const& rule) {
       }
       return part.text();
     };
-    std::uint32_t const user = users(text(row.prompt, "prompt"));
+    std::uint32_t const user = users.add(text(row.prompt, "prompt"));
     if (user == history.size()) history.emplace_back();
     history[user].push_back(
-        {items(text(row.chosen, "chosen")), items(text(row.rejected, "rejected"))});
+        {items.add(text(row.chosen, "chosen")), items.add(text(row.rejected, "rejected"))});
     ++data.events;
   }
   data.items = items.size();

@@ -70,7 +70,7 @@ loss_choice describe_loss(std::string const& written, prefer::column_set token_c
                   .text = loss.name,
                   .has_beta = loss.beta.has_value(),
                   .reads_reference = loss.needs.contains(column_name::reference),
-                  .score = loss.score};
+                  .score = loss.meaning.score};
   std::size_t const colon = written.find(':');
   if (colon == std::string::npos) return out;
   std::size_t begin = colon + 1;

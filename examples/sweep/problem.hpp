@@ -69,7 +69,7 @@ class learner {
   /// log_prob of each completion's prompt with a completion of the next pair, chosen and rejected side by side
   /// [2 pairs]: what kto takes its baseline from.
   virtual void kl_log_prob(std::span<double> policy, std::span<double> reference) = 0;
-  /// Fills what belongs to the columns that are wanted; the task has them. Nearer and perturbed_away are moved by
+  /// Fills what belongs to the columns that are wanted; the task has them. The perturbed policies are moved by
   /// `perturbation` of the way between policy and reference.
   virtual void read_tokens(prefer::column_set wanted, double perturbation, token_numbers& out) = 0;
   /// One step down. `step` suits a policy with one logit per completion; see task::sets_own_steps.

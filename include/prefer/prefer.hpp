@@ -16,6 +16,7 @@
 #include <prefer/batch/check_columns.hpp>
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/column.hpp>
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/each_column.hpp>
 #include <prefer/batch/gather.hpp>
@@ -28,6 +29,7 @@
 #include <prefer/batch/statistics.hpp>
 #include <prefer/batch/step_pairs.hpp>
 #include <prefer/batch/sum_and_count.hpp>
+#include <prefer/batch/token_sequences.hpp>
 #include <prefer/batch/token_table.hpp>
 #include <prefer/batch/with_columns.hpp>
 #include <prefer/beta/adaptive.hpp>
@@ -67,6 +69,7 @@
 #include <prefer/loss/lipo.hpp>
 #include <prefer/loss/ln_dpo.hpp>
 #include <prefer/loss/loss.hpp>
+#include <prefer/loss/meaning.hpp>
 #include <prefer/loss/mpo.hpp>
 #include <prefer/loss/nash_md.hpp>
 #include <prefer/loss/nca.hpp>
@@ -151,9 +154,12 @@
 #include <prefer/train/checkpoint.hpp>
 #include <prefer/train/clip.hpp>
 #include <prefer/train/example_source.hpp>
+#include <prefer/train/example_values.hpp>
+#include <prefer/train/judges.hpp>
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/options.hpp>
 #include <prefer/train/run_fingerprint.hpp>
+#include <prefer/train/sampled.hpp>
 #include <prefer/train/scored_minibatch.hpp>
 #include <prefer/train/several_processes.hpp>
 #include <prefer/train/step_report.hpp>

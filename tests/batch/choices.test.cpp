@@ -131,3 +131,13 @@ TEST_CASE("choice_data: shapes that do not fit together are named", "[batch][cho
   CHECK(complaint([](choice_data& d) { d.length.assign(3, 1.0f); }) ==
         "here: length has 3 elements, expected 9");
 }
+
+TEST_CASE("choice_data: a list has each completion once", "[batch][choices]") {
+  prefer::choice_data data;
+  CHECK_THROWS_WITH(data.add_list(0, std::vector<std::uint32_t>{1, 1, 2}),
+                    "choice_data: list 0 of prompt 0 has completion 1 twice, in places 0 and 1");
+  CHECK_THROWS_WITH(data.add_list(4, std::vector<std::uint32_t>{3, 2, 1, 2}),
+                    "choice_data: list 0 of prompt 4 has completion 2 twice, in places 1 and 3");
+  CHECK(data.size() == 0);
+  CHECK_NOTHROW(data.add_list(4, std::vector<std::uint32_t>{3, 2, 1}));
+}

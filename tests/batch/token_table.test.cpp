@@ -99,3 +99,13 @@ TEST_CASE("token_table: its fingerprint is that of the tokens and of where they 
   more.add(tokens{1});
   CHECK(fingerprint_of(more) != fingerprint_of(table));
 }
+
+TEST_CASE("token_table: the last token of each prompt, for a policy that remembers no more",
+          "[batch][token_table]") {
+  prefer::token_table table;
+  table.add(std::vector<std::uint32_t>{3, 1, 2});
+  table.add(std::vector<std::uint32_t>{5});
+  CHECK(table.last_tokens(std::vector<std::uint32_t>{1, 0, 1}) ==
+        std::vector<std::uint32_t>{5, 2, 5});
+  CHECK_THROWS_AS(table.last_tokens(std::vector<std::uint32_t>{2}), prefer::precondition_error);
+}

@@ -11,6 +11,7 @@
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/philox.hpp>
 #include <prefer/reference/frozen.hpp>
+#include <prefer/train/trainer.hpp>
 #include <string>
 #include <train/small_problem.hpp>
 #include <vector>

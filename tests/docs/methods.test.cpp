@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <prefer/batch/each_column.hpp>
 #include <prefer/loss/catalogue.hpp>
 
 #include "tree/source_tree.hpp"

@@ -40,9 +40,9 @@ TEST_CASE("README: a lambda is a loss, and trains", "[docs][readme]") {
 
   prefer::tabular<float> policy(2, 3);      // 2 prompts, 3 completions, uniform at first
   auto reference = prefer::frozen(policy);  // a copy, which stays as it is
-  prefer::trainer run(policy, mine, reference, data,
-                      {.batch_size = 2, .epochs = 200, .rate = 0.05});
-  run.run([](prefer::step_report const& report) {
+  prefer::trainer training(policy, mine, reference, data,
+                           {.batch_size = 2, .epochs = 200, .rate = 0.05});
+  training.run([](prefer::step_report const& report) {
     if (report.step % 50 == 0) std::printf("loss %.4f\n", report.loss);
   });
   // [/own_loss]
@@ -51,5 +51,38 @@ TEST_CASE("README: a lambda is a loss, and trains", "[docs][readme]") {
   policy.log_probs(0, log_prob);
   // The loss is 0 at a margin of 2 nats; the reference is uniform, so its own margin is 0.
   CHECK(log_prob[2] - log_prob[1] == Approx(2.0f).margin(0.02));
-  CHECK(run.steps_done() == 200);
+  CHECK(training.steps_done() == 200);
+}
+
+TEST_CASE(
+    "README: a stronger reference, a beta that falls, and what became of the chosen completions",
+    "[docs][readme]") {
+  prefer::choice_data data;
+  data.add_pair(0, 2, 1);
+  data.add_pair(1, 0, 2);
+
+  // [research]
+  prefer::tabular<double> stronger(2, 3);
+  stronger.parameters()[0].value[2] = 1.0;  // a model that already knows completion 2 of prompt 0
+  prefer::tabular<double> policy(2, 3);
+  auto reference =
+      prefer::frozen(stronger);  // or no_reference{}, a moving average, a type of your own
+
+  prefer::trainer training(policy, prefer::dpo{}, reference, data,
+                           {.batch_size = 2, .epochs = 100, .rate = 0.05},
+                           prefer::linear_beta{.from = 0.5, .to = 0.1, .steps = 100});
+  training.run();
+
+  auto const pairs = prefer::score_pairs(policy, reference, data);
+  auto const drift = prefer::displacement_of(pairs.columns());
+  std::printf("%.0f %% of the chosen completions fell below the reference\n",
+              100 * drift.chosen.fell.mean());
+  // [/research]
+
+  CHECK(training.steps_done() == 100);
+  // Each margin is pushed up from where the policy began: 0 nats, against 1 and 0 of the reference.
+  std::vector<double> log_prob(3);
+  policy.log_probs(0, log_prob);
+  CHECK(log_prob[2] > log_prob[1] + 1.0);
+  CHECK(drift.chosen.fell.count == 2.0);
 }

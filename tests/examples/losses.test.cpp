@@ -194,7 +194,7 @@ TEST_CASE("losses: bad rows are refused with file, line and field", "[examples][
   std::string const spelt = R"({"policy_chosen": -1, "policy_rejected": -2, "ref_chosen": -1, )";
   check_refused(run(spelt + R"("ref_rejected": -2, "wieght": 2})"), "did you mean \"weight\"?");
   check_refused(run(spelt + R"("ref_rejected": -2, "weight": -1})"),
-                "field \"weight\": found -1; expected a number, zero or greater");
+                "field \"weight\": found -1; expected a finite number, zero or greater");
   check_refused(run(spelt + R"("ref_rejected": -2, "chosen_len": 0, "rejected_len": 3})", "ipo"),
                 "rows.jsonl:1: field \"chosen_len\": found 0");
   check_refused(run(good, "simpo"), "rows.jsonl:1: field \"chosen_len\" is missing");
@@ -207,6 +207,21 @@ TEST_CASE("losses: bad rows are refused with file, line and field", "[examples][
                 "field \"ref\": has 1 numbers; expected 2");
   check_refused(run(R"({"policy": [], "ref": []})", "softmax_dpo"), "field \"policy\"");
   check_refused(run(R"({"policy": [-1, "x"], "ref": [-1, -1]})", "softmax_dpo"), "element 1");
+  // What a number means: a log-probability, a probability, a reward in an order.
+  check_refused(run(pair_with("5")),
+                "field \"policy_chosen\": found 5; expected a finite log-probability, at most 0");
+  std::string const scored = R"({"policy_chosen": -1, "policy_rejected": -2, "ref_chosen": -1, )"
+                             R"("ref_rejected": -2, "score_chosen": 0.25, "score_rejected": )";
+  check_refused(run(scored + "5}", "sppo_soft"),
+                "field \"score_rejected\": found 5; expected a probability, from 0 to 1");
+  check_refused(
+      run(scored + "0.5}", "odpo"),
+      "field \"score_rejected\": found 0.5; expected a reward below that of chosen, 0.25");
+  check_refused(run(R"({"policy": [-1, -2], "len": [1, 1], "score": [0.5, 1]})", "rrhf"),
+                "field \"score\": found 1; expected rewards that do not rise, best first");
+  check_refused(run(R"({"policy": [-1, 2], "ref": [-1, -1]})", "softmax_dpo"),
+                "field \"policy\": found 2; expected a finite log-probability, at most 0");
+  CHECK(run(R"({"policy_chosen": 5, "policy_rejected": -2})", "bradley_terry").code == 0);
   check_refused(place.losses("--loss dpo absent.jsonl"), "absent.jsonl: cannot open file");
   check_refused(place.losses("--loss dpo .."), "cannot read file");
   check_refused(place.losses("--loss dpo"), "standard input: there is nothing in it");

@@ -654,7 +654,7 @@ TEST_CASE("sweep: losses that read tokens run on sequences", "[examples][sweep][
               Approx(reward("dpo", "40")).epsilon(1e-6));
         CHECK(reward("wpo", "40") != Approx(reward("dpo", "40")).epsilon(1e-6));
         if (reference == "far") continue;
-        // At the reference the divergence and its gradient are 0, and no policy is perturbed_toward: the first step is dpo's.
+        // At the reference the divergence and its gradient are 0, and no policy is nearer: the first step is dpo's.
         CHECK(reward("tdpo1", "1") == Approx(reward("dpo", "1")).epsilon(1e-9));
         CHECK(reward("epsilon_dpo", "1") == Approx(reward("dpo", "1")).epsilon(1e-9));
         CHECK(reward("tdpo1", "40") != Approx(reward("dpo", "40")).epsilon(1e-6));

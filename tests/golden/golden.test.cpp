@@ -12,7 +12,7 @@
 #include <prefer/loss/softmax_dpo.hpp>
 #include <prefer/objective/evaluate.hpp>
 
-#include "../../examples/losses/golden.hpp"
+#include "golden.hpp"
 
 namespace {
 

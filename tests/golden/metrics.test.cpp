@@ -10,7 +10,7 @@
 #include <prefer/metrics/likelihood.hpp>
 #include <prefer/metrics/rewards.hpp>
 
-#include "../../examples/losses/golden.hpp"
+#include "golden.hpp"
 
 // Metrics as TRL's trainers have logged them, means over a batch.
 

@@ -46,9 +46,8 @@ struct frozen_difference {
 
 }  // namespace prefer::test
 
-namespace prefer::detail {
 template <>
-struct primal<test::frozen_difference> {
-  using type = long double;
+struct prefer::scalar_traits<prefer::test::frozen_difference> {
+  using primal = long double;
+  using precision = double;
 };
-}  // namespace prefer::detail

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/objective/matched.hpp>
 
+#include "laws/extended.hpp"
 #include "laws/frozen_difference.hpp"
 #include "laws/members.hpp"
 #include "laws/record.hpp"
@@ -90,6 +92,11 @@ struct subject_functions {
   static double plain(problem<double> const& p, numbers const& state, std::size_t i) {
     return formula<double>(p, state, i, [](double number, std::size_t) { return number; });
   }
+  static constexpr std::size_t partials_of() {
+    if (arity == 1) return 1;
+    if (arity == dynamic_arity) return most_moves;
+    return needs<L>.contains(column_name::divergence) ? 4 : 2;
+  }
   static double on_record(problem<double> const& p, numbers const& state, std::size_t i) {
     auto const columns = p.template columns<arity>();
     auto const apply = [&](auto const& batch) {
@@ -105,10 +112,7 @@ struct subject_functions {
   }
   static std::array<double, most_moves> derivatives(problem<double> const& p, numbers const& state,
                                                     std::size_t i, movement const& by) {
-    constexpr std::size_t partials = arity == 1                                   ? 1
-                                     : arity == dynamic_arity                     ? most_moves
-                                     : needs<L>.contains(column_name::divergence) ? 4
-                                                                                  : 2;
+    constexpr std::size_t partials = partials_of();
     using S = dual<double, partials>;
     S const y = formula<S>(p, state, i, [&](double number, std::size_t which) {
       return which < partials ? S::variable(number + static_cast<double>(by[which]), which)
@@ -117,6 +121,60 @@ struct subject_functions {
     std::array<double, most_moves> out{};
     for (std::size_t k = 0; k < partials; ++k) out[k] = y.partial[k];
     return out;
+  }
+  /// The loss with a parameter at another value.
+  static L at_edge(parameter_edge const& edge) {
+    L loss = law_loss<L>();
+    if (!edge.parameter.empty()) set_parameter(loss, edge.parameter, edge.value);
+    return loss;
+  }
+  static std::vector<parameter_edge> edges() {
+    std::vector<parameter_edge> out(1);
+    L const loss = law_loss<L>();
+    for_each_parameter(loss, [&](std::string const& name, auto const&) {
+      for (double const value : {0.0, 0.25, 1.0}) {
+        try {
+          (void)at_edge({name, value});
+          out.push_back({name, value});
+        } catch (precondition_error const&) {  // a parameter that does not take this value
+        }
+      }
+    });
+    return out;
+  }
+  template <class Precision>
+  static exact_results exact_as(problem<double> const& p, numbers const& state, std::size_t i,
+                                L const& loss) {
+    constexpr std::size_t partials = partials_of();
+    using S = dual<extended<Precision>, partials>;
+    auto const place = [](double number, std::size_t which) {
+      return which < partials ? S::variable(number, which) : S(number);
+    };
+    S const y = with_record<arity, S>(p, i, place, [&](auto const& record) {
+      return S(prefer::detail::apply(loss, record, state_with<state_type>(state)));
+    });
+    exact_results out{y.value.number};
+    for (std::size_t k = 0; k < partials; ++k) out[1 + k] = y.partial[k].number;
+    return out;
+  }
+  static exact_results exact(problem<double> const& p, numbers const& state, std::size_t i,
+                             parameter_edge const& edge, bool as_float) {
+    L const loss = at_edge(edge);
+    return as_float ? exact_as<float>(p, state, i, loss) : exact_as<double>(p, state, i, loss);
+  }
+  template <class Any, class T>
+  static void evaluate_from(Any const& loss, problem<T>& p, numbers const& state) {
+    (void)evaluate_into(loss, p.template columns<arity>(), p.template results<arity>(),
+                        state_with<loss_state<Any>>(state), {.reduce = reduction::none});
+  }
+  static void from_double(problem<double>& p, numbers const& state, parameter_edge const& edge) {
+    evaluate_from(at_edge(edge), p, state);
+  }
+  static void from_float(problem<float>& p, numbers const& state, parameter_edge const& edge) {
+    evaluate_from(at_edge(edge), p, state);
+  }
+  static void formula_from(problem<double>& p, numbers const& state, parameter_edge const& edge) {
+    evaluate_from(1.0 * at_edge(edge), p, state);
   }
   static pair_order match(problem<double> const& p)
     requires prefer::detail::matches_rows<L>
@@ -152,8 +210,15 @@ template <Loss L>
   out.plain = &functions::plain;
   out.on_record = &functions::on_record;
   out.derivatives = &functions::derivatives;
+  out.exact = &functions::exact;
+  out.evaluate_from_double = &functions::from_double;
+  out.evaluate_from_float = &functions::from_float;
+  out.edges = functions::edges();
   out.own_coefficients = has_coefficients<L>;
-  if constexpr (has_coefficients<L>) out.evaluate_formula = &functions::by_formula;
+  if constexpr (has_coefficients<L>) {
+    out.evaluate_formula = &functions::by_formula;
+    out.evaluate_formula_from = &functions::formula_from;
+  }
   if constexpr (prefer::detail::matches_rows<L>) out.match = &functions::match;
   return out;
 }

@@ -16,6 +16,15 @@
 
 namespace prefer::test {
 
+/// One parameter of a loss set to a value; without a name the defaults.
+struct parameter_edge {
+  std::string parameter;
+  double value = 0.0;
+};
+
+/// What a formula yields: its value, then its derivatives.
+using exact_results = std::array<long double, 1 + most_moves>;
+
 /// A loss of the catalogue as the laws see it: what it says of itself, and functions that are compiled once per loss,
 /// so that the laws are compiled once in all.
 struct law_subject {
@@ -47,6 +56,17 @@ struct law_subject {
   /// All derivatives on one example, its numbers moved, each for itself: of pairs both, where evaluate takes one.
   std::array<double, most_moves> (*derivatives)(problem<double> const&, numbers const& state,
                                                 std::size_t example, movement const& by);
+  /// Value and derivatives on one example in long double, for a loss with one of its parameters at an edge. Exponentials
+  /// are cut where those of double are, or of float.
+  exact_results (*exact)(problem<double> const&, numbers const& state, std::size_t example,
+                         parameter_edge const& edge, bool as_float);
+  /// Evaluates with a given state and one parameter at an edge.
+  void (*evaluate_from_double)(problem<double>&, numbers const& state, parameter_edge const& edge);
+  void (*evaluate_from_float)(problem<float>&, numbers const& state, parameter_edge const& edge);
+  /// By dual numbers where there are coefficients written by hand; else null.
+  void (*evaluate_formula_from)(problem<double>&, numbers const& state, parameter_edge const& edge);
+  /// The defaults, and each parameter at 0, 1/4 and 1, where it takes that.
+  std::vector<parameter_edge> edges;
   /// The rows that a loss puts together; null for most.
   pair_order (*match)(problem<double> const&);
 

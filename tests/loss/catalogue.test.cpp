@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include <prefer/loss/catalogue.hpp>
+#include <prefer/loss/meaning.hpp>
 #include <prefer/objective/evaluate.hpp>
 
 using Catch::Matchers::Contains;
@@ -63,11 +64,12 @@ TEST_CASE("catalogue: every loss is found by its own name, once", "[loss][catalo
 
 TEST_CASE("catalogue: a loss that reads scores says what they are, and no other does",
           "[loss][catalogue]") {
-  prefer::for_each_loss([&]<prefer::Loss L>(L const&, prefer::loss_info const& info) {
+  prefer::for_each_loss([&]<prefer::Loss L>(L const&, prefer::loss_info const&) {
     INFO(L::name);
     bool const reads = prefer::needs<L>.contains(prefer::column_name::score);
-    CHECK((info.score != prefer::score_kind::none) == reads);
-    CHECK((*to_string(info.score) != '\0') == reads);
+    prefer::score_kind const kind = prefer::meaning_of<L>.score;
+    CHECK((kind != prefer::score_kind::none) == reads);
+    CHECK((*to_string(kind) != '\0') == reads);
   });
 }
 
@@ -78,9 +80,7 @@ TEST_CASE("catalogue: where rewards must be ordered, the wrong order gives no lo
   double const low[] = {0.25};
   double const high[] = {0.5};
   prefer::completions const same{.chosen = one, .rejected = one};
-  prefer::with_loss("odpo", [&](auto const&, prefer::loss_info const& info) {
-    CHECK(info.score == prefer::score_kind::ordered_reward);
-  });
+  STATIC_REQUIRE(prefer::meaning_of<prefer::odpo>.score == prefer::score_kind::ordered_reward);
   auto const wrong = prefer::evaluate(
       prefer::odpo{},
       prefer::pair_columns{

@@ -12,7 +12,7 @@ namespace {
 using namespace prefer::test;
 using prefer::epsilon_dpo;
 
-// The margin of log-probabilities perturbed_toward to the reference, here, and perturbed_away from it; and the step that it makes.
+// The margin of log-probabilities nearer the reference, here, and farther from it; and the step that it makes.
 struct course {
   double perturbed_toward, here, perturbed_away, step;
 };

@@ -47,8 +47,12 @@ inline choice_data lists(std::size_t groups, std::size_t prompts, std::size_t co
   spread from(seed);
   choice_data data;
   for (std::size_t g = 0; g != groups; ++g) {
-    std::vector<std::uint32_t> list(1 + from.below(4));
-    for (auto& each : list) each = static_cast<std::uint32_t>(from.below(completions));
+    // Up to `size` completions that differ.
+    std::vector<std::uint32_t> list;
+    for (std::size_t size = 1 + from.below(4); size != 0; --size) {
+      auto const y = static_cast<std::uint32_t>(from.below(completions));
+      if (std::find(list.begin(), list.end(), y) == list.end()) list.push_back(y);
+    }
     data.add_list(static_cast<std::uint32_t>(from.below(prompts)), list);
   }
   return data;

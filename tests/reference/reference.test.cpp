@@ -135,8 +135,7 @@ TEST_CASE("distance_to_reference: is the largest log-ratio, either way, and says
   CHECK(distance.completion == 2);
 }
 
-TEST_CASE("distance_to_reference: NaN is perturbed_away than any number, wherever it is",
-          "[reference]") {
+TEST_CASE("distance_to_reference: NaN is farther than any number, wherever it is", "[reference]") {
   auto const data = small::pairs(2);
   spoken reference{{-1, -2, -3, -4}};
   for (std::size_t place = 0; place < 4; ++place) {

@@ -638,7 +638,7 @@ TEST_CASE("trainer: refuses lengths and betas that are not positive numbers", "[
     data.length = {1, 1, bad, 1};
     CHECK(message_of([&] { trainer(policy, prefer::simpo{}, reference, data); }) ==
           "trainer: completion 2 of the data has length " + std::to_string(bad) +
-              "; expected a finite number greater than zero");
+              "; expected a finite number of tokens, greater than zero");
     data.length.clear();
     data.beta = {1, bad};
     CHECK(message_of([&] { trainer(policy, prefer::dpo{}, reference, data); }) ==
@@ -665,13 +665,15 @@ TEST_CASE("trainer: an id that the policy does not have stops the step", "[train
 
 TEST_CASE("trainer: a loss that is not finite names its row and moves nothing",
           "[train][trainer]") {
-  for (float const bad : {not_a_number, std::numeric_limits<float>::infinity()}) {
+  auto const loss = prefer::pair_loss(
+      [](auto const& p) { return softplus(-p.log_ratio_margin()) + log(p.chosen.score); });
+  for (float const bad : {-1.0f, 0.0f}) {  // whose logarithms are NaN and minus infinity
     auto policy = small::policy<table>();
     auto reference = prefer::frozen(policy);
     auto data = small::pairs(23);
-    data.weight.assign(23, 1.0f);
-    data.weight[17] = bad;
-    trainer run(policy, prefer::dpo{}, reference, data, {.batch_size = 4, .micro_batch_size = 1});
+    data.score.assign(46, 1.0f);
+    data.score[2 * 17] = bad;
+    trainer run(policy, loss, reference, data, {.batch_size = 4, .micro_batch_size = 1});
     std::string message;
     std::vector<double> before;
     while (message.empty() && !run.done()) {

@@ -20,7 +20,8 @@ namespace prefer {
 /// Semantics   depends on what the batch says alone: the same batch gives the same weights, and the weights of a
 ///             group do not depend on the other groups
 /// Optional    `static constexpr bool depends_on_draw = true`: the weights depend on `batch.draw`, so a reference cannot be
-///             cached
+///             cached; `static constexpr bool divides_by_length = true`: log_prob is per token, and a loss that divides by
+///             lengths itself is refused by a trainer
 template <class A, class B>
 concept Aggregation =
     requires(A const& aggregation, B const& batch, std::span<std::size_t const> token_offset,

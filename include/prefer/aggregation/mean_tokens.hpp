@@ -10,11 +10,13 @@ namespace prefer {
 
 /// Every token counts 1 / |y|: the log-probability per token.
 ///
-/// A loss that divides by completion_length itself (`simpo`, `ipo`) would divide twice, unless the data's
-/// lengths are those of aggregated::length, which are 1.
+/// A loss that divides by completion_length itself (`simpo`, `ipo`) would divide twice: a trainer refuses it, unless the
+/// data's lengths are those of aggregated::length, which are 1.
 ///
 /// Cache   depends on the completion alone: a cache made with it is right with it
 struct mean_tokens {
+  static constexpr bool divides_by_length = true;
+
   void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
                std::span<double> out) const {
     detail::expects_token_weights(batch, token_offset, out.size(), "mean_tokens");

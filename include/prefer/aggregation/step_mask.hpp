@@ -21,14 +21,21 @@ namespace prefer {
 /// With the common prefix moved into the prompt, plain DPO gives the same numbers; the mask keeps the answers whole.
 /// `step_pairs` (batch/step_pairs.hpp) makes the data of either form.
 ///
-/// Errors  precondition_error for a completion without a range, or a range that goes beyond its tokens
+/// Errors  precondition_error for an empty range, a completion without a range, or a range that goes beyond its tokens
 /// Cache   depends on the completion alone: a cache made with it is right with it
 /// Source  Lai et al. 2024, arXiv:2406.18629
 class step_mask {
  public:
   /// `counted[id]`: the tokens of completion `id` that count.
   explicit step_mask(std::vector<token_range> counted)
-      : counted_(static_cast<std::vector<token_range>&&>(counted)) {}
+      : counted_(static_cast<std::vector<token_range>&&>(counted)) {
+    for (std::size_t id = 0; id < counted_.size(); ++id) {
+      if (counted_[id].begin < counted_[id].end) continue;
+      detail::broken("step_mask: of completion " + std::to_string(id) +
+                     " no token counts: its step is [" + std::to_string(counted_[id].begin) + ", " +
+                     std::to_string(counted_[id].end) + ")");
+    }
+  }
 
   void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
                std::span<double> out) const {
@@ -49,7 +56,7 @@ class step_mask {
                      std::to_string(counted_.size()) + " completions have one");
     }
     token_range const step = counted_[id];
-    if (step.begin > step.end || step.end > length) {
+    if (step.end > length) {
       detail::broken("step_mask: the step of completion " + std::to_string(id) + " is [" +
                      std::to_string(step.begin) + ", " + std::to_string(step.end) + ") of " +
                      std::to_string(length) + " tokens");

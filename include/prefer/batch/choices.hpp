@@ -23,6 +23,7 @@ struct choice_batch {
   std::span<std::size_t const> offset;        ///< [G + 1], from 0 to N
   std::span<std::size_t const> row = {};  ///< [G], each group's number in its data set, for caches
   bool kl_examples = false;               ///< completions of other prompts, as KTO's baseline wants
+  bool drawn = false;      ///< examples of this draw alone: `row` names none of a data set
   std::uint64_t draw = 0;  ///< addresses what is drawn at random for it: equal draws, equal numbers
 
   [[nodiscard]] std::size_t size() const { return prompt.size(); }
@@ -83,6 +84,14 @@ struct choice_data {
   }
   void add_list(std::uint32_t p, std::span<std::uint32_t const> ys) {
     if (ys.empty()) detail::broken("choice_data: a list needs at least one completion");
+    for (std::size_t i = 1; i < ys.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        if (ys[i] != ys[j]) continue;
+        detail::broken("choice_data: list " + std::to_string(size()) + " of prompt " +
+                       std::to_string(p) + " has completion " + std::to_string(ys[i]) +
+                       " twice, in places " + std::to_string(j) + " and " + std::to_string(i));
+      }
+    }
     prompt.push_back(p);
     for (std::uint32_t const y : ys) completion.push_back(y);
     offset.push_back(completion.size());

@@ -39,12 +39,14 @@ enum class column_name : std::uint32_t {
 
 /// What the numbers of a column are, and so which numbers they can be.
 enum class column_rule : std::uint8_t {
-  log_prob,      ///< the log-probability of a completion, nats
-  tokens,        ///< a count of tokens
-  truth,         ///< true or > 0; false or 0
+  log_prob,      ///< the log-probability of a completion, nats: at most 0
+  divergence,    ///< a divergence, nats: at least 0
+  tokens,        ///< a count of tokens, greater than zero
+  truth,         ///< true or 1; false or 0
   positive,      ///< greater than zero
   non_negative,  ///< zero or greater
   uniform,       ///< in [0, 1)
+  probability,   ///< in [0, 1]
   finite,        ///< any number
 };
 
@@ -84,7 +86,7 @@ inline constexpr is<n::chosen_from_reference, column_rule::truth> chosen_from_re
 /// a random number
 inline constexpr is<n::uniform, column_rule::uniform> uniform{"uniform"};
 /// KL of the policy's token distributions, nats; carries a gradient
-inline constexpr is<n::divergence, column_rule::non_negative> divergence{"divergence"};
+inline constexpr is<n::divergence, column_rule::divergence> divergence{"divergence"};
 /// how on-policy a completion is, nats
 inline constexpr is<n::alignment, column_rule::finite> alignment{"alignment"};
 /// log-probabilities of the policy moved along its path towards the reference

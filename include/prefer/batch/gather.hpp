@@ -64,22 +64,27 @@ template <class Columns, Communicator Processes>
     if (one.present()) present |= std::uint64_t{1} << next;
     ++next;
   });
+  // Who has no rows has no say in which columns there are.
   double const size_and_columns[] = {static_cast<double>(mine.size()),
                                      static_cast<double>(present)};
   std::vector<double> const of_all = processes.all_gather(size_and_columns);
   std::size_t begin = 0;
+  std::size_t first = processes.size();  // with rows
   for (std::size_t process = 0; process < processes.size(); ++process) {
     if (process < processes.rank()) begin += static_cast<std::size_t>(of_all[2 * process]);
-    if (of_all[2 * process + 1] != of_all[1]) {
+    if (of_all[2 * process] == 0.0) continue;
+    if (first == processes.size()) first = process;
+    if (of_all[2 * process + 1] != of_all[2 * first + 1]) {
       detail::broken("gather_rows: process " + std::to_string(process) +
-                     " has other columns than process 0");
+                     " has other columns than process " + std::to_string(first));
     }
   }
+  if (first != processes.size()) present = static_cast<std::uint64_t>(of_all[2 * first + 1]);
 
   std::vector<std::vector<double>> numbers;
   detail::for_each_column(mine, [&](auto, per, column_side, column const& one) {
     numbers.emplace_back();
-    if (!one.present()) return;
+    if ((present >> (numbers.size() - 1) & 1u) == 0) return;
     std::vector<double> own(one.size());
     for (std::size_t i = 0; i < own.size(); ++i) own[i] = one[i];
     numbers.back() = processes.all_gather(own);

@@ -25,6 +25,7 @@ class basic_minibatch {  // a template, so that including it costs little
   /// `draw` addresses what is drawn at random for the batch.
   void gather(Data const& data, std::span<std::uint32_t const> rows, std::uint64_t draw = 0) {
     draw_ = draw;
+    drawn_ = false;
     for (std::uint32_t const r : rows) {
       if (r >= data.size()) {
         detail::broken("choice_minibatch::gather: row " + std::to_string(r) + " of a data set of " +
@@ -50,6 +51,18 @@ class basic_minibatch {  // a template, so that including it costs little
     for (std::size_t g = 0; g < one_each_.size(); ++g) one_each_[g] = g;
   }
 
+  /// All examples of `data`, where they are those of one draw and of no data set; `names` is what `row` calls them.
+  void gather_drawn(Data const& data, std::span<std::size_t const> names, std::uint64_t draw) {
+    expects_size(names.size(), data.size(), "choice_minibatch::gather_drawn", "names");
+    all_.resize(data.size());
+    for (std::size_t r = 0; r < all_.size(); ++r) all_[r] = static_cast<std::uint32_t>(r);
+    gather(data, all_, draw);
+    row_.assign(names.begin(), names.end());
+    drawn_ = true;
+  }
+
+  /// The rows as a data set of their own.
+  [[nodiscard]] Data const& data() const { return rows_; }
   [[nodiscard]] std::size_t size() const { return rows_.prompt.size(); }
   [[nodiscard]] std::size_t completions() const { return rows_.completion.size(); }
   [[nodiscard]] std::span<std::size_t const> offset() const { return rows_.offset; }
@@ -74,6 +87,7 @@ class basic_minibatch {  // a template, so that including it costs little
             .completion = std::span(rows_.completion).subspan(first, slice_offset_[count]),
             .offset = slice_offset_,
             .row = std::span(row_).subspan(begin, count),
+            .drawn = drawn_,
             .draw = draw_};
   }
   /// The KL examples of groups [begin, begin + count), one each.
@@ -83,6 +97,7 @@ class basic_minibatch {  // a template, so that including it costs little
             .offset = std::span(one_each_).first(count + 1),
             .row = std::span(row_).subspan(begin, count),
             .kl_examples = true,
+            .drawn = drawn_,
             .draw = draw_};
   }
   /// Hands groups [begin, begin + count) of every column that the data has to the column of the same name of `out`;
@@ -122,6 +137,8 @@ class basic_minibatch {  // a template, so that including it costs little
   std::vector<std::size_t> slice_offset_;
   std::vector<std::size_t> one_each_;
   std::vector<std::size_t> row_;
+  std::vector<std::uint32_t> all_;
+  bool drawn_ = false;
   std::uint64_t draw_ = 0;
 };
 

@@ -61,7 +61,7 @@ class step_pairs {
   /// From now on prompts are the last token of what they were.
   void prompt_is_last_token() {
     expects(prompt_is_number_, "step_pairs: prompts are last tokens already");
-    for (std::uint32_t& each : data_.prompt) each = prompts_.tokens(each).back();
+    data_.prompt = prompts_.last_tokens(data_.prompt);
     prompt_is_number_ = false;
   }
 

@@ -30,7 +30,7 @@ struct token_range {
 ///   table.tokens(id);
 ///
 /// Ids count from 0 in the order of `add`; equal tokens added twice have two ids. A view from tokens() is
-/// valid until the next add.
+/// valid until the next add or keep_first.
 ///
 /// Errors  precondition_error for a completion without tokens, and for an id that was not added
 class token_table {
@@ -44,6 +44,13 @@ class token_table {
     token_.insert(token_.end(), completion.begin(), completion.end());
     offset_.push_back(token_.size());
     return id;
+  }
+
+  /// Forgets the completions from `count` on, so that their ids are given anew; does nothing where there are no more.
+  void keep_first(std::size_t count) {
+    if (count >= size()) return;
+    token_.resize(offset_[count]);
+    offset_.resize(count + 1);
   }
 
   /// All vocabulary^length sequences of one length, in lexicographic order: the digits of id to the base
@@ -85,11 +92,32 @@ class token_table {
     return offset_[id + 1] - offset_[id];
   }
 
+  /// Whether two completions have the same tokens.
+  [[nodiscard]] bool equal(std::uint32_t a, std::uint32_t b) const {
+    auto const one = tokens(a);
+    auto const other = tokens(b);
+    if (one.size() != other.size()) return false;
+    for (std::size_t t = 0; t < one.size(); ++t) {
+      if (one[t] != other[t]) return false;
+    }
+    return true;
+  }
+
   /// One length per completion, for `choice_data::length`: data.length = table.lengths(data.completion).
   [[nodiscard]] std::vector<float> lengths(std::span<std::uint32_t const> completion) const {
     std::vector<float> out;
     out.reserve(completion.size());
     for (std::uint32_t const id : completion) out.push_back(static_cast<float>(length(id)));
+    return out;
+  }
+
+  /// One last token per prompt, for policies that remember no more of a prompt, such as `bigram`:
+  /// data.prompt = sequences.prompts.last_tokens(data.prompt).
+  [[nodiscard]] std::vector<std::uint32_t> last_tokens(
+      std::span<std::uint32_t const> prompt) const {
+    std::vector<std::uint32_t> out;
+    out.reserve(prompt.size());
+    for (std::uint32_t const id : prompt) out.push_back(tokens(id).back());
     return out;
   }
 

@@ -23,7 +23,7 @@ struct kl_target {
   positive highest = 1e6;   ///< to here
 };
 
-/// A beta that rises while the policy is further from the reference than wanted, and falls while it is perturbed_toward.
+/// A beta that rises while the policy is further from the reference than wanted, and falls while it is nearer.
 ///
 ///   error = clip(KL / target - 1, -0.2, 0.2)
 ///   beta  = beta * (1 + gain * error), every `every` steps
@@ -37,7 +37,7 @@ struct kl_target {
 /// of KL(policy || reference), or of the KL to whatever the run is to stay near. It must be a function of the two
 /// (and of fixed numbers), or a resumed run differs. The log-ratios of a batch are no such estimate: its
 /// completions were not drawn from the policy (docs/decisions/0016-adaptive-beta.md).
-/// It assumes that a larger beta ends perturbed_toward to the reference, which holds for losses of beta * log_ratio at
+/// It assumes that a larger beta ends nearer the reference, which holds for losses of beta * log_ratio at
 /// their optimum; beta must move more slowly than the policy follows, or it oscillates.
 ///
 /// Errors  precondition_error for a gain of 5 or more, every = 0, limits that do not hold the start, a measured

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <string>
 #include <vector>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/each_column.hpp>
 
@@ -21,47 +21,58 @@ struct finding {
 
 namespace detail {
 
-/// What a column's numbers can be, and how a sentence says so.
-struct expected_number {
-  bool (*good)(double);
-  char const* sentence;
-};
-[[nodiscard]] constexpr expected_number expected_of(column_rule rule) {
-  constexpr auto finite = [](double x) { return std::isfinite(x); };
-  constexpr auto positive = [](double x) { return x > 0.0 && std::isfinite(x); };
-  switch (rule) {
-    case column_rule::log_prob:
-      return {finite, "a finite log-probability"};
-    case column_rule::tokens:
-      return {positive, "at least one token"};
-    case column_rule::positive:
-      return {positive, "a finite number greater than zero"};
-    default:
-      return {finite, "a finite number"};
-  }
+inline void find_first(column const& c, std::string const& name, number_rule const& rule,
+                       std::vector<finding>& out) {
+  std::size_t const i = first_bad(c, c.size(), rule);
+  if (i == c.size()) return;
+  out.push_back(
+      {name, i, c[i], name + "[" + std::to_string(i) + "] is " + found(c[i], rule.expected)});
 }
 
-inline void find_first(column const& c, std::string const& name, expected_number const& expected,
-                       std::vector<finding>& out) {
-  for (std::size_t i = 0; i < c.size(); ++i) {
-    if (expected.good(c[i])) continue;
-    out.push_back({name, i, c[i],
-                   name + "[" + std::to_string(i) + "] is " + std::to_string(c[i]) + "; expected " +
-                       expected.sentence});
+inline void find_score_out_of_order(pair_columns const& batch, std::vector<finding>& out) {
+  for (std::size_t i = 0; i < batch.score.chosen.size(); ++i) {
+    double const score[] = {batch.score.chosen[i], batch.score.rejected[i]};
+    if (first_out_of_order(score, 0, 2, false) == 2) continue;
+    out.push_back({"score.rejected", i, score[1],
+                   "score.rejected[" + std::to_string(i) + "] is " +
+                       found(score[1], "a reward below that of chosen, ") +
+                       std::to_string(score[0])});
+    return;
+  }
+}
+inline void find_score_out_of_order(list_columns const& batch, std::vector<finding>& out) {
+  for (std::size_t g = 0; g < batch.size(); ++g) {
+    std::size_t const end = batch.offset[g + 1];
+    std::size_t const i = first_out_of_order(batch.score, batch.offset[g], end, true);
+    if (i >= end) continue;
+    out.push_back({"score", i, batch.score[i],
+                   "score[" + std::to_string(i) + "] of list " + std::to_string(g) + " is " +
+                       found(batch.score[i], "at most the one before it, ") +
+                       std::to_string(batch.score[i - 1])});
     return;
   }
 }
 
 }  // namespace detail
 
-/// Looks through a batch for what evaluate lets flow through: the first bad element of every column. Empty
-/// for a good batch. Reads every element, so ask when a report shows NaN, not in every step.
+/// Looks through a batch for what evaluate lets flow through: the first bad element of every column, in the order of the
+/// description. Empty for a good batch. Reads every element, so ask when a report shows NaN, not in every step.
+///
+/// `meaning` is what a loss takes the batch for: `diagnose(batch, meaning_of<sppo_soft>)` also finds a score that is no
+/// probability, and one that contradicts the order that the loss asks for.
+///
+/// Log-probabilities are those of discrete completions, at most 0 up to rounding. The logarithm of a density may be
+/// greater, and is then found here without a fault.
 template <class Columns>
-[[nodiscard]] std::vector<finding> diagnose(Columns const& batch) {
+[[nodiscard]] std::vector<finding> diagnose(Columns const& batch,
+                                            batch_meaning const& meaning = {}) {
   std::vector<finding> out;
   detail::for_each_column(batch, [&](auto is, per, column_side side, column const& one) {
-    detail::find_first(one, detail::label_of(is.spelling, side), detail::expected_of(is.rule), out);
+    detail::find_first(one, detail::label_of(is.spelling, side), rule_of(is, meaning), out);
   });
+  if constexpr (requires { detail::find_score_out_of_order(batch, out); }) {
+    if (meaning.score == score_kind::ordered_reward) detail::find_score_out_of_order(batch, out);
+  }
   return out;
 }
 

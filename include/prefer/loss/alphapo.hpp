@@ -36,7 +36,7 @@ struct alphapo {
   constexpr auto operator()(auto const& pair) const {
     auto const z = pair.beta_or(beta) * (reward(pair.chosen) - reward(pair.rejected)) -
                    pair.target_margin_or(gamma);
-    return softplus(-z) + label_smoothing * z;
+    return smoothed_logistic(z, label_smoothing);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

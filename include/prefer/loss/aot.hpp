@@ -39,7 +39,7 @@ struct aot {
   }
   constexpr auto operator()(auto const& pair) const {
     auto const z = pair.beta_or(beta) * pair.log_ratio_margin();
-    return softplus(-z) + label_smoothing * z;
+    return smoothed_logistic(z, label_smoothing);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
@@ -74,7 +74,7 @@ struct aot_unpaired {
   }
   constexpr auto operator()(auto const& pair) const {
     auto const z = pair.beta_or(beta) * (pair.chosen.log_ratio() - pair.rejected.log_ratio());
-    return softplus(-z) + label_smoothing * z;
+    return smoothed_logistic(z, label_smoothing);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

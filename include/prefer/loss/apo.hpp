@@ -74,8 +74,8 @@ struct apo_zero_unpaired {
 
   constexpr auto operator()(auto const& example) const {
     auto const u = example.beta_or(beta) * example.log_ratio();
-    return select(example.desirable, desirable_weight * sigmoid(-u),
-                  undesirable_weight * sigmoid(u));
+    return select(example.desirable, weighted(desirable_weight, sigmoid(-u)),
+                  weighted(undesirable_weight, sigmoid(u)));
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

@@ -82,7 +82,8 @@ struct beta_dpo {
     auto const wanted = pair.beta_or(beta_of(loss)) * batch.factor;
     adjusted.pair_beta.present = true;
     adjusted.pair_beta.value = number(relu(wanted - least_beta) + least_beta);
-    return select(key > batch.threshold, batch.scale, 0.0) * at_beta(adjusted);
+    // Not `key > threshold`: a key that is NaN shows in the loss.
+    return select(key < batch.threshold, 0.0, batch.scale * at_beta(adjusted));
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("sensitivity", self.sensitivity);

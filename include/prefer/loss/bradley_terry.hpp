@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -12,7 +13,7 @@ namespace prefer {
 ///
 ///   loss = softplus(-(s_chosen - s_rejected - margin)) + centering * (s_chosen + s_rejected)^2,  s = log_prob
 ///
-/// Reads   policy log_prob (the score) of both completions; target_margin per pair where given
+/// Reads   policy log_prob of both completions, here a score of either sign; target_margin per pair where given
 /// Units   nats: a difference of scores is a difference of log-odds
 /// Errors  centering < 0 does not construct
 /// Source  Bradley and Terry 1952; margin: Touvron et al. 2023 (Llama 2), arXiv:2307.09288; centering: Eisenstein et al.
@@ -21,13 +22,14 @@ namespace prefer {
 struct bradley_terry {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "bradley_terry";
+  static constexpr batch_meaning batch_means = {.policy_is_score = true};
 
   double margin = 0.0;
   non_negative centering = 0.0;
 
   constexpr auto operator()(auto const& pair) const {
     return softplus(pair.target_margin_or(margin) - pair.log_prob_margin()) +
-           centering * square(pair.chosen.log_prob + pair.rejected.log_prob);
+           weighted(centering, square(pair.chosen.log_prob + pair.rejected.log_prob));
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("margin", self.margin);

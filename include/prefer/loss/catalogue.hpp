@@ -60,36 +60,13 @@
 
 namespace prefer {
 
-/// What a loss takes the score of a completion for.
-enum class score_kind : unsigned char {
-  none,            ///< it reads no score
-  reward,          ///< of any sign and scale; which completion has more does not matter
-  ordered_reward,  ///< a reward; that of chosen, or of the first of a list, is the highest
-  win_probability  ///< against another completion of the same prompt
-};
-
-[[nodiscard]] constexpr char const* to_string(score_kind kind) {
-  switch (kind) {
-    case score_kind::reward:
-      return "reward";
-    case score_kind::ordered_reward:
-      return "reward, best first";
-    case score_kind::win_probability:
-      return "win probability";
-    case score_kind::none:
-      break;
-  }
-  return "";
-}
-
 /// What a tool says about a loss besides its name, its parameters and what it reads.
 struct loss_info {
   char const* summary;  ///< the formula, or the idea, in less than a line
   char const* paper;
   char const* trl = "";              ///< TRL's name for the same thing, if it has one
   char const* batch_statistic = "";  ///< what it takes from the whole batch, if anything
-  score_kind score = score_kind::none;
-  bool own_samples = false;  ///< a gradient only on what the policy itself has just written
+  bool own_samples = false;          ///< a gradient only on what the policy itself has just written
 };
 
 /// Calls `visit(L{}, loss_info)` for every loss that the library ships: pairs, labels, lists.
@@ -127,8 +104,7 @@ constexpr void for_each_loss(auto&& visit) {
                                .paper = "Wu et al. 2024, arXiv:2405.00675",
                                .trl = "sppo_hard"});
   visit(sppo_soft{}, loss_info{.summary = "log-ratios regressed to (win probability - 1/2) / beta",
-                               .paper = "Wu et al. 2024, arXiv:2405.00675",
-                               .score = score_kind::win_probability});
+                               .paper = "Wu et al. 2024, arXiv:2405.00675"});
   visit(aot{}, loss_info{.summary = "dpo against the reference margin of the same rank",
                          .paper = "Melnyk et al. 2024, arXiv:2406.05882",
                          .trl = "aot",
@@ -183,8 +159,7 @@ constexpr void for_each_loss(auto&& visit) {
   visit(wpo<>{}, loss_info{.summary = "dpo, weighted by how on-policy a pair is",
                            .paper = "Zhou et al. 2024, arXiv:2406.11827"});
   visit(odpo{}, loss_info{.summary = "dpo with an offset from the scores",
-                          .paper = "Amini et al. 2024, arXiv:2402.10571",
-                          .score = score_kind::ordered_reward});
+                          .paper = "Amini et al. 2024, arXiv:2402.10571"});
   visit(dpo_with_margin{}, loss_info{.summary = "dpo that asks for a margin",
                                      .paper = "Touvron et al. 2023, arXiv:2307.09288"});
   visit(cal_dpo{}, loss_info{.summary = "dpo and log-ratios regressed to +-1 / (2 beta)",
@@ -228,8 +203,7 @@ constexpr void for_each_loss(auto&& visit) {
         loss_info{.summary = "the reward model: softplus(-(score margin)), centering",
                   .paper = "Bradley and Terry 1952"});
   visit(rebel{}, loss_info{.summary = "(log_ratio_margin / eta - score margin)^2",
-                           .paper = "Gao et al. 2024, arXiv:2404.16767",
-                           .score = score_kind::reward});
+                           .paper = "Gao et al. 2024, arXiv:2404.16767"});
   visit(kto_pair{}, loss_info{.summary = "kto on both halves, baselines from the other half",
                               .paper = "Ethayarajh et al. 2024, arXiv:2402.01306",
                               .trl = "kto_pair",
@@ -248,30 +222,23 @@ constexpr void for_each_loss(auto&& visit) {
   visit(nash_md{}, loss_info{.summary = "policy gradient towards winning, on tokens",
                              .paper = "Munos et al. 2023, arXiv:2312.00886",
                              .trl = "nash_md",
-                             .score = score_kind::win_probability,
                              .own_samples = true});
   visit(plackett_luce{}, loss_info{.summary = "dpo over a ranking, best first",
                                    .paper = "Rafailov et al. 2023, arXiv:2305.18290"});
   visit(softmax_dpo{}, loss_info{.summary = "dpo of the first completion against all others",
                                  .paper = "Chen et al. 2024, arXiv:2406.09215"});
   visit(info_nca{}, loss_info{.summary = "cross-entropy to the softmax of scores",
-                              .paper = "Chen et al. 2024, arXiv:2402.05369",
-                              .score = score_kind::reward});
+                              .paper = "Chen et al. 2024, arXiv:2402.05369"});
   visit(nca{}, loss_info{.summary = "each completion against the reference, weighted by scores",
-                         .paper = "Chen et al. 2024, arXiv:2402.05369",
-                         .score = score_kind::reward});
+                         .paper = "Chen et al. 2024, arXiv:2402.05369"});
   visit(exo{}, loss_info{.summary = "reverse KL to the softmax of scores",
-                         .paper = "Ji et al. 2024, arXiv:2402.00856",
-                         .score = score_kind::reward});
+                         .paper = "Ji et al. 2024, arXiv:2402.00856"});
   visit(lipo{}, loss_info{.summary = "pairs of a list, weighted by their change of DCG",
-                          .paper = "Liu et al. 2024, arXiv:2402.01878",
-                          .score = score_kind::reward});
+                          .paper = "Liu et al. 2024, arXiv:2402.01878"});
   visit(rrhf{}, loss_info{.summary = "hinge on every pair of a list, and nll_of_best",
-                          .paper = "Yuan et al. 2023, arXiv:2304.05302",
-                          .score = score_kind::ordered_reward});
+                          .paper = "Yuan et al. 2023, arXiv:2304.05302"});
   visit(pro{}, loss_info{.summary = "each completion against all worse ones, by score gaps",
-                         .paper = "Song et al. 2023, arXiv:2306.17492",
-                         .score = score_kind::ordered_reward});
+                         .paper = "Song et al. 2023, arXiv:2306.17492"});
   visit(nll_of_best{},
         loss_info{.summary = "-log_prob_first / length_first", .paper = "maximum likelihood"});
   visit(tpo{}, loss_info{.summary = "preference of two and likelihood of a gold completion",

@@ -61,7 +61,7 @@ struct scaled_loss {
 
   static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
   constexpr auto operator()(auto const& record, auto const& part) const {
-    return weight * part(record);
+    return weighted(weight, part(record));
   }
   static constexpr void parameters(auto& self, auto&& visit) { visit("weight", self.weight); }
 };

@@ -30,7 +30,7 @@ struct cpo {
 
   constexpr auto operator()(auto const& pair) const {
     auto const z = pair.beta_or(beta) * pair.log_prob_margin();
-    return softplus(-z) + label_smoothing * z - alpha * pair.chosen.mean_log_prob();
+    return smoothed_logistic(z, label_smoothing) - weighted(alpha, pair.chosen.mean_log_prob());
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
@@ -59,7 +59,8 @@ struct cpo_simpo {
   constexpr auto operator()(auto const& pair) const {
     auto const chosen = pair.chosen.mean_log_prob();
     auto const margin = chosen - pair.rejected.mean_log_prob();
-    return softplus(pair.target_margin_or(gamma) - pair.beta_or(beta) * margin) - alpha * chosen;
+    return softplus(pair.target_margin_or(gamma) - pair.beta_or(beta) * margin) -
+           weighted(alpha, chosen);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

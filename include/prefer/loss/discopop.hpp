@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 
 #include <prefer/loss/loss.hpp>
 
@@ -28,9 +29,14 @@ struct discopop {
   positive temperature = 0.05;
 
   constexpr auto operator()(auto const& pair) const {
-    auto const z = pair.beta_or(beta) * pair.log_ratio_margin();
-    auto const t = z / temperature;
-    return sigmoid(-t) * softplus(-z) + exp(-softplus(-t) - z);
+    auto const margin = pair.beta_or(beta) * pair.log_ratio_margin();
+    // Far below 0 the loss is -z, while factors of it are 0 and infinity.
+    using number = std::remove_cvref_t<decltype(margin)>;
+    number const least = -1e30;
+    auto const far = margin < least;
+    number const z = select(far, least, margin);
+    number const t = z / temperature;
+    return select(far, -margin, sigmoid(-t) * softplus(-z) + exp(-softplus(-t) - z));
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

@@ -28,7 +28,7 @@ struct dpo {
 
   constexpr auto operator()(auto const& pair) const {
     auto const z = pair.beta_or(beta) * pair.log_ratio_margin();
-    return softplus(-z) + label_smoothing * z;  // softplus(z) = softplus(-z) + z
+    return smoothed_logistic(z, label_smoothing);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

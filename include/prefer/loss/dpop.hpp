@@ -26,7 +26,7 @@ struct dpop {
 
   constexpr auto operator()(auto const& pair) const {
     auto const fall = relu(-pair.chosen.log_ratio());
-    return softplus(-(pair.beta_or(beta) * (pair.log_ratio_margin() - penalty * fall)));
+    return softplus(-(pair.beta_or(beta) * (pair.log_ratio_margin() - weighted(penalty, fall))));
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

@@ -14,12 +14,12 @@ namespace prefer {
 /// takes the rule.
 ///
 ///   loss = L with beta_i = beta * kept / (1 + perturbation * step_i)
-///   step_i  +1 where log_prob_margin rises strictly from the policy perturbed_toward to the reference, over the policy, to the
-///           policy perturbed_away from it; -1 where it falls strictly; else 0
+///   step_i  +1 where log_prob_margin rises strictly from the policy nearer the reference, over the policy, to the
+///           policy farther from it; -1 where it falls strictly; else 0
 ///   kept    1 at the start; divided by 1 + perturbation * (mean step of the batch) after each batch
 ///
-/// Nearer and perturbed_away: logits theta -+ perturbation * (theta - reference's), token by token. Where policy and reference
-/// agree no step is taken. None of it carries a gradient.
+/// The policies nearer and farther have the logits theta -+ perturbation * (theta - reference's), token by token. Where
+/// policy and reference agree no step is taken. None of it carries a gradient.
 ///
 /// Reads   what L reads; log_prob of the perturbed policies, which a policy over tokens gives; beta per pair where given
 /// Units   those of L

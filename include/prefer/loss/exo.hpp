@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <type_traits>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -28,7 +29,7 @@ struct exo_pair {
   smoothing label_smoothing = 1e-3;
 
   constexpr auto operator()(auto const& pair) const {
-    auto const z = pair.beta_or(beta) * pair.log_ratio_margin();
+    auto const z = finite(pair.beta_or(beta) * pair.log_ratio_margin());
     auto const at = value_of(z);
     using number = std::remove_cvref_t<decltype(at)>;
     number const best = log(number((1.0 - label_smoothing) / label_smoothing));
@@ -53,7 +54,8 @@ struct exo_pair {
 ///
 ///   loss = KL(softmax(s) || softmax(score / reward_beta)),  s = beta * log_ratio
 ///
-/// Reads   policy and reference log_prob and the score of every completion; beta per list where given
+/// Reads   policy and reference log_prob of every completion, and its score: a reward, any finite number; beta per list
+///         where given
 /// Units   nats; a list of one completion has loss 0
 /// Errors  beta <= 0 or reward_beta <= 0 does not construct
 /// Source  Ji et al. 2024, arXiv:2402.00856
@@ -61,21 +63,25 @@ struct exo_pair {
 struct exo {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "exo";
+  static constexpr batch_meaning batch_means = {.score = score_kind::reward};
 
   positive beta = 0.1;
   positive reward_beta = 1.0;
 
   constexpr auto operator()(auto const& list) const {
-    auto const first = list[0].log_ratio();
-    auto const s = [&](auto const& y) { return list.beta_or(beta) * (y.log_ratio() - first); };
+    auto const u = [](auto const& y) { return y.log_ratio(); };
+    auto const shift = shared_shift(list, u);
+    auto const s = [&](auto const& y) { return list.beta_or(beta) * (u(y) - shift); };
     auto const reward = [&](auto const& y) { return y.score / reward_beta; };
     auto const log_z = log_sum_exp(list, 0, s);
     auto const log_reward_z = log_sum_exp(list, 0, reward);
     auto const term = [&](std::size_t i) {
-      auto const log_q = s(list[i]) - log_z;
+      auto const log_q = finite(s(list[i]) - log_z);
       return exp(log_q) * (log_q - (reward(list[i]) - log_reward_z));
     };
     auto total = term(0);
+    using number = decltype(total);
+    if (list.size() == 1) return number(0.0);  // whatever its log-ratio is
     for (std::size_t i = 1; i < list.size(); ++i) total = total + term(i);
     return total;
   }

@@ -53,9 +53,8 @@ struct alpha_divergence {
     double const power = coefficient - 1.0;
     if (power == 0.0) return number(u);
     number const exponent = power * u;
-    number const phi = largest_exponent < no_cut
-                           ? number(expm1(exponent - relu(exponent - largest_exponent)))
-                           : bounded_expm1(exponent);
+    number const phi = largest_exponent < no_cut ? number(expm1(capped(exponent, largest_exponent)))
+                                                 : bounded_expm1(exponent);
     return number(phi / power);
   }
   static constexpr void parameters(auto& self, auto&& visit) {

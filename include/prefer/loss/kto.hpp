@@ -39,8 +39,8 @@ struct kto {
   }
   constexpr auto operator()(auto const& example, state const& batch) const {
     auto const gain = example.beta_or(beta) * (example.log_ratio() - batch.baseline);
-    return select(example.desirable, desirable_weight * sigmoid(-gain),
-                  undesirable_weight * sigmoid(gain));
+    return select(example.desirable, weighted(desirable_weight, sigmoid(-gain)),
+                  weighted(undesirable_weight, sigmoid(gain)));
   }
   static constexpr void metrics(state const& batch, auto&& visit) { visit("kl", batch.baseline); }
   static constexpr void parameters(auto& self, auto&& visit) {

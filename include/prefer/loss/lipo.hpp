@@ -5,6 +5,7 @@
 #include <span>
 #include <type_traits>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -16,7 +17,8 @@ namespace prefer {
 ///
 /// rank: 1 for the largest s in the list, ties in the list's order. Weights carry no gradient.
 ///
-/// Reads   policy and reference log_prob and the score of every completion; beta per list where given
+/// Reads   policy and reference log_prob of every completion, and its score: a graded relevance, any finite number; beta per list
+///         where given
 /// Units   nats; scores are graded relevances, small numbers such as 0 to 4
 /// Errors  beta <= 0 does not construct
 /// Time    quadratic in the length of a list
@@ -26,14 +28,14 @@ namespace prefer {
 struct lipo {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "lipo";
+  static constexpr batch_meaning batch_means = {.score = score_kind::reward};
 
   positive beta = 0.1;
 
   constexpr auto operator()(auto const& list) const {
-    auto const first = list[0].log_ratio();
-    auto const s = [&](std::size_t i) {
-      return list.beta_or(beta) * (list[i].log_ratio() - first);  // a shared normaliser cancels
-    };
+    auto const u = [](auto const& y) { return y.log_ratio(); };
+    auto const shift = shared_shift(list, u);
+    auto const s = [&](std::size_t i) { return list.beta_or(beta) * (u(list[i]) - shift); };
     auto const discount = [&](std::size_t i) {
       auto const own = value_of(s(i));
       using number = std::remove_cvref_t<decltype(own)>;
@@ -45,7 +47,7 @@ struct lipo {
       }
       return 1.0 / log(1.0 + rank);
     };
-    auto total = 0.0 * s(0);
+    auto total = weighted(0.0, s(0));
     for (std::size_t i = 0; i < list.size(); ++i) {
       for (std::size_t j = 0; j < list.size(); ++j) {
         if (i == j) continue;
@@ -53,7 +55,7 @@ struct lipo {
         auto const change = discount(i) - discount(j);
         auto const size = select(change > 0.0, change, -change);
         // gain > 0 exactly where score_i > score_j
-        total = total + relu(gain) * size * softplus(s(j) - s(i));
+        total = total + weighted(relu(gain) * size, softplus(s(j) - s(i)));
       }
     }
     return total;
@@ -92,8 +94,8 @@ struct lipo {
         S const size = sign * gap * select(change > 0.0, change, -change);
         S const margin = sign * list_beta * (list[i].log_ratio() - list[j].log_ratio());
         auto const both = softplus_with_derivative(-margin);
-        S const slope = sign * list_beta * size * both.derivative;
-        loss = loss + size * both.value;
+        S const slope = sign * list_beta * weighted(size, both.derivative);
+        loss = loss + weighted(size, both.value);
         out[i] = out[i] - slope;
         out[j] = out[j] + slope;
       }

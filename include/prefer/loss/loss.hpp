@@ -341,6 +341,23 @@ inline constexpr column_set may_read = [] {
   return largest + log(total);
 }
 
+/// What to subtract from all u(completion) before their exponentials, so that a list loss is one of differences: the
+/// largest, which is finite where any is. It carries no derivative, because what is subtracted everywhere cancels; a probe
+/// gets the first, so that it sees differences.
+[[nodiscard]] constexpr auto shared_shift(auto const& list, auto const& u) {
+  using number = std::remove_cvref_t<decltype(u(list[0]))>;
+  if constexpr (std::same_as<number, probe>) {
+    return u(list[0]);
+  } else {
+    auto largest = value_of(u(list[0]));
+    for (std::size_t i = 1; i < list.size(); ++i) {
+      auto const other = value_of(u(list[i]));
+      largest = select(other > largest, other, largest);
+    }
+    return largest;
+  }
+}
+
 namespace check {
 
 /// For the first line of a "bring your own loss" file: static_assert(prefer::check::loss<mine>());

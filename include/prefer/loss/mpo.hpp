@@ -30,10 +30,10 @@ struct mpo {
 
   constexpr auto operator()(auto const& pair) const {
     auto const b = pair.beta_or(beta);
-    return preference * softplus(-(b * pair.log_ratio_margin())) +
-           quality * (softplus(-(b * pair.chosen.log_ratio())) +
-                      softplus(b * pair.rejected.log_ratio())) -
-           generation * pair.chosen.mean_log_prob();
+    return weighted(preference, softplus(-(b * pair.log_ratio_margin()))) +
+           weighted(quality, softplus(-(b * pair.chosen.log_ratio())) +
+                                 softplus(b * pair.rejected.log_ratio())) -
+           weighted(generation, pair.chosen.mean_log_prob());
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -16,7 +17,7 @@ namespace prefer {
 /// An example is one token. The loss of a completion is the sum over its tokens: a batch's mean over completions is the
 /// mean over tokens times tokens / completions.
 ///
-/// Reads   policy and reference log_prob and the score of each token; beta per token where given
+/// Reads   policy and reference log_prob of each token, and its score, in [0, 1]; beta per token where given
 /// Units   nats; its value means nothing, its gradient is that of the objective
 /// Errors  beta <= 0 does not construct
 /// Source  Munos et al. 2023, arXiv:2312.00886
@@ -24,6 +25,7 @@ namespace prefer {
 struct nash_md {
   static constexpr std::size_t arity = 1;
   static constexpr char const* name = "nash_md";
+  static constexpr batch_meaning batch_means = {.score = score_kind::win_probability};
 
   positive beta = 0.1;
 

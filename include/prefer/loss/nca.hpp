@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <span>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -36,7 +37,8 @@ struct nca_pair {
 ///
 ///   loss = -sum over i of p_i log softmax(s)_i,  p = softmax(score / temperature),  s = beta * log_ratio
 ///
-/// Reads   policy and reference log_prob and the score of every completion; beta per list where given
+/// Reads   policy and reference log_prob of every completion, and its score: a reward, any finite number; beta per list
+///         where given
 /// Units   nats; a list of one completion has loss 0. With all weight on the first it is softmax_dpo
 /// Errors  beta <= 0 or temperature <= 0 does not construct
 /// Source  Chen et al. 2024, arXiv:2402.05369
@@ -44,6 +46,7 @@ struct nca_pair {
 struct info_nca {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "info_nca";
+  static constexpr batch_meaning batch_means = {.score = score_kind::reward};
 
   positive beta = 0.1;
   positive temperature = 1.0;
@@ -51,13 +54,16 @@ struct info_nca {
   constexpr auto operator()(auto const& list) const {
     auto const reward = [&](auto const& y) { return y.score / temperature; };
     auto const log_reward_z = log_sum_exp(list, 0, reward);
+    auto const u = [](auto const& y) { return y.log_ratio(); };
+    auto const shift = shared_shift(list, u);
+    auto const s = [&](auto const& y) { return list.beta_or(beta) * (u(y) - shift); };
+    auto const log_z = log_sum_exp(list, 0, s);
     auto const term = [&](std::size_t i) {
-      auto const own = list[i].log_ratio();
-      auto const log_p = log_sum_exp(
-          list, 0, [&](auto const& y) { return list.beta_or(beta) * (y.log_ratio() - own); });
-      return exp(reward(list[i]) - log_reward_z) * log_p;
+      return exp(reward(list[i]) - log_reward_z) * (log_z - s(list[i]));
     };
     auto total = term(0);
+    using number = decltype(total);
+    if (list.size() == 1) return number(0.0);  // whatever its log-ratio is
     for (std::size_t i = 1; i < list.size(); ++i) total = total + term(i);
     return total;
   }
@@ -65,6 +71,10 @@ struct info_nca {
   /// The loss, and d loss / d log_prob_i = beta * (softmax(s)_i - p_i) into `out`, in time linear in the list.
   template <class S>
   [[nodiscard]] S coefficients(auto const& list, std::span<S> out) const {
+    if (list.size() == 1) {
+      out[0] = 0.0;
+      return 0.0;
+    }
     auto const s = [&](auto const& y) { return list.beta_or(beta) * y.log_ratio(); };
     auto const reward = [&](auto const& y) { return y.score / temperature; };
     S const log_z = log_sum_exp(list, 0, s);
@@ -89,7 +99,8 @@ struct info_nca {
 ///   loss = sum over i of p_i softplus(-s_i) + softplus(s_i) / K,  p = softmax(score / temperature),
 ///   s = beta * log_ratio
 ///
-/// Reads   policy and reference log_prob and the score of every completion; beta per list where given
+/// Reads   policy and reference log_prob of every completion, and its score: a reward, any finite number; beta per list
+///         where given
 /// Units   nats
 /// Errors  beta <= 0 or temperature <= 0 does not construct
 /// Source  Chen et al. 2024, arXiv:2402.05369. nca_pair is K = 2 with all weight on the chosen completion
@@ -97,6 +108,7 @@ struct info_nca {
 struct nca {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "nca";
+  static constexpr batch_meaning batch_means = {.score = score_kind::reward};
 
   positive beta = 0.1;
   positive temperature = 1.0;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -11,22 +12,24 @@ namespace prefer {
 ///
 ///   loss = softplus(-(beta * log_ratio_margin - alpha * log(score_chosen - score_rejected)))
 ///
-/// Reads   policy and reference log_prob and the score of both completions; beta per pair where given
+/// Reads   policy and reference log_prob of both completions, and their score: a reward, that of chosen the higher; beta
+///         per pair where given
 /// Units   nats
 /// Errors  beta <= 0 or alpha < 0 does not construct; a chosen score that is not above the rejected one makes a loss
-///         that is not finite, or 0 (see diagnose)
+///         that is not finite, or 0: a data set with such a pair is refused, and diagnose finds it
 /// Source  Amini et al. 2024, arXiv:2402.10571, and the authors' code, which offers the logarithm of the ratio instead.
 ///         For offsets of your own: dpo_with_margin
 /// TRL     none
 struct odpo {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "odpo";
+  static constexpr batch_meaning batch_means = {.score = score_kind::ordered_reward};
 
   positive beta = 0.1;
   non_negative alpha = 1.0;
 
   constexpr auto operator()(auto const& pair) const {
-    auto const offset = alpha * log(pair.chosen.score - pair.rejected.score);
+    auto const offset = weighted(alpha, log(pair.chosen.score - pair.rejected.score));
     return softplus(-(pair.beta_or(beta) * pair.log_ratio_margin() - offset));
   }
   static constexpr void parameters(auto& self, auto&& visit) {

@@ -24,13 +24,13 @@ struct plackett_luce {
   positive beta = 0.1;
 
   constexpr auto operator()(auto const& list) const {
-    auto const rank_loss = [&](std::size_t k) {
-      auto const best = list[k].log_ratio();
-      return log_sum_exp(list, k, [&](auto const& completion) {
-        return list.beta_or(beta) * (completion.log_ratio() - best);
-      });
-    };
+    auto const u = [](auto const& y) { return y.log_ratio(); };
+    auto const shift = shared_shift(list, u);
+    auto const s = [&](auto const& y) { return list.beta_or(beta) * (u(y) - shift); };
+    auto const rank_loss = [&](std::size_t k) { return log_sum_exp(list, k, s) - s(list[k]); };
     auto total = rank_loss(0);
+    using number = decltype(total);
+    if (list.size() == 1) return number(0.0);  // whatever its log-ratio is
     for (std::size_t k = 1; k + 1 < list.size(); ++k) total = total + rank_loss(k);
     return total;
   }
@@ -47,8 +47,9 @@ struct plackett_luce {
     S const list_beta = list.beta_or(beta);
     S tail = list_beta * list[count - 1].log_ratio();  // log sum over j > i of exp(s_j)
     for (std::size_t i = count - 1; i-- > 0;) {
-      out[i] = list_beta * list[i].log_ratio() - tail;  // the gap, until its coefficient is known
-      tail = tail + softplus(out[i]);
+      S const own = list_beta * list[i].log_ratio();
+      out[i] = own - tail;  // the gap, until its coefficient is known
+      tail = log_add_exp(own, tail);
     }
     S loss = 0.0;
     S share = 0.0;  // sum over k < i of exp(tail from i on - tail from k on)

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -23,6 +24,7 @@ namespace prefer {
 struct r_dpo {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "r_dpo";
+  static constexpr batch_meaning batch_means = {.divides_by_length = false};
 
   positive beta = 0.1;
   double alpha = 0.01;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -13,7 +14,7 @@ namespace prefer {
 ///
 /// The reference is the policy of the round before. Which completion is called chosen does not matter.
 ///
-/// Reads   policy and reference log_prob and the score of both completions
+/// Reads   policy and reference log_prob and the score of both completions: a reward, any finite number
 /// Units   squared units of the reward; eta in nats per unit of reward
 /// Errors  eta <= 0 does not construct
 /// Source  Gao et al. 2024, arXiv:2404.16767. The authors' code multiplies the difference of scores by eta instead: eta^2
@@ -22,6 +23,7 @@ namespace prefer {
 struct rebel {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "rebel";
+  static constexpr batch_meaning batch_means = {.score = score_kind::reward};
 
   positive eta = 1.0;
 

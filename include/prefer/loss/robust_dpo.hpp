@@ -27,8 +27,8 @@ struct robust_dpo {
 
   constexpr auto operator()(auto const& pair) const {
     auto const z = pair.beta_or(beta) * pair.log_ratio_margin();
-    // softplus(z) = softplus(-z) + z
-    return softplus(-z) - (label_smoothing / (1.0 - 2.0 * label_smoothing)) * z;
+    // A smoothed loss whose flipped share is -e / (1 - 2 e).
+    return smoothed_logistic(z, -label_smoothing / (1.0 - 2.0 * label_smoothing));
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

@@ -28,7 +28,7 @@ struct rpo {
 
   constexpr auto operator()(auto const& pair) const {
     return softplus(-(pair.beta_or(beta) * pair.log_ratio_margin())) -
-           alpha * pair.chosen.mean_log_prob();
+           weighted(alpha, pair.chosen.mean_log_prob());
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -15,7 +16,7 @@ namespace prefer {
 ///
 /// Lists come best first.
 ///
-/// Reads   policy log_prob, length and score of every completion
+/// Reads   policy log_prob and length of every completion, and its score: a reward that does not rise along the list
 /// Units   nats per token; with length_power 0 the ranking term is of sums
 /// Errors  weight < 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
 /// Source  Yuan et al. 2023, arXiv:2304.05302. The authors' code has a weight of 100, their scripts 1; its likelihood
@@ -24,6 +25,7 @@ namespace prefer {
 struct rrhf {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr char const* name = "rrhf";
+  static constexpr batch_meaning batch_means = {.score = score_kind::ordered_reward};
 
   non_negative weight = 1.0;
   double length_power = 1.0;
@@ -35,8 +37,9 @@ struct rrhf {
     auto total = -list[0].mean_log_prob();
     for (std::size_t i = 0; i < list.size(); ++i) {
       for (std::size_t j = 0; j < list.size(); ++j) {
+        if (i == j) continue;
         auto const better = select(list[i].score > list[j].score, 1.0, 0.0);
-        total = total + weight * better * relu(p(j) - p(i));
+        total = total + weighted(weight * better, relu(p(j) - p(i)));
       }
     }
     return total;

@@ -31,7 +31,7 @@ struct simpo {
     auto const z =
         pair.beta_or(beta) * (pair.chosen.mean_log_prob() - pair.rejected.mean_log_prob()) -
         pair.target_margin_or(gamma);
-    return softplus(-z) + label_smoothing * z;  // softplus(z) = softplus(-z) + z
+    return smoothed_logistic(z, label_smoothing);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

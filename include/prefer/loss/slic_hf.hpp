@@ -27,7 +27,7 @@ struct slic_hf {
 
   constexpr auto operator()(auto const& pair) const {
     return relu(pair.target_margin_or(margin) - pair.log_prob_margin()) -
-           lambda * pair.chosen.mean_log_prob();
+           weighted(lambda, pair.chosen.mean_log_prob());
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("margin", self.margin);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <type_traits>
 
 #include <prefer/loss/loss.hpp>
 
@@ -25,15 +26,21 @@ struct softmax_dpo {
   positive beta = 1.0;
 
   constexpr auto operator()(auto const& list) const {
-    auto const preferred = list[0].log_ratio();
-    return log_sum_exp(list, 0, [&](auto const& completion) {
-      return list.beta_or(beta) * (completion.log_ratio() - preferred);
-    });
+    auto const u = [](auto const& y) { return y.log_ratio(); };
+    auto const shift = shared_shift(list, u);
+    auto const s = [&](auto const& y) { return list.beta_or(beta) * (u(y) - shift); };
+    auto const loss = log_sum_exp(list, 0, s) - s(list[0]);
+    using number = std::remove_cvref_t<decltype(loss)>;
+    return list.size() == 1 ? number(0.0) : loss;  // of one, 0 whatever its log-ratio is
   }
 
   /// The loss, and d loss / d log_prob_i = beta * (softmax(s)_i - [i = 0]) into `out`, s = beta * log_ratio.
   template <class S>
   [[nodiscard]] S coefficients(auto const& list, std::span<S> out) const {
+    if (list.size() == 1) {
+      out[0] = 0.0;
+      return 0.0;
+    }
     S const list_beta = list.beta_or(beta);
     S largest = list[0].log_ratio();
     for (std::size_t i = 1; i < list.size(); ++i) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -34,7 +35,7 @@ struct sppo_hard {
 ///   loss = ((log_ratio_chosen - (P_chosen - 1/2) / beta)^2 + (log_ratio_rejected - (P_rejected - 1/2) / beta)^2) / 2
 ///
 /// Reads   policy and reference log_prob of both completions; score: P, each completion's probability of winning
-///         against the policy; beta per pair where given
+///         against the policy, in [0, 1]; beta per pair where given
 /// Units   nats in, squared nats out
 /// Errors  beta <= 0 does not construct
 /// Source  Wu et al. 2024, eq. 4.7, and the authors' code, arXiv:2405.00675
@@ -42,6 +43,7 @@ struct sppo_hard {
 struct sppo_soft {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "sppo_soft";
+  static constexpr batch_meaning batch_means = {.score = score_kind::win_probability};
 
   positive beta = 0.1;
 

@@ -30,7 +30,7 @@ struct tpo {
 
   constexpr auto operator()(auto const& list) const {
     auto const z = list.beta_or(beta) * (list[1].log_prob - list[2].log_prob);
-    return softplus(-z) + label_smoothing * z - alpha * list[0].mean_log_prob();
+    return smoothed_logistic(z, label_smoothing) - weighted(alpha, list[0].mean_log_prob());
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
@@ -62,7 +62,7 @@ struct tpo_l {
 
   constexpr auto operator()(auto const& list) const {
     auto const z = list.beta_or(beta) * (list[1].mean_log_prob() - list[2].mean_log_prob()) - gamma;
-    return softplus(-z) + label_smoothing * z - alpha * list[0].mean_log_prob();
+    return smoothed_logistic(z, label_smoothing) - weighted(alpha, list[0].mean_log_prob());
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

@@ -42,7 +42,8 @@ struct xpo {
   non_negative alpha = 1e-5;
 
   constexpr auto operator()(auto const& pair) const {
-    return softplus(-(pair.beta_or(beta) * pair.log_ratio_margin())) + alpha * optimism{}(pair);
+    return softplus(-(pair.beta_or(beta) * pair.log_ratio_margin())) +
+           weighted(alpha, optimism{}(pair));
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

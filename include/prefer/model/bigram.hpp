@@ -108,6 +108,10 @@ class bigram {
 
   [[nodiscard]] std::size_t vocabulary() const { return vocabulary_; }
   [[nodiscard]] token_table const& table() const { return *table_; }
+  /// Whether two numbers stand for the same tokens.
+  [[nodiscard]] bool same_completion(std::uint32_t a, std::uint32_t b) const {
+    return a < table_->size() && b < table_->size() && table_->equal(a, b);
+  }
   [[nodiscard]] std::vector<parameter<T>> parameters() {
     return {{.name = "logits",
              .value = logits_,

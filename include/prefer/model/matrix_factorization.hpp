@@ -29,8 +29,8 @@ namespace prefer {
 /// finish_backward if it fits into kept_bytes of working memory. If not, or if a step has several micro-batches, it is
 /// computed again, to the same bits.
 ///
-/// Parameters  "user" [users, factors], "item" [items, factors], "bias" [items], initially 0; user or item must be filled with
-///             something else before training, or neither moves
+/// Parameters  "user" [users, factors], "item" [items, factors], "bias" [items], initially 0; user or item must be
+///             filled with something else before training, or neither moves
 /// Errors      precondition_error for an id out of range, a batch whose shapes disagree, a column that is not one
 ///             number per completion; NaN and infinity flow through
 template <std::floating_point T = float>

@@ -68,6 +68,8 @@ class aggregated {
   using parameter_type = parameter_type_t<policy_type>;
   /// What a call sees depends on the batch's draw, so it cannot be cached.
   static constexpr bool depends_on_draw = detail::draws_tokens<A>;
+  /// log_prob is per token already.
+  static constexpr bool divides_by_length = requires { requires A::divides_by_length; };
   static constexpr completion_output_set gives = outputs_of<policy_type>();
 
   aggregated(P policy, A aggregation)
@@ -168,6 +170,11 @@ class aggregated {
     requires requires(policy_type& p) { p.parameters_moved(); }
   {
     policy_.value.parameters_moved();
+  }
+  [[nodiscard]] bool same_completion(std::uint32_t a, std::uint32_t b) const
+    requires requires(policy_type const& p) { bool{p.same_completion(a, b)}; }
+  {
+    return policy_.value.same_completion(a, b);
   }
   [[nodiscard]] std::uint64_t identity() const
     requires requires(policy_type const& p) { std::uint64_t{p.identity()}; }

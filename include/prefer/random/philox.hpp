@@ -59,6 +59,7 @@ enum class random_purpose : std::uint16_t {
   noise,
   subset,
   selection,
+  preference,
   user = 0x8000,
 };
 

@@ -29,7 +29,8 @@ namespace prefer {
 /// as a denoiser, does not compile.
 ///
 /// Errors  precondition_error for a batch without rows, or with a row or KL examples that are
-///         not in the cache; a reference that moves does not compile; backend_error for a file that is damaged, stale, or of another size
+///         not in the cache; a reference that moves does not compile; backend_error for a file that is damaged,
+///         stale, or of another size
 template <std::floating_point T>
 class cached {
  public:
@@ -201,6 +202,8 @@ class cached {
     if (batch.row.size() != batch.size()) {
       detail::broken("cached::log_prob: the batch has no row numbers to look up");
     }
+    expects(!batch.drawn,
+            "cached::log_prob: the batch was written in this step, and is no part of a data set");
     std::size_t at = 0;
     for (std::size_t g = 0; g < batch.size(); ++g) {
       std::size_t const row = batch.row[g];

@@ -122,6 +122,9 @@ class cached_on_demand {
     if (batch.row.size() != batch.size()) {
       detail::broken("cached_on_demand::log_prob: the batch has no row numbers to look up");
     }
+    expects(!batch.drawn,
+            "cached_on_demand::log_prob: the batch was written in this step, and is no part of a "
+            "data set");
     for (std::size_t g = 0; g < batch.size(); ++g) expect_row(batch, g);
     known.value.resize(batch.kl_examples ? mismatched_rows_ : offset_.back());
     known.known_since.resize(offset_.size() - 1);

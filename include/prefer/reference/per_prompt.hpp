@@ -78,6 +78,7 @@ class per_prompt : public composite<R...> {
                        .offset = offset_,
                        .row = row_,
                        .kl_examples = batch.kl_examples,
+                       .drawn = batch.drawn,
                        .draw = batch.draw},
           std::span<value_type>(said_));
       for (std::size_t m = 0; m < group_.size(); ++m) {

@@ -91,6 +91,7 @@ class unconditional {
             .completion = batch.completion,
             .offset = batch.offset,
             .kl_examples = batch.kl_examples,
+            .drawn = batch.drawn,
             .draw = batch.draw};
   }
 

@@ -172,8 +172,17 @@ struct dual {
     using prefer::exp, prefer::expm1, prefer::log1mexp;
     return chain(x, log1mexp(x.value), exp(x.value) / expm1(x.value));
   }
+  /// Of an infinite number the derivatives are infinite, but for those by variables that it does not depend on.
   friend constexpr dual square(dual const& x) {
-    return chain(x, x.value * x.value, x.value + x.value);
+    S const slope = x.value + x.value;
+    dual out;
+    out.value = x.value * x.value;
+    for (std::size_t i = 0; i < N; ++i) {
+      S const p = x.partial[i];
+      S const product = slope * p;
+      out.partial[i] = select_value(p < S(0.0), product, select_value(p > S(0.0), product, p));
+    }
+    return out;
   }
   friend constexpr dual relu(dual const& x) {
     using prefer::relu;
@@ -221,11 +230,10 @@ template <class M, class C, class S, std::size_t N>
   return dual<S, N>::choose(condition, dual<S, N>(S(a)), b);
 }
 
-namespace detail {
 template <class S, std::size_t N>
-struct primal<dual<S, N>> {
-  using type = S;
+struct scalar_traits<dual<S, N>> {
+  using primal = S;
+  using precision = precision_t<S>;
 };
-}  // namespace detail
 
 }  // namespace prefer

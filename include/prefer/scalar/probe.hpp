@@ -43,6 +43,8 @@ struct column_set {
 /// it must hold for every value of a parameter, not for the one at hand.
 class probe {
  public:
+  using value_type = double;  // of the numbers that it stands for
+
   constexpr probe() = default;
   template <std::convertible_to<double> C>
   constexpr probe(C const&) {}  // NOLINT(google-explicit-constructor): constants read nothing
@@ -86,6 +88,15 @@ class probe {
   friend constexpr probe square(probe a) { return mix(a, a); }
   friend constexpr probe relu(probe a) { return mix(a, a); }
   friend constexpr probe clamp(probe a, double, double) { return mix(a, a); }
+  /// A term with the weight 0 counts too: another value of that parameter reads what it reads.
+  template <class W>
+  friend constexpr probe weighted(W const& weight, probe a) {
+    if constexpr (std::same_as<W, probe>) {
+      return mix(weight, a);
+    } else {
+      return mix(a, a);
+    }
+  }
   /// Without its derivative: x - value_of(y) is no difference in the eyes of the gradient.
   friend constexpr probe value_of(probe a) { return mix(a, a); }
 

@@ -50,11 +50,34 @@ concept scalar_piecewise = requires(S const a, S const b) {
 };
 
 template <class S>
-struct primal {
-  using type = S;
+struct default_precision {};
+template <std::floating_point S>
+struct default_precision<S> {
+  using precision = S;
+};
+template <class S>
+  requires requires { requires std::floating_point<typename S::value_type>; }
+struct default_precision<S> {
+  using precision = typename S::value_type;
 };
 
 }  // namespace detail
+
+/// What the library has to know about a scalar besides its operations. By default a number carries no derivatives, and
+/// its precision is that of its `value_type`, where it has one. A scalar that differs says so in a specialisation.
+template <class S>
+struct scalar_traits
+    : detail::default_precision<S> {  // `precision`: float or double, what overflows where
+  using primal = S;                   ///< its value without derivatives
+};
+
+/// The type of a scalar's value without its derivatives; columns that carry no gradient have it.
+template <class S>
+using primal_t = typename scalar_traits<S>::primal;
+
+/// The floating-point type in which a scalar computes.
+template <class S>
+using precision_t = typename scalar_traits<S>::precision;
 
 /// A number that a loss formula can be evaluated on: float, double, dual, lane, probe, a tensor handle.
 ///
@@ -73,16 +96,15 @@ struct exponent_bound {
 };
 template <class S>
 [[nodiscard]] constexpr exponent_bound exponent_bound_of() {
-  constexpr auto bytes = [] {
-    using number = typename detail::primal<S>::type;
-    if constexpr (requires { typename number::value_type; }) {
-      return sizeof(typename number::value_type);
-    } else {
-      return sizeof(number);
-    }
-  }();
-  return bytes == sizeof(float) ? exponent_bound{75.0, 3.7332419967990015e+32}
-                                : exponent_bound{690.0, 4.60460640478299e+299};
+  return sizeof(precision_t<S>) <= sizeof(float) ? exponent_bound{75.0, 3.7332419967990015e+32}
+                                                 : exponent_bound{690.0, 4.60460640478299e+299};
+}
+
+/// The smaller of x and a constant; NaN passes through.
+template <class S>
+[[nodiscard]] constexpr S capped(S const& x, double most) {
+  S const cap = most;
+  return select(x > cap, cap, x);
 }
 
 /// exp(x) that does not overflow: beyond the bound of S a straight line with the slope there, so that order and the
@@ -90,20 +112,59 @@ template <class S>
 template <class S>
 [[nodiscard]] constexpr S bounded_exp(S const& x) {
   constexpr auto bound = exponent_bound_of<S>();
-  S const excess = relu(x - bound.exponent);
-  return exp(x - excess) + bound.exponential * excess;
+  return exp(capped(x, bound.exponent)) + bound.exponential * relu(x - bound.exponent);
 }
 
 /// exp(x) - 1 in the same way, with all its digits near 0.
 template <class S>
 [[nodiscard]] constexpr S bounded_expm1(S const& x) {
   constexpr auto bound = exponent_bound_of<S>();
-  S const excess = relu(x - bound.exponent);
-  return expm1(x - excess) + bound.exponential * excess;
+  return expm1(capped(x, bound.exponent)) + bound.exponential * relu(x - bound.exponent);
 }
 
-/// The type of a scalar's value without its derivatives; columns that carry no gradient have it.
+/// weight * x, a term of a formula that a weight of 0 takes out: 0 then, whatever x is. So a term that is infinite, because
+/// a log-probability is, does not make NaN of a formula that it is no part of. The weight is a parameter, or a scalar.
+template <class W, class S>
+[[nodiscard]] constexpr S weighted(W const& weight, S const& x) {
+  S const product = S(weight * x);
+  if constexpr (std::convertible_to<W, double>) {
+    // One condition for all examples, which leaves their loop.
+    auto const counts = primal_t<S>(weight == 0.0 ? 0.0 : 1.0);
+    return select(counts > 0.0, product, S(0.0));
+  } else {
+    return select(weight < 0.0, product, select(weight > 0.0, product, S(weight)));
+  }
+}
+
+/// A finite number in place of an infinite one, so large that no exponential tells it from infinity: for factors that meet
+/// the 0 of an exponential. The derivative is 0 there.
 template <class S>
-using primal_t = typename detail::primal<S>::type;
+[[nodiscard]] constexpr S finite(S const& x) {
+  S const most = 1e30;
+  S const least = -1e30;
+  return select(x > most, most, select(x < least, least, x));
+}
+
+/// log(exp(a) + exp(b)), without overflow; either may be minus infinity.
+template <class S>
+[[nodiscard]] constexpr S log_add_exp(S const& a, S const& b) {
+  auto const first_is_larger = a > b;
+  return select(first_is_larger, a, b) + softplus(select(first_is_larger, b - a, a - b));
+}
+
+/// (1 - e) softplus(-z) + e softplus(z), the logistic loss where a share e of the labels is flipped. With infinite z it is
+/// the limit: 0 for z = infinity and e = 0, else infinity.
+///
+/// As softplus(z) = softplus(-z) + z, that is softplus(-z) + e z, with one softplus; e may be negative (robust_dpo).
+template <class S>
+[[nodiscard]] constexpr S smoothed_logistic(S const& z, double e) {
+  if (e == 0.0) return softplus(-z);
+  // Both linear parts of softplus(-z) + e z in one product, so that two infinities of unlike signs do not meet.
+  using primal = primal_t<S>;
+  auto const falling = z < 0.0;
+  primal const sign = select(falling, primal(1.0), primal(-1.0));
+  primal const slope = select(falling, primal(e - 1.0), primal(e));
+  return softplus(sign * z) + slope * z;
+}
 
 }  // namespace prefer

@@ -17,8 +17,8 @@ struct code_point {
 
 /// The code point that starts at byte `at`, which must lie inside `text`.
 ///
-/// Source  The Unicode Standard, table 3-7: overlong forms, surrogates and values above U+10FFFF
-/// are ill-formed
+/// Source  The Unicode Standard, table 3-7: overlong forms, surrogates and values above U+10FFFF are
+///         ill-formed
 [[nodiscard]] constexpr code_point decode(std::string_view text, std::size_t at) {
   auto const byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   unsigned const lead = byte(at);

@@ -3,50 +3,51 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <prefer/batch/choices.hpp>
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/batch/columns.hpp>
-#include <prefer/batch/minibatch.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
+#include <prefer/loss/meaning.hpp>
 
 namespace prefer {
 
-/// What a loss must find in examples, wherever they are kept.
-struct example_columns {
-  std::span<std::size_t const> offset;  ///< [G + 1]
-  std::span<float const> label, beta, target_margin, chosen_from_reference;
-  std::span<float const> length, score;
-
-  explicit example_columns(choice_data const& data)
-      : offset(data.offset),
-        label(data.label),
-        beta(data.beta),
-        target_margin(data.target_margin),
-        chosen_from_reference(data.chosen_from_reference),
-        length(data.length),
-        score(data.score) {}
-  explicit example_columns(choice_minibatch const& batch)
-      : offset(batch.offset()),
-        label(batch.label()),
-        beta(batch.beta()),
-        target_margin(batch.target_margin()),
-        chosen_from_reference(batch.chosen_from_reference()),
-        length(batch.length()),
-        score(batch.score()) {}
-
-  [[nodiscard]] std::size_t size() const { return offset.size() - 1; }
-};
-
 namespace detail {
 
-inline void expects_column(column_set read, std::span<float const> values, column_name name,
+inline void expects_column(column_set read, std::vector<float> const& values, column_name name,
                            char const* text) {
   if (!read.contains(name) || !values.empty()) return;
   broken(std::string("trainer: this loss reads ") + text + ", which the data does not have");
+}
+
+/// The first number of every column that its rule, or what the loss takes it for, does not allow.
+inline void expects_good_numbers(choice_data const& data, batch_meaning const& meaning,
+                                 bool pairs) {
+  choice_data::describe(data, [&](auto is, per each, std::vector<float> const& column) {
+    number_rule const rule = rule_of(is, meaning);
+    std::size_t const i = first_bad(column, column.size(), rule);
+    if (i == column.size()) return;
+    broken((each == per::completion ? "trainer: completion " + std::to_string(i) + " of the data"
+                                    : "trainer: row " + std::to_string(i)) +
+           " has " + is.spelling + " " + found(static_cast<double>(column[i]), rule.expected));
+  });
+  if (meaning.score != score_kind::ordered_reward || data.score.empty()) return;
+  for (std::size_t g = 0; g < data.size(); ++g) {
+    std::size_t const begin = data.offset[g];
+    std::size_t const end = data.offset[g + 1];
+    std::size_t const i = first_out_of_order(data.score, begin, end, !pairs);
+    if (i >= end) continue;
+    broken("trainer: row " + std::to_string(g) + " has scores " +
+           std::to_string(data.score[i - 1]) + " and then " + std::to_string(data.score[i]) +
+           "; this loss takes the best completion first" +
+           (pairs ? ", and the other below it" : ""));
+  }
 }
 
 }  // namespace detail
@@ -55,7 +56,7 @@ inline void expects_column(column_set read, std::span<float const> values, colum
 ///
 /// Errors  precondition_error naming the row or the column
 template <Loss L>
-void check_examples(L const& loss, example_columns const& data) {
+void check_examples(L const& loss, choice_data const& data) {
   std::string const row = "trainer: row ";
   for (std::size_t g = 0; g < data.size(); ++g) {
     std::size_t const count = data.offset[g + 1] - data.offset[g];
@@ -87,16 +88,7 @@ void check_examples(L const& loss, example_columns const& data) {
           "trainer: the data has a column target_margin, which this loss does not read");
   expects(data.beta.empty() || read.contains(column_name::beta),
           "trainer: the data has a column beta, which this loss does not read");
-  for (std::size_t g = 0; g < data.beta.size(); ++g) {
-    if (data.beta[g] > 0.0f && std::isfinite(data.beta[g])) continue;
-    detail::broken(row + std::to_string(g) + " has beta " + std::to_string(data.beta[g]) +
-                   "; expected a finite number greater than zero");
-  }
-  for (std::size_t i = 0; i < data.length.size(); ++i) {
-    if (data.length[i] > 0.0f && std::isfinite(data.length[i])) continue;
-    detail::broken("trainer: completion " + std::to_string(i) + " of the data has length " +
-                   std::to_string(data.length[i]) + "; expected a finite number greater than zero");
-  }
+  detail::expects_good_numbers(data, meaning_of<L>, L::arity == 2);
 }
 
 /// The same of a data set, which has at least one row, and columns that fit together.
@@ -104,7 +96,53 @@ template <Loss L>
 void check_data(L const& loss, choice_data const& data) {
   expects(data.size() > 0, "trainer: the data set is empty");
   data.expects_shapes("trainer");
-  check_examples(loss, example_columns(data));
+  check_examples(loss, data);
+}
+
+/// Whether a policy's log_prob goes with a loss and the lengths of its examples: they are divided by once.
+///
+/// Errors  precondition_error for a policy whose log_prob is per token and a loss that divides it once more
+template <Loss L, class P>
+void check_lengths([[maybe_unused]] L const& loss, [[maybe_unused]] P& policy,
+                   [[maybe_unused]] choice_data const& data) {
+  if constexpr (requires { requires P::divides_by_length; } && meaning_of<L>.divides_by_length) {
+    if (!reads(loss).contains(column_name::length)) return;
+    std::vector<float> counted(data.completion.size());
+    policy.length(data.batch(), std::span<float>(counted));
+    for (std::size_t i = 0; i < counted.size(); ++i) {
+      // What counts of a completion is a sum of weights, which rounds.
+      if (std::abs(data.length[i] - counted[i]) <= 1e-3f * counted[i]) continue;
+      detail::broken(
+          "trainer: this loss divides by completion lengths, and this policy's log_prob is per "
+          "token already; take sum_tokens, or the lengths of aggregated::length: completion " +
+          std::to_string(i) + " of the data has length " + std::to_string(data.length[i]) +
+          ", expected " + std::to_string(counted[i]));
+    }
+  }
+}
+
+/// Whether the completions of each row differ, for a policy that knows what their numbers stand for.
+///
+/// Errors  precondition_error naming the row
+template <class P>
+void check_completions([[maybe_unused]] P const& policy, choice_data const& data) {
+  auto const same = [&](std::uint32_t a, std::uint32_t b) {
+    if constexpr (requires { bool{policy.same_completion(a, b)}; }) {
+      return a == b || policy.same_completion(a, b);
+    } else {
+      return a == b;
+    }
+  };
+  for (std::size_t g = 0; g < data.size(); ++g) {
+    for (std::size_t i = data.offset[g] + 1; i < data.offset[g + 1]; ++i) {
+      for (std::size_t j = data.offset[g]; j < i; ++j) {
+        if (!same(data.completion[i], data.completion[j])) continue;
+        detail::broken("trainer: row " + std::to_string(g) +
+                       " prefers a completion to itself: " + std::to_string(data.completion[j]) +
+                       " and " + std::to_string(data.completion[i]) + " are the same");
+      }
+    }
+  }
 }
 
 }  // namespace prefer

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -10,11 +9,14 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/gather.hpp>
 #include <prefer/batch/minibatch.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/objective/evaluate.hpp>
+#include <prefer/parallel/communicator.hpp>
+#include <prefer/parallel/executor.hpp>
 #include <prefer/policy/completion_outputs.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/policy/token_policy.hpp>
@@ -22,6 +24,7 @@
 #include <prefer/random/philox.hpp>
 #include <prefer/reference/reference.hpp>
 #include <prefer/train/example_source.hpp>
+#include <prefer/train/example_values.hpp>
 
 namespace prefer::detail {
 
@@ -55,6 +58,8 @@ class scored_minibatch {
               std::uint64_t seed) {
     source.gather(step, part, batch_);
     examples_ = batch_.size();
+    mismatched_policy_.clear();
+    mismatched_reference_.clear();
     resize(batch_.size(), batch_.completions());
     if constexpr (group_size == 2 && may_read<L>.contains(column_name::uniform)) {
       draw_uniform(step, seed);
@@ -62,9 +67,10 @@ class scored_minibatch {
   }
   /// How many examples the batch has with the parts of other processes: what its mean is over.
   void be_part_of(std::size_t examples) { examples_ = examples; }
+  [[nodiscard]] std::size_t examples() const { return examples_; }
 
   [[nodiscard]] std::size_t size() const { return batch_.size(); }
-  [[nodiscard]] choice_minibatch const& examples() const { return batch_; }
+  [[nodiscard]] choice_data const& data() const { return batch_.data(); }
   [[nodiscard]] std::size_t row(std::size_t group) const { return batch_.row()[group]; }
   [[nodiscard]] choice_batch whole() { return batch_.slice(0, batch_.size()); }
 
@@ -134,6 +140,24 @@ class scored_minibatch {
     }
   }
 
+  /// The same for the whole batch and a loss that puts together rows of all processes: each evaluates them all, as double,
+  /// and keeps what belongs to its own.
+  void evaluate_gathered(L const& loss, loss_state<L> const& state, executor threads,
+                         Communicator auto const& processes) {
+    auto const gathered = gather_rows(columns(0, size()), processes);
+    auto const rows = gathered.columns();
+    std::vector<double> value(rows.size()), chosen(rows.size()), rejected(rows.size());
+    evaluate_into(loss, rows, {.value = value, .chosen = chosen, .rejected = rejected}, state,
+                  {.reduce = reduction::none, .threads = threads});
+    double const mean = 1.0 / static_cast<double>(examples_);
+    for (std::size_t g = 0; g < size(); ++g) {
+      std::size_t const row = gathered.begin() + g;
+      value_[g] = static_cast<value_type>(value[row]);
+      coefficient_[2 * g] = static_cast<value_type>(chosen[row] * mean);
+      coefficient_[2 * g + 1] = static_cast<value_type>(rejected[row] * mean);
+    }
+  }
+
   /// Hands the coefficients of the last evaluation to the policy, in one backward pass.
   void backward(std::size_t begin, std::size_t count) {
     choice_batch const slice = batch_.slice(begin, count);
@@ -157,26 +181,12 @@ class scored_minibatch {
   }
 
   /// Of the values of the last evaluation.
-  [[nodiscard]] sum_and_count loss() const {
-    sum_and_count total{.sum = 0.0, .count = static_cast<double>(value_.size())};
-    for (value_type const value : value_) total.sum += static_cast<double>(value);
-    return total;
-  }
-
-  struct not_finite {
-    std::size_t group;
-    char const* what;
-  };
+  [[nodiscard]] sum_and_count loss() const { return sum_of_values<value_type>(value_); }
   /// The first group in [begin, begin + count) with a value or a coefficient that is not finite.
   [[nodiscard]] std::optional<not_finite> first_not_finite(std::size_t begin,
                                                            std::size_t count) const {
-    for (std::size_t g = begin; g < begin + count; ++g) {
-      if (!std::isfinite(value_[g])) return not_finite{g, "the loss"};
-      for (std::size_t i = batch_.offset()[g]; i < batch_.offset()[g + 1]; ++i) {
-        if (!std::isfinite(coefficient_[i])) return not_finite{g, "the derivative of the loss"};
-      }
-    }
-    return std::nullopt;
+    return detail::first_not_finite<value_type>(value_, {}, coefficient_, batch_.offset(), begin,
+                                                count);
   }
 
   /// Of pairs.
@@ -314,8 +324,11 @@ class scored_minibatch {
     forward_pass(policy_, slice, wanted, reference_);
   }
 
-  [[nodiscard]] static column part(auto const& values, std::size_t begin, std::size_t count) {
-    return values.empty() ? column() : column(std::span(values).subspan(begin, count));
+  // Absent where the data has no such column. A part without rows has every column, each empty, so that it is asked for
+  // no reason why one is missing.
+  [[nodiscard]] column part(auto const& values, std::size_t begin, std::size_t count) const {
+    if (values.empty() && batch_.size() != 0) return {};
+    return std::span(values).subspan(begin, count);
   }
 
   [[nodiscard]] pair_columns pair_slice(std::size_t begin, std::size_t count) {
@@ -383,7 +396,7 @@ class scored_minibatch {
                              .weight = part(batch_.weight(), begin, count),
                              .beta = part(batch_.beta(), begin, count)};
     if (reads_reference_) columns.reference = part(reference_log_prob_, begin, count);
-    if (batch_.has_kl_examples() && !mismatched_policy_.empty()) {
+    if (!mismatched_policy_.empty() || batch_.size() == 0) {
       columns.kl_examples = {mismatched_policy_, mismatched_reference_};
     }
     return columns;

@@ -10,7 +10,7 @@ namespace prefer {
 struct step_report {
   std::uint64_t step = 0;   ///< counted from 1
   std::uint64_t steps = 0;  ///< that the run will have
-  double loss = 0.0;        ///< mean over the batch, before the step
+  double loss = 0.0;        ///< mean over the batch, before the step; NaN: no example
   double learning_rate = 0.0;
   double beta = 0.0;
   double gradient_norm = std::numeric_limits<double>::quiet_NaN();  ///< before clipping

@@ -181,7 +181,11 @@ class trainer {
                options.allow_scores) {
     collectively(processes_, "trainer", [&](auto const& all) {
       check_options();
-      if constexpr (has_data) check_data(loss_, source_.data());
+      if constexpr (has_data) {
+        check_data(loss_, source_.data());
+        check_lengths(loss_, policy_, source_.data());
+        check_completions(policy_, source_.data());
+      }
       use(options_.threads);
       discard_gradient();
       if constexpr (several) detail::expect_equal_starts(identity(), parameters(), all);
@@ -193,14 +197,14 @@ class trainer {
             "trainer: max_gradient_norm must be greater than zero");
     L loss = loss_;
     detail::apply_beta(loss, beta_, 0);
-    if constexpr (has_data) expects_one_beta(example_columns(source_.data()));
+    if constexpr (has_data) expects_one_beta(source_.data());
     expects(is_normalised(reference_) || !reads(loss_).contains(column_name::reference) ||
                 probe_of(loss_).margin_only(),
             "trainer: this reference is not normalised: its log_prob is off by an unknown constant "
             "per prompt, which does not cancel in this loss; it does in losses that read only "
             "margins");
   }
-  static void expects_one_beta(example_columns const& examples) {
+  static void expects_one_beta(choice_data const& examples) {
     expects(examples.beta.empty() || !detail::is_scheduled<Beta>,
             "trainer: a beta schedule was given, but each row of the data has its own beta");
   }
@@ -229,6 +233,24 @@ class trainer {
                        .steps = steps_planned(),
                        .learning_rate = options_.rate(now_.step),
                        .beta = beta_of(loss_)};
+    if (batch_.examples() != 0) {
+      learn(report, all);
+    } else {
+      report.loss = std::numeric_limits<double>::quiet_NaN();
+    }
+    ++now_.step;
+    if constexpr (requires { beta_.observe(policy_, reference_, now_.step); }) {
+      static_assert(detail::has_beta_state<Beta>,
+                    "prefer: a beta rule that observes has identity(), save and load");
+      beta_.observe(policy_, reference_, now_.step);
+    }
+    if constexpr (requires { reference_.after_step(policy_, now_.step); }) {
+      reference_.after_step(policy_, now_.step);
+    }
+    return report;
+  }
+
+  void learn(step_report& report, auto const& all) {
     // Until the optimizer has moved the parameters, an exception leaves all but gradients as it was, and
     // those are discarded before the next step.
     gradient_is_clear_ = false;
@@ -244,31 +266,20 @@ class trainer {
     if constexpr (several) all.agree();  // from here on a step completes
     now_.optimizer.step(parameters_, report.learning_rate, options_.threads);
     now_.memory = memory;
-    ++now_.step;
     clear_gradient();
     gradient_is_clear_ = true;
-    if constexpr (requires { beta_.observe(policy_, reference_, now_.step); }) {
-      static_assert(detail::has_beta_state<Beta>,
-                    "prefer: a beta rule that observes has identity(), save and load");
-      beta_.observe(policy_, reference_, now_.step);
-    }
-    if constexpr (requires { reference_.after_step(policy_, now_.step); }) {
-      reference_.after_step(policy_, now_.step);
-    }
-    return report;
   }
 
   void gather_next(auto const& all) {
     batch_.gather(source_, now_.step, {.rank = all.rank(), .size = all.size()}, options_.seed);
     if constexpr (!has_data) {
-      example_columns const examples(batch_.examples());
-      check_examples(loss_, examples);
-      expects_one_beta(examples);
+      check_examples(loss_, batch_.data());
+      check_lengths(loss_, policy_, batch_.data());
+      expects_one_beta(batch_.data());
     }
     double examples[] = {static_cast<double>(batch_.size())};
     all.all_sum(examples);
     batch_.be_part_of(static_cast<std::size_t>(examples[0]));
-    expects(examples[0] > 0.0, "trainer: the source has no example for this step");
   }
 
   void measure(step_report& report, auto const& all) {
@@ -323,7 +334,13 @@ class trainer {
     }
     for_each_micro_batch(
         [&](std::size_t begin, std::size_t count) { batch_.score(loss_, begin, count); });
-    evaluate(0, batch_.size(), prepare(loss_, batch_.columns(0, batch_.size()), memory, all));
+    auto const state = prepare(loss_, batch_.columns(0, batch_.size()), memory, all);
+    if constexpr (several && detail::matches<L>) {
+      batch_.evaluate_gathered(loss_, state, options_.threads, all);
+      expect_finite(0, batch_.size());
+    } else {
+      evaluate(0, batch_.size(), state);
+    }
     bool const in_one_piece =
         options_.micro_batch_size == 0 || options_.micro_batch_size >= batch_.size();
     for_each_micro_batch([&](std::size_t begin, std::size_t count) {
@@ -332,9 +349,14 @@ class trainer {
     });
   }
 
-  // One number that is not finite would spread to every parameter.
   void evaluate(std::size_t begin, std::size_t count, loss_state<L> const& state) {
+    if (count == 0) return;
     batch_.evaluate(loss_, begin, count, state, options_.threads);
+    expect_finite(begin, count);
+  }
+
+  // One number that is not finite would spread to every parameter.
+  void expect_finite(std::size_t begin, std::size_t count) const {
     auto const bad = batch_.first_not_finite(begin, count);
     if (!bad) return;
     detail::broken("trainer: at step " + std::to_string(now_.step + 1) + " " + bad->what +

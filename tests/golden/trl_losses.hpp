@@ -10,7 +10,7 @@
 #include <prefer/objective/evaluate.hpp>
 
 // The table from TRL's trainers, loss types and hyper-parameters to our losses. Types end here: each loss is
-// instantiated once, in one of golden_*.cpp.
+// instantiated once, in one of trl_*.cpp.
 
 namespace golden {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "golden_losses.hpp"
+#include "trl_losses.hpp"
 
 #include <cmath>
 

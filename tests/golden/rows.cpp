@@ -5,7 +5,7 @@
 #include <prefer/data/lines.hpp>
 
 #include "golden.hpp"
-#include "golden_schema.hpp"
+#include "schema.hpp"
 
 namespace golden {
 

@@ -12,7 +12,7 @@
 #include <prefer/loss/bco.hpp>
 
 // Golden files: what another implementation says of a loss (schema: tests/golden/README.md), and which of our
-// losses means the same (golden_losses.hpp). `losses --check` and tests/golden share this, so both go through
+// losses means the same (trl_losses.hpp). `losses --check` and tests/golden share this, so both go through
 // prefer::evaluate in the same way.
 
 namespace golden {

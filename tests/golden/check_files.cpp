@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "check.hpp"
+#include "check_files.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -9,6 +9,8 @@
 
 #include "golden.hpp"
 
+namespace golden {
+
 namespace {
 
 /// The cases of one loss of one file that were treated alike.
@@ -17,17 +19,17 @@ struct group {
   std::string loss_type;
   std::string meaning;
   bool covered = false;
-  std::size_t counts[golden::statuses] = {};  // by golden::status
+  std::size_t counts[statuses] = {};  // by status
   std::size_t numbers = 0;
 
-  std::size_t& count(golden::status status) { return counts[static_cast<std::size_t>(status)]; }
+  std::size_t& count(status status) { return counts[static_cast<std::size_t>(status)]; }
   void add(group const& other) {
-    for (std::size_t s = 0; s < golden::statuses; ++s) counts[s] += other.counts[s];
+    for (std::size_t s = 0; s < statuses; ++s) counts[s] += other.counts[s];
     numbers += other.numbers;
   }
 };
 
-void print_failures(golden::golden_case const& row, golden::outcome const& outcome) {
+void print_failures(golden_case const& row, outcome const& outcome) {
   constexpr std::size_t most = 5;  // of one case; the first says most
   using prefer::text::shortest;
   for (std::size_t i = 0; i < outcome.mismatches.size() && i < most; ++i) {
@@ -47,18 +49,16 @@ std::string count_or_dash(std::size_t count) { return count == 0 ? "-" : std::to
 
 }  // namespace
 
-bool check_golden_files(std::vector<std::string> const& paths, bool allow_uncovered) {
-  using golden::status;
-  std::vector<golden::golden_file> files;
-  for (auto const& path : paths)
-    files.push_back(golden::read(path));  // all, before anything is printed
+bool check_files(std::vector<std::string> const& paths, bool allow_uncovered) {
+  std::vector<golden_file> files;
+  for (auto const& path : paths) files.push_back(read(path));  // all, before anything is printed
 
   std::vector<group> groups;
   group total{"all", "", "", true};
   for (auto const& file : files) {
     std::string const family = file.content["family"];
-    golden::checker checker;
-    for (auto const& row : golden::cases_of(file)) {
+    checker checker;
+    for (auto const& row : cases_of(file)) {
       auto const outcome = checker.check(row);
       print_failures(row, outcome);
       bool const covered = outcome.status != status::not_covered;
@@ -115,3 +115,5 @@ bool check_golden_files(std::vector<std::string> const& paths, bool allow_uncove
   say(failed, "failed");
   return failed == 0 && (allow_uncovered || uncovered == 0);
 }
+
+}  // namespace golden

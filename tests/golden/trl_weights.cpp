@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <prefer/prefer.hpp>
 
-#include "golden_losses.hpp"
+#include "trl_losses.hpp"
 
 namespace golden {
 

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <prefer/batch/choices.hpp>
+#include <prefer/batch/token_table.hpp>
+#include <prefer/expects.hpp>
+#include <prefer/random/distributions.hpp>
+#include <prefer/random/philox.hpp>
+#include <prefer/scalar/math.hpp>
+
+namespace prefer {
+
+/// What a judge is shown: the completions that were written for one prompt.
+struct written_completions {
+  std::uint32_t prompt;
+  std::span<std::uint32_t const> completion;  ///< numbers in the table
+  token_table const& table;
+  random_address
+      address;  ///< for what the judge draws; its `index` may be increased by 2^16 - 1 at most
+
+  [[nodiscard]] std::size_t size() const { return completion.size(); }
+  [[nodiscard]] std::span<std::uint32_t const> tokens(std::size_t i) const {
+    return table.tokens(completion[i]);
+  }
+  /// Whether two of them are the same tokens, so that there is nothing to prefer.
+  [[nodiscard]] bool same(std::size_t i, std::size_t j) const {
+    auto const a = tokens(i);
+    auto const b = tokens(j);
+    if (a.size() != b.size()) return false;
+    for (std::size_t t = 0; t != a.size(); ++t) {
+      if (a[t] != b[t]) return false;
+    }
+    return true;
+  }
+};
+
+/// Makes examples of completions.
+///
+/// Asked for   a call `judge(written, examples)`, which adds groups to a choice_data: none where there is nothing to
+///             learn, at most size()^2, of the same kind and with the same columns each time
+/// Semantics   what it adds depends on what it is shown alone, on the prompt, the tokens and the address, and not on the
+///             numbers that completions have
+/// Optional    `identity()`, so that a checkpoint belongs to this judge
+template <class J>
+concept Judge = requires(J& judge, written_completions const& written, choice_data& examples) {
+  judge(written, examples);
+};
+
+/// The reward of a completion: a call `reward(prompt, tokens)` gives a number.
+template <class F>
+concept RewardFunction =
+    requires(F const& reward, std::uint32_t prompt, std::span<std::uint32_t const> tokens) {
+      { reward(prompt, tokens) } -> std::convertible_to<double>;
+    };
+
+/// A preference: `preference(prompt, a, b)` gives the probability that the tokens a are preferred to the tokens b.
+template <class F>
+concept PreferenceFunction =
+    requires(F const& preference, std::uint32_t prompt, std::span<std::uint32_t const> tokens) {
+      { preference(prompt, tokens, tokens) } -> std::convertible_to<double>;
+    };
+
+namespace detail {
+
+// Each completion's reward, checked where it enters.
+template <RewardFunction F>
+[[nodiscard]] std::vector<double> rewards_of(F const& reward, written_completions const& written) {
+  std::vector<double> out;
+  for (std::size_t i = 0; i != written.size(); ++i) {
+    auto const one = static_cast<double>(reward(written.prompt, written.tokens(i)));
+    expects(std::isfinite(one), "judge: a reward is not finite");
+    out.push_back(one);
+  }
+  return out;
+}
+
+inline void add_length(written_completions const& written, std::size_t i, choice_data& examples) {
+  examples.length.push_back(static_cast<float>(written.tokens(i).size()));
+}
+
+}  // namespace detail
+
+/// A pair of the completions with the highest and the lowest reward, of equal ones the first; none where all are equal.
+/// `score` is the reward.
+template <RewardFunction F>
+struct best_and_worst {
+  F reward;
+
+  void operator()(written_completions const& written, choice_data& examples) const {
+    auto const rewards = detail::rewards_of(reward, written);
+    std::size_t best = 0;
+    std::size_t worst = 0;
+    for (std::size_t i = 1; i < rewards.size(); ++i) {
+      if (rewards[i] > rewards[best]) best = i;
+      if (rewards[i] < rewards[worst]) worst = i;
+    }
+    if (rewards.empty() || rewards[best] == rewards[worst]) return;
+    examples.add_pair(written.prompt, written.completion[best], written.completion[worst]);
+    for (std::size_t const i : {best, worst}) {
+      detail::add_length(written, i, examples);
+      examples.score.push_back(static_cast<float>(rewards[i]));
+    }
+  }
+};
+template <class F>
+best_and_worst(F) -> best_and_worst<F>;
+
+/// The first completion against the second, the third against the fourth, and so on; which is chosen is drawn with the
+/// probability that a preference gives. Two equal completions make no pair.
+template <PreferenceFunction F>
+struct drawn_preference {
+  F preference;
+
+  void operator()(written_completions const& written, choice_data& examples) const {
+    random_address address = written.address;
+    for (std::size_t i = 0; i + 1 < written.size(); i += 2, ++address.index) {
+      if (written.same(i, i + 1)) continue;
+      auto const wins =
+          static_cast<double>(preference(written.prompt, written.tokens(i), written.tokens(i + 1)));
+      expects(wins >= 0.0 && wins <= 1.0, "judge: a preference is no probability");
+      random_stream numbers(address);
+      bool const first = uniform01(numbers) < wins;
+      std::size_t const chosen = first ? i : i + 1;
+      std::size_t const rejected = first ? i + 1 : i;
+      examples.add_pair(written.prompt, written.completion[chosen], written.completion[rejected]);
+      detail::add_length(written, chosen, examples);
+      detail::add_length(written, rejected, examples);
+    }
+  }
+};
+template <class F>
+drawn_preference(F) -> drawn_preference<F>;
+
+/// The preference of the Bradley-Terry model: sigmoid(reward(a) - reward(b)).
+template <RewardFunction F>
+struct bradley_terry_preference {
+  F reward;
+
+  [[nodiscard]] double operator()(std::uint32_t prompt, std::span<std::uint32_t const> a,
+                                  std::span<std::uint32_t const> b) const {
+    return sigmoid(static_cast<double>(reward(prompt, a)) - static_cast<double>(reward(prompt, b)));
+  }
+};
+template <class F>
+bradley_terry_preference(F) -> bradley_terry_preference<F>;
+
+/// A list of all completions, the highest reward first, of equal ones in the order in which they were written. `score` is
+/// the reward.
+template <RewardFunction F>
+struct ranked {
+  F reward;
+
+  void operator()(written_completions const& written, choice_data& examples) const {
+    auto const rewards = detail::rewards_of(reward, written);
+    std::vector<std::uint32_t> completion;
+    std::vector<bool> taken(rewards.size());
+    while (completion.size() != rewards.size()) {
+      std::size_t best = rewards.size();
+      for (std::size_t i = 0; i != rewards.size(); ++i) {
+        if (!taken[i] && (best == rewards.size() || rewards[i] > rewards[best])) best = i;
+      }
+      taken[best] = true;
+      completion.push_back(written.completion[best]);
+      detail::add_length(written, best, examples);
+      examples.score.push_back(static_cast<float>(rewards[best]));
+    }
+    examples.add_list(written.prompt, completion);
+  }
+};
+template <class F>
+ranked(F) -> ranked<F>;
+
+/// Every completion as an example of its own. `score` is the advantage: the reward minus the mean of the rewards of the
+/// other completions of the prompt, where there are others; `label` says whether it is greater than 0.
+///
+/// Source  the baseline: Kool et al. 2019, "Buy 4 REINFORCE samples, get a baseline for free"
+template <RewardFunction F>
+struct with_advantage {
+  F reward;
+
+  void operator()(written_completions const& written, choice_data& examples) const {
+    auto const rewards = detail::rewards_of(reward, written);
+    double total = 0.0;
+    for (double const each : rewards) total += each;
+    auto const others = static_cast<double>(rewards.size()) - 1.0;
+    for (std::size_t i = 0; i != rewards.size(); ++i) {
+      double const baseline = others > 0.0 ? (total - rewards[i]) / others : 0.0;
+      double const advantage = rewards[i] - baseline;
+      examples.add_labelled(written.prompt, written.completion[i], advantage > 0.0);
+      detail::add_length(written, i, examples);
+      examples.score.push_back(static_cast<float>(advantage));
+    }
+  }
+};
+template <class F>
+with_advantage(F) -> with_advantage<F>;
+
+}  // namespace prefer
