@@ -166,6 +166,11 @@ class toy {
     for (std::uint32_t const row : which.numbers_) out.push_back((*from.numbers_)[row]);
     return {toy_column(std::move(out), *crossings_)};
   }
+  [[nodiscard]] owned scatter(toy_column const& from, toy_rows const& to) const {
+    std::vector<double> out(to.numbers_.size());
+    for (std::size_t i = 0; i < out.size(); ++i) out[to.numbers_[i]] += (*from.numbers_)[i];
+    return {toy_column(std::move(out), *crossings_)};
+  }
   [[nodiscard]] owned room(std::size_t n) const {
     return {toy_column(std::vector<double>(n), *crossings_)};
   }

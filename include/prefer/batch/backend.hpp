@@ -109,6 +109,11 @@ struct host {
     [[nodiscard]] mutable_column result() { return made; }
   };
   [[nodiscard]] static numbers_in_room room(std::size_t n) { return {std::vector<double>(n)}; }
+  [[nodiscard]] static numbers_in_room scatter(column const& from, rows const& to) {
+    numbers_in_room out = room(to.size());
+    for (std::size_t i = 0; i < to.size(); ++i) out.made[to[i]] += from[i];
+    return out;
+  }
 };
 
 /// The backend of columns in memory. A backend's own type of column has such a function beside it.
@@ -168,10 +173,10 @@ concept maps_records_of =
 ///   read(numbers)     the sums as doubles: the only numbers that the library waits for
 ///   numbers(batch, formula)     one double per record, for what must meet the numbers of other processes
 ///   ascending(batch, formula)   the rows in ascending order of a number
-///   inverse(rows), gather(rows, rows), gather(column, rows)
+///   inverse(rows), gather(rows, rows), gather(column, rows), scatter(column, rows)
 ///   room(n)           room for n results, with `result()` to write them and `view()` to read them as a column
 /// Semantics   the same call gives the same bits: sums have a fixed order. `ascending` is stable, NaN come last.
-///             gather(a, b)[i] is a[b[i]]; what it returns for a column has a `view()`, valid as long as it lives
+///             gather(a, b)[i] is a[b[i]], scatter(a, b)[k] the sum of a[i] with b[i] = k; what they return for a column has a `view()`, valid as long as it lives
 template <class B>
 concept Backend = detail::maps_records_of<B, basic_pair_columns<typename B::column>> &&
                   detail::maps_records_of<B, basic_unpaired_columns<typename B::column>> &&
@@ -181,6 +186,7 @@ concept Backend = detail::maps_records_of<B, basic_pair_columns<typename B::colu
                     { on.inverse(rows) } -> std::same_as<typename B::rows>;
                     { on.gather(rows, rows) } -> std::same_as<typename B::rows>;
                     { on.gather(c, rows).view() } -> std::same_as<typename B::column>;
+                    { on.scatter(c, rows).view() } -> std::same_as<typename B::column>;
                     { backend_of(c) } -> std::same_as<B>;
                   };
 

@@ -139,6 +139,7 @@ concept names_its_parts = has_parts<L> || !wraps_a_loss<L>;
 ///             `parameters(self, visit)`, which names the hyper-parameters for tools and for errors;
 ///             `metrics(state, visit)`, which names what a state has to report;
 ///             `rewards_per_token`, where rewards are not reported as what it reads suggests;
+///             `compares_from`, of a list loss: the completions before it are not compared with others;
 ///             `parts(self, visit)`, for a loss made of losses: returns visit(part, part, ...). Its formula takes the
 ///             parts last, each to be called with a record: `operator()(record, part...)`, or with a state of its own
 ///             `operator()(record, state, part...)`. States, memories, matches, list sizes, columns, metrics,

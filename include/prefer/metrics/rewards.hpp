@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <limits>
+#include <span>
 #include <type_traits>
 
 #include <prefer/batch/columns.hpp>
@@ -61,8 +62,23 @@ struct reward_rule {
   bool per_token = false;  ///< of losses without a reference that average over tokens
   bool from_reference =
       true;  ///< of log-ratios; false: of log-probabilities, even where a reference is there
-  bool own_beta = true;  ///< a batch's beta column takes the place of beta
+  bool own_beta = true;        ///< a batch's beta column takes the place of beta
+  bool best_by_score = false;  ///< of lists: the best is the one of highest score, else the first
+  std::size_t first = 0;       ///< of lists: those before it are not compared
 };
+
+namespace detail {
+
+template <class L>
+inline constexpr std::size_t compares_from = [] {
+  if constexpr (requires { L::compares_from; }) {
+    return std::size_t{L::compares_from};
+  } else {
+    return std::size_t{0};
+  }
+}();
+
+}  // namespace detail
 
 /// The rule of a loss: its beta; from the reference where it reads one; per token where it reads lengths and no
 /// reference, as SimPO does, unless it has a member `rewards_per_token` that says otherwise. A loss made of losses reports the rewards of its first part that has
@@ -89,7 +105,9 @@ template <Loss L>
     return {.beta = beta_of(loss),
             .per_token = per_token,
             .from_reference = from_reference,
-            .own_beta = read.contains(column_name::beta)};
+            .own_beta = read.contains(column_name::beta),
+            .best_by_score = L::arity == dynamic_arity && read.contains(column_name::score),
+            .first = detail::compares_from<L>};
   }
 }
 
@@ -160,6 +178,99 @@ template <class C = column>
 template <class C = column>
 [[nodiscard]] pair_metrics metrics(basic_pair_columns<C> const& batch, double beta) {
   return metrics(batch, reward_rule{.beta = beta});
+}
+
+namespace detail {
+
+/// A number of the best completion of a list, and of the others.
+template <class S>
+struct best_and_others {
+  S best;
+  S sum_of_others;
+  S largest_other;
+};
+
+/// `number(completion)` of the best completion, as the rule has it, and of those that it is compared with: at least one.
+[[nodiscard]] constexpr auto compare_by(reward_rule rule, auto const& list, auto const& number) {
+  using S = std::remove_cvref_t<decltype(number(list[0]))>;
+  auto const score = [&](std::size_t i) { return rule.best_by_score ? S(list[i].score) : S(0.0); };
+  S best = number(list[rule.first]);
+  S score_of_best = score(rule.first);
+  S total = best;
+  S largest = number(list[rule.first + 1]);
+  for (std::size_t i = rule.first + 1; i < list.size(); ++i) {
+    S const own = number(list[i]);
+    auto const better = score(i) > score_of_best;
+    S const other = select(better, best, own);
+    largest = i == rule.first + 1 ? other : select(other > largest, other, largest);
+    best = select(better, own, best);
+    score_of_best = select(better, score(i), score_of_best);
+    total = total + own;
+  }
+  return best_and_others<S>{best, total - best, largest};
+}
+
+/// One number of each list that has something to compare, 0 of the others.
+template <class F>
+struct list_comparison {
+  reward_rule rule;
+  F number;  // of a list
+
+  static constexpr std::size_t room = 0;
+  [[nodiscard]] static constexpr column_set reads() { return column_set{~0u}; }
+  template <class S, class At>
+  constexpr S operator()(list_record<S, At> const& list, S const&, std::span<S>,
+                         std::span<S>) const {
+    return list.size() < rule.first + 2 ? S(0.0) : number(list);
+  }
+};
+
+}  // namespace detail
+
+/// The same of lists: the best completion stands for chosen, the mean of the others for rejected, and accuracy is the
+/// share of lists whose best completion has a higher reward than every other. A list with nothing to compare is left out.
+///
+/// Errors  precondition_error for sizes that disagree
+template <class C = column>
+[[nodiscard]] pair_metrics metrics(basic_list_columns<C> const& batch, reward_rule rule) {
+  detail::check_sizes(batch, "metrics");
+  if (rule.per_token) {
+    expects_size(batch.length.size(), batch.policy.size(), "metrics", "length");
+  }
+  double lists = 0.0;
+  for (std::size_t g = 0; g < batch.size(); ++g) {
+    if (batch.offset[g + 1] - batch.offset[g] >= rule.first + 2) lists += 1.0;
+  }
+  auto const on = detail::backend_of_batch(batch);
+  using result = typename std::remove_const_t<decltype(on)>::result;
+  auto const sum = [&](auto const& number) -> sum_and_count {
+    detail::list_comparison<std::remove_cvref_t<decltype(number)>> const formula{rule, number};
+    return {on.read(std::array{on.for_each_list(batch, formula, result{}, result{})})[0], lists};
+  };
+  auto const rewards = [rule](auto const& list) {
+    return detail::compare_by(rule, list, [&](auto const& y) { return reward_by(rule, list, y); });
+  };
+  auto const log_probs = [rule](auto const& list) {
+    return detail::compare_by(rule, list, [&](auto const& y) { return log_prob_by(rule, y); });
+  };
+  auto const others = [rule](auto const& list) {
+    return static_cast<double>(list.size() - rule.first - 1);
+  };
+  sum_and_count const best = sum([rewards](auto const& list) { return rewards(list).best; });
+  sum_and_count const rest = sum(
+      [rewards, others](auto const& list) { return rewards(list).sum_of_others / others(list); });
+  return {.reward_chosen = best,
+          .reward_rejected = rest,
+          .reward_margin = {best.sum - rest.sum, lists},
+          .accuracy = sum([rewards](auto const& list) {
+            auto const both = rewards(list);
+            return where(both.best > both.largest_other,
+                         std::remove_cvref_t<decltype(both.best)>(1.0));
+          }),
+          .log_prob_chosen = sum([log_probs](auto const& list) { return log_probs(list).best; }),
+          .log_prob_rejected = sum([log_probs, others](auto const& list) {
+            return log_probs(list).sum_of_others / others(list);
+          })};
 }
 
 /// The same of labelled completions.

@@ -95,9 +95,9 @@ template <class Lane, class L>
   pair_results own = results;
   own.rejected = rejected;
   double const total = evaluate_pairs<Lane>(loss, state, matched.columns(), own, options);
-  for (std::size_t i = 0; i < rejected.size(); ++i) {
-    results.rejected.assign(order.rejected[i], 1, &rejected[i]);
-  }
+  auto const back =
+      host::scatter(rejected, order.rejected);  // a row that is taken twice gets the sum
+  results.rejected.assign(0, back.made.size(), back.made.data());
   return total;
 }
 
