@@ -58,6 +58,7 @@ set(prefer_core_headers
   loss/dpo.hpp
   loss/dpop.hpp
   loss/epsilon_dpo.hpp
+  loss/example_of.hpp
   loss/exo.hpp
   loss/f_divergence.hpp
   loss/gpo.hpp
@@ -149,6 +150,7 @@ set(prefer_core_headers
   scalar/math.hpp
   scalar/probe.hpp
   scalar/scalar.hpp
+  target.hpp
   text/number.hpp
   text/spelling.hpp
   text/utf8.hpp
@@ -164,6 +166,7 @@ set(prefer_core_headers
   train/run_fingerprint.hpp
   train/sampled.hpp
   train/scored_minibatch.hpp
+  train/scored_tokens.hpp
   train/several_processes.hpp
   train/step_report.hpp
   train/trainer.hpp

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <prefer/target.hpp>
+
 namespace prefer {
 
 /// A rule that is visible without reading elements (a shape, a size, a range) was broken by the caller.

@@ -59,6 +59,7 @@
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/dpop.hpp>
 #include <prefer/loss/epsilon_dpo.hpp>
+#include <prefer/loss/example_of.hpp>
 #include <prefer/loss/exo.hpp>
 #include <prefer/loss/f_divergence.hpp>
 #include <prefer/loss/gpo.hpp>
@@ -149,6 +150,7 @@
 #include <prefer/scalar/math.hpp>
 #include <prefer/scalar/probe.hpp>
 #include <prefer/scalar/scalar.hpp>
+#include <prefer/target.hpp>
 #include <prefer/train/adamw.hpp>
 #include <prefer/train/check_data.hpp>
 #include <prefer/train/checkpoint.hpp>
@@ -161,6 +163,7 @@
 #include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/sampled.hpp>
 #include <prefer/train/scored_minibatch.hpp>
+#include <prefer/train/scored_tokens.hpp>
 #include <prefer/train/several_processes.hpp>
 #include <prefer/train/step_report.hpp>
 #include <prefer/train/trainer.hpp>

@@ -1,7 +1,7 @@
 # cmake -DCOMPILER=... -DSOURCE=... -DINCLUDE=... -P check.cmake
 #
 # Line 1 of the source is `// expect: <phrase>`: compilation must fail and its output must contain the phrase.
-# `// expect compiles` is for the control: it must compile without a word.
+# `// expect compiles` is for the control: it must compile without a word. Line 2 may be `// flags: <flag>...`.
 
 # FATAL_ERROR would wrap the lines.
 function(fail text)
@@ -9,9 +9,15 @@ function(fail text)
   message(FATAL_ERROR "the check failed")
 endfunction()
 
-file(STRINGS "${SOURCE}" first_line LIMIT_COUNT 1)
+file(STRINGS "${SOURCE}" first_lines LIMIT_COUNT 2)
+list(GET first_lines 0 first_line)
+list(GET first_lines 1 second_line)
+set(flags "")
+if(second_line MATCHES "^// flags: (.+)$")
+  separate_arguments(flags UNIX_COMMAND "${CMAKE_MATCH_1}")
+endif()
 execute_process(
-  COMMAND "${COMPILER}" -std=c++20 -fsyntax-only -Wall -Wextra "-I${INCLUDE}" "${SOURCE}"
+  COMMAND "${COMPILER}" -std=c++20 -fsyntax-only -Wall -Wextra ${flags} "-I${INCLUDE}" "${SOURCE}"
   RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
 
 if(first_line STREQUAL "// expect compiles")

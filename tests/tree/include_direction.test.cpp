@@ -9,7 +9,8 @@ namespace {
 // The floors of the house, lowest first: a header includes from its own folder, or from a lower floor. A header that
 // lies in include/prefer itself stands under its own name.
 std::map<std::string, int> const level_of = [] {
-  std::vector<std::vector<std::string>> const floors = {{"version.hpp", "expects.hpp"},
+  std::vector<std::vector<std::string>> const floors = {{"target.hpp"},
+                                                        {"version.hpp", "expects.hpp"},
                                                         {"bounded.hpp", "text", "random"},
                                                         {"file", "parallel"},
                                                         {"scalar"},

@@ -71,6 +71,8 @@ template <Loss A, Loss B>
 struct sum_of_losses {
   static_assert(A::arity == B::arity,
                 "prefer: losses that are added must have the same arity (pairs with pairs, ...)");
+  static_assert(is_over_tokens<A> == is_over_tokens<B>,
+                "prefer: losses that are added must have the same examples (tokens with tokens)");
   static constexpr std::size_t arity = A::arity;
 
   A first;

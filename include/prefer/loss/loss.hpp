@@ -10,6 +10,7 @@
 #include <prefer/batch/probe_record.hpp>
 #include <prefer/batch/statistics.hpp>
 #include <prefer/bounded.hpp>
+#include <prefer/loss/example_of.hpp>
 #include <prefer/loss/parts.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/scalar/dual.hpp>
@@ -116,7 +117,10 @@ concept parts_of_one_list_size = list_sizes_agree<L>(parts_of_t<L>{});
 template <class L>
 concept parts_in_one_order = terms_have_one_order<L>();
 template <class L>
-concept parts_fit = parts_of_one_arity<L> && parts_of_one_list_size<L> && parts_in_one_order<L>;
+concept parts_of_one_example = examples_are<find_example<L>()>(parts_of_t<L>{});
+template <class L>
+concept parts_fit = parts_of_one_arity<L> && parts_of_one_list_size<L> && parts_in_one_order<L> &&
+                    parts_of_one_example<L>;
 
 /// Whether a type is a template over losses: what it forwards of them is known only if it names them.
 template <class L>
@@ -136,6 +140,7 @@ concept names_its_parts = has_parts<L> || !wraps_a_loss<L>;
 ///             `match(batch, order)`: which rows it puts together, where that is not each with itself;
 ///             `coefficients(...)`, an analytic override for lists (see evaluate.hpp);
 ///             `list_size`, for lists that all have that many completions;
+///             `example`, for a loss of arity 1 whose examples are tokens (see example_of);
 ///             `parameters(self, visit)`, which names the hyper-parameters for tools and for errors;
 ///             `metrics(state, visit)`, which names what a state has to report;
 ///             `rewards_per_token`, where rewards are not reported as what it reads suggests;
@@ -374,6 +379,8 @@ consteval bool loss() {
   if constexpr (detail::has_arity<L> && detail::names_its_parts<L>) {
     static_assert(detail::parts_of_one_arity<L>,
                   "prefer: a loss and its parts have the same arity (pairs with pairs, ...)");
+    static_assert(detail::parts_of_one_example<L>,
+                  "prefer: a loss and its parts have the same examples (tokens with tokens, ...)");
     static_assert(detail::parts_of_one_list_size<L>,
                   "prefer: the parts of this loss take lists of different sizes");
     static_assert(

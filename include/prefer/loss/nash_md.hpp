@@ -25,6 +25,7 @@ namespace prefer {
 struct nash_md {
   static constexpr std::size_t arity = 1;
   static constexpr char const* name = "nash_md";
+  static constexpr auto example = example_of::token;
   static constexpr batch_meaning batch_means = {.score = score_kind::win_probability};
 
   positive beta = 0.1;

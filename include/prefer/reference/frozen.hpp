@@ -2,8 +2,10 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include <prefer/parallel/executor.hpp>
 
@@ -30,6 +32,18 @@ class frozen {
     requires requires(P& p) { p.score(batch, out); }
   {
     policy_.score(batch, out);
+  }
+  template <class B>
+  void token_offsets(B const& batch, std::vector<std::size_t>& out)
+    requires requires(P& p) { p.token_offsets(batch, out); }
+  {
+    policy_.token_offsets(batch, out);
+  }
+  template <class B>
+  void token_log_prob(B const& batch, std::span<value_type> out)
+    requires requires(P& p) { p.token_log_prob(batch, out); }
+  {
+    policy_.token_log_prob(batch, out);
   }
   void use(executor threads)
     requires requires(P& p) { p.use(threads); }

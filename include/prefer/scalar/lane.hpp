@@ -8,6 +8,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include <prefer/target.hpp>
+
 // Lanes use the vector types that g++ and clang share. Elsewhere, or when PREFER_PORTABLE_LANES is
 // defined, a plain array with loops takes their place; the tests run both.
 #if defined(__GNUC__) && !defined(PREFER_PORTABLE_LANES)

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <concepts>
 
+#include <prefer/target.hpp>
+
 namespace prefer {
 
 // The primitives for float and double. Losses are evaluated on lanes and duals; these serve scalar

@@ -67,6 +67,7 @@ class scored_minibatch {
   }
   /// How many examples the batch has with the parts of other processes: what its mean is over.
   void be_part_of(std::size_t examples) { examples_ = examples; }
+  [[nodiscard]] std::size_t own_examples() const { return batch_.size(); }
   [[nodiscard]] std::size_t examples() const { return examples_; }
 
   [[nodiscard]] std::size_t size() const { return batch_.size(); }

@@ -32,6 +32,7 @@
 #include <prefer/train/options.hpp>
 #include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/scored_minibatch.hpp>
+#include <prefer/train/scored_tokens.hpp>
 #include <prefer/train/several_processes.hpp>
 #include <prefer/train/step_report.hpp>
 
@@ -165,6 +166,9 @@ class trainer {
   static constexpr bool reads_whole_batch =
       !std::same_as<loss_state<L>, nothing> || detail::matches<L>;
 
+  using scored_batch = std::conditional_t<is_over_tokens<L>, detail::scored_tokens<P, L, R>,
+                                          detail::scored_minibatch<P, L, R>>;
+
   struct given {};
   trainer(given, P& policy, L loss, R& reference, Source source, train_options const& options,
           Beta beta, Processes processes)
@@ -277,7 +281,7 @@ class trainer {
       check_lengths(loss_, policy_, batch_.data());
       expects_one_beta(batch_.data());
     }
-    double examples[] = {static_cast<double>(batch_.size())};
+    double examples[] = {static_cast<double>(batch_.own_examples())};
     all.all_sum(examples);
     batch_.be_part_of(static_cast<std::size_t>(examples[0]));
   }
@@ -429,7 +433,7 @@ class trainer {
   bool gradient_is_clear_ = false;
 
   // Working memory, kept from step to step.
-  detail::scored_minibatch<P, L, R> batch_;
+  scored_batch batch_;
   gradient_norm_memory norm_memory_;
   std::vector<value_type> gradient_room_;
 };

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <prefer/batch/choices.hpp>
+#include <prefer/batch/columns.hpp>
+#include <prefer/batch/minibatch.hpp>
+#include <prefer/expects.hpp>
+#include <prefer/loss/loss.hpp>
+#include <prefer/objective/evaluate.hpp>
+#include <prefer/parallel/executor.hpp>
+#include <prefer/policy/completion_outputs.hpp>
+#include <prefer/policy/token_policy.hpp>
+#include <prefer/train/example_source.hpp>
+#include <prefer/train/example_values.hpp>
+
+namespace prefer::detail {
+
+/// What scored_minibatch is, for a loss whose examples are tokens: every token of a completion is one, with the
+/// completion's label, score, length, weight and beta.
+template <class P, Loss L, class R>
+class scored_tokens {
+  static_assert(L::arity == 1,
+                "prefer: a loss over tokens has arity 1; pairs and lists are of completions");
+  static_assert(TokenPolicy<P, choice_batch>,
+                "prefer: this loss is over tokens, which this policy does not give; a token policy "
+                "has token_offsets, token_log_prob and token_backward");
+  static_assert(!needs<L>.contains(column_name::reference) || TokenReference<R, choice_batch>,
+                "prefer: this loss reads a reference token by token, which this reference does not "
+                "give; it has token_offsets and token_log_prob, as a frozen token policy has");
+
+ public:
+  using value_type = typename P::value_type;
+
+  static constexpr bool can_score = false;
+
+  scored_tokens(P& policy, R& reference, bool reads_reference, bool /*allow_scores*/)
+      : policy_(policy), reference_(reference), reads_reference_(reads_reference) {
+    expects(!reads_reference || TokenReference<R, choice_batch>,
+            "trainer: this loss reads a reference token by token, which this reference does not "
+            "give");
+  }
+
+  void gather(ExampleSource auto& source, std::uint64_t step, batch_part const& part,
+              std::uint64_t /*seed*/) {
+    source.gather(step, part, batch_);
+    policy_.token_offsets(whole(), token_offset_);
+    std::size_t const tokens = token_offset_.back();
+    log_prob_.resize(tokens);
+    reference_log_prob_.resize(reads_reference_ ? tokens : 0);
+    value_.resize(tokens);
+    coefficient_.resize(tokens);
+    spread(batch_.label(), label_);
+    spread(batch_.length(), length_);
+    spread(batch_.score(), score_);
+    spread(batch_.weight(), weight_);
+    spread(batch_.beta(), beta_);
+    examples_ = tokens;
+  }
+  void be_part_of(std::size_t examples) { examples_ = examples; }
+  [[nodiscard]] std::size_t own_examples() const { return value_.size(); }
+  [[nodiscard]] std::size_t examples() const { return examples_; }
+
+  [[nodiscard]] std::size_t size() const { return batch_.size(); }
+  [[nodiscard]] choice_data const& data() const { return batch_.data(); }
+  [[nodiscard]] std::size_t row(std::size_t group) const { return batch_.row()[group]; }
+  [[nodiscard]] choice_batch whole() { return batch_.slice(0, batch_.size()); }
+
+  void score(L const& /*loss*/, std::size_t begin, std::size_t count) {
+    choice_batch const slice = batch_.slice(begin, count);
+    if constexpr (TokenReference<R, choice_batch>) {
+      if (reads_reference_) {
+        reference_.token_log_prob(slice, of_tokens(reference_log_prob_, begin, count));
+      }
+    }
+    ask_policy(slice, begin, count);
+  }
+  void score_policy_again(std::size_t begin, std::size_t count) {
+    ask_policy(batch_.slice(begin, count), begin, count);
+  }
+  /// Tokens of other prompts' completions have no meaning for a loss over tokens; one that wants them says so.
+  void score_mismatched(std::size_t /*begin*/, std::size_t /*count*/) {}
+
+  /// The tokens of groups [begin, begin + count) as the loss reads them.
+  [[nodiscard]] unpaired_columns columns(std::size_t begin, std::size_t count) {
+    unpaired_columns out{.policy = of_tokens(log_prob_, begin, count),
+                         .label = optional(label_, begin, count),
+                         .length = optional(length_, begin, count),
+                         .score = optional(score_, begin, count),
+                         .weight = optional(weight_, begin, count),
+                         .beta = optional(beta_, begin, count)};
+    if (reads_reference_) out.reference = of_tokens(reference_log_prob_, begin, count);
+    return out;
+  }
+
+  void evaluate(L const& loss, std::size_t begin, std::size_t count, loss_state<L> const& state,
+                executor threads) {
+    auto const coefficients = of_tokens(coefficient_, begin, count);
+    evaluate_into(loss, columns(begin, count),
+                  {.value = of_tokens(value_, begin, count), .coefficient = coefficients}, state,
+                  {.reduce = reduction::none, .threads = threads});
+    auto const mean = static_cast<value_type>(1.0 / static_cast<double>(examples_));
+    for (value_type& c : coefficients) c *= mean;
+  }
+
+  void backward(std::size_t begin, std::size_t count) {
+    std::span<value_type const> const coefficients = of_tokens(coefficient_, begin, count);
+    backward_pass(policy_, batch_.slice(begin, count),
+                  completion_gradients<value_type>{.token_log_prob = coefficients}, reference_);
+  }
+
+  [[nodiscard]] sum_and_count loss() const { return sum_of_values<value_type>(value_); }
+  [[nodiscard]] std::optional<not_finite> first_not_finite(std::size_t begin,
+                                                           std::size_t count) const {
+    return detail::first_not_finite<value_type>(value_, token_offset_, coefficient_, token_offset_,
+                                                begin, count);
+  }
+
+ private:
+  // Groups have one completion each, so its tokens are theirs.
+  template <class T>
+  [[nodiscard]] std::span<T> of_tokens(std::vector<T>& values, std::size_t begin,
+                                       std::size_t count) const {
+    std::size_t const first = token_offset_[begin];
+    return std::span(values).subspan(first, token_offset_[begin + count] - first);
+  }
+  // Absent where the data has no such column; a part without rows has every column, each empty.
+  [[nodiscard]] column optional(std::vector<float>& values, std::size_t begin,
+                                std::size_t count) const {
+    if (values.empty() && batch_.size() != 0) return {};
+    return of_tokens(values, begin, count);
+  }
+
+  // One number per completion to one per token.
+  void spread(std::span<float const> from, std::vector<float>& to) const {
+    to.clear();
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      to.insert(to.end(), token_offset_[i + 1] - token_offset_[i], from[i]);
+    }
+  }
+
+  void ask_policy(choice_batch const& slice, std::size_t begin, std::size_t count) {
+    forward_pass(
+        policy_, slice,
+        completion_outputs<value_type>{.token_log_prob = of_tokens(log_prob_, begin, count)},
+        reference_);
+  }
+
+  P& policy_;
+  R& reference_;
+  bool reads_reference_;
+
+  choice_minibatch batch_;
+  std::size_t examples_ = 0;
+  std::vector<std::size_t> token_offset_ = {0};
+  std::vector<value_type> log_prob_;
+  std::vector<typename R::value_type> reference_log_prob_;
+  std::vector<value_type> coefficient_;
+  std::vector<value_type> value_;
+  std::vector<float> label_, length_, score_, weight_, beta_;
+};
+
+}  // namespace prefer::detail

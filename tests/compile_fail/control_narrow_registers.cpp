@@ -1,0 +1,4 @@
+// expect compiles
+// flags: -m32 -msse2 -mfpmath=sse
+// SPDX-License-Identifier: MIT
+#include <prefer/target.hpp>
