@@ -160,11 +160,11 @@ class batch_statistics {
 template <class Columns>
 class probed_statistics {
  public:
-  constexpr explicit probed_statistics(column_set& read) : read_(read) {}
+  constexpr explicit probed_statistics(column_set& read) : read_(&read) {}
 
   template <class F>
   [[nodiscard]] constexpr auto sums(F const& formula) const {
-    read_ = read_ | detail::read_by<Columns>(formula);
+    note(formula);
     return detail::as_given<Columns>(formula,
                                      std::array<double, detail::numbers_per_record<Columns, F>>{});
   }
@@ -175,15 +175,21 @@ class probed_statistics {
   [[nodiscard]] constexpr double count() const { return 1.0; }
   template <class F>
   [[nodiscard]] constexpr upper_part largest(F const& formula, double /*share*/) const {
-    read_ = read_ | detail::read_by<Columns>(formula);
+    note(formula);
     return {0.0, 1.0};
   }
   /// Examples of their own: what is read of them is no column that a formula of the loss sees.
-  [[nodiscard]] constexpr auto kl_examples() const { return probed_statistics(of_kl_examples_); }
+  [[nodiscard]] constexpr probed_statistics kl_examples() const { return {}; }
 
  private:
-  column_set& read_;
-  mutable column_set of_kl_examples_ = {};
+  constexpr probed_statistics() = default;
+
+  template <class F>
+  constexpr void note(F const& formula) const {
+    if (read_ != nullptr) *read_ = *read_ | detail::read_by<Columns>(formula);
+  }
+
+  column_set* read_ = nullptr;
 };
 
 }  // namespace prefer
