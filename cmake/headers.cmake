@@ -115,6 +115,7 @@ set(prefer_core_headers
   model/row_statistics.hpp
   model/softmax.hpp
   model/tabular.hpp
+  model/two_layer_network.hpp
   objective/evaluate.hpp
   objective/formula_fingerprint.hpp
   objective/kernel.hpp

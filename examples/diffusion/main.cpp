@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // diffusion: Diffusion-DPO where the preferred outcome is known and can be seen. See --help.
-#include <atomic>
-#include <csignal>
 #include <cstdio>
-#include <exception>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -19,10 +15,6 @@
 #include "study.hpp"
 
 namespace {
-
-std::atomic<bool> interrupted = false;
-
-extern "C" void on_interrupt(int) { interrupted = true; }
 
 constexpr char const* description =
     R"(Trains a small diffusion model on points of a ring of Gaussians, tunes it by
@@ -93,22 +85,14 @@ void declare(CLI::App& app, arguments& given) {
   app.add_option("--seed", study.seed, "Of data, initial values, noise and samples")
       ->check(CLI::NonNegativeNumber)  // without it -1 would wrap around
       ->capture_default_str();
-  app.add_option("--threads", given.threads, "Threads; results do not depend on it")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  program::add_threads(app, given.threads);
 }
 
 int run(arguments const& given) {
   prefer::thread_pool pool(given.threads);
   diffusion::study study(given.study, pool.executor());
-  std::error_code error;
-  std::filesystem::create_directories(given.output, error);
-  if (error) {
-    std::fprintf(stderr, "diffusion: %s: cannot create this folder: %s\n", given.output.c_str(),
-                 error.message().c_str());
-    return 1;
-  }
-  std::signal(SIGINT, on_interrupt);
+  program::make_folder(given.output);
+  program::stop_when_asked();
   std::vector<diffusion::study_row> rows;
   prefer::report::progress_bar bar(
       {.total = given.study.start_steps + given.study.betas.size() * given.study.tune_steps,
@@ -116,17 +100,17 @@ int run(arguments const& given) {
   auto const watched = [&](char const* what) {
     return [&bar, what] {
       bar.advance(1, what);
-      return !interrupted.load();
+      return !program::interrupted.load();
     };
   };
   rows.push_back(study.start(watched("start model")));
   for (double const beta : given.study.betas) {
-    if (!interrupted) rows.push_back(study.tune(beta, watched("preferences")));
+    if (!program::interrupted) rows.push_back(study.tune(beta, watched("preferences")));
   }
   bar.finish();
-  if (interrupted) {
+  if (program::interrupted) {
     std::fprintf(stderr, "diffusion: interrupted; no file was written\n");
-    return 130;
+    return program::exit_interrupted;
   }
   std::printf("%s\n", diffusion::table_of(rows).c_str());
   for (auto const& path : diffusion::write_files(given.output, study.modes(), rows)) {
@@ -138,8 +122,6 @@ int run(arguments const& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app(description, "diffusion");
-  arguments given;
-  declare(app, given);
-  return program::run(app, argc, argv, [&] { return run(given); });
+  return program::run<arguments>(argc, argv, {.name = "diffusion", .description = description},
+                                 declare, run);
 }

@@ -52,8 +52,8 @@ std::vector<float> points_on(ring const& modes, study_options const& options) {
 ring::ring(std::size_t modes, std::vector<std::size_t> const& preferred) : preferred_(modes) {
   for (std::size_t const mode : preferred) {
     if (mode >= modes) {
-      prefer::detail::broken("preferred mode " + std::to_string(mode) + " is not one of 0 to " +
-                             std::to_string(modes - 1));
+      prefer::refuse("preferred mode " + std::to_string(mode) + " is not one of 0 to " +
+                     std::to_string(modes - 1));
     }
     preferred_[mode] = true;
   }
@@ -97,10 +97,9 @@ study::study(study_options const& options, prefer::executor threads)
   prefer::expects(options.points >= 2 * options.modes, "points must be at least two per mode");
   for (auto const steps : {options.start_steps, options.tune_steps}) {
     if (steps <= most_rows / options.batch_size) continue;
-    prefer::detail::broken(std::to_string(steps) + " steps of " +
-                           std::to_string(options.batch_size) + " are more than " +
-                           std::to_string(most_rows) +
-                           " points or pairs, which must fit in memory");
+    prefer::refuse(std::to_string(steps) + " steps of " + std::to_string(options.batch_size) +
+                   " are more than " + std::to_string(most_rows) +
+                   " points or pairs, which must fit in memory");
   }
   mode_of_.resize(points_in_all(options));
   for (std::size_t i = 0; i != mode_of_.size(); ++i) mode_of_[i] = i % ring_.modes();

@@ -38,8 +38,8 @@ class line_sink {
 
  private:
   [[noreturn]] static void refuse() {
-    prefer::detail::fail(prefer::backend_error(
-        "losses", "standard output", std::string("cannot write: ") + std::strerror(errno)));
+    prefer::refuse(prefer::backend_error("losses", "standard output",
+                                         std::string("cannot write: ") + std::strerror(errno)));
   }
   std::optional<prefer::atomic_file> file_;
 };

@@ -2,7 +2,6 @@
 //
 // losses: preference losses from the command line, for people who compare them. See --help.
 #include <cstdio>
-#include <exception>
 #include <optional>
 #include <string>
 #include <utility>
@@ -71,7 +70,6 @@ struct arguments {
 };
 
 void declare(CLI::App& app, arguments& given) {
-  app.footer(examples);
   app.add_flag("--list", given.list, "Every loss: parameters, defaults, what it reads, paper");
   app.add_option("--loss", given.losses,
                  "A loss by its name here or in TRL, with own settings behind a colon; for --plot "
@@ -106,8 +104,7 @@ int run(arguments& given) {
   int const jobs =
       (given.list ? 1 : 0) + (given.check.empty() ? 0 : 1) + (given.losses.empty() ? 0 : 1);
   if (jobs != 1) {
-    prefer::detail::broken(
-        "give one of --list, --loss NAME and --check FILE; --help shows examples");
+    prefer::refuse("give one of --list, --loss NAME and --check FILE; --help shows examples");
   }
   if (given.list) {
     std::fputs(list_of_losses().c_str(), stdout);
@@ -129,7 +126,7 @@ int run(arguments& given) {
     return 0;
   }
   if (losses.size() != 1)
-    prefer::detail::broken("several --loss need --plot FILE.svg; give one to read rows");
+    prefer::refuse("several --loss need --plot FILE.svg; give one to read rows");
   given.apply.reduce =
       given.reduction == "mean" ? prefer::reduction::mean : prefer::reduction::none;
   apply(losses.front(), given.apply);
@@ -139,12 +136,8 @@ int run(arguments& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app(description, "losses");
-  arguments given;
-  declare(app, given);
-  if (argc == 1) {
-    std::fputs(app.help().c_str(), stderr);
-    return 2;
-  }
-  return program::run(app, argc, argv, [&] { return run(given); });
+  return program::run<arguments>(
+      argc, argv,
+      {.name = "losses", .description = description, .examples = examples, .needs_arguments = true},
+      declare, run);
 }

@@ -10,8 +10,8 @@
 
 namespace {
 
-using prefer::detail::broken;
-using prefer::detail::with_context;
+using prefer::refuse;
+using prefer::with_context;
 
 std::vector<std::string> split(std::string const& text, char separator) {
   std::vector<std::string> pieces;
@@ -102,14 +102,14 @@ named_loss make_loss(std::string const& written, std::vector<setting> const& sha
 setting parse_setting(std::string const& text, std::string const& argument) {
   std::size_t const equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
-    broken(argument + ": expected NAME=NUMBER, found \"" + text + "\"");
+    refuse(argument + ": expected NAME=NUMBER, found \"" + text + "\"");
   }
   std::string const number = text.substr(equals + 1);
   setting out{argument, text.substr(0, equals), 0.0};
   auto const [end, error] =
       std::from_chars(number.data(), number.data() + number.size(), out.value);
   if (error != std::errc{} || end != number.data() + number.size() || !std::isfinite(out.value)) {
-    broken(argument + ": \"" + number + "\" is not a finite number");
+    refuse(argument + ": \"" + number + "\" is not a finite number");
   }
   return out;
 }

@@ -131,7 +131,7 @@ std::string plot_losses(std::vector<named_loss> const& losses, std::string const
     margins = {-reach, reach};
   }
   auto const [low, high] = *margins;
-  if (!(low < high)) prefer::detail::broken("--margins: expected LOW HIGH with LOW < HIGH");
+  if (!(low < high)) prefer::refuse("--margins: expected LOW HIGH with LOW < HIGH");
 
   std::vector<double> margin;
   for (std::size_t i = 0; i < points; ++i) {

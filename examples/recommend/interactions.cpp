@@ -32,16 +32,16 @@ void sort_and_deduplicate(std::vector<std::uint32_t>& items) {
 
 interactions checked(interactions data, std::string const& path) {
   if (data.people_with_preferences() == 0) {
-    throw prefer::backend_error(
+    prefer::refuse(prefer::backend_error(
         "recommend", path,
         "nobody has both a liked and a disliked item in the first part of their "
-        "history, so there is no preference to learn from");
+        "history, so there is no preference to learn from"));
   }
   if (data.test_preferences() == 0) {
-    throw prefer::backend_error(
+    prefer::refuse(prefer::backend_error(
         "recommend", path,
         "nobody has both a liked and a disliked item in the last part of their "
-        "history, so there is no preference to be judged by");
+        "history, so there is no preference to be judged by"));
   }
   return data;
 }
@@ -116,10 +116,10 @@ interactions read_preferences(std::string const& path, split_rule const& rule) {
   for (prefer::data::preference_pair const& row : prefer::data::pairs(path)) {
     auto const text = [&](prefer::data::turns const& part, char const* name) {
       if (!part.is_text()) {
-        throw prefer::backend_error(
+        prefer::refuse(prefer::backend_error(
             "recommend", path + ":" + std::to_string(row.line),
             std::string("field \"") + name +
-                "\" holds messages; expected a text that names a person or an item");
+                "\" holds messages; expected a text that names a person or an item"));
       }
       return part.text();
     };

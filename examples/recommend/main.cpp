@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <cstdio>
-#include <exception>
-#include <filesystem>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -19,9 +15,18 @@
 
 namespace {
 
-std::atomic<bool> interrupted = false;
+constexpr char const* description =
+    R"(Trains a recommender on ratings, tunes it by preferences (DPO and relatives) for a range of beta and of
+references, and reports how well each result ranks items and predicts held-out preferences.
 
-extern "C" void on_interrupt(int) { interrupted = true; }
+  recommend --ratings ml-100k.inter
+  recommend --ratings ml-100k.inter --beta 0.1 1 --seeds 5 --output my-run
+  recommend --preferences pairs.jsonl)";
+
+constexpr char const* notes =
+    R"(Each person's first 80 % of ratings by time are learned from, the rest judge. A preference is an item
+rated 4 or more against one rated 2 or less. Losses other than DPO show their best beta in the table;
+the CSV file has all of them.)";
 
 struct arguments {
   std::string ratings;
@@ -32,15 +37,7 @@ struct arguments {
   unsigned threads = prefer::available_threads();
 };
 
-void describe(CLI::App& app, arguments& given) {
-  app.description(
-      "Trains a recommender on ratings, tunes it by preferences (DPO and relatives) for a range of "
-      "beta and of\n"
-      "references, and reports how well each result ranks items and predicts held-out "
-      "preferences.\n\n"
-      "  recommend --ratings ml-100k.inter\n"
-      "  recommend --ratings ml-100k.inter --beta 0.1 1 --seeds 5 --output my-run\n"
-      "  recommend --preferences pairs.jsonl");
+void declare(CLI::App& app, arguments& given) {
   auto* const ratings = app.add_option(
       "--ratings", given.ratings, "Tab-separated file with user_id, item_id, rating, timestamp");
   auto* const preferences =
@@ -86,33 +83,17 @@ void describe(CLI::App& app, arguments& given) {
       ->capture_default_str();
   app.add_option("--disliked-to", given.split.disliked_to, "Ratings up to here are dislikes")
       ->capture_default_str();
-  app.add_option("--threads", given.threads, "Threads; results do not depend on it")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  app.footer(
-      "Each person's first 80 % of ratings by time are learned from, the rest judge. A preference "
-      "is an item\n"
-      "rated 4 or more against one rated 2 or less. Losses other than DPO show their best beta in "
-      "the table;\n"
-      "the CSV file has all of them.");
+  program::add_threads(app, given.threads);
 }
 
 int run(arguments const& given) {
   if (given.ratings.empty() && given.preferences.empty()) {
-    std::fprintf(stderr,
-                 "recommend: give --ratings FILE or --preferences FILE; --help says more\n");
-    return 1;
+    prefer::refuse("give --ratings FILE or --preferences FILE; --help shows examples");
   }
   auto const data = given.ratings.empty()
                         ? recommend::read_preferences(given.preferences, given.split)
                         : recommend::read_ratings(given.ratings, given.split);
-  std::error_code error;
-  std::filesystem::create_directories(given.output, error);
-  if (error) {
-    std::fprintf(stderr, "recommend: %s: cannot create this folder: %s\n", given.output.c_str(),
-                 error.message().c_str());
-    return 1;
-  }
+  program::make_folder(given.output);
   std::printf("%zu people, %zu items, %zu %s; %zu to learn from\n", data.people.size(), data.items,
               data.events, given.ratings.empty() ? "preferences" : "ratings", data.train_events());
   std::printf("%zu people have preferences to learn from; %zu held-out preferences\n\n",
@@ -123,22 +104,22 @@ int run(arguments const& given) {
   recommend::study study(data, given.study, pool.executor());
   auto const settings = recommend::settings_of(given.study);
   std::vector<recommend::study_row> rows;
-  std::signal(SIGINT, on_interrupt);
+  program::stop_when_asked();
   prefer::report::progress_bar bar(
       {.total = given.study.seeds * (settings.size() + 1), .title = "recommend"});
-  for (std::uint64_t seed = 1; seed <= given.study.seeds && !interrupted; ++seed) {
+  for (std::uint64_t seed = 1; seed <= given.study.seeds && !program::interrupted; ++seed) {
     rows.push_back(study.start(seed));
     bar.advance(1, "seed " + std::to_string(seed) + ", start model");
     for (auto const& what : settings) {
-      if (interrupted) break;
+      if (program::interrupted) break;
       rows.push_back(study.tune(what));
       bar.advance(1, "seed " + std::to_string(seed) + ", " + what.loss);
     }
   }
   bar.finish();
-  if (interrupted) {
+  if (program::interrupted) {
     std::fprintf(stderr, "recommend: interrupted; no file was written\n");
-    return 130;
+    return program::exit_interrupted;
   }
   auto const all = recommend::summarize(rows);
   std::fputs(recommend::table_of(all).c_str(), stdout);
@@ -158,9 +139,8 @@ int run(arguments const& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app;
-  app.name("recommend");
-  arguments given;
-  describe(app, given);
-  return program::run(app, argc, argv, [&] { return run(given); });
+  return program::run<arguments>(
+      argc, argv,
+      {.name = "recommend", .description = description, .examples = notes, .needs_arguments = true},
+      declare, run);
 }

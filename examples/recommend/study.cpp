@@ -193,7 +193,7 @@ study_row study::tune(setting const& what) {
   } else if (what.loss == "kto") {
     with_start(prefer::kto{.beta = what.beta}, labelled_);
   } else {
-    prefer::detail::broken("study: unknown loss " + what.loss);
+    prefer::refuse("study: unknown loss " + what.loss);
   }
 
   std::vector<float> const log_prob = all_log_probs(policy);

@@ -106,9 +106,8 @@ exact_problem::exact_problem(exact_numbers all, std::size_t drawn_pairs, std::ui
     seen_.push_back(std::max(seen, least_seen));
   }
   if (completion_.empty()) {
-    prefer::detail::broken("seed " + std::to_string(seed) +
-                           " drew only pairs of equal completions, " + std::to_string(drawn_pairs) +
-                           " of them; ask for more --pairs");
+    prefer::refuse("seed " + std::to_string(seed) + " drew only pairs of equal completions, " +
+                   std::to_string(drawn_pairs) + " of them; ask for more --pairs");
   }
 }
 

@@ -16,7 +16,7 @@ namespace sweep {
 
 namespace {
 
-using prefer::detail::broken;
+using prefer::refuse;
 
 std::string quoted(std::string_view text) {
   std::string out = "\"";
@@ -45,7 +45,7 @@ std::optional<T> read(std::string_view text) {
 double beta_of(std::string const& argument, std::string const& text) {
   auto const value = read<double>(text);
   if (!value || !(*value > 0.0) || !std::isfinite(*value)) {
-    broken(argument + ": " + quoted(text) + " is not a finite number greater than zero");
+    refuse(argument + ": " + quoted(text) + " is not a finite number greater than zero");
   }
   return *value;
 }
@@ -64,14 +64,14 @@ void add_range(std::string const& argument, std::string const& text, std::vector
   auto const count =
       three && parts[2].size() > 3 ? read<unsigned>(parts[2].substr(3)) : std::optional<unsigned>();
   if (!count || (form != "log" && form != "lin")) {
-    broken(argument + ": " + quoted(text) +
+    refuse(argument + ": " + quoted(text) +
            " is not a range; expected LOW:HIGH:logN or LOW:HIGH:linN, such as 0.01:5:log8");
   }
   double const low = beta_of(argument, parts[0]);
   double const high = beta_of(argument, parts[1]);
-  if (!(low < high)) broken(argument + ": " + quoted(text) + " must rise from LOW to HIGH");
+  if (!(low < high)) refuse(argument + ": " + quoted(text) + " must rise from LOW to HIGH");
   if (*count < 2 || *count > 1000) {
-    broken(argument + ": " + quoted(text) + " has " + std::to_string(*count) +
+    refuse(argument + ": " + quoted(text) + " has " + std::to_string(*count) +
            " numbers; expected 2 to 1000");
   }
   for (unsigned i = 0; i < *count; ++i) {
@@ -141,7 +141,7 @@ std::vector<double> read_flips(std::string const& argument, std::string const& t
   for (auto const& piece : split(text, ',')) {
     auto const value = read<double>(piece);
     if (!value || !(*value >= 0.0 && *value <= 0.5)) {
-      broken(argument + ": " + quoted(piece) + " is not a probability from 0 to 0.5");
+      refuse(argument + ": " + quoted(piece) + " is not a probability from 0 to 0.5");
     }
     out.push_back(*value == 0.0 ? 0.0 : *value);  // -0 is 0
   }
@@ -154,7 +154,7 @@ std::vector<std::uint64_t> read_steps(std::string const& argument, std::string c
   for (auto const& piece : split(text, ',')) {
     auto const value = read<std::uint64_t>(piece);
     if (!value || *value < 1 || *value > 100'000'000) {
-      broken(argument + ": " + quoted(piece) + " is not a number of steps from 1 to 100000000");
+      refuse(argument + ": " + quoted(piece) + " is not a number of steps from 1 to 100000000");
     }
     out.push_back(*value);
   }
@@ -167,7 +167,7 @@ std::vector<std::string> read_references(std::string const& argument, std::strin
   std::vector<std::string> out;
   for (auto const& piece : split(text, ',')) {
     if (std::find(known.begin(), known.end(), piece) == known.end()) {
-      broken(argument + ": this task has no reference " + quoted(piece) + nearest(piece, known));
+      refuse(argument + ": this task has no reference " + quoted(piece) + nearest(piece, known));
     }
     if (std::find(out.begin(), out.end(), piece) == out.end()) out.push_back(piece);
   }
@@ -183,7 +183,7 @@ std::vector<loss_choice> read_losses(std::string const& argument, std::string co
     if (more && open) {
       written.back() += "," + piece;
     } else if (piece.empty()) {
-      broken(argument + ": " + quoted(text) + " has an empty place; expected names of losses");
+      refuse(argument + ": " + quoted(text) + " has an empty place; expected names of losses");
     } else {
       written.push_back(piece);
     }

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // sweep: losses, betas and references on problems whose answer is known exactly. See --help.
-#include <atomic>
-#include <csignal>
 #include <cstdio>
-#include <exception>
-#include <filesystem>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -28,10 +24,6 @@
 #include "run.hpp"
 
 namespace {
-
-std::atomic<bool> interrupted = false;
-
-extern "C" void on_interrupt(int) { interrupted = true; }
 
 constexpr char const* description =
     R"(Runs losses over a grid of betas, references and seeds, on problems so small
@@ -105,7 +97,6 @@ struct arguments {
 };
 
 void declare(CLI::App& app, arguments& given) {
-  app.footer(examples);
   auto* const study = app.add_option("--study", given.study, "A study that is built in: reference")
                           ->check(CLI::IsMember({"reference"}));
   auto const of_the_grid = [&](CLI::Option* option) { option->excludes(study); };
@@ -164,9 +155,7 @@ void declare(CLI::App& app, arguments& given) {
   app.add_option("--output", given.output, "Folder for sweep.csv and sweep.html")
       ->type_name("FOLDER")
       ->capture_default_str();
-  app.add_option("--threads", given.threads, "Threads; results do not depend on it")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  program::add_threads(app, given.threads);
 }
 
 sweep::grid grid_of(arguments const& given, sweep::task const& task) {
@@ -176,7 +165,7 @@ sweep::grid grid_of(arguments const& given, sweep::task const& task) {
   all.references = sweep::read_references("--reference", given.reference, task.references());
   all.flips = sweep::read_flips("--flip", given.flip);
   if (!(given.bias >= 0.0 && given.bias <= 1.0)) {
-    prefer::detail::broken("--bias: expected a probability from 0 to 1");
+    prefer::refuse("--bias: expected a probability from 0 to 1");
   }
   all.bias = given.bias;
   bool const costly = given.task.name == "ratings";
@@ -194,8 +183,8 @@ struct job {
 int run(arguments const& given) {
   for (auto const& [name, option] : given.of_one_task) {
     if (name == given.task.name) continue;
-    prefer::detail::broken(option + " goes with --task " + name + ", and this is --task " +
-                           given.task.name);
+    prefer::refuse(option + " goes with --task " + name + ", and this is --task " +
+                   given.task.name);
   }
   auto const task = sweep::make_task(given.task);
   sweep::grid const all = grid_of(given, *task);
@@ -206,12 +195,7 @@ int run(arguments const& given) {
                         ? sweep::step_rule{}
                         : sweep::step_size(all.losses[what.loss], what.beta, task->tokens()));
   }
-  std::error_code error;
-  std::filesystem::create_directories(given.output, error);
-  if (error) {
-    prefer::detail::fail(prefer::backend_error("sweep", given.output,
-                                               "cannot create this folder: " + error.message()));
-  }
+  program::make_folder(given.output);
   sweep::folder_lock const alone(given.output);
   sweep::results kept(given.output + "/sweep.csv",
                       "sweep " PREFER_VERSION_STRING " " + task->settings(), all);
@@ -229,13 +213,12 @@ int run(arguments const& given) {
   }
 
   prefer::thread_pool pool(given.threads);
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
+  program::stop_when_asked();
   {
     prefer::report::progress_bar bar({.total = jobs.size(), .title = "sweep"});
     std::mutex drawing;
     pool.executor().for_each_chunk(jobs.size(), [&](std::size_t j) {
-      if (interrupted) return;
+      if (program::interrupted) return;
       auto const& what = settings[jobs[j].setting];
       auto const problem = task->make(jobs[j].seed, what.noise);
       kept.add(what, jobs[j].seed,
@@ -245,12 +228,12 @@ int run(arguments const& given) {
     });
   }
   kept.finish();
-  if (interrupted) {
+  if (program::interrupted) {
     std::fprintf(stderr,
                  "sweep: interrupted; finished runs are in %s/sweep.csv, and the same command goes "
                  "on from there\n",
                  given.output.c_str());
-    return 130;
+    return program::exit_interrupted;
   }
 
   auto report = sweep::report_of(all, kept, *task);
@@ -264,12 +247,8 @@ int run(arguments const& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app(description, "sweep");
-  arguments given;
-  declare(app, given);
-  if (argc == 1) {
-    std::fputs(app.help().c_str(), stderr);
-    return 2;
-  }
-  return program::run(app, argc, argv, [&] { return run(given); });
+  return program::run<arguments>(
+      argc, argv,
+      {.name = "sweep", .description = description, .examples = examples, .needs_arguments = true},
+      declare, run);
 }

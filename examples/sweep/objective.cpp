@@ -40,23 +40,23 @@ prefer::column_set available(example_kind kind) {
 
 void refuse_what_no_task_has(std::string const& written, named_loss const& loss,
                              prefer::column_set token_columns) {
-  using prefer::detail::broken;
+  using prefer::refuse;
   std::string const who = "--loss " + written + ": ";
   auto const missing = loss.needs - available(loss.kind) - token_columns;
   if (!missing.empty() && of_tokens.contains(missing)) {
-    broken(who + "it reads " + to_string(missing) +
+    refuse(who + "it reads " + to_string(missing) +
            ", which a policy over tokens gives: --task bigram has one");
   }
   if (!missing.empty()) {
-    broken(who + "it reads " + to_string(missing) + ", which no task of this program has");
+    refuse(who + "it reads " + to_string(missing) + ", which no task of this program has");
   }
   if (loss.own_samples) {
-    broken(who +
+    refuse(who +
            "it learns from what the policy itself has just written, and the tasks here have pairs "
            "that are drawn once");
   }
   if (loss.list_size > 2) {
-    broken(who + "it takes lists of " + std::to_string(loss.list_size) +
+    refuse(who + "it takes lists of " + std::to_string(loss.list_size) +
            " completions, and the tasks here give lists of 2");
   }
 }
@@ -78,7 +78,7 @@ loss_choice describe_loss(std::string const& written, prefer::column_set token_c
     std::size_t const end = std::min(written.find(',', begin), written.size());
     auto const one = parse_setting(written.substr(begin, end - begin), "--loss " + written);
     if (one.name == "beta") {
-      prefer::detail::broken("--loss " + written + ": beta comes from --beta");
+      prefer::refuse("--loss " + written + ": beta comes from --beta");
     }
     out.text += " " + one.name + "=" + prefer::text::shortest(one.value);
     begin = end + 1;
@@ -245,9 +245,9 @@ step_rule step_size(loss_choice const& choice, std::optional<double> beta, std::
   // Opposite coefficients add up to rounding errors.
   if (sum > 1e-9 * std::fabs(slope(0.0))) step = std::min(step, 2.0 / sum);
   if (!(step > 0.0) || !std::isfinite(step)) {
-    prefer::detail::broken("--loss " + choice.written +
-                           ": its slope at the start is zero or its values overflow, so no step "
-                           "follows from them");
+    prefer::refuse("--loss " + choice.written +
+                   ": its slope at the start is zero or its values overflow, so no step "
+                   "follows from them");
   }
   return {step, grows};
 }

@@ -31,7 +31,7 @@ constexpr std::size_t key_fields = 8;
 constexpr std::size_t fields = 12;
 
 [[noreturn]] void refuse(std::string const& path, std::size_t line, std::string const& reason) {
-  prefer::detail::fail(prefer::backend_error(
+  prefer::refuse(prefer::backend_error(
       "results", line == 0 ? path : path + ":" + std::to_string(line), reason));
 }
 
@@ -86,7 +86,7 @@ folder_lock::folder_lock(std::string const& folder)
     return;
   }
   ::close(descriptor_);
-  prefer::detail::fail(prefer::backend_error(
+  prefer::refuse(prefer::backend_error(
       "folder_lock", folder,
       "another sweep is at work in this folder; wait until it ends, or give another --output"));
 }

@@ -14,7 +14,7 @@ std::unique_ptr<task> make_task(task_options const& options) {
   if (whole.pairs == 0) whole.pairs = of_ratings ? 20000 : 200;
   if (of_ratings) {
     if (options.ratings.empty()) {
-      prefer::detail::broken(
+      prefer::refuse(
           "--task ratings: give --ratings FILE; scripts/ratings fetches one, "
           ".cache/ml-100k/ml-100k.inter");
     }
@@ -22,8 +22,8 @@ std::unique_ptr<task> make_task(task_options const& options) {
   }
   if (options.name == "bandit") return std::make_unique<bandit>(whole.actions, whole.pairs);
   if (options.name == "bigram") return std::make_unique<sequences>(whole.pairs);
-  prefer::detail::broken("--task: no task is named \"" + options.name +
-                         "\"; known: bandit, bigram, ratings");
+  prefer::refuse("--task: no task is named \"" + options.name +
+                 "\"; known: bandit, bigram, ratings");
 }
 
 }  // namespace sweep

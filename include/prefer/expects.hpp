@@ -45,20 +45,6 @@ template <class Error>
 
 [[noreturn]] inline void broken(std::string const& sentence) { fail(precondition_error(sentence)); }
 
-/// Runs `action`; a precondition_error leaves it with `context` in front of its sentence.
-template <class Action>
-void with_context([[maybe_unused]] std::string const& context, Action const& action) {
-#if defined(__cpp_exceptions)
-  try {
-    action();
-  } catch (precondition_error const& error) {
-    throw precondition_error(context + error.what());
-  }
-#else
-  action();
-#endif
-}
-
 /// Runs `action`; an exception leaves it as it is, after `on_error(what it says)`.
 template <class Action, class OnError>
 void on_failure(Action const& action, [[maybe_unused]] OnError const& on_error) {
@@ -78,6 +64,25 @@ void on_failure(Action const& action, [[maybe_unused]] OnError const& on_error) 
 }
 
 }  // namespace detail
+
+/// Throws precondition_error: a caller asked for what cannot be done, and the sentence says what can.
+[[noreturn]] inline void refuse(std::string const& sentence) { detail::broken(sentence); }
+/// Throws what failed outside; both forms print and abort in builds without exceptions.
+[[noreturn]] inline void refuse(backend_error const& failure) { detail::fail(failure); }
+
+/// Runs `action`; a precondition_error leaves it with `context` in front of its sentence.
+template <class Action>
+void with_context([[maybe_unused]] std::string const& context, Action const& action) {
+#if defined(__cpp_exceptions)
+  try {
+    action();
+  } catch (precondition_error const& error) {
+    throw precondition_error(context + error.what());
+  }
+#else
+  action();
+#endif
+}
 
 /// Throws precondition_error with `sentence` unless `holds`; in a constant expression, does not compile.
 constexpr void expects(bool holds, char const* sentence) {

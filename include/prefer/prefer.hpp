@@ -116,6 +116,7 @@
 #include <prefer/model/row_statistics.hpp>
 #include <prefer/model/softmax.hpp>
 #include <prefer/model/tabular.hpp>
+#include <prefer/model/two_layer_network.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/objective/formula_fingerprint.hpp>
 #include <prefer/objective/kernel.hpp>

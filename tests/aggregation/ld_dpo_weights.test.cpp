@@ -22,7 +22,10 @@ TEST_CASE("ld_dpo_weights: a weight needs no more than the two lengths", "[aggre
   STATIC_REQUIRE(ld_dpo_weights{.alpha = 0.0}.weight(4, 5, 4) == 0);
 }
 
-TEST_CASE("ld_dpo_weights: alpha is a share", "[aggregation][ld]") {
-  CHECK_THROWS_AS(ld_dpo_weights{.alpha = -0.1}, precondition_error);
-  CHECK_THROWS_WITH(ld_dpo_weights{.alpha = 1.1}, "must be at least 0 and at most 1");
+TEST_CASE("ld_dpo_weights: alpha is from 0 to 1", "[aggregation][ld]") {
+  test::lengths_only const pairs({{2, 4}});
+  CHECK_THROWS_WITH(test::weights_of(ld_dpo_weights{.alpha = -0.1}, pairs),
+                    "ld_dpo_weights: alpha is -0.1, expected at least 0 and at most 1");
+  CHECK_THROWS_WITH(test::weights_of(ld_dpo_weights{.alpha = 1.1}, pairs),
+                    Catch::Contains("alpha is 1.1, expected"));
 }

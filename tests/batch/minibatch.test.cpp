@@ -88,11 +88,28 @@ TEST_CASE("minibatch: columns are handed over by name, cut to the groups", "[tra
   CHECK(lists.length[3] == 20.0);
   REQUIRE(lists.beta.size() == 2);
   CHECK(lists.beta[0] == 0.75);
-  // Of pairs, what each completion has lies in twos, and is not the column of a side.
+}
+
+TEST_CASE("minibatch: of pairs, each side is handed over its own", "[train][minibatch]") {
+  choice_data data;
+  for (std::uint32_t p = 0; p < 3; ++p) data.add_pair(p, 1, 2);
+  data.length = {10, 11, 20, 21, 30, 31};
+  data.target_margin = {4, 5, 6};
+  choice_minibatch batch;
+  batch.gather(data, ids{2, 0, 1});
   prefer::pair_columns pairs;
-  batch.hand_over(pairs, 0, 3);
-  CHECK_FALSE(pairs.length.present());
-  CHECK(pairs.target_margin[1] == 6.0);
+  batch.hand_over(pairs, 1, 2);
+  REQUIRE(pairs.length.chosen.size() == 2);
+  CHECK(pairs.length.chosen[0] == 10.0);
+  CHECK(pairs.length.rejected[1] == 21.0);
+  CHECK(pairs.target_margin[1] == 5.0);
+  CHECK(pairs.available() == (prefer::column_name::length | prefer::column_name::target_margin));
+  // Without rows every column is there and empty.
+  batch.gather(data, ids{});
+  prefer::pair_columns none;
+  batch.hand_over(none, 0, 0);
+  CHECK(none.score.present());
+  CHECK(none.score.chosen.size() == 0);
 }
 
 TEST_CASE("minibatch: nothing of one batch is left in the next", "[train][minibatch]") {

@@ -1,4 +1,4 @@
-// expect: must be a finite number greater than zero
+// expect: expected a finite number greater than zero
 // SPDX-License-Identifier: MIT
 // A constant out of range does not compile.
 #include <prefer/loss/dpo.hpp>

@@ -1,4 +1,4 @@
-// expect: must be greater than 0 and less than 0.5
+// expect: expected greater than 0 and less than 0.5
 // SPDX-License-Identifier: MIT
 // Without smoothing the divergence is infinite.
 #include <prefer/loss/exo.hpp>

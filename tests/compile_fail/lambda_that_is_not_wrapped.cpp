@@ -1,4 +1,4 @@
-// expect: prefer: a loss has `static constexpr std::size_t arity` (1, 2 or prefer::dynamic_arity)
+// expect: one by prefer::pair_loss(lambda), unpaired_loss(lambda) or list_loss(lambda)
 // SPDX-License-Identifier: MIT
 #include <prefer/prefer.hpp>
 

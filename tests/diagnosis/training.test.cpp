@@ -29,7 +29,7 @@ using table = prefer::tabular<double>;
 std::vector<problem> kinds(training_report const& report,
                            prefer::diagnosis_limits const& limits = {}) {
   std::vector<problem> out;
-  for (training_finding const& each : diagnose(report, limits)) out.push_back(each.kind);
+  for (training_finding const& each : diagnose_training(report, limits)) out.push_back(each.kind);
   return out;
 }
 
@@ -115,7 +115,7 @@ TEST_CASE("diagnose: a healthy run has no findings", "[train][diagnose]") {
 }
 
 TEST_CASE("diagnose: what is not in a report is not judged", "[train][diagnose]") {
-  CHECK(diagnose(training_report{}).empty());
+  CHECK(diagnose_training(training_report{}).empty());
 }
 
 TEST_CASE("diagnose: chosen completions that share their mass with better ones fall",
@@ -125,7 +125,7 @@ TEST_CASE("diagnose: chosen completions that share their mass with better ones f
   auto const report = trained(4, 6, prefer::dpo{.beta = 0.5}, chains(4),
                               {.batch_size = 20, .epochs = 200, .rate = 0.05});
   REQUIRE(report.end.rewards.accuracy.mean() == 1);  // for the margins all is well
-  auto const found = diagnose(report);
+  auto const found = diagnose_training(report);
   REQUIRE(found.size() == 1);
   CHECK(found[0].kind == problem::likelihood_displacement);
   CHECK(report.end.displaced.chosen.fell.mean() == 0.8);
@@ -150,7 +150,7 @@ TEST_CASE("diagnose: a step far too large makes the loss rise", "[train][diagnos
   auto const report =
       trained(1, 2, prefer::dpo{.beta = 1.0}, data, {.batch_size = 8, .epochs = 5, .rate = 50.0});
   CHECK(report.steps[1].loss == Approx(25).epsilon(1e-3));  // 1/4 softplus(100)
-  auto const found = diagnose(report);
+  auto const found = diagnose_training(report);
   REQUIRE_FALSE(found.empty());
   CHECK(found[0].kind == problem::divergence);
   CHECK(found[0].sentence.find("the loss rose from 0.693 at the first step to ") == 0);
@@ -163,7 +163,7 @@ TEST_CASE("diagnose: a step far too small teaches nothing", "[train][diagnose]")
   auto const data = separate_pairs(4);
   auto const report =
       trained(4, 6, prefer::dpo{.beta = 1.0}, data, {.batch_size = 12, .epochs = 20, .rate = 1e-6});
-  auto const found = diagnose(report);
+  auto const found = diagnose_training(report);
   REQUIRE(found.size() == 1);
   CHECK(found[0].kind == problem::no_learning);
   CHECK(found[0].sentence.find("after 20 steps the loss is 0.693 where it began with 0.693") == 0);
@@ -177,7 +177,7 @@ TEST_CASE("diagnose: separable pairs trained for long saturate, and a squared lo
           "[train][diagnose]") {
   auto const data = separate_pairs(4);
   prefer::train_options const options{.batch_size = 12, .epochs = 200, .rate = 0.05};
-  auto const found = diagnose(trained(4, 6, prefer::dpo{.beta = 1.0}, data, options));
+  auto const found = diagnose_training(trained(4, 6, prefer::dpo{.beta = 1.0}, data, options));
   REQUIRE(found.size() == 1);
   CHECK(found[0].kind == problem::saturation);
   CHECK(found[0].sentence.find("only 0 % of 12 pairs have a reward margin z") == 0);
@@ -200,7 +200,7 @@ TEST_CASE("diagnose: rewards that follow length are found", "[train][diagnose]")
   }
   auto const report =
       trained(4, 6, prefer::dpo{.beta = 1.0}, data, {.batch_size = 20, .epochs = 10, .rate = 0.02});
-  auto const found = diagnose(report);
+  auto const found = diagnose_training(report);
   REQUIRE(has(kinds(report), problem::length_exploitation));
   // The mean longer of two different numbers from 1 to 6 is 14/3, the shorter one 7/3.
   for (auto const& each : found) {
@@ -235,7 +235,7 @@ TEST_CASE("diagnose: noisy labels learnt by heart are overconfidence on held-out
   prefer::train_options const options{.batch_size = 100, .epochs = 20, .rate = 0.02};
   auto const report = trained(400, 2, prefer::dpo{.beta = 1.0}, data, options, labelled(2));
   CHECK(report.held_out.calibrated.total().accuracy() == Approx(0.58).margin(0.1));  // four errors
-  auto const found = diagnose(report);
+  auto const found = diagnose_training(report);
   REQUIRE(found.size() == 1);
   CHECK(found[0].kind == problem::overconfidence);
   CHECK(found[0].sentence.find("on held-out pairs sigmoid(|z|) claims ") == 0);
@@ -253,7 +253,7 @@ TEST_CASE("diagnose: a policy far from its start is found at the limit that is s
   // What is never chosen loses everything: three of six remain, log 2 from uniform.
   CHECK(report.kl == Approx(std::log(2.0)).epsilon(0.05));
   CHECK(kinds(report).empty());
-  auto const found = diagnose(report, {.kl = 0.5});
+  auto const found = diagnose_training(report, {.kl = 0.5});
   REQUIRE(found.size() == 1);
   CHECK(found[0].kind == problem::kl_blow_up);
   CHECK(found[0].sentence.find(" nats of KL away from its start, more than 0.5") !=
@@ -270,7 +270,7 @@ TEST_CASE("diagnose: a reference that is not the start it is said to be", "[trai
   auto report = trained(policy, prefer::dpo{.beta = 1.0}, data, options, other);
   CHECK(kinds(report).empty());  // another reference, and a near one
   report.reference_is_start = true;
-  auto const found = diagnose(report);
+  auto const found = diagnose_training(report);
   REQUIRE(found.size() == 1);
   CHECK(found[0].kind == problem::reference_mismatch);
   CHECK(found[0].sentence.find("so all should be 0") != std::string::npos);
@@ -286,7 +286,7 @@ TEST_CASE("diagnose: a reference that puts margins far off before the first step
   }
   auto const report = trained(policy, prefer::dpo{.beta = 1.0}, data,
                               {.batch_size = 12, .epochs = 10, .rate = 0.02}, other);
-  auto const found = diagnose(report);
+  auto const found = diagnose_training(report);
   REQUIRE_FALSE(found.empty());
   CHECK(found[0].kind == problem::reference_mismatch);
   CHECK(found[0].sentence.find("reward margins -8 with deviation 0") != std::string::npos);
@@ -305,7 +305,7 @@ TEST_CASE("diagnose: numbers that are none come first and alone", "[train][diagn
   auto reference = prefer::frozen(broken);
   auto const scored = prefer::score_pairs(policy, reference, data);
   training_report report{.start = summary_of(scored.columns(), prefer::dpo{})};
-  auto const found = diagnose(report);
+  auto const found = diagnose_training(report);
   REQUIRE(found.size() == 1);
   CHECK(found[0].kind == problem::not_finite);
   CHECK(found[0].sentence == "mean rewards at the start are nan (chosen) and nan (rejected)");
@@ -317,7 +317,7 @@ TEST_CASE("diagnose: numbers that are none come first and alone", "[train][diagn
   training_report const steps{
       .steps = {{.step = 1, .loss = 0.7},
                 {.step = 2, .loss = std::numeric_limits<double>::infinity()}}};
-  CHECK(diagnose(steps)[0].sentence == "step 2 has loss inf and gradient norm nan");
+  CHECK(diagnose_training(steps)[0].sentence == "step 2 has loss inf and gradient norm nan");
 }
 
 TEST_CASE("diagnose: over-optimisation of a table by few noisy pairs", "[train][diagnose]") {
@@ -368,7 +368,7 @@ TEST_CASE("diagnose: over-optimisation of a table by few noisy pairs", "[train][
   run.run([&](prefer::step_report const& step) {
     if (step.step % 10 == 0) look(step.step);
   });
-  auto const found = diagnose(report);
+  auto const found = diagnose_training(report);
   auto const fall = prefer::find_over_optimisation(report.checkpoints);
   CHECK(fall.peak > 0);
   CHECK(fall.drop > 0.1);  // of a true reward whose deviation is 1
@@ -377,7 +377,7 @@ TEST_CASE("diagnose: over-optimisation of a table by few noisy pairs", "[train][
   CHECK(found[0].sentence.find(", at step " + std::to_string(report.checkpoints[fall.peak].step) +
                                " (sqrt(KL) ") != std::string::npos);
   report.truth_noise = fall.drop;
-  CHECK(diagnose(report).empty());  // a fall that is no more than noise is none
+  CHECK(diagnose_training(report).empty());  // a fall that is no more than noise is none
 }
 
 TEST_CASE("diagnose: every loss that a suggestion names is in the catalogue", "[train][diagnose]") {

@@ -34,11 +34,11 @@ TEST_CASE("diagnosis: a report of a run names what is wrong", "[docs][diagnosis]
     return prefer::summary_of(pairs.columns(), loss);
   };
   report.start = look();
-  prefer::trainer run(policy, loss, reference, data, {.epochs = 200, .rate = 0.05});
-  run.run([&](prefer::step_report const& step) { report.steps.push_back(step); });
+  prefer::trainer training(policy, loss, reference, data, {.epochs = 200, .rate = 0.05});
+  training.run([&](prefer::step_report const& step) { report.steps.push_back(step); });
   report.end = look();
 
-  for (prefer::training_finding const& finding : prefer::diagnose(report)) {
+  for (prefer::training_finding const& finding : prefer::diagnose_training(report)) {
     std::printf("%s\n", finding.sentence.c_str());
     for (prefer::suggestion const& each : finding.suggestions) std::printf("  %s\n", each.action);
     said.push_back(finding.sentence);

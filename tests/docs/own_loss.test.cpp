@@ -87,6 +87,26 @@ struct first_of_three {
 };
 // [/list]
 
+// [wrapper]
+/// A pair that is far off counts no more than `most`: most * (1 - exp(-L / most)), which is L where L is small.
+template <prefer::PairLoss L = prefer::dpo>
+struct saturated {
+  static constexpr std::size_t arity = 2;
+
+  L loss = {};
+  prefer::positive most = 2.0;  // nats
+
+  static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
+  constexpr auto operator()(auto const& pair, auto const& part) const {
+    return -most * expm1(-part(pair) / most);
+  }
+  static constexpr void parameters(auto& self, auto&& visit) { visit("most", self.most); }
+};
+
+static_assert(prefer::check::loss<saturated<prefer::kto_pair>>());  // with its state
+static_assert(prefer::check::loss<saturated<prefer::aot>>());       // on its rows
+// [/wrapper]
+
 prefer::pair_columns columns(std::vector<double> const& chosen, std::vector<double> const& rejected,
                              std::vector<double> const& zero) {
   return {.policy = {.chosen = chosen, .rejected = rejected},
@@ -165,6 +185,25 @@ TEST_CASE("own loss: a list of another size is refused", "[docs][own_loss]") {
       prefer::evaluate(first_of_three{},
                        prefer::list_columns{.policy = all, .reference = none, .offset = uneven}),
       prefer::precondition_error);
+}
+
+TEST_CASE("own loss: a wrapper is its formula, its parts and its own parameters",
+          "[docs][own_loss]") {
+  std::vector<double> const chosen = {-3.0, -7.5};
+  std::vector<double> const rejected = {-4.0, -2.0};
+  std::vector<double> const zero = {0.0, 0.0};
+  auto const batch = columns(chosen, rejected, zero);
+  auto const bare = prefer::evaluate(prefer::dpo{.beta = 1.0}, batch);
+  auto const result = prefer::evaluate(saturated<>{.loss = {.beta = 1.0}}, batch);
+  for (std::size_t i = 0; i < 2; ++i) {
+    double const left = std::exp(-bare.value[i] / 2.0);
+    CHECK(result.value[i] == Approx(2.0 * (1.0 - left)));
+    CHECK(result.coefficient.chosen[i] == Approx(left * bare.coefficient.chosen[i]));
+    CHECK(result.coefficient.rejected[i] == Approx(left * bare.coefficient.rejected[i]));
+  }
+  saturated<> loss;
+  CHECK(prefer::set_beta(loss, 0.3) == 1);
+  CHECK(loss.loss.beta == 0.3);
 }
 
 TEST_CASE("own loss: a loss that captures a number is no less a loss", "[docs][own_loss]") {

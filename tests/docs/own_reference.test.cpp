@@ -82,9 +82,9 @@ TEST_CASE("own reference: a policy is held near what is popular", "[docs][own_re
 
   prefer::choice_data const data = preferences();
   prefer::tabular<float> policy(3, 3);
-  prefer::trainer run(policy, prefer::ipo_sum{.beta = 0.25}, popular, data,
-                      {.batch_size = 3, .epochs = 300, .rate = 0.05});
-  run.run();
+  prefer::trainer training(policy, prefer::ipo_sum{.beta = 0.25}, popular, data,
+                           {.batch_size = 3, .epochs = 300, .rate = 0.05});
+  training.run();
   // [/train]
 
   // ipo_sum asks for a log-ratio margin of 1 / (2 * 0.25) = 2 nats. Counts + 1 are 2, 1, 3, so the reference
@@ -132,9 +132,9 @@ TEST_CASE("own reference: those that move", "[docs][own_reference]") {
   // [moving]
   prefer::cached_on_demand reference(
       prefer::moving_average(policy, prefer::tr_dpo{.alpha = 1.0, .every = 4}), data);
-  prefer::trainer run(policy, prefer::dpo{}, reference, data,
-                      {.batch_size = 3, .epochs = 8, .rate = 0.1});
-  run.run();
+  prefer::trainer training(policy, prefer::dpo{}, reference, data,
+                           {.batch_size = 3, .epochs = 8, .rate = 0.1});
+  training.run();
   auto const asked = reference.asked();        // 24: three rows, eight times
   auto const computed = reference.computed();  // 6: once at the start, once after step 4
   // [/moving]
@@ -170,10 +170,10 @@ TEST_CASE("own reference: after_step may move the reference", "[docs][own_refere
   prefer::choice_data const data = preferences();
   prefer::tabular<float> policy(3, 3);
   synchronised reference(policy, 2);
-  prefer::trainer run(policy, prefer::dpo{}, reference, data,
-                      {.batch_size = 3, .steps = 3, .rate = 0.1});
-  CHECK(run.step().reward_margin == Approx(0.0).margin(1e-6));  // a copy of the start
-  CHECK(run.step().reward_margin > 0.01);
-  CHECK(run.step().reward_margin ==
+  prefer::trainer training(policy, prefer::dpo{}, reference, data,
+                           {.batch_size = 3, .steps = 3, .rate = 0.1});
+  CHECK(training.step().reward_margin == Approx(0.0).margin(1e-6));  // a copy of the start
+  CHECK(training.step().reward_margin > 0.01);
+  CHECK(training.step().reward_margin ==
         Approx(0.0).margin(1e-6));  // a copy of the policy after two steps
 }

@@ -76,8 +76,8 @@ TEST_CASE("docs: texts to ids, from a file to a gradient", "[docs]") {
   prefer::data::encode_report report;
   prefer::choice_data data = encode(prefer::data::pairs(path), tokenizer, sequences,
                                     {.prompt = 512, .completion = 8}, report);
-  std::puts(
-      to_sentence(report).c_str());  // 2 rows, no prompt cut, 1 completion cut by 11 tokens, ...
+  std::puts(to_sentence(report).c_str());
+  // 2 rows, no prompt cut, 1 completion cut by 11 tokens, no row dropped
 
   data.prompt = sequences.prompts.last_tokens(data.prompt);  // all that a bigram sees of a prompt
   prefer::bigram<double> policy(tokenizer.vocabulary(), sequences.completions);

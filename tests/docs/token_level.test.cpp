@@ -60,8 +60,8 @@ TEST_CASE("docs: token level, aggregations", "[docs]") {
   // [train]
   prefer::aggregated policy(prefer::bigram<double>(4, table), prefer::ld_dpo_weights{.alpha = 0.5});
   prefer::frozen reference(policy);  // with the same aggregation
-  prefer::trainer run(policy, prefer::dpo{.beta = 0.1}, reference, data, {.steps = 100});
-  run.run();
+  prefer::trainer training(policy, prefer::dpo{.beta = 0.1}, reference, data, {.steps = 100});
+  training.run();
   // [/train]
   std::vector<double> now(2);
   std::vector<double> before(2);

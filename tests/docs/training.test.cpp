@@ -55,7 +55,7 @@ TEST_CASE("training: a run reports every step", "[docs][training]") {
   prefer::matrix_factorization<float> policy = start_model();
   auto reference = prefer::frozen(policy);
 
-  prefer::trainer run(
+  prefer::trainer training(
       policy, prefer::dpo{.beta = 0.5}, reference, data,
       {.batch_size = 32,
        .epochs = 10,
@@ -64,7 +64,7 @@ TEST_CASE("training: a run reports every step", "[docs][training]") {
        .optimizer = {.weight_decay = 0.01},
        .max_gradient_norm = 1.0,
        .reference_is_start = true});
-  prefer::run_outcome const outcome = run.run([](prefer::step_report const& r) {
+  prefer::run_outcome const outcome = training.run([](prefer::step_report const& r) {
     if (r.step % 10 == 0) {
       std::printf("step %2llu of %llu: loss %.4f, accuracy %.3f, margin %.3f nats\n",
                   static_cast<unsigned long long>(r.step), static_cast<unsigned long long>(r.steps),
@@ -73,7 +73,7 @@ TEST_CASE("training: a run reports every step", "[docs][training]") {
   });
   // [/run]
   CHECK(outcome == prefer::run_outcome::finished);
-  CHECK(run.steps_done() == 40);  // 100 pairs: 3 batches of 32 and one of 4, times 10
+  CHECK(training.steps_done() == 40);  // 100 pairs: 3 batches of 32 and one of 4, times 10
 }
 
 TEST_CASE("training: micro-batches and threads do not change the bits", "[docs][training]") {
@@ -100,20 +100,20 @@ TEST_CASE("training: a resumed run reaches the bits of an uninterrupted one", "[
     auto policy = start_model();
     auto reference = prefer::frozen(start);
     // [save]
-    prefer::trainer run(policy, loss, reference, data, options);
-    run.run([&](prefer::step_report const& report) {
-      if (report.step % 5 == 0) run.save(path);  // replaces the last one, whole or not at all
-      return report.step != 7;                   // false interrupts
+    prefer::trainer training(policy, loss, reference, data, options);
+    training.run([&](prefer::step_report const& report) {
+      if (report.step % 5 == 0) training.save(path);  // replaces the last one, whole or not at all
+      return report.step != 7;                        // false interrupts
     });
     // [/save]
-    CHECK(run.steps_done() == 7);
+    CHECK(training.steps_done() == 7);
   }
   auto policy = start_model();
   auto reference = prefer::frozen(start);
   // [resume]
-  prefer::trainer run(policy, loss, reference, data, options);
-  run.resume(path);  // parameters, optimizer, step 5
-  run.run();
+  prefer::trainer training(policy, loss, reference, data, options);
+  training.resume(path);  // parameters, optimizer, step 5
+  training.run();
   // [/resume]
   CHECK(values_of(policy) == trained(options));
   std::filesystem::remove_all(folder);
@@ -123,23 +123,23 @@ TEST_CASE("training: a run stops when an evaluation no longer improves", "[docs]
   auto const data = preferences();
   auto policy = start_model();
   auto reference = prefer::frozen(policy);
-  prefer::trainer run(policy, prefer::dpo{.beta = 0.5}, reference, data,
-                      {.batch_size = 32, .epochs = 100, .rate = 0.05});
+  prefer::trainer training(policy, prefer::dpo{.beta = 0.5}, reference, data,
+                           {.batch_size = 32, .epochs = 100, .rate = 0.05});
   int evaluations = 0;
   auto const quality = [&](prefer::matrix_factorization<float>&) {
     return ++evaluations <= 3 ? evaluations : 0;
   };
   // [evaluate]
   prefer::evaluation_plan const plan{.every = 4, .patience = 2, .restore_best = true};
-  auto const outcome = run.run([](prefer::step_report const&) {}, plan,
-                               [&](prefer::matrix_factorization<float>& p) {
-                                 return quality(p);
-                               });  // the higher, the better
+  auto const outcome = training.run([](prefer::step_report const&) {}, plan,
+                                    [&](prefer::matrix_factorization<float>& p) {
+                                      return quality(p);
+                                    });  // the higher, the better
   // [/evaluate]
   CHECK(outcome == prefer::run_outcome::stopped_early);
   CHECK(evaluations == 5);  // three that improve, then as many as the patience
-  CHECK(run.steps_done() == 20);
-  CHECK(run.best_evaluation() == 3.0);
+  CHECK(training.steps_done() == 20);
+  CHECK(training.best_evaluation() == 3.0);
 }
 
 TEST_CASE("training: beta follows a schedule", "[docs][training]") {
@@ -147,10 +147,10 @@ TEST_CASE("training: beta follows a schedule", "[docs][training]") {
   auto policy = start_model();
   auto reference = prefer::frozen(policy);
   // [beta]
-  prefer::trainer run(policy, prefer::dpo{}, reference, data, {.batch_size = 50, .steps = 11},
-                      prefer::linear_beta{.from = 1.0, .to = 0.5, .steps = 10});
-  double const first = run.step().beta;   // 1
-  double const second = run.step().beta;  // 0.95
+  prefer::trainer training(policy, prefer::dpo{}, reference, data, {.batch_size = 50, .steps = 11},
+                           prefer::linear_beta{.from = 1.0, .to = 0.5, .steps = 10});
+  double const first = training.step().beta;   // 1
+  double const second = training.step().beta;  // 0.95
   // [/beta]
   CHECK(first == 1.0);
   CHECK(second == Approx(0.95));
@@ -169,8 +169,8 @@ TEST_CASE("training: beta follows the distance to the reference", "[docs][traini
   prefer::adaptive_beta const rule(
       prefer::kl_target{.kl = 0.25, .beta = 1.0, .every = 5},
       [&](auto& p, auto& r) { return prefer::kl_divergence(p, r, all.batch()); });
-  prefer::trainer run(policy, prefer::ipo_sum{}, reference, data, options, rule);
-  run.run();
+  prefer::trainer training(policy, prefer::ipo_sum{}, reference, data, options, rule);
+  training.run();
   double const distance = prefer::kl_divergence(policy, reference, all.batch());  // 0.25 nats
   // [/adaptive]
   CHECK(distance == Approx(0.25).epsilon(0.02));

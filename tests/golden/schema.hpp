@@ -13,7 +13,7 @@
 namespace golden {
 
 [[noreturn]] inline void refuse(std::string const& place, std::string const& reason) {
-  prefer::detail::fail(prefer::backend_error("golden", place, reason));
+  prefer::refuse(prefer::backend_error("golden", place, reason));
 }
 
 inline nlohmann::json const& member(nlohmann::json const& object, char const* name,

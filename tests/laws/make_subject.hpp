@@ -17,6 +17,7 @@
 
 #include "laws/extended.hpp"
 #include "laws/frozen_difference.hpp"
+#include "laws/law_loss.hpp"
 #include "laws/members.hpp"
 #include "laws/record.hpp"
 #include "laws/subject.hpp"
@@ -24,22 +25,6 @@
 // The instantiations that the laws need, for the losses of one part of the catalogue: included by subjects_*.cpp only.
 
 namespace prefer::test {
-
-/// The loss as the laws take it: with its defaults, but for parameters whose default hides a term.
-template <Loss L>
-[[nodiscard]] constexpr L law_loss() {
-  if constexpr (std::is_same_v<L, bradley_terry>) {
-    return {.centering = 0.01};
-  } else if constexpr (std::is_same_v<L, xpo>) {
-    return {.alpha = 0.01};
-  } else {
-    return {};
-  }
-}
-
-/// Denoising errors are squared noise per coordinate, small numbers, and beta is large to match.
-template <Loss L>
-inline constexpr double unit_of = std::is_same_v<L, diffusion_dpo> ? 0x1p-12 : 1.0;
 
 template <Loss L>
 struct subject_functions {
@@ -193,10 +178,7 @@ template <Loss L>
   using functions = subject_functions<L>;
   law_subject out{};
   out.name = L::name;
-  out.shape = {.arity = L::arity,
-               .list_size = prefer::detail::list_size_of<L>(),
-               .divergence = needs<L>.contains(column_name::divergence),
-               .unit = unit_of<L>};
+  out.shape = shape_of<L>();
   out.needs = needs<L>;
   out.margin_only = margin_only<L>;
   out.matches = prefer::detail::matches<L>;

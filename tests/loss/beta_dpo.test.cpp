@@ -194,10 +194,14 @@ TEST_CASE("beta_dpo: what it reads is what its loss reads, and a random number",
 }
 
 TEST_CASE("beta_dpo: parameters out of range are refused", "[loss][beta_dpo]") {
-  CHECK_THROWS_AS((beta_dpo<>{.loss = {.beta = 0.0}}), prefer::precondition_error);
-  CHECK_THROWS_AS((beta_dpo<>{.kept_share = 0.0}), prefer::precondition_error);
-  CHECK_THROWS_AS((beta_dpo<>{.kept_share = 1.5}), prefer::precondition_error);
-  CHECK_THROWS_AS((beta_dpo<>{.rate = 0.0}), prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(beta_dpo<>{.loss = {.beta = 0.0}}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(beta_dpo<>{.kept_share = 0.0}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(beta_dpo<>{.kept_share = 1.5}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(beta_dpo<>{.rate = 0.0}),
+                  prefer::precondition_error);
 }
 
 }  // namespace

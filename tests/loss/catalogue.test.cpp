@@ -169,11 +169,11 @@ TEST_CASE("catalogue: a parameter is set by our name or by TRL's", "[loss][catal
 TEST_CASE("catalogue: a value out of range is refused in the parameter's words, by name",
           "[loss][catalogue]") {
   CHECK(complaint_about<prefer::dpo>("beta", 0.0) ==
-        "dpo: beta must be a finite number greater than zero");
+        "dpo: beta is 0, expected a finite number greater than zero");
   CHECK_THAT(complaint_about<prefer::dpo>("label_smoothing", 0.5),
-             StartsWith("dpo: label_smoothing must be"));
+             StartsWith("dpo: label_smoothing is 0.5, expected"));
   CHECK_THAT(complaint_about<prefer::kto>("desirable_weight", -1.0),
-             StartsWith("kto: desirable_weight must be"));
+             StartsWith("kto: desirable_weight is -1, expected"));
   prefer::dpo dpo{.beta = 0.3};
   CHECK_THROWS_AS(prefer::set_parameter(dpo, "beta", -1.0), prefer::precondition_error);
   CHECK(dpo.beta == 0.3);  // unchanged

@@ -48,11 +48,16 @@ TEST_CASE("cpo_simpo: it is simpo and the likelihood per token", "[loss][cpo]") 
 }
 
 TEST_CASE("cpo: parameters out of range are refused", "[loss][cpo]") {
-  CHECK_THROWS_AS((cpo{.beta = 0.0}), prefer::precondition_error);
-  CHECK_THROWS_AS((cpo{.alpha = -1.0}), prefer::precondition_error);
-  CHECK_THROWS_AS((cpo{.label_smoothing = 0.5}), prefer::precondition_error);
-  CHECK_THROWS_AS((cpo_simpo{.beta = 0.0}), prefer::precondition_error);
-  CHECK_THROWS_AS((cpo_simpo{.alpha = -1.0}), prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(cpo{.beta = 0.0}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(cpo{.alpha = -1.0}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(cpo{.label_smoothing = 0.5}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(cpo_simpo{.beta = 0.0}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(cpo_simpo{.alpha = -1.0}),
+                  prefer::precondition_error);
 }
 
 }  // namespace

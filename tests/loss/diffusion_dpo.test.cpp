@@ -33,7 +33,8 @@ TEST_CASE("diffusion_dpo: it is dpo with half of beta", "[loss][diffusion_dpo]")
 }
 
 TEST_CASE("diffusion_dpo: beta out of range is refused", "[loss][diffusion_dpo]") {
-  CHECK_THROWS_AS((diffusion_dpo{.beta = 0.0}), prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(diffusion_dpo{.beta = 0.0}),
+                  prefer::precondition_error);
 }
 
 }  // namespace

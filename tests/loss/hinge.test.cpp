@@ -32,7 +32,8 @@ TEST_CASE("hinge: the loss is linear below the kink", "[loss][hinge]") {
 }
 
 TEST_CASE("hinge: beta out of range is refused", "[loss][hinge]") {
-  CHECK_THROWS_AS((hinge{.beta = 0.0}), prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(hinge{.beta = 0.0}),
+                  prefer::precondition_error);
 }
 
 }  // namespace

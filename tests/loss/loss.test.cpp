@@ -87,27 +87,4 @@ TEST_CASE("log_sum_exp: sums from the given rank on without overflow", "[loss][l
   CHECK(near(from(0, {-1000.0, -1000.0}), -1000.0 + std::log(2.0), 1e-15));
 }
 
-TEST_CASE("parameter types: a value out of range does not enter", "[loss][parameters]") {
-  double const nan = std::numeric_limits<double>::quiet_NaN();
-  double const infinity = std::numeric_limits<double>::infinity();
-  CHECK_THROWS_AS(positive(0.0), precondition_error);
-  CHECK_THROWS_AS(positive(nan), precondition_error);
-  CHECK_THROWS_AS(positive(infinity), precondition_error);
-  CHECK(positive(0.25) == 0.25);
-  CHECK_THROWS_AS(non_negative(-1e-9), precondition_error);
-  CHECK_THROWS_AS(non_negative(nan), precondition_error);
-  CHECK(non_negative(0.0) == 0.0);
-  CHECK_THROWS_AS(flip_probability(0.5), precondition_error);
-  CHECK_THROWS_AS(flip_probability(nan), precondition_error);
-  CHECK(flip_probability(0.0) == 0.0);
-  CHECK_THROWS_AS(smoothing(0.0), precondition_error);
-  CHECK_THROWS_AS(smoothing(0.5), precondition_error);
-  CHECK_THROWS_AS(smoothing(nan), precondition_error);
-  CHECK(smoothing(1e-3) == 1e-3);
-  CHECK_THROWS_AS(share(0.0), precondition_error);
-  CHECK_THROWS_AS(share(1.0 + 1e-9), precondition_error);
-  CHECK_THROWS_AS(share(nan), precondition_error);
-  CHECK(share(1.0) == 1.0);
-}
-
 }  // namespace

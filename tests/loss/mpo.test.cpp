@@ -38,10 +38,14 @@ TEST_CASE("mpo: its defaults are 0.8 dpo + 0.2 bco_pair + nll_per_token", "[loss
 }
 
 TEST_CASE("mpo: parameters out of range are refused", "[loss][mpo]") {
-  CHECK_THROWS_AS((mpo{.beta = 0.0}), prefer::precondition_error);
-  CHECK_THROWS_AS((mpo{.preference = -1.0}), prefer::precondition_error);
-  CHECK_THROWS_AS((mpo{.quality = -1.0}), prefer::precondition_error);
-  CHECK_THROWS_AS((mpo{.generation = -1.0}), prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(mpo{.beta = 0.0}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(mpo{.preference = -1.0}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(mpo{.quality = -1.0}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(mpo{.generation = -1.0}),
+                  prefer::precondition_error);
 }
 
 }  // namespace

@@ -66,11 +66,16 @@ TEST_CASE("tpo: the reference is not read", "[loss][tpo]") {
 }
 
 TEST_CASE("tpo: parameters out of range are refused", "[loss][tpo]") {
-  CHECK_THROWS_AS((tpo{.beta = 0.0}), prefer::precondition_error);
-  CHECK_THROWS_AS((tpo{.alpha = -1.0}), prefer::precondition_error);
-  CHECK_THROWS_AS((tpo{.label_smoothing = 0.5}), prefer::precondition_error);
-  CHECK_THROWS_AS((tpo_l{.beta = 0.0}), prefer::precondition_error);
-  CHECK_THROWS_AS((tpo_l{.alpha = -1.0}), prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(tpo{.beta = 0.0}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(tpo{.alpha = -1.0}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(tpo{.label_smoothing = 0.5}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(tpo_l{.beta = 0.0}),
+                  prefer::precondition_error);
+  CHECK_THROWS_AS(prefer::expects_parameters_in_range(tpo_l{.alpha = -1.0}),
+                  prefer::precondition_error);
 }
 
 }  // namespace

@@ -111,11 +111,12 @@ TEST_CASE("token_sampler: what has probability 0 is never drawn", "[policy][samp
   }
 }
 
-TEST_CASE("sampling_options: a temperature or a share out of range does not construct",
+TEST_CASE("token_sampler: a temperature or a share out of range is refused by name",
           "[policy][sampling]") {
-  CHECK_THROWS_AS(sampling_options{.temperature = 0.0}, precondition_error);
-  CHECK_THROWS_AS(sampling_options{.top_p = 0.0}, precondition_error);
-  CHECK_THROWS_AS(sampling_options{.top_p = 1.5}, precondition_error);
+  CHECK_THROWS_WITH(token_sampler({.temperature = 0.0}),
+                    "token_sampler: temperature is 0, expected a finite number greater than zero");
+  CHECK_THROWS_WITH(token_sampler({.top_p = 0.0}), Catch::Contains("top_p is 0, expected"));
+  CHECK_THROWS_WITH(token_sampler({.top_p = 1.5}), Catch::Contains("top_p is 1.5, expected"));
   std::vector<double> const nothing_to_say;
   random_stream numbers(at(0));
   token_sampler draw({});

@@ -216,7 +216,7 @@ TEST_CASE("mixture: its parts move, are saved and come back", "[reference][mixtu
 TEST_CASE("mixture: other weights or parts are another reference to a checkpoint",
           "[reference][mixture]") {
   table const start(6, 5);
-  auto const identity = [&](double w, prefer::averaging_weight rate) {
+  auto const identity = [&](double w, prefer::share rate) {
     return mixture({w, 1.0 - w}, frozen(start),
                    prefer::moving_average(start, prefer::ema{.rate = rate}))
         .identity();

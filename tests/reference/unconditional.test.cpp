@@ -77,7 +77,7 @@ TEST_CASE("unconditional: another prompt or another wrapped reference is another
   table const start(6, 5);
   using prefer::ema;
   using prefer::moving_average;
-  auto const identity = [&](std::uint32_t prompt, prefer::averaging_weight rate) {
+  auto const identity = [&](std::uint32_t prompt, prefer::share rate) {
     return unconditional(moving_average(start, ema{.rate = rate}), prompt).identity();
   };
   CHECK(identity(1, 0.1) == identity(1, 0.1));

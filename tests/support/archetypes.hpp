@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <string>
+#include <type_traits>
 
 #include <prefer/loss/loss.hpp>
 #include <prefer/scalar/scalar.hpp>
@@ -32,125 +34,187 @@ enum class scalar_lacks {
   relu,
   clamp,
   greater,
-  select
+  less,
+  select,
+  select_of_constants,
+  default_condition,
+  from_double,
+  parameters,
+  value_of,
+  precision
 };
 
-/// Exactly what Scalar asks for. Made from double by an explicit constructor alone, and its arithmetic
-/// gives a type that only converts to it, as expression templates do.
+/// Exactly what Scalar asks for. Its arithmetic takes no operand that would have to be converted to it, and gives a type
+/// that only converts to it, as expression templates do.
 template <scalar_lacks L = scalar_lacks::nothing>
 class scalar_archetype {
  public:
-  class mask {};
+  using value_type = std::conditional_t<L == scalar_lacks::precision, std::string, double>;
+  class mask {
+   public:
+    mask()
+      requires(L != scalar_lacks::default_condition)
+    = default;
+    explicit mask(int) {}
+  };
   class expression {
    public:
     operator scalar_archetype() const { return scalar_archetype(0.0); }  // NOLINT
   };
-  explicit scalar_archetype(double) {}
+  explicit(L == scalar_lacks::from_double) scalar_archetype(double) {}  // NOLINT
 
-  friend expression operator+(scalar_archetype const&, scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression operator+(A const&, A const&)
     requires(L != scalar_lacks::plus)
   {
     return {};
   }
-  friend expression operator-(scalar_archetype const&, scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression operator-(A const&, A const&)
     requires(L != scalar_lacks::minus)
   {
     return {};
   }
-  friend expression operator*(scalar_archetype const&, scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression operator*(A const&, A const&)
     requires(L != scalar_lacks::times)
   {
     return {};
   }
-  friend expression operator/(scalar_archetype const&, scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression operator/(A const&, A const&)
     requires(L != scalar_lacks::divide)
   {
     return {};
   }
-  friend expression operator-(scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression operator-(A const&)
     requires(L != scalar_lacks::negate)
   {
     return {};
   }
-  friend expression operator+(scalar_archetype const&, double)
+  template <std::same_as<scalar_archetype> A>
+  friend expression operator+(A const&, double)
     requires(L != scalar_lacks::plus_double)
   {
     return {};
   }
-  friend expression operator-(double, scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression operator-(double, A const&)
     requires(L != scalar_lacks::double_minus)
   {
     return {};
   }
-  friend expression operator*(scalar_archetype const&, double)
+  template <std::same_as<scalar_archetype> A>
+  friend expression operator*(A const&, double)
     requires(L != scalar_lacks::times_double)
   {
     return {};
   }
-  friend expression operator/(double, scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression operator/(double, A const&)
     requires(L != scalar_lacks::double_divide)
   {
     return {};
   }
-  friend expression softplus(scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression softplus(A const&)
     requires(L != scalar_lacks::softplus)
   {
     return {};
   }
-  friend expression sigmoid(scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression sigmoid(A const&)
     requires(L != scalar_lacks::sigmoid)
   {
     return {};
   }
-  friend expression log_sigmoid(scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression log_sigmoid(A const&)
     requires(L != scalar_lacks::log_sigmoid)
   {
     return {};
   }
-  friend expression exp(scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression exp(A const&)
     requires(L != scalar_lacks::exp)
   {
     return {};
   }
-  friend expression expm1(scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression expm1(A const&)
     requires(L != scalar_lacks::expm1)
   {
     return {};
   }
-  friend expression log(scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression log(A const&)
     requires(L != scalar_lacks::log)
   {
     return {};
   }
-  friend expression log1mexp(scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression log1mexp(A const&)
     requires(L != scalar_lacks::log1mexp)
   {
     return {};
   }
-  friend expression square(scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression square(A const&)
     requires(L != scalar_lacks::square)
   {
     return {};
   }
-  friend expression relu(scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend expression relu(A const&)
     requires(L != scalar_lacks::relu)
   {
     return {};
   }
-  friend expression clamp(scalar_archetype const&, double, double)
+  template <std::same_as<scalar_archetype> A>
+  friend expression clamp(A const&, double, double)
     requires(L != scalar_lacks::clamp)
   {
     return {};
   }
-  friend mask operator>(scalar_archetype const&, scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend mask operator>(A const&, A const&)
     requires(L != scalar_lacks::greater)
   {
-    return {};
+    return mask(0);
   }
-  friend expression select(mask, scalar_archetype const&, scalar_archetype const&)
+  template <std::same_as<scalar_archetype> A>
+  friend mask operator<(A const&, A const&)
+    requires(L != scalar_lacks::less)
+  {
+    return mask(0);
+  }
+  template <std::same_as<scalar_archetype> A>
+  friend expression select(mask, A const&, A const&)
     requires(L != scalar_lacks::select)
   {
     return {};
+  }
+  friend expression select(mask, double, double)
+    requires(L != scalar_lacks::select_of_constants)
+  {
+    return {};
+  }
+  template <std::same_as<scalar_archetype> A>
+  friend expression operator*(double, A const&)
+    requires(L != scalar_lacks::parameters)
+  {
+    return {};
+  }
+  template <std::same_as<scalar_archetype> A>
+  friend expression operator/(A const&, double) {
+    return {};
+  }
+  template <std::same_as<scalar_archetype> A>
+  friend scalar_archetype value_of(A const&)
+    requires(L != scalar_lacks::value_of)
+  {
+    return 0.0;
   }
 };
 

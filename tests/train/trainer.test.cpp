@@ -478,13 +478,15 @@ TEST_CASE("trainer: refuses a beta schedule that cannot hold", "[train][trainer]
   auto const formula = prefer::pair_loss([](auto const& p) { return -p.log_prob_margin(); });
   CHECK(message_of([&] {
           trainer(policy, formula, reference, data, {}, prefer::constant_beta{1.0});
-        }) == "trainer: beta of step 1 comes from a schedule, but this loss has no parameter beta");
+        }) == "trainer: step 1: beta comes from a schedule, but this loss has no parameter beta");
+  CHECK(message_of([&] { trainer(policy, prefer::dpo{.beta = -1}, reference, data); }) ==
+        "dpo: beta is -1, expected a finite number greater than zero");
   auto const falls_to_zero = [](std::uint64_t step) { return step == 0 ? 1.0 : 0.0; };
   trainer run(policy, prefer::dpo{}, reference, data, {.batch_size = 2}, falls_to_zero);
   run.step();
   auto const before = state_of(policy);
   CHECK(message_of([&] { run.step(); }) ==
-        "trainer: beta of step 2 must be a finite number greater than zero");
+        "trainer: step 2: dpo: beta is 0, expected a finite number greater than zero");
   CHECK(state_of(policy) == before);
   data.beta.assign(4, 1.0f);
   CHECK(message_of([&] {

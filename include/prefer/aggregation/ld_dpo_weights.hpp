@@ -5,6 +5,7 @@
 #include <span>
 
 #include <prefer/aggregation/aggregation.hpp>
+#include <prefer/bounded.hpp>
 #include <prefer/expects.hpp>
 
 namespace prefer {
@@ -17,26 +18,12 @@ namespace prefer {
 ///
 /// alpha = 1 is DPO, alpha = 0 cuts both to the same length. Pairs only.
 ///
-/// Errors  precondition_error for a group that is no pair
+/// Errors  precondition_error for alpha outside [0, 1] and for a group that is no pair
 /// Cache   depends on alpha and on the partner: a cache belongs to these pairs and this alpha, which its identity
 ///         has to tell
 /// Source  Liu et al. 2024, arXiv:2409.06411
 /// TRL     `ld_alpha`
 struct ld_dpo_weights {
-  /// A number in [0, 1].
-  class fraction {
-   public:
-    constexpr fraction(double value) : value_(value) {  // NOLINT(google-explicit-constructor)
-      expects(value >= 0.0 && value <= 1.0, "must be at least 0 and at most 1");
-    }
-    constexpr operator double() const noexcept {  // NOLINT(google-explicit-constructor)
-      return value_;
-    }
-
-   private:
-    double value_;
-  };
-
   fraction alpha = 0.5;
 
   /// The weight of token `t`, counted from 0, of either completion of a pair with these lengths.
@@ -47,6 +34,7 @@ struct ld_dpo_weights {
 
   void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
                std::span<double> out) const {
+    expects_in_range(alpha, "ld_dpo_weights", "alpha");
     detail::for_each_pair(
         batch, token_offset, out, "ld_dpo_weights",
         [this](std::size_t, std::span<double> chosen, std::span<double> rejected) {

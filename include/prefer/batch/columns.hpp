@@ -280,12 +280,11 @@ struct basic_pair_columns {
   basic_completions<C> alignment = {};   ///< mean log-probability over its expectation, nats [B]
   basic_completions<C> perturbed_toward = {};  ///< of the policy moved to the reference, nats [B]
   basic_completions<C> perturbed_away = {};    ///< of the policy moved away from it, nats [B]
-  C weight = {};         ///< multiplies each pair's loss [B]; the mean still divides by B
-  C beta = {};           ///< one beta per pair, in place of the loss's own [B]
-  C target_margin = {};  ///< the margin asked for, per pair, nats [B]
-  C chosen_from_reference =
-      {};          ///< true or > 0: the reference wrote chosen, the policy rejected [B]
-  C uniform = {};  ///< a random number in [0, 1) per pair [B]
+  C weight = {};                 ///< multiplies each pair's loss [B]; the mean still divides by B
+  C beta = {};                   ///< one beta per pair, in place of the loss's own [B]
+  C target_margin = {};          ///< the margin asked for, per pair, nats [B]
+  C chosen_from_reference = {};  ///< true or 1: the reference wrote chosen, the policy rejected [B]
+  C uniform = {};                ///< a random number in [0, 1) per pair [B]
 
   static constexpr void describe(auto& self, auto&& visit) {
     visit(described::policy, per::completion, self.policy);
@@ -322,7 +321,7 @@ template <class C>
 struct basic_unpaired_columns {
   C policy;                                      ///< log_prob, nats [B]
   C reference = {};                              ///< log_prob, nats [B]
-  C label = {};                                  ///< true or > 0: desirable [B]
+  C label = {};                                  ///< true or 1: desirable; false or 0 [B]
   C length = {};                                 ///< completion tokens that count [B]
   C score = {};                                  ///< reward, or probability of winning [B]
   C weight = {};                                 ///< multiplies each example's loss [B]

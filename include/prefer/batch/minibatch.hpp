@@ -47,6 +47,7 @@ class basic_minibatch {  // a template, so that including it costs little
       if (!data.kl_examples.empty()) rows_.kl_examples.push_back(data.kl_examples[r]);
     }
     gather_columns(data, rows);
+    split_sides();
     one_each_.resize(rows_.prompt.size() + 1);
     for (std::size_t g = 0; g < one_each_.size(); ++g) one_each_[g] = g;
   }
@@ -100,20 +101,19 @@ class basic_minibatch {  // a template, so that including it costs little
             .drawn = drawn_,
             .draw = draw_};
   }
-  /// Hands groups [begin, begin + count) of every column that the data has to the column of the same name of `out`;
-  /// those of completions only where `out` has one for each in the same order, as labelled examples and lists do.
+  /// Hands groups [begin, begin + count) of every column that the data has to the column of the same name of `out`; of
+  /// pairs each side its own. A batch without rows hands over every column, each empty, so that nobody asks why one is
+  /// missing.
   template <class Columns>
   void hand_over(Columns& out, std::size_t begin, std::size_t count) const {
-    Data::describe(rows_, [&](auto is, per each, std::vector<float> const& from) {
-      if (from.empty()) return;
-      std::size_t const first = each == per::completion ? rows_.offset[begin] : begin;
-      std::size_t const last =
-          each == per::completion ? rows_.offset[begin + count] : begin + count;
-      Columns::describe(out, [&](auto of, per, auto& to) {
-        if constexpr (of.name == is.name && !requires { to.rejected; }) {
-          to = std::span(from).subspan(first, last - first);
-        }
-      });
+    Columns::describe(out, [&](auto is, per, auto& to) {
+      if constexpr (requires { to.rejected; }) {
+        hand_over_one(is, to.chosen, sides_[0], begin, count, begin, count);
+        hand_over_one(is, to.rejected, sides_[1], begin, count, begin, count);
+      } else {
+        std::size_t const first = rows_.offset[begin];
+        hand_over_one(is, to, rows_, begin, count, first, rows_.offset[begin + count] - first);
+      }
     });
   }
 
@@ -133,7 +133,36 @@ class basic_minibatch {  // a template, so that including it costs little
     });
   }
 
-  Data rows_;  // those of the data set that the batch is made of
+  /// What each completion has, for the two sides of pairs.
+  void split_sides() {
+    bool pairs = completions() == 2 * size();
+    for (std::size_t g = 0; pairs && g < size(); ++g) pairs = rows_.offset[g] == 2 * g;
+    for (std::size_t side = 0; side < 2; ++side) {
+      Data::describe(sides_[side], [&](auto is, per each, std::vector<float>& to) {
+        to.clear();
+        if (!pairs || each != per::completion) return;
+        Data::describe(rows_, [&](auto of, per, std::vector<float> const& from) {
+          if (of.name != is.name) return;
+          for (std::size_t i = side; i < from.size(); i += 2) to.push_back(from[i]);
+        });
+      });
+    }
+  }
+
+  template <class Description, class C>
+  void hand_over_one(Description, C& to, Data const& from, std::size_t example,
+                     std::size_t examples, std::size_t completion, std::size_t completions) const {
+    Data::describe(from, [&](auto is, per each, std::vector<float> const& values) {
+      if constexpr (is.name == Description::name) {
+        if (values.empty() && size() != 0) return;
+        to = each == per::completion ? std::span(values).subspan(completion, completions)
+                                     : std::span(values).subspan(example, examples);
+      }
+    });
+  }
+
+  Data rows_;      // those of the data set that the batch is made of
+  Data sides_[2];  // of pairs: chosen and rejected, in the columns of completions only
   std::vector<std::size_t> slice_offset_;
   std::vector<std::size_t> one_each_;
   std::vector<std::size_t> row_;

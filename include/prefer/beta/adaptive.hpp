@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include <prefer/bounded.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
 #include <prefer/file/fingerprint.hpp>
@@ -50,6 +51,11 @@ class adaptive_beta {
  public:
   adaptive_beta(kl_target target, Measure measure)
       : target_(target), measure_(std::move(measure)), beta_(target.beta) {
+    expects_in_range(target.kl, "adaptive_beta", "kl");
+    expects_in_range(target.beta, "adaptive_beta", "beta");
+    expects_in_range(target.gain, "adaptive_beta", "gain");
+    expects_in_range(target.lowest, "adaptive_beta", "lowest");
+    expects_in_range(target.highest, "adaptive_beta", "highest");
     expects(target.gain < 5.0, "adaptive_beta: gain must be less than 5");
     expects(target.every > 0, "adaptive_beta: every must be at least 1");
     expects(target.lowest <= target.beta && target.beta <= target.highest,

@@ -24,7 +24,10 @@ struct beta_of_the_loss {};
 struct constant_beta {
   positive beta;
 
-  [[nodiscard]] constexpr double operator()(std::uint64_t /*step*/) const { return beta; }
+  [[nodiscard]] constexpr double operator()(std::uint64_t /*step*/) const {
+    expects_in_range(beta, "constant_beta", "beta");
+    return beta;
+  }
 };
 
 /// From one beta to another over a number of steps, then constant.
@@ -36,6 +39,8 @@ struct linear_beta {
   std::uint64_t steps = 1;
 
   [[nodiscard]] constexpr double operator()(std::uint64_t step) const {
+    expects_in_range(from, "linear_beta", "from");
+    expects_in_range(to, "linear_beta", "to");
     if (step >= steps) return to;
     return from + (to - from) * static_cast<double>(step) / static_cast<double>(steps);
   }
@@ -50,6 +55,8 @@ struct cosine_beta {
   std::uint64_t steps = 1;
 
   [[nodiscard]] double operator()(std::uint64_t step) const {
+    expects_in_range(from, "cosine_beta", "from");
+    expects_in_range(to, "cosine_beta", "to");
     if (step >= steps) return to;
     double const t = static_cast<double>(step) / static_cast<double>(steps);
     return to + (from - to) * 0.5 * (1.0 + std::cos(std::numbers::pi * t));

@@ -305,8 +305,8 @@ class training_checks {
 /// Says what is wrong with a run, as far as its report tells, and what to try. Empty for a healthy one.
 ///
 /// Each finding is a sign and no proof. Several often have one cause; the earlier in the list, the closer to it.
-[[nodiscard]] inline std::vector<training_finding> diagnose(training_report const& report,
-                                                            diagnosis_limits const& limits = {}) {
+[[nodiscard]] inline std::vector<training_finding> diagnose_training(
+    training_report const& report, diagnosis_limits const& limits = {}) {
   std::vector<training_finding> out;
   detail::training_checks checks(report, limits, out);
   if (!checks.finite()) return out;

@@ -62,7 +62,7 @@ template <Loss L>
   return summary_of(batch, reward_rule_of(loss));
 }
 
-/// What is known of a run, for `diagnose`. Whatever is left out is not judged.
+/// What is known of a run, for `diagnose_training`. Whatever is left out is not judged.
 struct training_report {
   std::vector<step_report> steps = {};
   pair_summary start = {};     ///< of training pairs, before the first step

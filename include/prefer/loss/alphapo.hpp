@@ -19,7 +19,7 @@ namespace prefer {
 /// Reads   policy log_prob and length of both completions; beta and target_margin per pair where given
 /// Units   nats per token in, nats out; gamma is absolute. Where -alpha * mean_log_prob is beyond 690 (float: 75), s
 ///         goes on as a straight line
-/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) does not construct; a length of zero makes a non-finite loss
+/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) is refused; a length of zero makes a non-finite loss
 ///         (see diagnose)
 /// Source  Gupta et al. 2025, arXiv:2501.03884. Defaults: those that TRL's documentation gives for the paper's Mistral
 /// TRL     CPOTrainer `alphapo`, whose alpha stays 0, which is simpo, unless set. It takes powers of exp(mean_log_prob),

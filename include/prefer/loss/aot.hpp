@@ -20,7 +20,7 @@ namespace prefer {
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats. Ties keep the order of the batch
 /// Several processes: the ranks are those of one process; for those of the whole batch the columns are gathered first
-/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) does not construct
+/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) is refused
 /// Source  Melnyk et al. 2024, arXiv:2406.05882
 /// TRL     DPOTrainer `aot`; there entry k of the per-pair losses belongs to rank k, and ranks are those of one device
 struct aot {
@@ -58,7 +58,7 @@ struct aot {
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats. Ties keep the order of the batch
 /// Several processes: as for aot
-/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) does not construct
+/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) is refused
 /// Source  Melnyk et al. 2024, arXiv:2406.05882
 /// TRL     DPOTrainer `aot_unpaired`, until February 2026 `aot_pair`; entries belong to ranks as for aot
 struct aot_unpaired {

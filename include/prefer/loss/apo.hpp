@@ -13,7 +13,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   a sum of two probabilities, 0 to 2; coefficients are at most beta / 4
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  D'Oosterlinck et al. 2024, eq. 7, arXiv:2408.06266. For data whose chosen completions are better than the
 ///         policy's own
 /// TRL     DPOTrainer `apo_zero`, up to its rounding: 1 - sigmoid(u) there. It ignores f_divergence_type
@@ -36,7 +36,7 @@ struct apo_zero {
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   a sum of two probabilities, 0 to 2. At the reference the coefficient of chosen is 0
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  D'Oosterlinck et al. 2024, eq. 8, arXiv:2408.06266. For data whose chosen completions are worse than the
 ///         policy's own
 /// TRL     DPOTrainer `apo_down`, up to its rounding. Its f_divergence_type enters the second term only; here neither
@@ -61,7 +61,7 @@ struct apo_down {
 ///
 /// Reads   policy and reference log_prob, label; beta per example where given
 /// Units   a weight times a probability
-/// Errors  beta <= 0 or a negative weight does not construct
+/// Errors  beta <= 0 or a negative weight is refused
 /// Source  D'Oosterlinck et al. 2024, arXiv:2408.06266
 /// TRL     KTOTrainer `apo_zero_unpaired`; the mean is not renormalised by the weights, there and here
 struct apo_zero_unpaired {

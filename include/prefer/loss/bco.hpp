@@ -13,7 +13,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats. An upper bound of dpo's loss
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Jung et al. 2024, arXiv:2404.04656
 /// TRL     DPOTrainer `bco_pair`. No reward shift, there and here; the shift is part of bco. Until February 2026 TRL
 ///         subtracted a running mean
@@ -44,7 +44,7 @@ struct bco_pair {
 /// Units   nats
 /// Keeps   mean, count and spread of all rewards so far
 /// Several processes: sums and counts are added up, so the threshold is that of the whole batch
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Jung et al. 2024, arXiv:2404.04656. The paper's threshold is the midpoint of the two classes' means
 ///         (secondary source); class imbalance moves this one
 /// TRL     BCOTrainer: the same running mean

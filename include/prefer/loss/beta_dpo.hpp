@@ -27,7 +27,7 @@ namespace prefer {
 /// Units   those of L
 /// Keeps   mean and spread
 /// Several processes: means and the threshold of the keys are those of the whole batch; keys are gathered
-/// Errors  rate outside (0, 1] or kept_share outside (0, 1] does not construct; a loss without beta does not compile
+/// Errors  rate outside (0, 1] or kept_share outside (0, 1] is refused; a loss without a beta, or with several, does not compile; nor one that matches rows
 /// Source  Wu et al. 2024, arXiv:2407.08639, and the authors' code. There a spread of 0, as at the reference, gives NaN;
 ///         here all pairs are then equally likely to stay. There, too, evaluation moves the averages, and each process
 ///         draws its own pairs. Defaults: the authors' example; their configuration file has sensitivity 0
@@ -35,6 +35,8 @@ namespace prefer {
 template <PairLoss L = dpo>
 struct beta_dpo {
   static_assert(HasBeta<L>, "prefer: beta_dpo sets the beta of a loss, and this one has none");
+  static_assert(!HasBeta<L> || HasOneBeta<L>,
+                "prefer: beta_dpo sets one beta, and the parts of this loss have several");
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "beta_dpo";
   struct state {

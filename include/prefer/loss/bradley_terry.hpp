@@ -15,7 +15,7 @@ namespace prefer {
 ///
 /// Reads   policy log_prob of both completions, here a score of either sign; target_margin per pair where given
 /// Units   nats: a difference of scores is a difference of log-odds
-/// Errors  centering < 0 does not construct
+/// Errors  centering < 0 is refused
 /// Source  Bradley and Terry 1952; margin: Touvron et al. 2023 (Llama 2), arXiv:2307.09288; centering: Eisenstein et al.
 ///         2023, arXiv:2312.09244. TRL's documentation recommends 0.01
 /// TRL     RewardTrainer, center_rewards_coefficient

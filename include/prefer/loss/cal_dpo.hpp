@@ -13,7 +13,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats and squared nats, as in the paper. beta enters through the targets alone
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Xiao et al. 2024, arXiv:2412.14516, and the authors' code, whose squares are halved and whose scripts have
 ///         beta 0.001; the paper's algorithm does not halve them (secondary source)
 /// TRL     none

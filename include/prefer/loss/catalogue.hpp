@@ -376,10 +376,11 @@ template <Loss L>
 /// Sets a hyper-parameter by name: ours, or another that means the same for this loss.
 ///
 /// Errors  precondition_error for an unknown name, with the nearest known one, and for a value that the
-///         parameter does not take: "dpo: beta must be a finite number greater than zero"
+///         parameter does not take: "dpo: beta is 0, expected a finite number greater than zero"
 template <Loss L>
 void set_parameter(L& loss, std::string_view name, double value) {
-  std::string const written = std::string(L::name) + "." + std::string(name);
+  std::string const written_name(name);
+  std::string const written = std::string(L::name) + "." + written_name;
   std::string_view ours = name;
   for (auto const& alias : detail::parameter_aliases) {
     if (alias.written == written) ours = alias.ours;
@@ -388,8 +389,10 @@ void set_parameter(L& loss, std::string_view name, double value) {
   for_each_parameter(loss, [&](std::string_view own, auto& parameter) {
     if (own != ours) return;
     found = true;
-    detail::with_context(std::string(L::name) + ": " + std::string(name) + " ",
-                         [&] { parameter = value; });
+    auto changed = parameter;
+    changed = value;
+    expects_in_range(changed, L::name, written_name.c_str());
+    parameter = changed;
   });
   if (found) return;
 

@@ -16,7 +16,7 @@ namespace prefer {
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats; reward_bound bounds the rewards, beta included, and coefficients are 0 beyond. exp(u) stops at
 ///         exp(690) (float: exp(80))
-/// Errors  beta <= 0 or reward_bound <= 0 does not construct
+/// Errors  beta <= 0 or reward_bound <= 0 is refused
 /// Source  Huang et al. 2024, arXiv:2407.13399 (secondary source: reproductions of the formula). The default bound is ours
 /// TRL     none
 struct chi_po {

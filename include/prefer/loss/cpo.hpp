@@ -14,7 +14,7 @@ namespace prefer {
 ///
 /// Reads   policy log_prob of both completions, length of chosen; beta per pair where given
 /// Units   nats
-/// Errors  beta <= 0, alpha < 0 or label_smoothing outside [0, 1/2) does not construct; a length of zero makes a
+/// Errors  beta <= 0, alpha < 0 or label_smoothing outside [0, 1/2) is refused; a length of zero makes a
 ///         non-finite loss (see diagnose)
 /// Source  Xu et al. 2024, arXiv:2401.08417
 /// TRL     CPOTrainer `sigmoid`, whose likelihood term divides by the tokens of the batch: cpo{.alpha = 0} +
@@ -45,7 +45,7 @@ struct cpo {
 ///
 /// Reads   policy log_prob and length of both completions; beta and target_margin per pair where given
 /// Units   nats per token in, nats out; gamma is absolute
-/// Errors  beta <= 0 or alpha < 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
+/// Errors  beta <= 0 or alpha < 0 is refused; a length of zero makes a non-finite loss (see diagnose)
 /// Source  Meng et al. 2024, arXiv:2405.14734, and Xu et al. 2024, arXiv:2401.08417, as combined by the CPO authors
 /// TRL     CPOTrainer `simpo` with cpo_alpha > 0, which is its default; the likelihood term as for cpo
 struct cpo_simpo {

@@ -19,7 +19,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   squared noise per coordinate in, nats out
-/// Errors  beta <= 0 does not construct; NaN passes through
+/// Errors  beta <= 0 is refused; NaN passes through
 /// Source  Wallace et al. 2023, arXiv:2311.12908. Its authors' program defaults to beta = 5000 for
 ///         images; data of few coordinates wants far less. The implicit accuracy is the share of pairs whose
 ///         margin is above 0; rewards reported as beta * log_ratio are twice what the sigmoid sees.

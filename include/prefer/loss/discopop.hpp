@@ -16,7 +16,7 @@ namespace prefer {
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats. At the reference the slope is positive: descent first moves the wrong way, into a local minimum near
 ///         z = -0.12
-/// Errors  beta <= 0 or temperature <= 0 does not construct; for temperature > 1 it overflows at very negative z
+/// Errors  beta <= 0 or temperature <= 0 is refused; for temperature > 1 it overflows at very negative z
 /// Source  Lu et al. 2024, eq. 5, arXiv:2406.08414
 /// TRL     DPOTrainer `discopop`, which multiplies s by exp(-z) and so is NaN where exp(-z) overflows; here
 ///         s * exp(-z) is one exponential

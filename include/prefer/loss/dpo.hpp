@@ -14,7 +14,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats in, nats out
-/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) does not construct; NaN passes through
+/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) is refused; NaN passes through
 /// Source  Rafailov et al. 2023, eq. 7, arXiv:2305.18290. Label smoothing ("conservative DPO"):
 ///         Mitchell 2023, "A note on DPO with noisy preferences".
 /// TRL     DPOTrainer `sigmoid`. Its 1.16.0 ignores label_smoothing for this loss; here it is applied.

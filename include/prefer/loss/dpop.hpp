@@ -13,7 +13,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats. The kink is at log_ratio_chosen = 0, where training starts; its derivative there is 0
-/// Errors  beta <= 0 or a negative penalty does not construct
+/// Errors  beta <= 0 or a negative penalty is refused
 /// Source  Pal et al. 2024, eq. 3, arXiv:2402.13228 (lambda: penalty). An author confirms that the first manuscript, with
 ///         the penalty outside beta, was in error. Defaults: the paper's (secondary source)
 /// TRL     none

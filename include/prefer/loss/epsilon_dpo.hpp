@@ -25,7 +25,7 @@ namespace prefer {
 /// Units   those of L
 /// Keeps   the factor of beta
 /// Several processes: the mean step is that of the whole batch
-/// Errors  perturbation <= 0 does not construct; a loss without beta does not compile
+/// Errors  perturbation <= 0 is refused; a loss without a beta, or with several, does not compile; nor one that matches rows
 /// Source  Lee et al. 2025, arXiv:2502.13177, and the authors' code, which updates beta by the mean step; the paper takes
 ///         the mean of the betas (secondary source), the same to first order. The authors' runs have beta 0.01; their
 ///         label smoothing has no effect, here it is that of L
@@ -33,6 +33,8 @@ namespace prefer {
 template <PairLoss L = dpo>
 struct epsilon_dpo {
   static_assert(HasBeta<L>, "prefer: epsilon_dpo sets the beta of a loss, and this one has none");
+  static_assert(!HasBeta<L> || HasOneBeta<L>,
+                "prefer: epsilon_dpo sets one beta, and the parts of this loss have several");
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "epsilon_dpo";
   struct state {

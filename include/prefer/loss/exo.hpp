@@ -16,7 +16,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats. Smallest, 0, at z = log((1 - e) / e); the slope vanishes on both sides of it
-/// Errors  beta <= 0, or label_smoothing outside (0, 1/2), does not construct: without smoothing the divergence is
+/// Errors  beta <= 0, or label_smoothing outside (0, 1/2), is refused: without smoothing the divergence is
 ///         infinite
 /// Source  Ji et al. 2024, eq. 16, arXiv:2402.00856
 /// TRL     DPOTrainer `exo_pair`, whose label_smoothing has no default that works: 0 is infinite
@@ -57,7 +57,7 @@ struct exo_pair {
 /// Reads   policy and reference log_prob of every completion, and its score: a reward, any finite number; beta per list
 ///         where given
 /// Units   nats; a list of one completion has loss 0
-/// Errors  beta <= 0 or reward_beta <= 0 does not construct
+/// Errors  beta <= 0 or reward_beta <= 0 is refused
 /// Source  Ji et al. 2024, arXiv:2402.00856
 /// TRL     none
 struct exo {

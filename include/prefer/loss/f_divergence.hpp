@@ -92,7 +92,7 @@ struct f_dpo {
   static constexpr char const* name = Divergence::loss_name;
 
   L loss = {};
-  Divergence divergence = {};
+  [[no_unique_address]] Divergence divergence = {};
 
   static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
   constexpr auto operator()(auto const& pair, auto const& of_scores) const {

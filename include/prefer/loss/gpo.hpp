@@ -15,7 +15,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   those of the link
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Tang et al. 2024, arXiv:2402.05749
 /// TRL     none of these four links; `sigmoid` and `hinge` are the other two
 template <class Link>

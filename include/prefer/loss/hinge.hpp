@@ -13,7 +13,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats in; the margin is 1 / beta nats of log-ratio
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Zhao et al. 2023 (SLiC), arXiv:2305.10425, normalised by the reference as in Liu et al. 2023
 ///         (RSO), arXiv:2309.06657
 /// TRL     DPOTrainer `hinge`. The coefficient at the kink is 0 in both.

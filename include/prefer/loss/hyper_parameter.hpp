@@ -8,16 +8,6 @@
 
 namespace prefer {
 
-/// Calls `visit(name, value)` for each hyper-parameter, those of a composed loss's parts before its own; `value` converts
-/// from and to double. Nothing for a loss that names none.
-template <class L>
-  requires Loss<std::remove_const_t<L>>
-constexpr void for_each_parameter(L& loss, auto&& visit) {
-  using plain = std::remove_const_t<L>;
-  detail::for_each_part(loss, [&](auto, auto& part) { for_each_parameter(part, visit); });
-  if constexpr (requires { plain::parameters(loss, visit); }) plain::parameters(loss, visit);
-}
-
 namespace detail {
 
 constexpr bool same_name(char const* a, char const* b) {
@@ -41,37 +31,46 @@ template <Loss L>
   return out;
 }
 
-/// A visitor of parameters that looks for one called beta. A type with a name: nvcc's front end does not survive a
+/// A visitor of parameters that counts those called beta. A type with a name: nvcc's front end does not survive a
 /// generic lambda in the initialiser of a variable template.
-struct beta_finder {
-  bool found = false;
+struct beta_counter {
+  int count = 0;
   constexpr void operator()(char const* name, auto const& /*value*/) {
-    found = found || same_name(name, "beta");
+    if (same_name(name, "beta")) ++count;
   }
 };
 
 template <class L>
-[[nodiscard]] constexpr bool names_beta(L const& loss) {
-  beta_finder finder;
-  for_each_parameter(loss, finder);
-  return finder.found;
+[[nodiscard]] constexpr int count_betas(L const& loss) {
+  beta_counter counter;
+  for_each_parameter(loss, counter);
+  return counter.count;
 }
 
 }  // namespace detail
 
-/// A loss with a hyper-parameter beta, its own or a part's.
+/// A loss with a hyper-parameter beta, its own or that of its parts.
 template <class L>
-concept HasBeta = Loss<L> && std::default_initializable<L> && detail::names_beta(L{});
+concept HasBeta = Loss<L> && std::default_initializable<L> && (detail::count_betas(L{}) > 0);
+
+/// A loss with one beta in all, which a rule for a batch's or a pair's beta can set.
+template <class L>
+concept HasOneBeta = HasBeta<L> && (detail::count_betas(L{}) == 1);
 
 /// Sets beta in a loss and in every part of a composed one; returns how many were set.
+///
+/// Errors  precondition_error for a value that one of them does not take; then none is set
 template <Loss L>
 constexpr int set_beta(L& loss, double beta) {
+  L changed = loss;
   int count = 0;
-  for_each_parameter(loss, [&](char const* name, auto& value) {
+  for_each_parameter(changed, [&](char const* name, auto& value) {
     if (!detail::same_name(name, "beta")) return;
     value = beta;
     ++count;
   });
+  expects_parameters_in_range(changed);
+  loss = changed;
   return count;
 }
 

@@ -13,7 +13,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob and the length of both completions
 /// Units   nats per token in, squared out; beta is the paper's tau
-/// Errors  beta <= 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
+/// Errors  beta <= 0 is refused; a length of zero makes a non-finite loss (see diagnose)
 /// Source  Azar et al. 2023, eq. 17, arXiv:2310.12036. The paper has sums over tokens (ipo_sum); averages are
 ///         TRL's form, agreed with the paper's authors, and beta does not compare across the two.
 /// TRL     DPOTrainer `ipo`
@@ -37,7 +37,7 @@ struct ipo {
 ///
 /// Reads   policy and reference log_prob of both completions
 /// Units   nats in, squared nats out; beta is the paper's tau
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Azar et al. 2023, eq. 17, arXiv:2310.12036
 /// TRL     none; its `ipo` averages over tokens (here: ipo). CPOTrainer's `ipo` is this on log_prob.
 struct ipo_sum {

@@ -18,7 +18,7 @@ namespace prefer {
 /// Reads   policy and reference log_prob, label; the batch's KL examples; beta per example where given
 /// Units   nats in; the loss is a weight times a probability
 /// Several processes: sums and counts are added up, so the baseline is that of the whole batch
-/// Errors  beta <= 0 or a negative weight does not construct; a batch without KL examples is refused
+/// Errors  beta <= 0 or a negative weight is refused; a batch without KL examples is refused
 /// Source  Ethayarajh et al. 2024, arXiv:2402.01306
 /// TRL     KTOTrainer `kto`; the mean over examples is not renormalised by the weights, there and here
 struct kto {
@@ -59,7 +59,7 @@ struct kto {
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   a probability
 /// Several processes: sums and counts are added up, so the baselines are those of the whole batch
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Ethayarajh et al. 2024, arXiv:2402.01306, in the form that TRL once had
 /// TRL     DPOTrainer `kto_pair`, until June 2024. It let the gradient flow through the baselines, which were those of
 ///         one device

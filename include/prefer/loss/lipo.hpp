@@ -20,7 +20,7 @@ namespace prefer {
 /// Reads   policy and reference log_prob of every completion, and its score: a graded relevance, any finite number; beta per list
 ///         where given
 /// Units   nats; scores are graded relevances, small numbers such as 0 to 4
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Time    quadratic in the length of a list
 /// Source  Liu et al. 2024, eq. 8, arXiv:2402.01878 (secondary source: two independent reproductions). Some copies divide
 ///         by the number of pairs

@@ -13,7 +13,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob and the length of both completions; beta per pair where given
 /// Units   nats per token in, nats out: beta is some completion length times dpo's
-/// Errors  beta <= 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
+/// Errors  beta <= 0 is refused; a length of zero makes a non-finite loss (see diagnose)
 /// Source  Lambert et al. 2024 (Tulu 3), arXiv:2411.15124. The default beta is theirs (secondary source)
 /// TRL     DPOTrainer `sigmoid_norm`, whose default beta of 0.1 makes it nearly linear
 struct ln_dpo {

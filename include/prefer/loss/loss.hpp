@@ -145,6 +145,7 @@ concept names_its_parts = has_parts<L> || !wraps_a_loss<L>;
 ///             `metrics(state, visit)`, which names what a state has to report;
 ///             `rewards_per_token`, where rewards are not reported as what it reads suggests;
 ///             `compares_from`, of a list loss: the completions before it are not compared with others;
+///             `batch_means`, a batch_meaning: what it takes scores and log-probabilities for, by which a data set is checked;
 ///             `parts(self, visit)`, for a loss made of losses: returns visit(part, part, ...). Its formula takes the
 ///             parts last, each to be called with a record: `operator()(record, part...)`, or with a state of its own
 ///             `operator()(record, state, part...)`. States, memories, matches, list sizes, columns, metrics,
@@ -263,9 +264,12 @@ template <Loss L>
 
 /// The state that a batch gives to the loss's formula and to its parts. With several processes each calls it with its
 /// own part of the batch, and all get the state of the whole.
+///
+/// Errors  precondition_error for a hyper-parameter out of its range
 template <Loss L, class Columns, Communicator Processes = single_process>
 [[nodiscard]] loss_state<L> prepare(L const& loss, Columns const& columns, loss_memory<L>& memory,
                                     Processes const& processes = {}) {
+  expects_parameters_in_range(loss);
   if constexpr (std::same_as<loss_state<L>, nothing>) {
     return {};
   } else {
@@ -369,9 +373,10 @@ namespace check {
 /// For the first line of a "bring your own loss" file: static_assert(prefer::check::loss<mine>());
 template <class L>
 consteval bool loss() {
-  static_assert(
-      detail::has_arity<L>,
-      "prefer: a loss has `static constexpr std::size_t arity` (1, 2 or prefer::dynamic_arity)");
+  static_assert(detail::has_arity<L>,
+                "prefer: a loss has `static constexpr std::size_t arity` (1, 2 or "
+                "prefer::dynamic_arity); a lambda becomes "
+                "one by prefer::pair_loss(lambda), unpaired_loss(lambda) or list_loss(lambda)");
   static_assert(detail::names_its_parts<L>,
                 "prefer: a loss made of losses names them: static constexpr auto parts(auto& self, "
                 "auto&& visit) "

@@ -15,7 +15,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions, length of chosen; beta per pair where given
 /// Units   nats
-/// Errors  beta <= 0 or a negative weight does not construct; a length of zero makes a non-finite loss (see diagnose)
+/// Errors  beta <= 0 or a negative weight is refused; a length of zero makes a non-finite loss (see diagnose)
 /// Source  Wang et al. 2024, arXiv:2411.10442. The same as preference * dpo + quality * bco_pair +
 ///         generation * nll_per_token
 /// TRL     loss_type ["sigmoid", "bco_pair", "sft"], whose last term divides by the tokens of the batch

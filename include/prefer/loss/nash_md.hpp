@@ -19,7 +19,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of each token, and its score, in [0, 1]; beta per token where given
 /// Units   nats; its value means nothing, its gradient is that of the objective
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Munos et al. 2023, arXiv:2312.00886
 /// TRL     NashMDTrainer: each token's KL term holds its own log-ratio only, there and here
 struct nash_md {

@@ -15,7 +15,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats. At rest where sigmoid(u_chosen) = 2/3
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Chen et al. 2024, arXiv:2402.05369
 /// TRL     DPOTrainer `nca_pair`
 struct nca_pair {
@@ -40,7 +40,7 @@ struct nca_pair {
 /// Reads   policy and reference log_prob of every completion, and its score: a reward, any finite number; beta per list
 ///         where given
 /// Units   nats; a list of one completion has loss 0. With all weight on the first it is softmax_dpo
-/// Errors  beta <= 0 or temperature <= 0 does not construct
+/// Errors  beta <= 0 or temperature <= 0 is refused
 /// Source  Chen et al. 2024, arXiv:2402.05369
 /// TRL     none
 struct info_nca {
@@ -102,7 +102,7 @@ struct info_nca {
 /// Reads   policy and reference log_prob of every completion, and its score: a reward, any finite number; beta per list
 ///         where given
 /// Units   nats
-/// Errors  beta <= 0 or temperature <= 0 does not construct
+/// Errors  beta <= 0 or temperature <= 0 is refused
 /// Source  Chen et al. 2024, arXiv:2402.05369. nca_pair is K = 2 with all weight on the chosen completion
 /// TRL     none
 struct nca {

@@ -15,7 +15,7 @@ namespace prefer {
 /// Reads   policy and reference log_prob of both completions, and their score: a reward, that of chosen the higher; beta
 ///         per pair where given
 /// Units   nats
-/// Errors  beta <= 0 or alpha < 0 does not construct; a chosen score that is not above the rejected one makes a loss
+/// Errors  beta <= 0 or alpha < 0 is refused; a chosen score that is not above the rejected one makes a loss
 ///         that is not finite, or 0: a data set with such a pair is refused, and diagnose finds it
 /// Source  Amini et al. 2024, arXiv:2402.10571, and the authors' code, which offers the logarithm of the ratio instead.
 ///         For offsets of your own: dpo_with_margin
@@ -45,7 +45,7 @@ struct odpo {
 ///
 /// Reads   policy and reference log_prob of both completions; beta and target_margin per pair where given
 /// Units   nats
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Touvron et al. 2023 (the margin of Llama 2's reward model), arXiv:2307.09288, on implicit rewards
 /// TRL     none
 struct dpo_with_margin {

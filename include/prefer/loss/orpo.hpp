@@ -14,7 +14,7 @@ namespace prefer {
 ///
 /// Reads   policy log_prob and length of both completions; beta per pair where given
 /// Units   nats; beta is the paper's lambda, a weight
-/// Errors  beta <= 0 does not construct; a length of zero, or a completion of probability 1, makes a non-finite loss
+/// Errors  beta <= 0 is refused; a length of zero, or a completion of probability 1, makes a non-finite loss
 /// Source  Hong et al. 2024, arXiv:2403.07691
 /// TRL     ORPOTrainer.odds_ratio_loss, whose log1p(-exp(a)) loses its digits for completions that are almost certain
 struct odds_ratio {

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <prefer/bounded.hpp>
 #include <prefer/scalar/probe.hpp>
 
 // What a loss is made of. A loss made of losses names them in one place,
@@ -273,5 +274,29 @@ template <class L, class... P>
 }
 
 }  // namespace detail
+
+/// Calls `visit(name, value)` for each hyper-parameter of a loss, those of its parts before its own; `value` converts from
+/// and to double. Nothing for a loss that names none.
+template <class L>
+constexpr void for_each_parameter(L&& loss, auto&& visit) {
+  using plain = std::remove_cvref_t<L>;
+  detail::for_each_part(loss, [&](auto, auto& part) { for_each_parameter(part, visit); });
+  if constexpr (requires { plain::parameters(loss, visit); }) plain::parameters(loss, visit);
+}
+
+/// Throws precondition_error for a hyper-parameter out of its range, of a loss or of a part of it: "dpo: beta is -1,
+/// expected a finite number greater than zero". Whatever takes a loss asks this first.
+template <class L>
+constexpr void expects_parameters_in_range(L const& loss) {
+  detail::for_each_part(loss, [](auto, auto const& part) { expects_parameters_in_range(part); });
+  auto const check = [](char const* name, auto const& value) {
+    if constexpr (requires { L::name; }) {
+      expects_in_range(value, L::name, name);
+    } else {
+      expects_in_range(value, "this loss", name);
+    }
+  };
+  if constexpr (requires { L::parameters(loss, check); }) L::parameters(loss, check);
+}
 
 }  // namespace prefer

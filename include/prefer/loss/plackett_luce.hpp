@@ -14,7 +14,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of every completion; beta per list where given
 /// Units   nats; a list of one completion has loss 0
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Rafailov et al. 2023, appendix A.3, arXiv:2305.18290. For K = 2 it is dpo.
 /// TRL     none
 struct plackett_luce {

@@ -18,7 +18,7 @@ namespace prefer {
 ///
 /// Reads   policy log_prob and length of every completion, and its score: a reward that does not rise along the list
 /// Units   nats
-/// Errors  sft_weight < 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
+/// Errors  sft_weight < 0 is refused; a length of zero makes a non-finite loss (see diagnose)
 /// Source  Song et al. 2023, arXiv:2306.17492, with the weights of the authors' code. There 1e-10 is added to the sum
 ///         inside the logarithm
 /// TRL     none

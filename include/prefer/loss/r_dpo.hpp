@@ -17,7 +17,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob and the length of both completions; beta per pair where given
 /// Units   nats; alpha in nats per token
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Park et al. 2024, arXiv:2403.19159 (secondary source: reproductions; the authors released no code). The default
 ///         alpha is that of one of them; one other has the sign the other way round
 /// TRL     none

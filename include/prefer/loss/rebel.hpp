@@ -16,7 +16,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob and the score of both completions: a reward, any finite number
 /// Units   squared units of the reward; eta in nats per unit of reward
-/// Errors  eta <= 0 does not construct
+/// Errors  eta <= 0 is refused
 /// Source  Gao et al. 2024, arXiv:2404.16767. The authors' code multiplies the difference of scores by eta instead: eta^2
 ///         times this loss
 /// TRL     none

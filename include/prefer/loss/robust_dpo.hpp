@@ -14,7 +14,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats in, nats out. Unbounded below for e > 0: its slope tends to -e / (1 - 2 e), so stop early
-/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) does not construct
+/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) is refused
 /// Source  Chowdhury et al. 2024, arXiv:2403.00409
 /// TRL     DPOTrainer `robust`, whose label_smoothing is 0 unless set: dpo. The default here is ours
 struct robust_dpo {

@@ -14,7 +14,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions, length of chosen; beta per pair where given
 /// Units   nats
-/// Errors  beta <= 0 or alpha < 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
+/// Errors  beta <= 0 or alpha < 0 is refused; a length of zero makes a non-finite loss (see diagnose)
 /// Source  Pang et al. 2024, arXiv:2404.19733. Liu et al. 2024, arXiv:2405.16436, has the same with a small
 ///         weight of the summed term: dpo{} + 0.005 * nll{}
 /// TRL     loss_type ["sigmoid", "sft"] with loss_weights, which divides by the tokens of the batch:

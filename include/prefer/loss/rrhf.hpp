@@ -18,7 +18,7 @@ namespace prefer {
 ///
 /// Reads   policy log_prob and length of every completion, and its score: a reward that does not rise along the list
 /// Units   nats per token; with length_power 0 the ranking term is of sums
-/// Errors  weight < 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
+/// Errors  weight < 0 is refused; a length of zero makes a non-finite loss (see diagnose)
 /// Source  Yuan et al. 2023, arXiv:2304.05302. The authors' code has a weight of 100, their scripts 1; its likelihood
 ///         divides by the padded length
 /// TRL     none

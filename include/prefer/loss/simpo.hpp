@@ -14,7 +14,7 @@ namespace prefer {
 ///
 /// Reads   policy log_prob and length of both completions; beta and target_margin per pair where given
 /// Units   nats per token in, nats out; gamma is the paper's gamma (absolute, not gamma / beta)
-/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) does not construct; a length of zero makes a non-finite loss
+/// Errors  beta <= 0 or label_smoothing outside [0, 1/2) is refused; a length of zero makes a non-finite loss
 ///         (see diagnose)
 /// Source  Meng et al. 2024, eq. 6, arXiv:2405.14734
 /// TRL     CPOTrainer `simpo` with cpo_alpha = 0. Its default cpo_alpha = 1 adds an NLL term: here that is cpo_simpo, or

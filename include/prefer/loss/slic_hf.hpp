@@ -13,7 +13,7 @@ namespace prefer {
 ///
 /// Reads   policy log_prob of both completions, length of chosen; target_margin per pair where given
 /// Units   nats
-/// Errors  lambda < 0 does not construct; a length of zero makes a non-finite loss (see diagnose)
+/// Errors  lambda < 0 is refused; a length of zero makes a non-finite loss (see diagnose)
 /// Source  Zhao et al. 2023, arXiv:2305.10425, with the chosen completion as its target and the constants of a
 ///         public implementation (HALOs). hinge is the form with a reference
 /// TRL     none

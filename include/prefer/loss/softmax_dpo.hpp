@@ -15,7 +15,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of every completion; beta per list where given
 /// Units   nats; a list of one completion has loss 0
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Chen et al. 2024, arXiv:2406.09215 (recommendation with several negatives), whose script has beta 1. For K = 2
 ///         it is dpo.
 /// TRL     none

@@ -14,7 +14,7 @@ namespace prefer {
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   nats in, squared nats out. beta is 1 / eta of the paper; the authors' script has 0.001
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Wu et al. 2024, arXiv:2405.00675, with probabilities of 1 and 0
 /// TRL     DPOTrainer `sppo_hard`. The authors halve it; TRL and this do not
 struct sppo_hard {
@@ -37,7 +37,7 @@ struct sppo_hard {
 /// Reads   policy and reference log_prob of both completions; score: P, each completion's probability of winning
 ///         against the policy, in [0, 1]; beta per pair where given
 /// Units   nats in, squared nats out
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Wu et al. 2024, eq. 4.7, and the authors' code, arXiv:2405.00675
 /// TRL     none
 struct sppo_soft {

@@ -15,7 +15,7 @@ namespace prefer {
 /// Reads   policy and reference log_prob and the divergence of both completions; beta per pair where given. The gradient
 ///         flows through the divergences too
 /// Units   nats
-/// Errors  beta <= 0 does not construct
+/// Errors  beta <= 0 is refused
 /// Source  Zeng et al. 2024, arXiv:2404.11999, and the authors' code
 /// TRL     none
 struct tdpo1 {
@@ -37,7 +37,7 @@ struct tdpo1 {
 ///
 /// Reads   policy and reference log_prob and the divergence of both completions; beta per pair where given
 /// Units   nats
-/// Errors  beta <= 0 or alpha < 0 does not construct
+/// Errors  beta <= 0 or alpha < 0 is refused
 /// Source  Zeng et al. 2024, arXiv:2404.11999, and the authors' code, whose configuration file, unlike its functions, has
 ///         the first form as its default
 /// TRL     none

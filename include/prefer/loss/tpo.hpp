@@ -16,7 +16,7 @@ namespace prefer {
 ///
 /// Reads   policy log_prob and length of every completion; beta per list where given
 /// Units   nats
-/// Errors  beta <= 0, alpha < 0 or label_smoothing outside [0, 1/2) does not construct; a list of another size throws
+/// Errors  beta <= 0, alpha < 0 or label_smoothing outside [0, 1/2) is refused; a list of another size throws
 /// Source  Saeidi et al. 2024, arXiv:2405.16681, and the authors' script
 /// TRL     TPOTrainer `sigmoid`, whose likelihood term divides by the tokens of the batch
 struct tpo {

@@ -15,7 +15,7 @@ namespace prefer {
 ///
 /// Reads   what L reads, and alignment, which a policy over tokens gives
 /// Units   those of L
-/// Errors  largest_weight <= 0 does not construct; trained by a policy without alignment it does not compile
+/// Errors  largest_weight <= 0 is refused; trained by a policy without alignment it does not compile
 /// Source  Zhou et al. 2024, arXiv:2406.11827, and the authors' code, which bounds the product of both weights by 1
 /// TRL     use_weighting, since February 2026 without a bound: largest_weight = 1e6 here does the same
 template <PairLoss L = dpo>

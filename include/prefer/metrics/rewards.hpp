@@ -85,12 +85,13 @@ inline constexpr std::size_t compares_from = [] {
 /// a beta, and of its first part where none has: `cpo{} + 0.1 * nll_per_token{}` those of cpo.
 template <Loss L>
 [[nodiscard]] constexpr reward_rule reward_rule_of(L const& loss) {
+  expects_parameters_in_range(loss);
   if constexpr (detail::has_parts<L> && !requires { L::rewards_per_token; }) {
     reward_rule out;
     bool first = true;
     bool found = false;
     detail::for_each_part(loss, [&](auto, auto const& part) {
-      bool const leads = !found && detail::names_beta(part);
+      bool const leads = !found && detail::count_betas(part) > 0;
       if (first || leads) out = reward_rule_of(part);
       first = false;
       found = found || leads;

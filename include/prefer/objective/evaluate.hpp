@@ -26,6 +26,7 @@ namespace detail {
 /// What is wrong with the batch for this loss, as a sentence; nothing for a good one.
 template <Loss L, class Columns>
 void check_columns(L const& loss, Columns const& columns, char const* function) {
+  expects_parameters_in_range(loss);
   column_set const read = reads(loss);
   column_set const available = columns.available();
   if (!available.contains(read - optional_columns)) {
@@ -296,6 +297,33 @@ template <Loss L, class Columns>
                             evaluate_options const& options = {}) {
   nothing memory;
   return evaluate(loss, batch, memory, options);
+}
+
+namespace detail {
+
+template <class L>
+constexpr void expects_memory() {
+  static_assert(std::same_as<loss_memory<L>, nothing>,
+                "prefer: this loss remembers from batch to batch: make a prefer::loss_memory<L> "
+                "memory once and hand "
+                "it over, evaluate(loss, batch, memory); evaluate_into takes what prepare(loss, "
+                "batch, memory) gives");
+}
+
+}  // namespace detail
+
+/// A loss that remembers is told that its memory is missing.
+template <Loss L, detail::known_columns Columns, class... More>
+  requires(!std::same_as<loss_memory<L>, nothing>)
+pair_evaluation evaluate(L const&, Columns const&, More const&...) {
+  detail::expects_memory<L>();
+  return {};
+}
+template <Loss L, detail::known_columns Columns, class Results>
+  requires(!std::same_as<loss_memory<L>, nothing>)
+double evaluate_into(L const&, Columns const&, Results const&, evaluate_options const& = {}) {
+  detail::expects_memory<L>();
+  return 0.0;
 }
 
 /// What is no loss is told why in one sentence.

@@ -58,7 +58,11 @@ concept SamplingPolicy = detail::writes_completions<P>;
 /// NaN among the log-probabilities gives a token that means nothing; parameters are checked where they are trained.
 class token_sampler {
  public:
-  explicit token_sampler(sampling_options const& how) : how_(how) {}
+  /// Errors  precondition_error for a temperature or a top_p out of range
+  explicit token_sampler(sampling_options const& how) : how_(how) {
+    expects_in_range(how.temperature, "token_sampler", "temperature");
+    expects_in_range(how.top_p, "token_sampler", "top_p");
+  }
 
   template <std::floating_point T>
   [[nodiscard]] std::uint32_t operator()(std::span<T const> log_prob, random_stream& numbers) {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <prefer/bounded.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
 #include <prefer/file/fingerprint.hpp>
@@ -18,21 +19,6 @@
 #include <prefer/policy/policy.hpp>
 
 namespace prefer {
-
-/// The share of the policy in an average, in (0, 1]. A constant out of range does not compile.
-class averaging_weight {
- public:
-  constexpr averaging_weight(double value)  // NOLINT(google-explicit-constructor)
-      : value_(value) {
-    expects(value > 0.0 && value <= 1.0, "must be greater than 0 and at most 1");
-  }
-  constexpr operator double() const noexcept {  // NOLINT(google-explicit-constructor)
-    return value_;
-  }
-
- private:
-  double value_;
-};
 
 /// Exponential moving average: the reference follows the policy a little after every step.
 ///
@@ -43,11 +29,11 @@ struct ema {
   static constexpr char const* name = "ema";
   static constexpr bool every_step = true;
 
-  averaging_weight rate = 0.01;
+  share rate = 0.01;  ///< of the policy
 
   [[nodiscard]] constexpr bool due(std::uint64_t /*step*/) const { return true; }
   [[nodiscard]] constexpr double weight(std::uint64_t /*step*/) const { return rate; }
-  void check() const {}
+  void check() const { expects_in_range(rate, "ema", "rate"); }
   static constexpr void parameters(auto& self, auto&& visit) { visit("rate", self.rate); }
 };
 
@@ -63,12 +49,15 @@ struct ema {
 struct tr_dpo {
   static constexpr char const* name = "tr_dpo";
 
-  averaging_weight alpha = 0.6;
+  share alpha = 0.6;          ///< of the policy
   std::uint64_t every = 512;  ///< steps
 
   [[nodiscard]] constexpr bool due(std::uint64_t step) const { return step % every == 0; }
   [[nodiscard]] constexpr double weight(std::uint64_t /*step*/) const { return alpha; }
-  void check() const { expects(every > 0, "tr_dpo: every must be at least 1"); }
+  void check() const {
+    expects_in_range(alpha, "tr_dpo", "alpha");
+    expects(every > 0, "tr_dpo: every must be at least 1");
+  }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("alpha", self.alpha);
     visit("every", self.every);
@@ -94,12 +83,12 @@ struct tr_dpo {
 struct bema {
   static constexpr char const* name = "bema";
 
-  std::uint64_t every = 400;  ///< steps; the paper's phi
-  double ema_power = 0.5;     ///< kappa
-  double bias_power = 0.2;    ///< eta
-  double lag = 10.0;          ///< rho
-  double multiplier = 1.0;    ///< gamma
-  double min_weight = 0.0;
+  std::uint64_t every = 400;      ///< steps; the paper's phi
+  non_negative ema_power = 0.5;   ///< kappa
+  non_negative bias_power = 0.2;  ///< eta
+  non_negative lag = 10.0;        ///< rho
+  non_negative multiplier = 1.0;  ///< gamma
+  fraction min_weight = 0.0;
   std::uint64_t begin = 0;  ///< step; tau
 
   [[nodiscard]] constexpr bool due(std::uint64_t step) const {
@@ -107,7 +96,8 @@ struct bema {
   }
   [[nodiscard]] double weight(std::uint64_t step) const {
     double const decayed = std::pow(age(step), -ema_power);
-    return decayed > min_weight ? decayed : min_weight;
+    double const least = min_weight;
+    return decayed > least ? decayed : least;
   }
   [[nodiscard]] double correction(std::uint64_t step) const {
     return std::pow(age(step), -bias_power);
@@ -116,14 +106,9 @@ struct bema {
 
   void check() const {
     expects(every > 0, "bema: every must be at least 1");
-    expects(ema_power >= 0.0 && ema_power < 1e300,
-            "bema: ema_power must be a finite number, zero or greater");
-    expects(bias_power >= 0.0 && bias_power < 1e300,
-            "bema: bias_power must be a finite number, zero or greater");
-    expects(lag >= 0.0 && lag < 1e300, "bema: lag must be a finite number, zero or greater");
-    expects(multiplier >= 0.0 && multiplier < 1e300,
-            "bema: multiplier must be a finite number, zero or greater");
-    expects(min_weight >= 0.0 && min_weight <= 1.0, "bema: min_weight must be from 0 to 1");
+    parameters(*this, [](char const* parameter, auto const& value) {
+      expects_in_range(value, name, parameter);
+    });
     expects(age(begin + every) >= 1.0,
             "bema: lag + multiplier * step must be at least 1 at the first update");
   }

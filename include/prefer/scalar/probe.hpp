@@ -35,6 +35,18 @@ struct column_set {
   return column_set(a) | column_set(b);
 }
 
+class probe;
+
+namespace detail {
+
+// Exact for both operands, so that no built-in operator on a probe turned into a double can be meant.
+template <class A, class B>
+concept operands_of_probe =
+    (std::same_as<A, probe> && (std::same_as<B, probe> || std::convertible_to<B, double>)) ||
+    (std::same_as<B, probe> && std::convertible_to<A, double>);
+
+}  // namespace detail
+
 /// A scalar without a value: it records which columns a formula touches, and whether the policy enters
 /// only through the difference of the two log-probabilities of a pair.
 ///
@@ -68,13 +80,37 @@ class probe {
            (kind_ == kind::linear && chosen_ + rejected_ == 0);
   }
 
-  friend constexpr probe operator+(probe a, probe b) { return linear(a, b, 1); }
-  friend constexpr probe operator-(probe a, probe b) { return linear(a, b, -1); }
+  template <class A, class B>
+    requires detail::operands_of_probe<A, B>
+  friend constexpr probe operator+(A const& a, B const& b) {
+    return linear(probe(a), probe(b), 1);
+  }
+  template <class A, class B>
+    requires detail::operands_of_probe<A, B>
+  friend constexpr probe operator-(A const& a, B const& b) {
+    return linear(probe(a), probe(b), -1);
+  }
   friend constexpr probe operator-(probe a) { return linear(probe(), a, -1); }
-  friend constexpr probe operator*(probe a, probe b) { return mix(a, b); }
-  friend constexpr probe operator/(probe a, probe b) { return mix(a, b); }
-  friend constexpr probe operator>(probe a, probe b) { return mix(a, b); }
-  friend constexpr probe operator<(probe a, probe b) { return mix(a, b); }
+  template <class A, class B>
+    requires detail::operands_of_probe<A, B>
+  friend constexpr probe operator*(A const& a, B const& b) {
+    return mix(probe(a), probe(b));
+  }
+  template <class A, class B>
+    requires detail::operands_of_probe<A, B>
+  friend constexpr probe operator/(A const& a, B const& b) {
+    return mix(probe(a), probe(b));
+  }
+  template <class A, class B>
+    requires detail::operands_of_probe<A, B>
+  friend constexpr probe operator>(A const& a, B const& b) {
+    return mix(probe(a), probe(b));
+  }
+  template <class A, class B>
+    requires detail::operands_of_probe<A, B>
+  friend constexpr probe operator<(A const& a, B const& b) {
+    return mix(probe(a), probe(b));
+  }
   friend constexpr probe select(probe condition, probe a, probe b) {
     return mix(condition, mix(a, b));
   }
@@ -99,6 +135,11 @@ class probe {
   }
   /// Without its derivative: x - value_of(y) is no difference in the eyes of the gradient.
   friend constexpr probe value_of(probe a) { return mix(a, a); }
+
+  // clang-format off
+  template <std::same_as<double> D>
+  constexpr operator D() const = delete;  // prefer: a formula's scalar is no double: write exp, log, ... without std::, and auto for what they give
+  // clang-format on
 
   /// A formula that branches on a value has one branch for a whole lane, so it does not compile.
   template <std::same_as<bool> B>

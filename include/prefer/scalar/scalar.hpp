@@ -46,8 +46,31 @@ concept scalar_piecewise = requires(S const a, S const b) {
   { square(a) } -> std::convertible_to<S>;
   { relu(a) } -> std::convertible_to<S>;
   { clamp(a, -1.0, 1.0) } -> std::convertible_to<S>;
-  { select(a > b, a, b) } -> std::convertible_to<S>;
+  { value_of(a) };
 };
+
+/// Conditions: of scalars or of constants, and default-constructible, as a record of a batch without that column has one.
+template <class S>
+concept scalar_conditions = requires(S const a, S const b) {
+  { select(a > b, a, b) } -> std::convertible_to<S>;
+  { select(a < b, a, b) } -> std::convertible_to<S>;
+  { select(a > b, 1.0, -1.0) } -> std::convertible_to<S>;
+  requires std::default_initializable<decltype(a > b)>;
+};
+
+/// Stands for the types of hyper-parameters (positive, share, ...), which convert to double.
+struct parameter_stand_in {
+  constexpr operator double() const { return 1.0; }  // NOLINT(google-explicit-constructor)
+};
+
+template <class S>
+concept scalar_constants =
+    std::convertible_to<double, S> && requires(S const a, parameter_stand_in const parameter) {
+      { a + parameter } -> std::convertible_to<S>;
+      { parameter - a } -> std::convertible_to<S>;
+      { parameter* a } -> std::convertible_to<S>;
+      { a / parameter } -> std::convertible_to<S>;
+    };
 
 template <class S>
 struct default_precision {};
@@ -79,15 +102,29 @@ using primal_t = typename scalar_traits<S>::primal;
 template <class S>
 using precision_t = typename scalar_traits<S>::precision;
 
+namespace detail {
+
+template <class S>
+concept scalar_with_traits = requires {
+  typename scalar_traits<S>::primal;
+  requires std::floating_point<typename scalar_traits<S>::precision>;
+};
+
+}  // namespace detail
+
 /// A number that a loss formula can be evaluated on: float, double, dual, lane, probe, a tensor handle.
 ///
 /// Semantics: each primitive computes what its name says, elementwise, without overflow where the
 /// result is representable. `select(condition, a, b)` takes a where the condition holds; conditions
-/// come from `>` and `<`. A formula never branches on a value and writes its constants as `double`.
+/// come from `>` and `<`, and are of a type in whose namespace select is found. `value_of` leaves the value without its
+/// derivatives. A formula never branches on a value and writes its constants as `double`; hyper-parameters stand in it
+/// as types that convert to double. Where a scalar differentiates itself, the side of a select that is not taken adds
+/// nothing, although it may be infinite there (log1mexp, bounded_exp).
 template <class S>
 concept Scalar =
     detail::scalar_arithmetic<S> && detail::scalar_arithmetic_with_double<S> &&
-    detail::scalar_logistic<S> && detail::scalar_exponential<S> && detail::scalar_piecewise<S>;
+    detail::scalar_constants<S> && detail::scalar_logistic<S> && detail::scalar_exponential<S> &&
+    detail::scalar_piecewise<S> && detail::scalar_conditions<S> && detail::scalar_with_traits<S>;
 
 /// Where exponentials of a scalar stop growing as such: far enough below overflow for a few more factors.
 struct exponent_bound {

@@ -31,9 +31,9 @@ inline constexpr bool has_beta_state = requires(Beta const& beta) {
 template <Loss L, class Beta>
 void apply_beta(L& loss, Beta const& beta, std::uint64_t step) {
   if constexpr (is_scheduled<Beta>) {
-    with_context("trainer: beta of step " + std::to_string(step + 1) + " ", [&] {
+    with_context("trainer: step " + std::to_string(step + 1) + ": ", [&] {
       if (set_beta(loss, static_cast<double>(beta(step))) == 0) {
-        broken("comes from a schedule, but this loss has no parameter beta");
+        broken("beta comes from a schedule, but this loss has no parameter beta");
       }
     });
   }

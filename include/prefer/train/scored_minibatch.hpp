@@ -213,8 +213,6 @@ class scored_minibatch {
   struct side {
     std::vector<value_type> policy;
     std::vector<typename R::value_type> reference;
-    std::vector<float> length;
-    std::vector<float> score;
     std::vector<value_type> divergence;
     std::vector<value_type> alignment;
     std::vector<value_type> perturbed_toward;
@@ -258,8 +256,6 @@ class scored_minibatch {
       for (auto* column : {&chosen_, &rejected_}) {
         column->policy.resize(groups);
         column->reference.resize(groups);
-        column->length.resize(batch_.length().empty() ? 0 : groups);
-        column->score.resize(batch_.score().empty() ? 0 : groups);
         column->coefficient.resize(groups);
         if constexpr (reads_divergence) {
           column->divergence.resize(groups);
@@ -350,14 +346,6 @@ class scored_minibatch {
         split(&side::perturbed_toward, perturbed_toward_);
         split(&side::perturbed_away, perturbed_away_);
       }
-      if (!batch_.length().empty()) {
-        chosen_.length[g] = batch_.length()[i];
-        rejected_.length[g] = batch_.length()[i + 1];
-      }
-      if (!batch_.score().empty()) {
-        chosen_.score[g] = batch_.score()[i];
-        rejected_.score[g] = batch_.score()[i + 1];
-      }
     }
     return pair_columns_of(begin, count);
   }
@@ -371,17 +359,12 @@ class scored_minibatch {
   [[nodiscard]] pair_columns pair_columns_of(std::size_t begin, std::size_t count) const {
     pair_columns columns{
         .policy = {part(chosen_.policy, begin, count), part(rejected_.policy, begin, count)},
-        .length = both(&side::length, begin, count),
-        .score = both(&side::score, begin, count),
         .divergence = both(&side::divergence, begin, count),
         .alignment = both(&side::alignment, begin, count),
         .perturbed_toward = both(&side::perturbed_toward, begin, count),
         .perturbed_away = both(&side::perturbed_away, begin, count),
-        .weight = part(batch_.weight(), begin, count),
-        .beta = part(batch_.beta(), begin, count),
-        .target_margin = part(batch_.target_margin(), begin, count),
-        .chosen_from_reference = part(batch_.chosen_from_reference(), begin, count),
         .uniform = part(uniform_, begin, count)};
+    batch_.hand_over(columns, begin, count);
     if (reads_reference_) {
       columns.reference = {part(chosen_.reference, begin, count),
                            part(rejected_.reference, begin, count)};
@@ -390,12 +373,8 @@ class scored_minibatch {
   }
 
   [[nodiscard]] unpaired_columns unpaired_slice(std::size_t begin, std::size_t count) const {
-    unpaired_columns columns{.policy = part(log_prob_, begin, count),
-                             .label = part(batch_.label(), begin, count),
-                             .length = part(batch_.length(), begin, count),
-                             .score = part(batch_.score(), begin, count),
-                             .weight = part(batch_.weight(), begin, count),
-                             .beta = part(batch_.beta(), begin, count)};
+    unpaired_columns columns{.policy = part(log_prob_, begin, count)};
+    batch_.hand_over(columns, begin, count);
     if (reads_reference_) columns.reference = part(reference_log_prob_, begin, count);
     if (!mismatched_policy_.empty() || batch_.size() == 0) {
       columns.kl_examples = {mismatched_policy_, mismatched_reference_};
@@ -408,12 +387,8 @@ class scored_minibatch {
     std::size_t const size = batch_.offset()[begin + count] - first;
     list_offset_.resize(count + 1);
     for (std::size_t g = 0; g <= count; ++g) list_offset_[g] = batch_.offset()[begin + g] - first;
-    list_columns columns{.policy = part(log_prob_, first, size),
-                         .length = part(batch_.length(), first, size),
-                         .score = part(batch_.score(), first, size),
-                         .offset = list_offset_,
-                         .weight = part(batch_.weight(), begin, count),
-                         .beta = part(batch_.beta(), begin, count)};
+    list_columns columns{.policy = part(log_prob_, first, size), .offset = list_offset_};
+    batch_.hand_over(columns, begin, count);
     if (reads_reference_) columns.reference = part(reference_log_prob_, first, size);
     return columns;
   }

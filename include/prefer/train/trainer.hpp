@@ -40,13 +40,13 @@ namespace prefer {
 
 /// Trains a policy by preferences, one optimizer step at a time.
 ///
-///   prefer::trainer run(policy, prefer::dpo{.beta = 0.1}, reference, data, {.batch_size = 256});
-///   run.run([](prefer::step_report const& r) { std::printf("%g\n", r.loss); });
+///   prefer::trainer training(policy, prefer::dpo{.beta = 0.1}, reference, data, {.batch_size = 256});
+///   training.run([](prefer::step_report const& r) { std::printf("%g\n", r.loss); });
 ///
 /// Examples come from a data set, in an order drawn from `options.seed`, or from an ExampleSource, which has a batch
 /// size of its own:
 ///
-///   prefer::trainer run(policy, loss, reference, source, options);
+///   prefer::trainer training(policy, loss, reference, source, options);
 ///
 /// Policy, reference and data or source are borrowed and outlive the trainer; the data does not change meanwhile. While
 /// the trainer lives, policy and reference run on its threads, and serially from then on. The same bits come
@@ -77,6 +77,8 @@ class trainer {
       : trainer(given{}, policy, loss, reference, Source(data, options.batch_size, options.seed),
                 options, beta, std::move(processes)) {}
   // clang-format off
+  template <class Examples, class... More>
+  trainer(P const&, L, R const&, Examples const&, More const&...) = delete;  // prefer: policy and reference are borrowed and change: neither is const, neither is a temporary
   trainer(P&, L, R&, choice_data const&&, train_options const& = {}, Beta = {}, Processes = {}) = delete;  // prefer: the data outlives the trainer; give it a name
   // clang-format on
   trainer(P& policy, L loss, R& reference, Source source, train_options const& options = {},
@@ -201,6 +203,7 @@ class trainer {
             "trainer: max_gradient_norm must be greater than zero");
     L loss = loss_;
     detail::apply_beta(loss, beta_, 0);
+    expects_parameters_in_range(loss);
     if constexpr (has_data) expects_one_beta(source_.data());
     expects(is_normalised(reference_) || !reads(loss_).contains(column_name::reference) ||
                 probe_of(loss_).margin_only(),

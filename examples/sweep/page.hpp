@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sweep {
+
+/// A table that is printed and goes into the page; the first `words` columns hold text, the others numbers.
+struct sheet {
+  std::size_t words = 1;
+  std::vector<std::string> header = {};
+  std::vector<std::vector<std::string>> rows = {};
+};
+
+/// A heading with what stands below it, in this order.
+struct section {
+  std::string title;
+  std::vector<sheet> tables = {};
+  std::string note = {};
+  std::vector<std::string> pictures = {};  ///< SVG; not printed
+};
+
+/// What a sweep found, as text for the terminal and as one HTML page that needs no other file.
+class page {
+ public:
+  explicit page(std::string title) : title_(std::move(title)) {}
+
+  void add(section one) { sections_.push_back(std::move(one)); }
+  void add_first(section one) { sections_.insert(sections_.begin(), std::move(one)); }
+
+  [[nodiscard]] std::string text() const;
+  [[nodiscard]] std::string html() const;
+  /// Errors  backend_error; a page that was there before keeps its content then
+  void write_html(std::string const& path) const;
+
+ private:
+  std::string title_;
+  std::vector<section> sections_;
+};
+
+}  // namespace sweep

@@ -1,0 +1,8 @@
+// expect: prefer: policy and reference are borrowed and change: neither is const, neither is a temporary
+// SPDX-License-Identifier: MIT
+#include <prefer/prefer.hpp>
+
+void train(prefer::tabular<float> const& policy, prefer::choice_data const& data) {
+  prefer::frozen reference(policy);
+  prefer::trainer run(policy, prefer::dpo{}, reference, data);
+}

@@ -1,0 +1,15 @@
+// expect: prefer: a loss made of losses has a const operator() that takes a record, then its own state if
+// SPDX-License-Identifier: MIT
+#include <prefer/prefer.hpp>
+
+template <prefer::PairLoss L>
+struct halved {
+  static constexpr std::size_t arity = 2;
+  L loss;
+  static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
+  constexpr auto operator()(auto const& pair) const { return 0.5 * loss(pair); }
+};
+
+double loss(prefer::pair_columns const& batch) {
+  return prefer::evaluate(halved<prefer::dpo>{}, batch).loss;
+}
