@@ -21,7 +21,7 @@ class columns {
         tokens_read_(loss.token_columns()),
         given_(given),
         seed_(seed),
-        score_(given.scores(loss_.score)) {
+        score_(given.scores(loss_.meaning.score)) {
     std::size_t const n = given.pairs();
     for (auto* each : {&policy_, &reference_}) {
       each->chosen.resize(n);

@@ -152,7 +152,7 @@ TEST_CASE("diagnose: a step far too large makes the loss rise", "[train][diagnos
   CHECK(report.steps[1].loss == Approx(25).epsilon(1e-3));  // 1/4 softplus(100)
   auto const found = diagnose_training(report);
   REQUIRE_FALSE(found.empty());
-  CHECK(found[0].kind == problem::divergence);
+  CHECK(found[0].kind == problem::diverged);
   CHECK(found[0].sentence.find("the loss rose from 0.693 at the first step to ") == 0);
   CHECK(kinds(trained(1, 2, prefer::dpo{.beta = 1.0}, data,
                       {.batch_size = 8, .epochs = 20, .rate = 0.05}))
@@ -385,7 +385,7 @@ TEST_CASE("diagnose: every loss that a suggestion names is in the catalogue", "[
   for (std::span<prefer::suggestion const> const suggestions :
        {std::span<prefer::suggestion const>(suggestions_for_not_finite),
         std::span<prefer::suggestion const>(suggestions_for_reference_mismatch),
-        std::span<prefer::suggestion const>(suggestions_for_divergence),
+        std::span<prefer::suggestion const>(suggestions_for_diverged),
         std::span<prefer::suggestion const>(suggestions_for_no_learning),
         std::span<prefer::suggestion const>(suggestions_for_displacement),
         std::span<prefer::suggestion const>(suggestions_for_saturation),

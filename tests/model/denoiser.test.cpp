@@ -114,20 +114,22 @@ denoiser<double> linear(denoiser_options options, std::vector<double> points, do
 TEST_CASE("denoiser: gradients agree with differences", "[policy][denoiser]") {
   test::check_gradient(filled<double>(3, 9, 2, {.hidden = 5, .steps = 7}), test::lists(12, 3, 9));
   test::check_gradient(filled<double>(1, 9, 1, {.hidden = 6, .steps = 4}), test::lists(6, 1, 9));
-  test::check_gradient(filled<double>(2, 9, 3, {.hidden = 11, .steps = 7, .draws = 3}),
+  test::check_gradient(filled<double>(2, 9, 3, {.hidden = 11, .steps = 7, .noise_samples = 3}),
                        test::lists(8, 2, 9));
 }
 
 TEST_CASE("denoiser: bits do not depend on cuts and threads", "[policy][denoiser]") {
   // 400 lists of 2.5 completions on average are more samples than lie in memory at once.
   test::check_bits(filled<float>(5, 40, 2, {.hidden = 20}), test::lists(400, 5, 40));
-  test::check_bits(filled<float>(1, 40, 3, {.hidden = 33, .draws = 5}), test::lists(90, 1, 40));
-  test::check_bits(filled<double>(5, 40, 2, {.hidden = 13, .draws = 2}), test::lists(90, 5, 40));
+  test::check_bits(filled<float>(1, 40, 3, {.hidden = 33, .noise_samples = 5}),
+                   test::lists(90, 1, 40));
+  test::check_bits(filled<double>(5, 40, 2, {.hidden = 13, .noise_samples = 2}),
+                   test::lists(90, 5, 40));
 }
 
 TEST_CASE("denoiser: predicting no noise, E is the mean square of the noise drawn",
           "[policy][denoiser]") {
-  denoiser<double> policy(1, 3, {0.1, 0.2, 0.3}, {.steps = 9, .draws = 2, .seed = 6});
+  denoiser<double> policy(1, 3, {0.1, 0.2, 0.3}, {.steps = 9, .noise_samples = 2, .seed = 6});
   random_stream from({.seed = 6, .purpose = random_purpose::noise, .step = 17, .index = 123});
   double sum = 0;
   for (int k = 0; k != 2; ++k) {
@@ -138,7 +140,7 @@ TEST_CASE("denoiser: predicting no noise, E is the mean square of the noise draw
     }
   }
   CHECK(scores(policy, {0}, 123, 17)[0] == Approx(-sum / 6).epsilon(1e-14));
-  // In expectation it is 1, with variance 2 / (rows * draws * D); five deviations.
+  // In expectation it is 1, with variance 2 / (rows * noise_samples * D); five deviations.
   CHECK(std::fabs(mean_error(policy, 4000) - 1) < 5 * std::sqrt(2.0 / (4000 * 6)));
 }
 
@@ -155,7 +157,8 @@ TEST_CASE("denoiser: equal draws give equal numbers, others others", "[policy][d
 
 TEST_CASE("denoiser: noise is shared within a group", "[policy][denoiser]") {
   // Completions 0 and 1 are the same point: only other noise could tell them apart.
-  denoiser<float> policy(1, 2, {0.3f, -0.8f, 0.3f, -0.8f, 1.0f, 0.5f}, {.hidden = 16, .draws = 3});
+  denoiser<float> policy(1, 2, {0.3f, -0.8f, 0.3f, -0.8f, 1.0f, 0.5f},
+                         {.hidden = 16, .noise_samples = 3});
   test::fill_parameters(policy, 3);
   auto reference = frozen(policy);
   test::fill_parameters(policy, 4);
@@ -373,7 +376,8 @@ TEST_CASE("denoiser: what does not fit is refused", "[policy][denoiser]") {
   CHECK_THROWS_WITH(denoiser<float>(1, 2, three), Contains("points has 3 elements"));
   CHECK_THROWS_WITH(denoiser<float>(1, 2, {}), Contains("points has 0 elements"));
   CHECK_THROWS_WITH(denoiser<float>(1, 2, two, {.hidden = 0}), Contains("hidden must"));
-  CHECK_THROWS_WITH(denoiser<float>(1, 2, two, {.draws = 0}), Contains("draws must"));
+  CHECK_THROWS_WITH(denoiser<float>(1, 2, two, {.noise_samples = 0}),
+                    Contains("noise_samples must"));
   CHECK_THROWS_WITH(denoiser<float>(1, 2, two, {.steps = 0}), Contains("steps must"));
 }
 

@@ -17,6 +17,8 @@
 #include <train/small_problem.hpp>
 #include <vector>
 
+#include "resume_subjects.hpp"
+
 using prefer::choice_data;
 using prefer::step_report;
 using prefer::train_options;
@@ -24,57 +26,11 @@ using prefer::trainer;
 using small::message_of;
 using small::state_of;
 
+using namespace resume_subjects;
+
 namespace {
 
-using table = prefer::tabular<double>;
 using no_reference = prefer::no_reference<double>;
-
-// Pulls each batch's margin towards the mean of all batches so far.
-struct running_mean {
-  static constexpr std::size_t arity = 2;
-  static constexpr char const* name = "running_mean";
-  struct state {
-    double mean = 0.0;
-  };
-  struct memory {
-    double sum = 0.0;
-    double batches = 0.0;
-  };
-  state prepare(auto const& batch, memory& kept) const {
-    double sum = 0.0;
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      sum += batch.policy.chosen[i] - batch.policy.rejected[i];
-    }
-    kept.sum += sum / static_cast<double>(batch.size());
-    kept.batches += 1.0;
-    return {kept.sum / kept.batches};
-  }
-  constexpr auto operator()(auto const& pair, state const& batch) const {
-    return square(pair.log_ratio_margin() - batch.mean - 1.0);
-  }
-};
-
-// A reference that follows the policy and knows how to save itself. With nothing to load it complains.
-struct following {
-  using value_type = double;
-  table model;
-
-  void log_prob(prefer::choice_batch const& batch, std::span<double> out) {
-    model.log_prob(batch, out);
-  }
-  void after_step(table& policy, std::uint64_t) {
-    auto const to = model.parameters()[0].value;
-    auto const from = policy.parameters()[0].value;
-    for (std::size_t i = 0; i < to.size(); ++i) to[i] = 0.75 * to[i] + 0.25 * from[i];
-  }
-  void save(prefer::archive_writer& file) const {
-    auto copy = model;
-    file.add("reference/logits", copy.parameters()[0].value);
-  }
-  void load(prefer::archive const& file) {
-    file.copy_to("reference/logits", model.parameters()[0].value);
-  }
-};
 
 using step_values = std::vector<double>;
 step_values values_of(step_report const& r) {
@@ -169,8 +125,8 @@ struct saved_run {
 };
 
 std::string const of_another_run =
-    ": this checkpoint was made with another loss, reference, seed, batch size, learning rate or "
-    "optimizer";
+    ": this checkpoint was made with another loss, reference, seed, batch size, learning rate, "
+    "optimizer or set of trained parameters";
 
 auto const no_reference_for = [](auto const& policy) {
   return prefer::no_reference<typename std::remove_cvref_t<decltype(policy)>::value_type>{};
@@ -393,9 +349,9 @@ TEST_CASE("resume: a file that is missing, damaged or something else is refused"
     CHECK_THAT(at.refusal(), Catch::Contains(at.path) && Catch::Contains("damaged"));
   }
 
-  prefer::archive_writer other;
+  prefer::archive_writer other(at.path);
   other.add("format", "prefer reference cache 1");
-  other.write(at.path);
+  other.commit();
   CHECK(at.refusal() == "resume: " + at.path + ": this file is not a trainer's checkpoint");
 
   std::filesystem::remove(at.path);
@@ -419,7 +375,7 @@ TEST_CASE("resume: a checkpoint that lacks one entry changes nothing, the refere
   auto const whole = prefer::archive::read(path);
   for (auto const& left_out : whole.names()) {
     INFO("without " << left_out);
-    prefer::archive_writer file;
+    prefer::archive_writer file(path);
     for (auto const& name : whole.names()) {
       if (name == left_out) continue;
       if (name == "format" || name == "memory") {
@@ -433,7 +389,7 @@ TEST_CASE("resume: a checkpoint that lacks one entry changes nothing, the refere
         file.add(name, whole.number<std::uint64_t>(name));
       }
     }
-    file.write(path);
+    file.commit();
     auto policy = small::policy<table>();
     following reference{policy};
     trainer run(policy, prefer::dpo{}, reference, data, options);

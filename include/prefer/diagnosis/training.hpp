@@ -19,7 +19,7 @@ namespace prefer {
 enum class problem : std::uint8_t {
   not_finite,
   reference_mismatch,
-  divergence,
+  diverged,
   no_learning,
   likelihood_displacement,
   saturation,
@@ -68,7 +68,7 @@ inline constexpr suggestion suggestions_for_reference_mismatch[] = {
     {"score policy and reference alike: chat template, mask, truncation, dropout off"},
     {"make the cache of the reference again, from this data and this model"},
     {"if the reference is meant to be another model, choose beta so that margins are of order 1"}};
-inline constexpr suggestion suggestions_for_divergence[] = {
+inline constexpr suggestion suggestions_for_diverged[] = {
     {"take a smaller step, with warm-up"},
     {"set max_gradient_norm"},
     {"raise beta, and lower the step by the same factor"}};
@@ -187,7 +187,7 @@ class training_checks {
     double const change = last.mean() - first;
     double const size = std::abs(first);
     if (change > limits_.loss_rise * size) {
-      say(problem::divergence, suggestions_for_divergence,
+      say(problem::diverged, suggestions_for_diverged,
           {"the loss rose from ", digits(first), " at the first step to ", digits(last.mean()),
            " over the last ", std::to_string(tail), " of ", std::to_string(count)});
       return;

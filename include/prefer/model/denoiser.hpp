@@ -23,18 +23,18 @@ namespace prefer {
 
 /// What a denoiser is made of besides its data.
 struct denoiser_options {
-  std::size_t hidden = 64;   ///< units of each of the two hidden layers
-  std::size_t steps = 50;    ///< of the diffusion
-  std::size_t draws = 1;     ///< (time, noise) pairs that a score is the mean over
-  std::uint64_t seed = 1;    ///< of the initial values and of the noise
-  double lowest_rate = 0.1;  ///< of noise_schedule
+  std::size_t hidden = 64;        ///< units of each of the two hidden layers
+  std::size_t steps = 50;         ///< of the diffusion
+  std::size_t noise_samples = 1;  ///< (time, noise) pairs that a score is the mean over
+  std::uint64_t seed = 1;         ///< of the initial values and of the noise
+  double lowest_rate = 0.1;       ///< of noise_schedule
   double highest_rate = 20;
 };
 
 /// A small diffusion model over points as a policy: the completion is the number of a point, the prompt a
 /// condition.
 ///
-///   log_prob(c, x_0) = -E,  E = mean over draws and coordinates of (eps - eps_theta(x_t, t, c))^2
+///   log_prob(c, x_0) = -E,  E = mean over noise samples and coordinates of (eps - eps_theta(x_t, t, c))^2
 ///   x_t = signal(t) x_0 + noise(t) eps,  t uniform on 1 ... steps,  eps standard normal
 ///   eps_theta: two hidden layers with x * sigmoid(x), of x_t, features of t and a vector per condition
 ///
@@ -68,7 +68,7 @@ class denoiser {
       : schedule_(options.steps, options.lowest_rate, options.highest_rate),
         prompts_(prompts),
         dimensions_(dimensions),
-        draws_(options.draws),
+        noise_samples_(options.noise_samples),
         seed_(options.seed),
         points_(static_cast<std::vector<T>&&>(points)),
         network_(shape_of(prompts, dimensions, options)),
@@ -94,13 +94,14 @@ class denoiser {
     expects_batch(batch, out.size(), "denoiser::log_prob");
     draw(batch);
     error_.assign(out.size(), 0.0);
-    for_each_part(out.size() * draws_, [&](std::size_t first, std::size_t count) {
+    for_each_part(out.size() * noise_samples_, [&](std::size_t first, std::size_t count) {
       threads_.for_each_block(count, block, [&](std::size_t begin, std::size_t end) {
         for (std::size_t s = begin; s != end; ++s) place_sample(batch, first + s, s);
         network_.forward(begin, end);
         for (std::size_t s = begin; s != end; ++s) sample_error_[s] = squared_error(first + s, s);
       });
-      for (std::size_t s = 0; s != count; ++s) error_[(first + s) / draws_] += sample_error_[s];
+      for (std::size_t s = 0; s != count; ++s)
+        error_[(first + s) / noise_samples_] += sample_error_[s];
     });
     for (std::size_t i = 0; i != out.size(); ++i) out[i] = static_cast<T>(-error_[i] * mean());
   }
@@ -110,13 +111,13 @@ class denoiser {
     expects_batch(batch, coefficient.size(), "denoiser::backward");
     draw(batch);
     network_.transpose_weights();
-    for_each_part(coefficient.size() * draws_, [&](std::size_t first, std::size_t count) {
+    for_each_part(coefficient.size() * noise_samples_, [&](std::size_t first, std::size_t count) {
       threads_.for_each_block(count, block, [&](std::size_t begin, std::size_t end) {
         for (std::size_t s = begin; s != end; ++s) place_sample(batch, first + s, s);
         network_.forward_with_slopes(begin, end);
         for (std::size_t s = begin; s != end; ++s) {
-          // d(-E) / d eps_theta = 2 (eps - eps_theta) / (draws * D)
-          T const scale = coefficient[(first + s) / draws_] * static_cast<T>(2 * mean());
+          // d(-E) / d eps_theta = 2 (eps - eps_theta) / (noise_samples * D)
+          T const scale = coefficient[(first + s) / noise_samples_] * static_cast<T>(2 * mean());
           T const* const eps = noise_of(first + s);
           auto const out = network_.output(s);
           for (std::size_t d = 0; d != dimensions_; ++d) out[d] = scale * (eps[d] - out[d]);
@@ -124,7 +125,7 @@ class denoiser {
         network_.pull_back(begin, end);
       });
       network_.add_to_gradients(threads_, count, [&](std::size_t s) -> std::size_t {
-        return batch.prompt[group_of_[(first + s) / draws_]];
+        return batch.prompt[group_of_[(first + s) / noise_samples_]];
       });
     });
   }
@@ -192,14 +193,16 @@ class denoiser {
     expects(prompts > 0, "denoiser: prompts must be greater than zero");
     expects(dimensions > 0, "denoiser: dimensions must be greater than zero");
     expects(options.hidden > 0, "denoiser: hidden must be greater than zero");
-    expects(options.draws > 0, "denoiser: draws must be greater than zero");
+    expects(options.noise_samples > 0, "denoiser: noise_samples must be greater than zero");
     return {.inputs = dimensions + time_features,
             .hidden = options.hidden,
             .outputs = dimensions,
             .conditions = prompts,
             .seed = options.seed};
   }
-  [[nodiscard]] double mean() const { return 1.0 / static_cast<double>(draws_ * dimensions_); }
+  [[nodiscard]] double mean() const {
+    return 1.0 / static_cast<double>(noise_samples_ * dimensions_);
+  }
 
   // Levels of signal and noise, and waves along the time of one half to four periods.
   void list_time_features() {
@@ -234,21 +237,21 @@ class denoiser {
 
   // -- noise
 
-  // Times and noise of every group, [groups, draws] and [groups, draws, D]; each completion's group.
+  // Times and noise of every group, [groups, noise_samples] and [groups, noise_samples, D]; each completion's group.
   void draw(choice_batch const& batch) {
     group_of_.clear();
     for (std::size_t g = 0; g != batch.size(); ++g) {
       for (std::size_t i = batch.offset[g]; i != batch.offset[g + 1]; ++i) group_of_.push_back(g);
     }
-    time_.resize(batch.size() * draws_);
-    noise_.resize(batch.size() * draws_ * dimensions_);
+    time_.resize(batch.size() * noise_samples_);
+    noise_.resize(batch.size() * noise_samples_ * dimensions_);
     threads_.for_each_block(batch.size(), 64, [&](std::size_t begin, std::size_t end) {
       for (std::size_t g = begin; g != end; ++g) {
         random_stream from({.seed = seed_,
                             .purpose = random_purpose::noise,
                             .step = batch.draw,
                             .index = batch.row[g]});
-        for (std::size_t k = g * draws_; k != (g + 1) * draws_; ++k) {
+        for (std::size_t k = g * noise_samples_; k != (g + 1) * noise_samples_; ++k) {
           time_[k] = 1 + static_cast<std::size_t>(below(from, schedule_.steps()));
           for (std::size_t d = 0; d != dimensions_; ++d) {
             noise_[k * dimensions_ + d] = static_cast<T>(normal(from));
@@ -257,9 +260,9 @@ class denoiser {
       }
     });
   }
-  // Sample s is draw s % draws of completion s / draws.
+  // Sample s is noise sample s % noise_samples of completion s / noise_samples.
   [[nodiscard]] std::size_t drawn(std::size_t s) const {
-    return group_of_[s / draws_] * draws_ + s % draws_;
+    return group_of_[s / noise_samples_] * noise_samples_ + s % noise_samples_;
   }
   [[nodiscard]] T const* noise_of(std::size_t s) const {
     return noise_.data() + drawn(s) * dimensions_;
@@ -299,9 +302,9 @@ class denoiser {
     std::size_t const t = time_[drawn(s)];
     auto const signal = static_cast<T>(schedule_.signal(t));
     auto const level = static_cast<T>(schedule_.noise(t));
-    T const* const x = points_.data() + batch.completion[s / draws_] * dimensions_;
+    T const* const x = points_.data() + batch.completion[s / noise_samples_] * dimensions_;
     T const* const eps = noise_of(s);
-    place(to, batch.prompt[group_of_[s / draws_]], t,
+    place(to, batch.prompt[group_of_[s / noise_samples_]], t,
           [&](std::size_t d) { return signal * x[d] + level * eps[d]; });
   }
 
@@ -319,15 +322,15 @@ class denoiser {
   noise_schedule schedule_;
   std::size_t prompts_;
   std::size_t dimensions_;
-  std::size_t draws_;
+  std::size_t noise_samples_;
   std::uint64_t seed_;
   std::vector<T> points_;        // [completions, D]
   std::vector<T> time_feature_;  // [steps + 1, 8]
   two_layer_network<T> network_;
 
   std::vector<std::size_t> group_of_;  // [completions of the batch]
-  std::vector<std::size_t> time_;      // [groups, draws]
-  std::vector<T> noise_;               // [groups, draws, D]
+  std::vector<std::size_t> time_;      // [groups, noise_samples]
+  std::vector<T> noise_;               // [groups, noise_samples, D]
   std::vector<double> error_;          // [completions of the batch], sums of squares
   std::vector<double> sample_error_;   // [part]
   executor threads_;

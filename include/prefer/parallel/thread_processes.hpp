@@ -135,7 +135,7 @@ class thread_processes {
         backend_error("thread_processes", "process " + std::to_string(ended_rank_), reason_));
   }
 
-  void end(std::size_t rank, char const* reason, std::exception_ptr error) {
+  void end(std::size_t rank, char const* reason, std::exception_ptr const& error) {
     std::lock_guard const lock(mutex_);
     if (error && !error_) error_ = error;
     if (ended_) return;
