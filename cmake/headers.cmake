@@ -34,6 +34,8 @@ set(prefer_core_headers
   diagnosis/training_report.hpp
   expects.hpp
   file/archive.hpp
+  file/archive_format.hpp
+  file/archive_writer.hpp
   file/atomic_file.hpp
   file/binary_file.hpp
   file/destination.hpp
@@ -105,6 +107,7 @@ set(prefer_core_headers
   model/choice_ids.hpp
   model/denoiser.hpp
   model/log_linear.hpp
+  model/markov_reference.hpp
   model/matrix_factorization.hpp
   model/matrix_product.hpp
   model/noise_schedule.hpp
@@ -158,6 +161,7 @@ set(prefer_core_headers
   train/example_values.hpp
   train/judges.hpp
   train/learning_rate.hpp
+  train/micro_batches.hpp
   train/options.hpp
   train/run_fingerprint.hpp
   train/sampled.hpp

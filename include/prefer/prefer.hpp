@@ -2,7 +2,7 @@
 #pragma once
 
 // The core in one include; it depends on the standard library alone. Outside: loss/catalogue.hpp (losses by
-// name, for tools), the thread pool, and the components.
+// name, for tools), diagnosis/ (what is wrong with a batch or a run), the thread pool, and the components.
 
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/aggregation/ld_dpo_weights.hpp>
@@ -31,11 +31,10 @@
 #include <prefer/beta/adaptive.hpp>
 #include <prefer/beta/schedule.hpp>
 #include <prefer/bounded.hpp>
-#include <prefer/diagnosis/batch.hpp>
-#include <prefer/diagnosis/training.hpp>
-#include <prefer/diagnosis/training_report.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
+#include <prefer/file/archive_format.hpp>
+#include <prefer/file/archive_writer.hpp>
 #include <prefer/file/atomic_file.hpp>
 #include <prefer/file/binary_file.hpp>
 #include <prefer/file/destination.hpp>
@@ -106,6 +105,7 @@
 #include <prefer/model/choice_ids.hpp>
 #include <prefer/model/denoiser.hpp>
 #include <prefer/model/log_linear.hpp>
+#include <prefer/model/markov_reference.hpp>
 #include <prefer/model/matrix_factorization.hpp>
 #include <prefer/model/matrix_product.hpp>
 #include <prefer/model/noise_schedule.hpp>
@@ -155,6 +155,7 @@
 #include <prefer/train/example_values.hpp>
 #include <prefer/train/judges.hpp>
 #include <prefer/train/learning_rate.hpp>
+#include <prefer/train/micro_batches.hpp>
 #include <prefer/train/options.hpp>
 #include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/sampled.hpp>

@@ -54,7 +54,7 @@ TEST_CASE("diagnose: the first bad element of each column is named with row and 
   CHECK(found[0].column == "policy.rejected");
   CHECK(found[0].row == 1);
   CHECK(found[0].sentence ==
-        "policy.rejected[1] is nan; expected a finite log-probability, at most 0");
+        "policy.rejected[1] is nan; expected a log-probability, finite and at most 0");
   CHECK(found[1].column == "length.chosen");
   CHECK(found[1].row == 0);
   CHECK(found[2].column == "length.rejected");
@@ -85,7 +85,7 @@ TEST_CASE("diagnose: log-probabilities above 0, negative weights and labels betw
       prefer::diagnose(prefer::pair_columns{.policy = {losses, good}, .weight = weight});
   REQUIRE(pairs.size() == 2);
   CHECK(pairs[0].sentence ==
-        "policy.chosen[0] is 1.000000; expected a finite log-probability, at most 0");
+        "policy.chosen[0] is 1.000000; expected a log-probability, finite and at most 0");
   CHECK(pairs[1].sentence == "weight[1] is -1.000000; expected a finite number, zero or greater");
   auto const examples = prefer::diagnose(prefer::unpaired_columns{.policy = good, .label = label});
   REQUIRE(examples.size() == 1);

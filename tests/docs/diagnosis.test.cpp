@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
 #include <cstdio>
+#include <prefer/diagnosis/batch.hpp>
+#include <prefer/diagnosis/training.hpp>
 #include <prefer/prefer.hpp>
 #include <span>
 #include <string>

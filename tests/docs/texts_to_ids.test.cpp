@@ -40,7 +40,7 @@ class word_tokenizer {
   prefer::data::numbering words_;
 };
 
-static_assert(prefer::data::Tokenizer<word_tokenizer>);
+static_assert(prefer::check::tokenizer<word_tokenizer>());
 // [/tokenizer]
 
 // [chat]

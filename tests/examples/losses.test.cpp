@@ -198,8 +198,9 @@ TEST_CASE("losses: bad rows are refused with file, line and field", "[examples][
   check_refused(run(R"({"policy": [], "ref": []})", "softmax_dpo"), "field \"policy\"");
   check_refused(run(R"({"policy": [-1, "x"], "ref": [-1, -1]})", "softmax_dpo"), "element 1");
   // What a number means: a log-probability, a probability, a reward in an order.
-  check_refused(run(pair_with("5")),
-                "field \"policy_chosen\": found 5; expected a finite log-probability, at most 0");
+  check_refused(
+      run(pair_with("5")),
+      "field \"policy_chosen\": found 5; expected a log-probability, finite and at most 0");
   std::string const scored = R"({"policy_chosen": -1, "policy_rejected": -2, "ref_chosen": -1, )"
                              R"("ref_rejected": -2, "score_chosen": 0.25, "score_rejected": )";
   check_refused(run(scored + "5}", "sppo_soft"),
@@ -210,7 +211,7 @@ TEST_CASE("losses: bad rows are refused with file, line and field", "[examples][
   check_refused(run(R"({"policy": [-1, -2], "len": [1, 1], "score": [0.5, 1]})", "rrhf"),
                 "field \"score\": found 1; expected rewards that do not rise, best first");
   check_refused(run(R"({"policy": [-1, 2], "ref": [-1, -1]})", "softmax_dpo"),
-                "field \"policy\": found 2; expected a finite log-probability, at most 0");
+                "field \"policy\": found 2; expected a log-probability, finite and at most 0");
   CHECK(run(R"({"policy_chosen": 5, "policy_rejected": -2})", "bradley_terry").code == 0);
   check_refused(place.run("--loss dpo absent.jsonl"), "absent.jsonl: cannot open file");
   check_refused(place.run("--loss dpo .."), "cannot read file");

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <prefer/file/archive.hpp>
+#include <prefer/file/archive_writer.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,14 +39,12 @@ void read_and_write_again(prefer::archive const& file, std::vector<unsigned char
 // The input is a file without its size and checksum, which are put right: random changes would get no further than those.
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   std::vector<unsigned char> bytes(data, data + size);
-  if (size >= 24) {
-    bytes.resize(size + 8);
-    std::uint64_t const total = bytes.size();
-    std::memcpy(bytes.data() + 16, &total, 8);
-    auto const sum =
-        prefer::detail::archive_checksum(std::span<unsigned char const>(bytes).first(size));
-    std::memcpy(bytes.data() + size, &sum, 8);
-  }
+  bytes.resize(size + 16);
+  std::uint64_t const total = bytes.size();
+  std::memcpy(bytes.data() + size, &total, 8);
+  auto const sum =
+      prefer::detail::archive_checksum(std::span<unsigned char const>(bytes).first(size + 8));
+  std::memcpy(bytes.data() + size + 8, &sum, 8);
   try {
     read_and_write_again(prefer::archive::parse(bytes, "fuzz"), bytes);
   } catch (prefer::backend_error const&) {

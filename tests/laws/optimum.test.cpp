@@ -222,7 +222,8 @@ TEST_CASE("optimum: the trainer gets there too", "[laws][optimum]") {
   population people;
   prefer::choice_data twice;
   for (std::size_t i = 0; i < people.weight.size(); ++i) {
-    auto const most = static_cast<float>(people.weight[i]);
+    auto most = static_cast<float>(people.weight[i]);
+    if (most > people.weight[i]) most = std::nextafter(most, 0.0f);  // what is left is a weight too
     for (float const part : {most, static_cast<float>(people.weight[i] - most)}) {
       twice.add_pair(0, people.pairs.completion[2 * i], people.pairs.completion[2 * i + 1]);
       twice.weight.push_back(part);

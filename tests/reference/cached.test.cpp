@@ -181,9 +181,9 @@ TEST_CASE("cached: a file that is missing, truncated or something else is refuse
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 8);
   CHECK_THAT(refusal(), Catch::Contains(path) && Catch::Contains("truncated"));
 
-  prefer::archive_writer other;
+  prefer::archive_writer other(path);
   other.add("format", "prefer trainer 1");
-  other.write(path);
+  other.commit();
   CHECK(refusal() == "cached::load: " + path + ": this file is not a reference cache");
 
   std::ofstream(path) << "user_id\titem_id\n";

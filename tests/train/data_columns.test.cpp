@@ -33,7 +33,7 @@ TEST_CASE("trainer: a loss that reads lengths is refused where the data has none
   prefer::no_reference<double> none;
   choice_data data = two_pairs();
   CHECK_THROWS_WITH((trainer(policy, prefer::simpo{}, none, data)),
-                    Contains("this loss reads completion lengths"));
+                    Contains("this loss reads length, which the data does not have"));
   data.length = {1.0F, 1.0F, 1.0F, 1.0F};
   CHECK_NOTHROW((trainer(policy, prefer::simpo{}, none, data)));
 }

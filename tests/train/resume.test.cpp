@@ -125,8 +125,8 @@ struct saved_run {
 };
 
 std::string const of_another_run =
-    ": this checkpoint was made with another loss, reference, seed, batch size, learning rate or "
-    "optimizer";
+    ": this checkpoint was made with another loss, reference, seed, batch size, learning rate, "
+    "optimizer or set of trained parameters";
 
 auto const no_reference_for = [](auto const& policy) {
   return prefer::no_reference<typename std::remove_cvref_t<decltype(policy)>::value_type>{};
@@ -349,9 +349,9 @@ TEST_CASE("resume: a file that is missing, damaged or something else is refused"
     CHECK_THAT(at.refusal(), Catch::Contains(at.path) && Catch::Contains("damaged"));
   }
 
-  prefer::archive_writer other;
+  prefer::archive_writer other(at.path);
   other.add("format", "prefer reference cache 1");
-  other.write(at.path);
+  other.commit();
   CHECK(at.refusal() == "resume: " + at.path + ": this file is not a trainer's checkpoint");
 
   std::filesystem::remove(at.path);
@@ -375,7 +375,7 @@ TEST_CASE("resume: a checkpoint that lacks one entry changes nothing, the refere
   auto const whole = prefer::archive::read(path);
   for (auto const& left_out : whole.names()) {
     INFO("without " << left_out);
-    prefer::archive_writer file;
+    prefer::archive_writer file(path);
     for (auto const& name : whole.names()) {
       if (name == left_out) continue;
       if (name == "format" || name == "memory") {
@@ -389,7 +389,7 @@ TEST_CASE("resume: a checkpoint that lacks one entry changes nothing, the refere
         file.add(name, whole.number<std::uint64_t>(name));
       }
     }
-    file.write(path);
+    file.commit();
     auto policy = small::policy<table>();
     following reference{policy};
     trainer run(policy, prefer::dpo{}, reference, data, options);

@@ -286,8 +286,8 @@ TEST_CASE("trainer: a loss that reads lengths is not given any by default", "[tr
   no_reference reference;
   auto const data = small::pairs(4);
   CHECK(message_of([&] { trainer(policy, prefer::simpo{}, reference, data); }) ==
-        "trainer: this loss reads completion lengths; fill length in the data, with 1 where a "
-        "completion is one choice");
+        "trainer: this loss reads length, which the data does not have; a completion that is one "
+        "choice has length 1");
 }
 
 TEST_CASE("trainer: a row's own target margin reaches the loss", "[train][trainer]") {

@@ -71,7 +71,8 @@ TEST_CASE("trainer: refuses data that does not fit the loss", "[train][trainer]"
 
   auto unlabelled = small::labelled(4);
   unlabelled.label.clear();
-  CHECK(refusal(prefer::kto{}, unlabelled) == "trainer: label has 0 elements, expected 4");
+  CHECK(refusal(prefer::kto{}, unlabelled) ==
+        "trainer: this loss reads label, which the data does not have");
 
   auto alone = small::labelled(4);
   alone.kl_examples.clear();

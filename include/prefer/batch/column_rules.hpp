@@ -71,7 +71,7 @@ inline constexpr double rounding_allowed = 1e-3;  // nats
 [[nodiscard]] constexpr number_rule rule_of(column_rule rule) {
   switch (rule) {
     case column_rule::log_prob:
-      return {detail::is_log_prob, "a finite log-probability, at most 0"};
+      return {detail::is_log_prob, "a log-probability, finite and at most 0"};
     case column_rule::divergence:
       return {detail::is_divergence, "a finite divergence, zero or greater"};
     case column_rule::tokens:

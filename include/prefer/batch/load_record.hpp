@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <type_traits>
 
@@ -69,8 +70,9 @@ void load_row(Record& record, Columns const& batch, std::size_t row, per what) {
 }
 
 /// Completion i of a list that begins there.
+template <class Columns>
 struct row_at {
-  list_columns const* batch;
+  Columns const* batch;
   std::size_t begin;
 
   completion_record<double> operator()(std::size_t i) const {
@@ -82,8 +84,11 @@ struct row_at {
 
 }  // namespace detail
 
+// Templates, so that a unit that inspects no record does not pay for them.
+
 /// What a formula sees of pair i. Element by element, for inspection and tests; evaluate loads lanes.
-[[nodiscard]] inline pair_record<double> record_at(pair_columns const& batch, std::size_t i) {
+template <std::same_as<column> C>
+[[nodiscard]] pair_record<double> record_at(basic_pair_columns<C> const& batch, std::size_t i) {
   pair_record<double> pair;
   detail::load_row<column_side::chosen>(pair.chosen, batch, i, per::completion);
   detail::load_row<column_side::rejected>(pair.rejected, batch, i, per::completion);
@@ -91,17 +96,20 @@ struct row_at {
   return pair;
 }
 /// What a formula sees of labelled completion i.
-[[nodiscard]] inline unpaired_record<double> record_at(unpaired_columns const& batch,
-                                                       std::size_t i) {
+template <std::same_as<column> C>
+[[nodiscard]] unpaired_record<double> record_at(basic_unpaired_columns<C> const& batch,
+                                                std::size_t i) {
   unpaired_record<double> example{};
   detail::load_row(example, batch, i, per::completion);
   detail::load_row(example, batch, i, per::example);
   return example;
 }
 /// What a formula sees of list g; a view of the batch, which must outlive it.
-[[nodiscard]] inline auto record_at(list_columns const& batch, std::size_t g) {
+template <std::same_as<column> C>
+[[nodiscard]] auto record_at(basic_list_columns<C> const& batch, std::size_t g) {
   std::size_t const begin = batch.offset[g];
-  list_record<double, detail::row_at> list(batch.offset[g + 1] - begin, {&batch, begin});
+  list_record<double, detail::row_at<basic_list_columns<C>>> list(batch.offset[g + 1] - begin,
+                                                                  {&batch, begin});
   detail::load_row(list, batch, g, per::example);
   return list;
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/data/json_lines.hpp>
 #include <prefer/data/lines.hpp>
 #include <prefer/data/place.hpp>
@@ -75,9 +76,10 @@ class reference_collector {
 
  private:
   static double checked(place const& at, std::string_view name, double number) {
-    if (number <= 0.0 && std::isfinite(number)) return number;
-    at.refuse("column " + in_quotes(name) + ": found " + std::to_string(number) +
-              "; expected a log-probability, finite and at most 0");
+    constexpr number_rule rule = rule_of(column_rule::log_prob);
+    if (rule.holds(number)) return number;
+    at.refuse("column " + in_quotes(name) + ": found " +
+              prefer::detail::found(number, rule.expected));
   }
 
   choice_data const& data_;
@@ -161,7 +163,7 @@ inline reference_numbers reference_csv(std::unique_ptr<byte_source> source, plac
     auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), result);
     if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(result)) {
       lines.at().refuse("column " + in_quotes(header[cell]) + ": found " + in_quotes(text) +
-                        "; expected a log-probability, finite and at most 0");
+                        "; expected " + rule_of(column_rule::log_prob).expected);
     }
     return result;
   };

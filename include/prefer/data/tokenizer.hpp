@@ -11,6 +11,20 @@
 
 namespace prefer::data {
 
+namespace detail {
+
+template <class T>
+concept encodes_texts =
+    requires(T const& tokenizer, std::string_view text, std::vector<std::uint32_t>& into) {
+      tokenizer.encode(text, into);
+    };
+template <class T>
+concept has_vocabulary = requires(T const& tokenizer) {
+  { tokenizer.vocabulary() } -> std::convertible_to<std::size_t>;
+};
+
+}  // namespace detail
+
 /// Turns texts into tokens.
 ///
 /// Semantics  encode appends the tokens of `text` to `into`, each less than vocabulary(); the same text gives the same
@@ -21,11 +35,7 @@ namespace prefer::data {
 ///
 ///            and, for files with messages, be a ChatTokenizer
 template <class T>
-concept Tokenizer =
-    requires(T const& tokenizer, std::string_view text, std::vector<std::uint32_t>& into) {
-      tokenizer.encode(text, into);
-      { tokenizer.vocabulary() } -> std::convertible_to<std::size_t>;
-    };
+concept Tokenizer = detail::encodes_texts<T> && detail::has_vocabulary<T>;
 
 /// Which part of a row messages are: a chat template opens the answer behind a prompt.
 enum class turn_part { prompt, completion };
@@ -38,3 +48,18 @@ concept ChatTokenizer = Tokenizer<T> && requires(T const& tokenizer, conversatio
 };
 
 }  // namespace prefer::data
+
+namespace prefer::check {
+
+/// For the first line of a "bring your own tokenizer" file: static_assert(prefer::check::tokenizer<mine>());
+template <class T>
+consteval bool tokenizer() {
+  static_assert(data::detail::encodes_texts<T>,
+                "prefer: a tokenizer has encode(std::string_view text, "
+                "std::vector<std::uint32_t>& into) const, which appends");
+  static_assert(data::detail::has_vocabulary<T>,
+                "prefer: a tokenizer has vocabulary() const, how many tokens there are");
+  return true;
+}
+
+}  // namespace prefer::check

@@ -31,7 +31,7 @@ struct optimism {
 ///
 /// Reads   policy and reference log_prob of both completions, chosen_from_reference; beta per pair where given
 /// Units   nats
-/// Errors  beta <= 0 or alpha < 0 is refused
+/// Errors  beta <= 0 or alpha < 0 is refused; a chosen log_prob of minus infinity that the reference wrote makes NaN
 /// Source  Xie et al. 2024, arXiv:2405.21046
 /// TRL     XPOTrainer `sigmoid`; its `ipo` is ipo_sum{} + alpha * optimism{}
 struct xpo {

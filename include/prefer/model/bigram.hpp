@@ -7,14 +7,14 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
 #include <prefer/model/choice_ids.hpp>
+#include <prefer/model/markov_reference.hpp>
 #include <prefer/model/row_statistics.hpp>
 #include <prefer/model/softmax.hpp>
 #include <prefer/parallel/executor.hpp>
@@ -24,43 +24,6 @@
 #include <prefer/random/philox.hpp>
 
 namespace prefer {
-
-template <std::floating_point T>
-class bigram;
-
-namespace detail {
-
-template <class R>
-concept wraps_policy = requires(R const& reference) { reference.policy(); };
-
-template <class R, class T>
-[[nodiscard]] consteval bool has_markov_inside() {
-  using type = std::remove_cvref_t<R>;
-  if constexpr (std::same_as<type, bigram<T>>) {
-    return true;
-  } else if constexpr (wraps_policy<type>) {
-    return has_markov_inside<decltype(std::declval<type const&>().policy()), T>();
-  } else {
-    return false;
-  }
-}
-
-}  // namespace detail
-
-/// A bigram<T>, or something whose `policy()` gives one, however deep: frozen(policy),
-/// frozen(aggregated(policy, ...)). Such a reference can be asked for whole distributions.
-template <class R, class T>
-concept MarkovReference = detail::has_markov_inside<R, T>();
-
-/// The bigram<T> inside of a reference.
-template <class T, MarkovReference<T> R>
-[[nodiscard]] bigram<T> const& markov_of(R const& reference) {
-  if constexpr (std::same_as<R, bigram<T>>) {
-    return reference;
-  } else {
-    return markov_of<T>(reference.policy());
-  }
-}
 
 /// A language model with a memory of one token: the sequence policy for which everything can be computed
 /// exactly.
@@ -119,6 +82,10 @@ class bigram {
              .shape = {vocabulary_, vocabulary_}}};
   }
   void use(executor threads) { threads_ = threads; }
+  /// Of the texts behind the numbers of completions, as they are now.
+  [[nodiscard]] std::uint64_t identity() const {
+    return fingerprint().add("bigram").add(vocabulary_).add(fingerprint_of(*table_)).value();
+  }
 
   // The short contract.
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <initializer_list>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include <prefer/expects.hpp>
@@ -55,5 +56,25 @@ struct parameter {
   bool frozen = false;
   tensor_shape shape = {};
 };
+
+/// Whether every tensor has as many elements as its shape says.
+///
+/// Errors  precondition_error naming the tensor
+template <class T>
+void expects_shapes(std::span<parameter<T> const> parameters, char const* where) {
+  for (auto const& each : parameters) {
+    if (each.shape.empty() || each.shape.elements() == each.value.size()) continue;
+    detail::broken(std::string(where) + ": parameter '" + std::string(each.name) + "' has " +
+                   std::to_string(each.value.size()) + " elements, its shape has " +
+                   std::to_string(each.shape.elements()));
+  }
+}
+
+template <class T>
+void zero_gradients(std::span<parameter<T> const> parameters) {
+  for (auto const& each : parameters) {
+    for (T& g : each.gradient) g = 0;
+  }
+}
 
 }  // namespace prefer

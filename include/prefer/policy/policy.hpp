@@ -79,6 +79,9 @@ concept has_parameters = requires(P& policy) {
 /// Tokens      `token_offsets`, `token_log_prob` and `token_backward`, see TokenPolicy
 ///             `group_tokens(batch, out)`: how many tokens a forward pass of each group takes, prompt included;
 ///             for micro-batches by tokens. Without it they count completions by token_offsets.
+/// Checks      `same_completion(a, b)`: whether two numbers stand for the same completion, which no row may prefer to
+///             itself. `static constexpr bool divides_by_length = true` with `length(batch, out)`: log_prob is per
+///             token already, and a loss that divides by lengths wants those
 /// Storage     `parameter_type`, float or double: what parameters and gradients are stored in, where that is not
 ///             value_type
 ///             `parameters_moved()`: called after an optimizer step, a resume or a restore has written parameters,

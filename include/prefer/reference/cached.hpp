@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -10,8 +9,10 @@
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
+#include <prefer/batch/column_rules.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
+#include <prefer/file/archive_writer.hpp>
 #include <prefer/reference/reference.hpp>
 
 namespace prefer {
@@ -116,14 +117,14 @@ class cached {
   }
 
   void save(std::string const& path) const {
-    archive_writer file;
+    archive_writer file(path);
     file.add("format", "prefer reference cache 1");
     file.add("identity", identity_);
     file.add("normalised", std::uint64_t{normalised_ ? 1u : 0u});
     file.add("log_prob", log_prob_);
     file.add("score", score_);
     file.add("kl_examples", kl_examples_);
-    file.write(path);
+    file.commit();
   }
 
   [[nodiscard]] static cached load(std::string const& path, choice_data const& data,
@@ -191,10 +192,10 @@ class cached {
 
   static T checked(auto number, std::size_t row, char const* what) {
     auto const as_stored = static_cast<T>(number);
-    if (as_stored <= T(0) && std::isfinite(as_stored)) return as_stored;
+    constexpr number_rule rule = rule_of(column_rule::log_prob);
+    if (rule.holds(static_cast<double>(as_stored))) return as_stored;
     detail::broken("cached::given: " + std::string(what) + " of row " + std::to_string(row) +
-                   " is " + std::to_string(number) +
-                   "; expected a log-probability, finite and at most 0");
+                   " is " + detail::found(static_cast<double>(number), rule.expected));
   }
 
   void look_up(choice_batch const& batch, std::span<T> out, std::vector<T> const& from) const {

@@ -12,6 +12,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
+#include <prefer/file/archive_writer.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/reference/reference.hpp>
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <prefer/file/archive.hpp>
+#include <prefer/file/archive_writer.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/reference/reference.hpp>

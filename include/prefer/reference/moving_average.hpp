@@ -13,6 +13,7 @@
 #include <prefer/bounded.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
+#include <prefer/file/archive_writer.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/parameter.hpp>

@@ -101,8 +101,8 @@ template <class P, class R, class B>
 [[nodiscard]] reference_distance distance_to_reference(P& policy, R& reference, B const& batch) {
   std::vector<typename P::value_type> ours(batch.completions());
   std::vector<typename R::value_type> theirs(batch.completions());
-  policy.log_prob(batch, ours);
   reference.log_prob(batch, theirs);
+  policy.log_prob(batch, ours);
   reference_distance out;
   for (std::size_t i = 0; i < ours.size(); ++i) {
     double const gap = std::abs(static_cast<double>(ours[i]) - static_cast<double>(theirs[i]));

@@ -11,6 +11,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
+#include <prefer/file/archive_writer.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/reference/reference.hpp>

@@ -13,6 +13,7 @@
 
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
+#include <prefer/file/archive_writer.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/parameter_blocks.hpp>

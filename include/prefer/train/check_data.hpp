@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -20,16 +21,27 @@ namespace prefer {
 
 namespace detail {
 
-inline void expects_column(column_set read, std::vector<float> const& values, column_name name,
-                           char const* text) {
-  if (!read.contains(name) || !values.empty()) return;
-  broken(std::string("trainer: this loss reads ") + text + ", which the data does not have");
+/// A column that is read is there; one that changes what a loss computes where it is there is read.
+template <column_name Name, column_rule Rule>
+void expects_column(column_set read, column_description<Name, Rule> is, bool present) {
+  if (present == read.contains(Name)) return;
+  bool const optional = optional_columns.contains(Name);
+  if (present && optional) {
+    broken(std::string("trainer: the data has a column ") + is.spelling +
+           ", which this loss does not read");
+  }
+  if (!present && !optional) {
+    broken(std::string("trainer: this loss reads ") + is.spelling +
+           ", which the data does not have" +
+           (Name == column_name::length ? "; a completion that is one choice has length 1" : ""));
+  }
 }
 
-/// The first number of every column that its rule, or what the loss takes it for, does not allow.
-inline void expects_good_numbers(choice_data const& data, batch_meaning const& meaning,
-                                 bool pairs) {
-  choice_data::describe(data, [&](auto is, per each, std::vector<float> const& column) {
+/// The first number of every column that its rule, or what the loss takes it for, does not allow. A template, so that a
+/// unit that trains nothing does not pay for it.
+template <std::same_as<choice_data> Data>
+void expects_good_numbers(Data const& data, batch_meaning const& meaning, bool pairs) {
+  Data::describe(data, [&](auto is, per each, std::vector<float> const& column) {
     number_rule const rule = rule_of(is, meaning);
     std::size_t const i = first_bad(column, column.size(), rule);
     if (i == column.size()) return;
@@ -73,21 +85,9 @@ void check_examples(L const& loss, choice_data const& data) {
     }
   }
   column_set const read = reads(loss);
-  if (read.contains(column_name::label)) {
-    expects_size(data.label.size(), data.size(), "trainer", "label");
-  }
-  if (read.contains(column_name::length) && data.length.empty()) {
-    detail::broken(
-        "trainer: this loss reads completion lengths; fill length in the data, with 1 where a "
-        "completion is one choice");
-  }
-  detail::expects_column(read, data.score, column_name::score, "score");
-  detail::expects_column(read, data.chosen_from_reference, column_name::chosen_from_reference,
-                         "chosen_from_reference");
-  expects(data.target_margin.empty() || read.contains(column_name::target_margin),
-          "trainer: the data has a column target_margin, which this loss does not read");
-  expects(data.beta.empty() || read.contains(column_name::beta),
-          "trainer: the data has a column beta, which this loss does not read");
+  choice_data::describe(data, [&](auto is, per, std::vector<float> const& column) {
+    detail::expects_column(read, is, !column.empty());
+  });
   detail::expects_good_numbers(data, meaning_of<L>, L::arity == 2);
 }
 

@@ -14,8 +14,11 @@
 
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
+#include <prefer/file/archive_writer.hpp>
+#include <prefer/file/fingerprint.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/train/adamw.hpp>
+#include <prefer/train/options.hpp>
 
 namespace prefer {
 
@@ -29,29 +32,78 @@ struct training_progress {
   double best = -std::numeric_limits<double>::infinity();  ///< evaluation so far
   std::uint64_t stale = 0;                                 ///< evaluations since then
   std::vector<std::vector<T>> best_values = {};  ///< parameters then, where they are to be restored
+
+  /// Takes in an evaluation of these parameters.
+  void judge(double score, evaluation_plan const& plan, std::span<parameter<T> const> parameters) {
+    if (score > best + plan.min_improvement) {
+      best = score;
+      stale = 0;
+      if (!plan.restore_best) return;
+      best_values.resize(parameters.size());
+      for (std::size_t i = 0; i < parameters.size(); ++i) {
+        if (parameters[i].frozen) continue;
+        best_values[i].assign(parameters[i].value.begin(), parameters[i].value.end());
+      }
+    } else if (++stale >= plan.patience && plan.patience != 0) {
+      stopped = true;
+    }
+  }
+
+  /// Writes the best parameters back, if there are any.
+  bool restore_best(std::span<parameter<T> const> parameters) const {
+    for (std::size_t i = 0; i < best_values.size(); ++i) {
+      for (std::size_t k = 0; k < best_values[i].size(); ++k) {
+        parameters[i].value[k] = best_values[i][k];
+      }
+    }
+    return !best_values.empty();
+  }
 };
 
 /// What a checkpoint must agree with to be continued.
 struct checkpoint_identity {
   std::uint64_t run = 0;   ///< of everything that results depend on, see run_fingerprint
   std::uint64_t data = 0;  ///< of the source of examples
+  std::uint64_t base = 0;  ///< of what is not trained of the policy
 };
 
-/// Writes all that `read_checkpoint` needs, whole or not at all.
+/// Stands for what results depend on of a policy besides its trained tensors: its `identity()` where it has one, else
+/// its frozen tensors, every number of them. 0 where there is nothing of the kind.
+template <class P, class T>
+[[nodiscard]] std::uint64_t identity_of_base(P const& policy,
+                                             std::span<parameter<T> const> parameters) {
+  if constexpr (requires { std::uint64_t{policy.identity()}; }) {
+    return policy.identity();
+  } else {
+    fingerprint out;
+    bool any = false;
+    for (auto const& each : parameters) {
+      if (!each.frozen) continue;
+      out.add(each.name).add(std::span<T const>(each.value));
+      any = true;
+    }
+    return any ? out.value() : 0;
+  }
+}
+
+/// Writes all that `read_checkpoint` needs, whole or not at all: of the parameters those that are not frozen. Numbers go
+/// from where they are to the file, so that no copy of them is in memory.
 template <class T, class Memory, class Beta, class R>
 void write_checkpoint(std::string const& path, checkpoint_identity const& identity,
                       std::span<parameter<T> const> parameters,
                       training_progress<T, Memory> const& now, Beta& beta, R& reference) {
   static_assert(std::is_trivially_copyable_v<Memory>);
-  archive_writer file;
-  file.add("format", "prefer trainer 1");
+  archive_writer file(path);
+  file.add("format", "prefer trainer 2");
   file.add("run", identity.run);
   file.add("data", identity.data);
+  file.add("base", identity.base);
   file.add("step", now.step);
   file.add("stopped", std::uint64_t{now.stopped ? 1u : 0u});
   file.add("best", now.best);
   file.add("stale", now.stale);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (parameters[i].frozen) continue;
     file.add("value/" + std::string(parameters[i].name), parameters[i].value);
     if (!now.best_values.empty()) {
       file.add("best/" + std::string(parameters[i].name), now.best_values[i]);
@@ -61,12 +113,12 @@ void write_checkpoint(std::string const& path, checkpoint_identity const& identi
   file.add("memory", std::string_view(reinterpret_cast<char const*>(&now.memory), sizeof(Memory)));
   if constexpr (requires { beta.save(file); }) beta.save(file);
   if constexpr (requires { reference.save(file); }) reference.save(file);
-  file.write(path);
+  file.commit();
 }
 
-/// Puts parameters, progress, beta rule and reference back to where a checkpoint was written.
+/// Puts trained parameters, progress, beta rule and reference back to where a checkpoint was written.
 ///
-/// Errors  backend_error for a file that is damaged, or of another run or data set; nothing changes then
+/// Errors  backend_error for a file that is damaged, or of another run, data set or base; nothing changes then
 template <class T, class Memory, class Beta, class R>
 void read_checkpoint(archive const& file, checkpoint_identity const& identity,
                      std::span<parameter<T> const> parameters, training_progress<T, Memory>& now,
@@ -75,7 +127,7 @@ void read_checkpoint(archive const& file, checkpoint_identity const& identity,
   auto const refuse = [&](char const* reason) {
     detail::fail(backend_error("resume", file.path(), reason));
   };
-  if (!file.contains("format") || file.text("format") != "prefer trainer 1") {
+  if (!file.contains("format") || file.text("format") != "prefer trainer 2") {
     refuse("this file is not a trainer's checkpoint");
   }
   if (file.number<std::uint64_t>("data") != identity.data) {
@@ -83,30 +135,38 @@ void read_checkpoint(archive const& file, checkpoint_identity const& identity,
   }
   if (file.number<std::uint64_t>("run") != identity.run) {
     refuse(
-        "this checkpoint was made with another loss, reference, seed, batch size, learning rate or "
-        "optimizer");
+        "this checkpoint was made with another loss, reference, seed, batch size, learning rate, "
+        "optimizer or set of trained parameters");
+  }
+  if (file.number<std::uint64_t>("base") != identity.base) {
+    refuse(
+        "this checkpoint continues another base: it holds what was trained only, and what is not "
+        "trained of this policy (its frozen parameters, or what its identity() stands for) "
+        "differs");
   }
   std::string const memory = file.text("memory");
   if (memory.size() != sizeof(Memory)) refuse("the loss's memory has another size");
 
-  // Everything is read before anything is replaced; the reference comes last because only it replaces as
-  // it reads. A beta rule with a state is tried on a copy first.
+  // Everything is read or looked at before anything is replaced; the reference comes last because only it replaces
+  // as it reads. A beta rule with a state is tried on a copy first.
   training_progress<T, Memory> then{.optimizer = adamw<T>(now.optimizer.options()),
                                     .step = file.number<std::uint64_t>("step"),
                                     .stopped = file.number<std::uint64_t>("stopped") != 0,
                                     .best = file.number<double>("best"),
                                     .stale = file.number<std::uint64_t>("stale")};
   std::memcpy(&then.memory, memory.data(), sizeof(Memory));
-  bool const has_best =
-      !parameters.empty() && file.contains("best/" + std::string(parameters[0].name));
-  std::vector<std::vector<T>> values;
+  bool has_best = false;
   for (auto const& each : parameters) {
-    std::string const name(each.name);
-    values.emplace_back(each.value.size());
-    file.copy_to("value/" + name, std::span<T>(values.back()));
+    has_best = has_best || (!each.frozen && file.contains("best/" + std::string(each.name)));
+  }
+  if (has_best) then.best_values.resize(parameters.size());
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (parameters[i].frozen) continue;
+    std::string const name(parameters[i].name);
+    file.expect<T>("value/" + name, parameters[i].value.size());
     if (!has_best) continue;
-    then.best_values.emplace_back(each.value.size());
-    file.copy_to("best/" + name, std::span<T>(then.best_values.back()));
+    then.best_values[i].resize(parameters[i].value.size());
+    file.copy_to("best/" + name, std::span<T>(then.best_values[i]));
   }
   then.optimizer.load(file, parameters, "optimizer/");
   if constexpr (requires { beta.load(file); }) Beta(beta).load(file);
@@ -114,8 +174,8 @@ void read_checkpoint(archive const& file, checkpoint_identity const& identity,
   if constexpr (requires { beta.load(file); }) beta.load(file);
 
   now = std::move(then);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    for (std::size_t k = 0; k < values[i].size(); ++k) parameters[i].value[k] = values[i][k];
+  for (auto const& each : parameters) {
+    if (!each.frozen) file.copy_to("value/" + std::string(each.name), each.value);
   }
 }
 

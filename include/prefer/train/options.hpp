@@ -11,10 +11,13 @@
 
 namespace prefer {
 
-/// How to train. Sizes count groups: pairs, labelled examples or lists.
+/// How to train. Sizes count groups: pairs, labelled examples or lists. How a batch is cut into micro-batches does not
+/// change results.
 struct train_options {
   std::size_t batch_size = 64;
-  std::size_t micro_batch_size = 0;  ///< groups scored at a time, 0: all; does not change results
+  std::size_t micro_batch_size = 0;  ///< most groups in a forward pass, 0: all
+  std::size_t micro_batch_tokens =
+      0;  ///< most tokens, 0: any; a group that has more is one by itself
   std::uint64_t epochs = 1;
   std::uint64_t steps = 0;  ///< if not 0, stop after so many steps, whatever the epochs
   std::uint64_t seed = 1;   ///< of the order of examples

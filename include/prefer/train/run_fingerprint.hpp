@@ -41,8 +41,8 @@ void apply_beta(L& loss, Beta const& beta, std::uint64_t step) {
 
 }  // namespace detail
 
-/// What must agree for a checkpoint to continue a run. Not micro_batch_size and threads, which do not change
-/// results, nor epochs and steps, so that a run can be prolonged.
+/// What must agree for a checkpoint to continue a run. Not micro-batches and threads, which do not change results, nor
+/// epochs and steps, so that a run can be prolonged.
 template <Loss L, class Beta, class R, class T>
 [[nodiscard]] std::uint64_t run_fingerprint(train_options const& options, bool by_scores,
                                             L const& loss, Beta const& beta, R const& reference,
@@ -78,7 +78,7 @@ template <Loss L, class Beta, class R, class T>
     identity.add(static_cast<std::uint64_t>(reference.identity()));
   }
   for (auto const& each : parameters) {
-    identity.add(each.name).add(static_cast<std::uint64_t>(each.value.size()));
+    identity.add(each.name).add(static_cast<std::uint64_t>(each.value.size())).add(each.frozen);
   }
   return identity.value();
 }

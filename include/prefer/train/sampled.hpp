@@ -40,7 +40,7 @@ struct sampled_options {
 ///
 /// Each prompt comes once in an epoch, in an order drawn anew. The completions are numbers of `table`, which the policy
 /// looks up its tokens in: those of one step take the place of those of the step before, behind what the table had when
-/// the source was made. Policy and table are borrowed and outlive the source.
+/// the source was made, and go with the source. Policy and table are borrowed and outlive the source.
 ///
 /// Resume  a step's completions depend on its number and the parameters alone, so a checkpoint needs no more
 /// Errors  precondition_error for no prompts, no completions or none per step, and for a judge that makes more examples
@@ -60,6 +60,10 @@ class sampled {
     expects(options_.prompts_per_step > 0, "sampled: prompts_per_step must be at least 1");
     expects(options_.completions > 0, "sampled: completions must be at least 1");
   }
+
+  sampled(sampled const&) = delete;
+  sampled& operator=(sampled const&) = delete;
+  ~sampled() { table_->keep_first(own_completions_); }
 
   [[nodiscard]] std::uint64_t steps_per_epoch() const {
     std::size_t const each = options_.prompts_per_step;

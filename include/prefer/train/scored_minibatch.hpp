@@ -73,7 +73,11 @@ class scored_minibatch {
   [[nodiscard]] std::size_t size() const { return batch_.size(); }
   [[nodiscard]] choice_data const& data() const { return batch_.data(); }
   [[nodiscard]] std::size_t row(std::size_t group) const { return batch_.row()[group]; }
-  [[nodiscard]] choice_batch whole() { return batch_.slice(0, batch_.size()); }
+  /// Groups [begin, begin + count), to be used before the next call.
+  [[nodiscard]] choice_batch groups(std::size_t begin, std::size_t count) {
+    return batch_.slice(begin, count);
+  }
+  [[nodiscard]] bool has_kl_examples() const { return batch_.has_kl_examples(); }
 
   /// Asks about groups [begin, begin + count): the reference first, then the policy in one forward pass, so that
   /// backward can follow with nothing between.
@@ -91,7 +95,6 @@ class scored_minibatch {
   }
   /// Of the completions of other prompts, where the data has them; whether the loss wants them, its prepare says.
   void score_mismatched(std::size_t begin, std::size_t count) {
-    if (!batch_.has_kl_examples()) return;
     mismatched_policy_.resize(batch_.size());
     mismatched_reference_.resize(batch_.size());
     choice_batch const slice = batch_.kl_slice(begin, count);

@@ -49,7 +49,7 @@ class scored_tokens {
   void gather(ExampleSource auto& source, std::uint64_t step, batch_part const& part,
               std::uint64_t /*seed*/) {
     source.gather(step, part, batch_);
-    policy_.token_offsets(whole(), token_offset_);
+    policy_.token_offsets(groups(0, size()), token_offset_);
     std::size_t const tokens = token_offset_.back();
     log_prob_.resize(tokens);
     reference_log_prob_.resize(reads_reference_ ? tokens : 0);
@@ -69,7 +69,12 @@ class scored_tokens {
   [[nodiscard]] std::size_t size() const { return batch_.size(); }
   [[nodiscard]] choice_data const& data() const { return batch_.data(); }
   [[nodiscard]] std::size_t row(std::size_t group) const { return batch_.row()[group]; }
-  [[nodiscard]] choice_batch whole() { return batch_.slice(0, batch_.size()); }
+  /// Groups [begin, begin + count), to be used before the next call.
+  [[nodiscard]] choice_batch groups(std::size_t begin, std::size_t count) {
+    return batch_.slice(begin, count);
+  }
+  /// Tokens of other prompts' completions have no meaning for a loss over tokens; one that wants them says so.
+  [[nodiscard]] bool has_kl_examples() const { return false; }
 
   void score(L const& /*loss*/, std::size_t begin, std::size_t count) {
     choice_batch const slice = batch_.slice(begin, count);
@@ -83,7 +88,6 @@ class scored_tokens {
   void score_policy_again(std::size_t begin, std::size_t count) {
     ask_policy(batch_.slice(begin, count), begin, count);
   }
-  /// Tokens of other prompts' completions have no meaning for a loss over tokens; one that wants them says so.
   void score_mismatched(std::size_t /*begin*/, std::size_t /*count*/) {}
 
   /// The tokens of groups [begin, begin + count) as the loss reads them.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 
@@ -23,6 +24,14 @@ struct step_report {
   double displaced_share =
       std::numeric_limits<double>::quiet_NaN();  ///< share of chosen below the reference
 };
+/// How far a step is. A step is one pass over its batch, or two where a statistic of the whole batch comes first.
+struct part_report {
+  std::uint64_t step = 0;  ///< that is being taken, counted from 1
+  std::size_t done =
+      0;               ///< groups that policy and reference have been asked about, over all passes
+  std::size_t of = 0;  ///< that there are, over all passes; of this process where there are several
+};
+
 /// Why a run ended.
 enum class run_outcome : std::uint8_t { finished, stopped_early, interrupted };
 }  // namespace prefer

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -29,6 +30,7 @@
 #include <prefer/train/checkpoint.hpp>
 #include <prefer/train/clip.hpp>
 #include <prefer/train/example_source.hpp>
+#include <prefer/train/micro_batches.hpp>
 #include <prefer/train/options.hpp>
 #include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/scored_minibatch.hpp>
@@ -49,19 +51,18 @@ namespace prefer {
 ///   prefer::trainer training(policy, loss, reference, source, options);
 ///
 /// Policy, reference and data or source are borrowed and outlive the trainer; the data does not change meanwhile. While
-/// the trainer lives, policy and reference run on its threads, and serially from then on. The same bits come
-/// out for any number of threads, any micro_batch_size and any number of save and resume on the way. A step
-/// completes or leaves the parameters as they were.
+/// the trainer lives, policy and reference run on its threads, and serially from then on. The same bits come out for any
+/// number of threads, any micro-batches and any number of save and resume on the way. A step completes or leaves the
+/// parameters as they were.
 ///
-/// Several processes: each has a policy, a reference and a source that equal the others', makes a trainer with its
-/// Communicator, and calls the same members in the same order. A batch is shared out; losses with a statistic, the report
-/// and the gradients are those of the whole. All processes have the same bits after each step, and a run of as many has
-/// them again; those of another number agree to rounding. Where one throws, all throw (see `collectively`). The process of
-/// rank 0 writes and reads checkpoints, and any number of processes continues from one.
+/// Several processes: each makes a trainer with its Communicator from an equal policy, reference and source, and calls the
+/// same members in the same order. A batch is shared out; statistics, report and gradients are those of the whole. All have
+/// the same bits after each step; runs of another number agree to rounding. Where one throws, all throw (`collectively`).
+/// Rank 0 writes and reads checkpoints, from which any number of processes continues.
 ///
-/// Errors  precondition_error for data that does not fit the loss, a loss or gradient that is not finite, a
-///         reference that is not what it claims to be, processes that have begun differently; backend_error from
-///         checkpoints, and for an error of another process
+/// Errors  precondition_error for data that does not fit the loss, a loss or gradient that is not finite, a reference
+///         that is not what it claims to be, processes that have begun differently; backend_error from checkpoints, and
+///         for an error of another process
 template <class P, Loss L, class R, class Beta = beta_of_the_loss, class Source = shuffled,
           Communicator Processes = single_process>
   requires Policy<P, choice_batch> && Reference<R, choice_batch> &&
@@ -70,6 +71,7 @@ template <class P, Loss L, class R, class Beta = beta_of_the_loss, class Source 
 class trainer {
  public:
   using value_type = typename P::value_type;
+  using parameter_type = parameter_type_t<P>;
 
   trainer(P& policy, L loss, R& reference, choice_data const& data,
           train_options const& options = {}, Beta beta = {}, Processes processes = {})
@@ -103,35 +105,33 @@ class trainer {
   /// One optimizer step on the next batch.
   step_report step() {
     step_report report;
-    collectively(processes_, "trainer", [&](auto const& all) { report = step_with(all); });
+    detail::no_callback on_part;
+    take_step(report, on_part);
     return report;
   }
 
-  /// Steps until the plan is done. `on_step(report)` may return false to interrupt.
-  template <class OnStep>
-  run_outcome run(OnStep&& on_step) {
-    return run(on_step, {}, [](P&) { return 0.0; });
-  }
-  run_outcome run() {
-    return run([](step_report const&) {});
+  /// Steps until the plan is done. `on_step(report)` may return false to interrupt. `on_part(part_report)` is called
+  /// after each micro-batch and may return false to interrupt too: the step is then not taken.
+  template <class OnStep = detail::no_callback, class OnPart = detail::no_callback>
+  run_outcome run(OnStep&& on_step = {}, OnPart&& on_part = {}) {
+    auto const no_evaluation = [](P&) { return 0.0; };
+    return run(on_step, {}, no_evaluation, on_part);
   }
 
   /// The same with an evaluation every `plan.every` steps: `evaluate(policy)` returns a number, the higher
   /// the better; after `plan.patience` of them without improvement the run stops.
-  template <class OnStep, class Evaluate>
-  run_outcome run(OnStep&& on_step, evaluation_plan const& plan, Evaluate&& evaluate) {
+  template <class OnStep, class Evaluate, class OnPart = detail::no_callback>
+  run_outcome run(OnStep&& on_step, evaluation_plan const& plan, Evaluate&& evaluate,
+                  OnPart&& on_part = {}) {
     while (!done()) {
-      step_report const report = step();
+      step_report report;
+      if (!take_step(report, on_part)) return run_outcome::interrupted;
       if (plan.every != 0 && (now_.step % plan.every == 0 || done())) {
-        judge(static_cast<double>(evaluate(policy_)), plan);
+        now_.judge(static_cast<double>(evaluate(policy_)), plan, parameters());
       }
-      if constexpr (std::convertible_to<decltype(on_step(report)), bool>) {
-        if (!on_step(report)) return run_outcome::interrupted;
-      } else {
-        on_step(report);
-      }
+      if (!detail::goes_on(on_step, report)) return run_outcome::interrupted;
     }
-    if (plan.restore_best && !now_.best_values.empty()) restore_best();
+    if (plan.restore_best && now_.restore_best(parameters())) moved();
     return now_.stopped ? run_outcome::stopped_early : run_outcome::finished;
   }
 
@@ -154,6 +154,7 @@ class trainer {
     collectively(processes_, "trainer", [&](auto const& all) {
       archive const file = archive::parse(detail::read_for_all(path, all), path);
       read_checkpoint(file, identity(), parameters(), now_, beta_, reference_);
+      moved();
     });
   }
 
@@ -182,7 +183,7 @@ class trainer {
         beta_(beta),
         processes_(std::move(processes)),
         parameters_(policy.parameters()),
-        now_{.optimizer = adamw<value_type>(options.optimizer)},
+        now_{.optimizer = adamw<parameter_type>(options.optimizer)},
         batch_(policy, reference, reads(loss).contains(column_name::reference),
                options.allow_scores) {
     collectively(processes_, "trainer", [&](auto const& all) {
@@ -192,6 +193,9 @@ class trainer {
         check_lengths(loss_, policy_, source_.data());
         check_completions(policy_, source_.data());
       }
+      // At once, because texts that are sampled may be added to what the identity stands for.
+      if constexpr (requires { policy_.identity(); })
+        base_ = identity_of_base(policy_, parameters());
       use(options_.threads);
       discard_gradient();
       if constexpr (several) detail::expect_equal_starts(identity(), parameters(), all);
@@ -205,6 +209,7 @@ class trainer {
     detail::apply_beta(loss, beta_, 0);
     expects_parameters_in_range(loss);
     if constexpr (has_data) expects_one_beta(source_.data());
+    expects_shapes(parameters(), "trainer");
     expects(is_normalised(reference_) || !reads(loss_).contains(column_name::reference) ||
                 probe_of(loss_).margin_only(),
             "trainer: this reference is not normalised: its log_prob is off by an unknown constant "
@@ -216,34 +221,53 @@ class trainer {
             "trainer: a beta schedule was given, but each row of the data has its own beta");
   }
 
-  [[nodiscard]] std::span<parameter<value_type> const> parameters() const { return parameters_; }
+  [[nodiscard]] std::span<parameter<parameter_type> const> parameters() const {
+    return parameters_;
+  }
 
-  [[nodiscard]] checkpoint_identity identity() const {
-    return {.run = run_fingerprint(options_, batch_.can_score && options_.allow_scores, loss_,
-                                   beta_, reference_, parameters()),
-            .data = static_cast<std::uint64_t>(source_.identity())};
+  // Computed when it is first asked for, because it may take in every number of a large model.
+  [[nodiscard]] checkpoint_identity const& identity() const {
+    if (!identity_) {
+      identity_ = {.run = run_fingerprint(options_, batch_.can_score && options_.allow_scores,
+                                          loss_, beta_, reference_, parameters()),
+                   .data = static_cast<std::uint64_t>(source_.identity()),
+                   .base = base_ ? *base_ : identity_of_base(policy_, parameters())};
+    }
+    return *identity_;
   }
 
   void use(executor threads) {
     if constexpr (requires { policy_.use(threads); }) policy_.use(threads);
     if constexpr (requires { reference_.use(threads); }) reference_.use(threads);
   }
+  // Whether the step was taken, and not interrupted.
+  template <class OnPart>
+  bool take_step(step_report& report, OnPart& on_part) {
+    bool taken = false;
+    collectively(processes_, "trainer",
+                 [&](auto const& all) { taken = step_with(all, report, on_part); });
+    return taken;
+  }
 
-  step_report step_with(auto const& all) {
+  template <class OnPart>
+  bool step_with(auto const& all, step_report& report, OnPart& on_part) {
     if (!gradient_is_clear_) discard_gradient();
     gather_next(all);
     detail::apply_beta(loss_, beta_, now_.step);
+    report = {.step = now_.step + 1,
+              .steps = steps_planned(),
+              .learning_rate = options_.rate(now_.step),
+              .beta = beta_of(loss_)};
     if (now_.step == 0 && options_.reference_is_start) {
-      expect_initial_reference(policy_, reference_, batch_.whole());
+      for (std::size_t i = 0; i < parts_.size(); ++i) {
+        expect_initial_reference(policy_, reference_,
+                                 batch_.groups(parts_.begin(i), parts_.count(i)));
+      }
     }
-    step_report report{.step = now_.step + 1,
-                       .steps = steps_planned(),
-                       .learning_rate = options_.rate(now_.step),
-                       .beta = beta_of(loss_)};
-    if (batch_.examples() != 0) {
-      learn(report, all);
-    } else {
+    if (batch_.examples() == 0) {
       report.loss = std::numeric_limits<double>::quiet_NaN();
+    } else if (!learn(report, all, on_part)) {
+      return false;
     }
     ++now_.step;
     if constexpr (requires { beta_.observe(policy_, reference_, now_.step); }) {
@@ -254,27 +278,32 @@ class trainer {
     if constexpr (requires { reference_.after_step(policy_, now_.step); }) {
       reference_.after_step(policy_, now_.step);
     }
-    return report;
+    return true;
   }
 
-  void learn(step_report& report, auto const& all) {
-    // Until the optimizer has moved the parameters, an exception leaves all but gradients as it was, and
-    // those are discarded before the next step.
+  // Moves the parameters, unless `on_part` interrupts.
+  template <class OnPart>
+  bool learn(step_report& report, auto const& all, OnPart& on_part) {
+    detail::passage through(parts_, on_part, report.step);
+    // Until the optimizer has moved the parameters, an exception leaves all but gradients as it was, and those are
+    // discarded before the next step.
     gradient_is_clear_ = false;
     loss_memory<L> memory = now_.memory;
     if constexpr (reads_whole_batch) {
-      two_passes(memory, all);
+      if (!two_passes(memory, all, through)) return false;
     } else {
-      one_pass();
+      if (!one_pass(all, through)) return false;
     }
     if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
     sum_gradients(parameters(), all, gradient_room_);
     measure(report, all);
     if constexpr (several) all.agree();  // from here on a step completes
     now_.optimizer.step(parameters_, report.learning_rate, options_.threads);
+    moved();
     now_.memory = memory;
     clear_gradient();
     gradient_is_clear_ = true;
+    return true;
   }
 
   void gather_next(auto const& all) {
@@ -287,6 +316,7 @@ class trainer {
     double examples[] = {static_cast<double>(batch_.own_examples())};
     all.all_sum(examples);
     batch_.be_part_of(static_cast<std::size_t>(examples[0]));
+    parts_.cut(policy_, batch_.groups(0, batch_.size()), options_);
   }
 
   void measure(step_report& report, auto const& all) {
@@ -314,33 +344,35 @@ class trainer {
     for (std::size_t i = 0; i != std::size(lines); ++i) {
       if (sums[2 * i + 1] > 0.0) *lines[i].to = sums[2 * i] / sums[2 * i + 1];
     }
-    if (options_.max_gradient_norm < std::numeric_limits<double>::infinity()) {
-      report.gradient_norm = clip_gradient_norm(parameters_, options_.max_gradient_norm,
-                                                norm_memory_, options_.threads);
-      if (!std::isfinite(report.gradient_norm)) {
-        detail::broken("trainer: at step " + std::to_string(now_.step + 1) +
-                       " the gradient is not finite");
-      }
-    }
+    if (options_.max_gradient_norm == std::numeric_limits<double>::infinity()) return;
+    report.gradient_norm =
+        clip_gradient_norm(parameters_, options_.max_gradient_norm, norm_memory_, options_.threads);
+    if (std::isfinite(report.gradient_norm)) return;
+    detail::broken("trainer: at step " + std::to_string(report.step) +
+                   " the gradient is not finite");
   }
 
-  void one_pass() {
-    for_each_micro_batch([&](std::size_t begin, std::size_t count) {
+  bool one_pass(auto const& all, auto& through) {
+    through.announce(batch_.size());
+    through([&](std::size_t begin, std::size_t count) {
       batch_.score(loss_, begin, count);
       evaluate(begin, count, {});
       batch_.backward(begin, count);
     });
+    return through.uninterrupted(all);
   }
 
-  // A batch statistic needs every log-probability before the first coefficient. If the batch is scored in one
-  // piece, and last, backward can follow at once; else each piece is scored again before its backward.
-  void two_passes(loss_memory<L>& memory, auto const& all) {
+  // A batch statistic needs every log-probability before the first coefficient. In one piece, and scored last, backward
+  // can follow at once; else each piece is scored again before its backward.
+  bool two_passes(loss_memory<L>& memory, auto const& all, auto& through) {
+    bool const has_others = group_size == 1 && batch_.has_kl_examples();
+    through.announce(batch_.size() * (has_others ? 3 : 2));
     if constexpr (group_size == 1) {
-      for_each_micro_batch(
-          [&](std::size_t begin, std::size_t count) { batch_.score_mismatched(begin, count); });
+      auto const score_others = [&](auto... groups) { batch_.score_mismatched(groups...); };
+      if (has_others) through(score_others);
     }
-    for_each_micro_batch(
-        [&](std::size_t begin, std::size_t count) { batch_.score(loss_, begin, count); });
+    through([&](std::size_t begin, std::size_t count) { batch_.score(loss_, begin, count); });
+    if (!through.uninterrupted(all)) return false;
     auto const state = prepare(loss_, batch_.columns(0, batch_.size()), memory, all);
     if constexpr (several && detail::matches<L>) {
       batch_.evaluate_gathered(loss_, state, options_.threads, all);
@@ -348,12 +380,11 @@ class trainer {
     } else {
       evaluate(0, batch_.size(), state);
     }
-    bool const in_one_piece =
-        options_.micro_batch_size == 0 || options_.micro_batch_size >= batch_.size();
-    for_each_micro_batch([&](std::size_t begin, std::size_t count) {
-      if (!in_one_piece) batch_.score_policy_again(begin, count);
+    through([&](std::size_t begin, std::size_t count) {
+      if (parts_.size() > 1) batch_.score_policy_again(begin, count);
       batch_.backward(begin, count);
     });
+    return through.uninterrupted(all);
   }
 
   void evaluate(std::size_t begin, std::size_t count, loss_state<L> const& state) {
@@ -370,17 +401,8 @@ class trainer {
                    " of row " + std::to_string(batch_.row(bad->group)) + " is not finite");
   }
 
-  template <class Work>
-  void for_each_micro_batch(Work&& work) {
-    std::size_t const size =
-        options_.micro_batch_size == 0 ? batch_.size() : options_.micro_batch_size;
-    for (std::size_t begin = 0; begin < batch_.size(); begin += size) {
-      work(begin, detail::at_most(size, batch_.size() - begin));
-    }
-  }
-
-  static void copy(std::span<value_type const> from, std::span<value_type> to) {
-    for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i];
+  void moved() {
+    if constexpr (requires { policy_.parameters_moved(); }) policy_.parameters_moved();
   }
 
   void clear_gradient() {
@@ -388,9 +410,7 @@ class trainer {
     if constexpr (!several && requires { policy_.clear_gradient(); }) {
       policy_.clear_gradient();
     } else {
-      for (auto const& each : parameters_) {
-        for (value_type& g : each.gradient) g = 0;
-      }
+      zero_gradients(parameters());
     }
   }
 
@@ -398,30 +418,8 @@ class trainer {
   void discard_gradient() {
     if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
     if constexpr (requires { policy_.clear_gradient(); }) policy_.clear_gradient();
-    for (auto const& each : parameters_) {
-      for (value_type& g : each.gradient) g = 0;
-    }
+    zero_gradients(parameters());
     gradient_is_clear_ = true;
-  }
-
-  void judge(double score, evaluation_plan const& plan) {
-    if (score > now_.best + plan.min_improvement) {
-      now_.best = score;
-      now_.stale = 0;
-      if (!plan.restore_best) return;
-      now_.best_values.resize(parameters_.size());
-      for (std::size_t i = 0; i < parameters_.size(); ++i) {
-        now_.best_values[i].assign(parameters_[i].value.begin(), parameters_[i].value.end());
-      }
-    } else if (++now_.stale >= plan.patience && plan.patience != 0) {
-      now_.stopped = true;
-    }
-  }
-
-  void restore_best() {
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      copy(now_.best_values[i], parameters_[i].value);
-    }
   }
 
   P& policy_;
@@ -431,14 +429,17 @@ class trainer {
   train_options options_;
   Beta beta_;
   Processes processes_;
-  std::vector<parameter<value_type>> parameters_;
-  training_progress<value_type, loss_memory<L>> now_;
+  std::vector<parameter<parameter_type>> parameters_;
+  training_progress<parameter_type, loss_memory<L>> now_;
+  std::optional<std::uint64_t> base_;
+  mutable std::optional<checkpoint_identity> identity_;
   bool gradient_is_clear_ = false;
 
   // Working memory, kept from step to step.
   scored_batch batch_;
+  detail::micro_batches parts_;
   gradient_norm_memory norm_memory_;
-  std::vector<value_type> gradient_room_;
+  std::vector<parameter_type> gradient_room_;
 };
 
 template <class P, Loss L, class R, ExampleSource S, class Beta = beta_of_the_loss,

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+#include <utility>
+
+namespace prefer {
+
+template <std::floating_point T>
+class bigram;
+
+namespace detail {
+
+template <class R>
+concept wraps_policy = requires(R const& reference) { reference.policy(); };
+
+template <class R, class T>
+[[nodiscard]] consteval bool has_markov_inside() {
+  using type = std::remove_cvref_t<R>;
+  if constexpr (std::same_as<type, bigram<T>>) {
+    return true;
+  } else if constexpr (wraps_policy<type>) {
+    return has_markov_inside<decltype(std::declval<type const&>().policy()), T>();
+  } else {
+    return false;
+  }
+}
+
+}  // namespace detail
+
+/// A bigram<T>, or something whose `policy()` gives one, however deep: frozen(policy),
+/// frozen(aggregated(policy, ...)). Such a reference can be asked for whole distributions.
+template <class R, class T>
+concept MarkovReference = detail::has_markov_inside<R, T>();
+
+/// The bigram<T> inside of a reference.
+template <class T, MarkovReference<T> R>
+[[nodiscard]] bigram<T> const& markov_of(R const& reference) {
+  if constexpr (std::same_as<R, bigram<T>>) {
+    return reference;
+  } else {
+    return markov_of<T>(reference.policy());
+  }
+}
+
+}  // namespace prefer
