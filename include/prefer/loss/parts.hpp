@@ -284,17 +284,44 @@ constexpr void for_each_parameter(L&& loss, auto&& visit) {
   if constexpr (requires { plain::parameters(loss, visit); }) plain::parameters(loss, visit);
 }
 
+namespace detail {
+
+template <class P>
+constexpr char const* name_of_parts(part_list<P>);
+template <class... P>
+constexpr char const* name_of_parts(part_list<P...>) {
+  return "this loss";
+}
+
+}  // namespace detail
+
+/// What a loss is called in sentences and tables: its `name`; one without a name that is made of one loss, as that;
+/// else "this loss".
+template <class L>
+[[nodiscard]] constexpr char const* name_of() {
+  if constexpr (requires { L::name; }) {
+    return L::name;
+  } else {
+    return detail::name_of_parts(detail::parts_of_t<L>{});
+  }
+}
+
+namespace detail {
+
+template <class P>
+constexpr char const* name_of_parts(part_list<P>) {
+  return name_of<P>();
+}
+
+}  // namespace detail
+
 /// Throws precondition_error for a hyper-parameter out of its range, of a loss or of a part of it: "dpo: beta is -1,
 /// expected a finite number greater than zero". Whatever takes a loss asks this first.
 template <class L>
 constexpr void expects_parameters_in_range(L const& loss) {
   detail::for_each_part(loss, [](auto, auto const& part) { expects_parameters_in_range(part); });
   auto const check = [](char const* name, auto const& value) {
-    if constexpr (requires { L::name; }) {
-      expects_in_range(value, L::name, name);
-    } else {
-      expects_in_range(value, "this loss", name);
-    }
+    expects_in_range(value, name_of<L>(), name);
   };
   if constexpr (requires { L::parameters(loss, check); }) L::parameters(loss, check);
 }
