@@ -51,6 +51,7 @@ void declare(CLI::App& app, arguments& given) {
       ->check(CLI::Range(2, 64))
       ->capture_default_str();
   app.add_option("--preferred", study.preferred, "Preferred modes, counted from 0 at the right")
+      ->check(CLI::NonNegativeNumber)  // without it -1 would wrap around
       ->capture_default_str();
   app.add_option("--beta", study.betas, "Strengths of the pull to the start model, one run each")
       ->check(program::positive_and_finite())
@@ -83,7 +84,7 @@ void declare(CLI::App& app, arguments& given) {
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();
   app.add_option("--seed", study.seed, "Of data, initial values, noise and samples")
-      ->check(CLI::NonNegativeNumber)  // without it -1 would wrap around
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   program::add_threads(app, given.threads);
 }

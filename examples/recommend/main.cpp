@@ -90,6 +90,9 @@ int run(arguments const& given) {
   if (given.ratings.empty() && given.preferences.empty()) {
     prefer::refuse("give --ratings FILE or --preferences FILE; --help shows examples");
   }
+  if (!(given.split.liked_from > given.split.disliked_to)) {
+    prefer::refuse("--liked-from must be above --disliked-to, or an item would be both");
+  }
   auto const data = given.ratings.empty()
                         ? recommend::read_preferences(given.preferences, given.split)
                         : recommend::read_ratings(given.ratings, given.split);

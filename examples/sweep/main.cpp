@@ -150,7 +150,7 @@ void declare(CLI::App& app, arguments& given) {
                          ->check(CLI::Range(1, 10000))
                          ->capture_default_str());
   of_task("ratings", app.add_option("--rate", given.task.rate, "Learning rate on ratings")
-                         ->check(CLI::Range(1e-9, 1e3))
+                         ->check(program::positive_and_finite())
                          ->capture_default_str());
   app.add_option("--output", given.output, "Folder for sweep.csv and sweep.html")
       ->type_name("FOLDER")

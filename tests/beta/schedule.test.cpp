@@ -4,6 +4,7 @@
 #include <limits>
 #include <numbers>
 #include <prefer/beta/schedule.hpp>
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/kto.hpp>
 #include <prefer/loss/nll.hpp>
@@ -62,9 +63,9 @@ TEST_CASE("beta schedules: over no steps are already at their end", "[beta][sche
 }
 
 TEST_CASE("beta schedules: refuse a beta that is not positive", "[beta][schedule]") {
-  CHECK_THROWS_AS((prefer::constant_beta{0.0}), prefer::precondition_error);
-  CHECK_THROWS_AS((prefer::linear_beta{.from = -1.0, .to = 1.0}), prefer::precondition_error);
-  CHECK_THROWS_AS((prefer::cosine_beta{.from = 1.0, .to = std::nan("")}),
+  CHECK_THROWS_AS((prefer::constant_beta{0.0}(0)), prefer::precondition_error);
+  CHECK_THROWS_AS((prefer::linear_beta{.from = -1.0, .to = 1.0}(0)), prefer::precondition_error);
+  CHECK_THROWS_AS((prefer::cosine_beta{.from = 1.0, .to = std::nan("")}(0)),
                   prefer::precondition_error);
 }
 

@@ -113,6 +113,7 @@ TEST_CASE("diffusion: arguments that make no sense are named in one sentence",
   refused("--samples 0", "--samples");
   refused("--noise-levels 1", "--noise-levels");
   refused("--seed -1", "--seed");
+  refused("--preferred -1", "--preferred");
   refused("--speed 9", "--speed");
   refused("--modes 4 --preferred 4", "preferred mode 4 is not one of 0 to 3");
   refused("--modes 2 --preferred 0 1", "at least one mode must not be preferred");

@@ -55,11 +55,10 @@ namespace prefer {
 /// number of threads, any micro-batches and any number of save and resume on the way. A step completes or leaves the
 /// parameters as they were.
 ///
-/// Several processes: each has a policy, a reference and a source that equal the others', makes a trainer with its
-/// Communicator, and calls the same members in the same order. A batch is shared out; losses with a statistic, the report
-/// and the gradients are those of the whole. All processes have the same bits after each step, and a run of as many has
-/// them again; those of another number agree to rounding. Where one throws, all throw (see `collectively`). The process of
-/// rank 0 writes and reads checkpoints, and any number of processes continues from one.
+/// Several processes: each makes a trainer with its Communicator from an equal policy, reference and source, and calls the
+/// same members in the same order. A batch is shared out; statistics, report and gradients are those of the whole. All have
+/// the same bits after each step; runs of another number agree to rounding. Where one throws, all throw (`collectively`).
+/// Rank 0 writes and reads checkpoints, from which any number of processes continues.
 ///
 /// Errors  precondition_error for data that does not fit the loss, a loss or gradient that is not finite, a reference
 ///         that is not what it claims to be, processes that have begun differently; backend_error from checkpoints, and
