@@ -8,6 +8,7 @@ set(prefer_core_headers
   aggregation/sampled_tokens.hpp
   aggregation/step_mask.hpp
   aggregation/sum_tokens.hpp
+  batch/backend.hpp
   batch/best_and_random_pairs.hpp
   batch/blocks.hpp
   batch/check_columns.hpp
@@ -17,10 +18,13 @@ set(prefer_core_headers
   batch/columns.hpp
   batch/each_column.hpp
   batch/gather.hpp
+  batch/list_block.hpp
   batch/load_record.hpp
   batch/minibatch.hpp
   batch/pair_order.hpp
   batch/probe_record.hpp
+  batch/reduce.hpp
+  batch/statistics.hpp
   batch/step_pairs.hpp
   batch/sum_and_count.hpp
   batch/token_sequences.hpp
@@ -118,8 +122,9 @@ set(prefer_core_headers
   objective/evaluate.hpp
   objective/formula_fingerprint.hpp
   objective/kernel.hpp
-  objective/list_kernel.hpp
+  objective/loss_pass.hpp
   objective/matched.hpp
+  objective/on_backend.hpp
   parallel/communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
@@ -142,7 +147,9 @@ set(prefer_core_headers
   reference/none.hpp
   reference/per_prompt.hpp
   reference/reference.hpp
+  reference/reference_wrapper.hpp
   reference/unconditional.hpp
+  reference/without_adapter.hpp
   scalar/dual.hpp
   scalar/lane.hpp
   scalar/lane_math.hpp

@@ -10,6 +10,7 @@
 #include <span>
 #include <string_view>
 
+#include <prefer/batch/load_record.hpp>
 #include <prefer/data/json_lines.hpp>
 #include <prefer/file/atomic_file.hpp>
 #include <prefer/metrics/rewards.hpp>
@@ -304,7 +305,8 @@ class unpaired_rows {
                                          .kl_examples = {.policy = at(7), .reference = at(8)}};
     auto const result = loss_->unpaired(batch, {.reduce = reduce});
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      double const reward = fields_[6][i] * (fields_[0][i] - fields_[1][i]);
+      auto const example = prefer::record_at(batch, i);
+      double const reward = prefer::reward_by(loss_->rewards, example, example);
       out.write("{\"loss\": " + json_number(result.value[i]) +
                 ", \"coefficient\": " + json_number(result.coefficient[i]) +
                 ", \"reward\": " + json_number(reward) + "}\n");
@@ -363,25 +365,20 @@ class list_rows {
                                      .beta = beta_.column()};
     auto const result = loss_->lists(batch, {.reduce = reduce});
     for (std::size_t g = 0; g < batch.size(); ++g) {
+      auto const list = prefer::record_at(batch, g);
       std::vector<double> reward;
-      for (std::size_t i = offset_[g]; i < offset_[g + 1]; ++i) {
-        reward.push_back(beta_[g] * (policy_[i] - ref_[i]));
+      for (std::size_t i = 0; i < list.size(); ++i) {
+        reward.push_back(prefer::reward_by(loss_->rewards, list, list[i]));
       }
       std::span const coefficient(result.coefficient);
       out.write("{\"loss\": " + json_number(result.value[g]) +
                 ", \"coefficient\": " + json_list(coefficient.subspan(offset_[g], reward.size())) +
                 ", \"reward\": " + json_list(reward) + "}\n");
       total.loss = total.loss + prefer::sum_and_count{result.value[g], 1};
-      if (reward.size() == 1) continue;  // nothing to be better than
-      prefer::sum_and_count others;
-      bool best = true;
-      for (std::size_t i = 1; i < reward.size(); ++i) {
-        others = others + prefer::sum_and_count{reward[i], 1};
-        best = best && reward[0] > reward[i];
-      }
-      total.accuracy = total.accuracy + prefer::sum_and_count{best ? 1.0 : 0.0, 1};
-      total.margin = total.margin + prefer::sum_and_count{reward[0] - others.mean(), 1};
     }
+    auto const rewards = prefer::metrics(batch, loss_->rewards);
+    total.accuracy = total.accuracy + rewards.accuracy;
+    total.margin = total.margin + rewards.reward_margin;
     for (auto* column : {&policy_, &ref_, &length_, &score_}) column->clear();
     weight_.clear();
     beta_.clear();

@@ -10,6 +10,7 @@
 #include <prefer/aggregation/sampled_tokens.hpp>
 #include <prefer/aggregation/step_mask.hpp>
 #include <prefer/aggregation/sum_tokens.hpp>
+#include <prefer/batch/backend.hpp>
 #include <prefer/batch/best_and_random_pairs.hpp>
 #include <prefer/batch/blocks.hpp>
 #include <prefer/batch/check_columns.hpp>
@@ -19,10 +20,13 @@
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/each_column.hpp>
 #include <prefer/batch/gather.hpp>
+#include <prefer/batch/list_block.hpp>
 #include <prefer/batch/load_record.hpp>
 #include <prefer/batch/minibatch.hpp>
 #include <prefer/batch/pair_order.hpp>
 #include <prefer/batch/probe_record.hpp>
+#include <prefer/batch/reduce.hpp>
+#include <prefer/batch/statistics.hpp>
 #include <prefer/batch/step_pairs.hpp>
 #include <prefer/batch/sum_and_count.hpp>
 #include <prefer/batch/token_sequences.hpp>
@@ -116,8 +120,9 @@
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/objective/formula_fingerprint.hpp>
 #include <prefer/objective/kernel.hpp>
-#include <prefer/objective/list_kernel.hpp>
+#include <prefer/objective/loss_pass.hpp>
 #include <prefer/objective/matched.hpp>
+#include <prefer/objective/on_backend.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/aggregated.hpp>
@@ -139,7 +144,9 @@
 #include <prefer/reference/none.hpp>
 #include <prefer/reference/per_prompt.hpp>
 #include <prefer/reference/reference.hpp>
+#include <prefer/reference/reference_wrapper.hpp>
 #include <prefer/reference/unconditional.hpp>
+#include <prefer/reference/without_adapter.hpp>
 #include <prefer/scalar/dual.hpp>
 #include <prefer/scalar/lane.hpp>
 #include <prefer/scalar/lane_math.hpp>

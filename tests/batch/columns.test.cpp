@@ -165,22 +165,4 @@ TEST_CASE("list_columns: sizes are counted from offsets", "[batch][columns]") {
   CHECK(prefer::list_columns{.policy = v}.size() == 0);
 }
 
-TEST_CASE("unpaired_columns: the kl_examples log_ratio is a sum and a count", "[batch][columns]") {
-  std::vector<double> const y = {-1.0};
-  std::vector<double> const policy = {-1.0, -2.0, -6.0};
-  std::vector<float> const reference = {-2.0f, -2.5f, -3.0f};
-  auto const batch = prefer::unpaired_columns{.policy = y, .kl_examples = {policy, reference}};
-  auto const total = batch.kl_log_ratio();
-  CHECK(total.sum == 1.0 + 0.5 - 3.0);
-  CHECK(total.count == 3.0);
-  CHECK(total.mean() == -0.5);
-  CHECK((total + total).mean() == -0.5);
-  CHECK(prefer::sum_and_count{}.mean() == 0.0);
-  CHECK_THROWS_WITH(prefer::unpaired_columns{.policy = y}.kl_log_ratio(),
-                    Contains("give kl_examples.policy and kl_examples.reference"));
-  auto const uneven = prefer::unpaired_columns{.policy = y, .kl_examples = {policy, y}};
-  CHECK_THROWS_WITH(uneven.kl_log_ratio(),
-                    "unpaired_columns: kl_examples.reference has 1 elements, expected 3");
-}
-
 }  // namespace

@@ -91,7 +91,7 @@ TEST_CASE("description: a new column follows its completion where rows are match
   three_pairs const of;
   prefer::pair_order order;
   order.rejected = {2, 0, 1};
-  prefer::detail::matched_rows<double, judged_columns> const matched(of.columns(), order);
+  prefer::detail::matched_rows<judged_columns> const matched(of.columns(), order);
   judged_columns const& together = matched.columns();
   CHECK(together.harm.chosen[0] == 0.25);   // stays
   CHECK(together.harm.rejected[0] == 3.0);  // of row 2, as the rejected completion is

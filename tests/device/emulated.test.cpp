@@ -114,9 +114,7 @@ void run(L const& loss) {
     compare(out, p.value, {&first.coefficient});
   } else if constexpr (prefer::detail::matches_rows<L>) {
     // The rows go to a device as the loss puts them together, and the results are compared there.
-    prefer::pair_order order;
-    loss.match(batch, order);
-    prefer::detail::matched_rows<float> const matched(batch, order);
+    prefer::detail::matched_rows<> const matched(batch, prefer::detail::order_of(loss, batch));
     launch(blocks, 16, &pair_kernel<L>, loss, state, inputs_of(matched.columns(), on), out,
            examples);
     auto const formula = prefer::pair_loss([loss](auto const& pair) { return loss(pair); });

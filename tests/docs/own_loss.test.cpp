@@ -49,16 +49,8 @@ struct centred_dpo {
   };
   prefer::positive beta = 0.1;
 
-  static constexpr prefer::column_set prepare_reads =
-      prefer::column_name::policy | prefer::column_name::reference;
-
-  state prepare(prefer::pair_columns const& batch, prefer::nothing&, auto const& processes) const {
-    prefer::sum_and_count margin;
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      double const own = batch.chosen_log_ratio(i) - batch.rejected_log_ratio(i);
-      margin = margin + prefer::sum_and_count{own, 1.0};
-    }
-    return {prefer::over_processes(margin, processes).mean()};
+  constexpr state prepare(auto const& batch, prefer::nothing&) const {
+    return {batch.means([](auto const& pair) { return pair.log_ratio_margin(); })};
   }
   constexpr auto operator()(auto const& pair, state const& batch) const {
     return softplus(-beta * (pair.log_ratio_margin() - batch.mean_margin));
@@ -72,10 +64,10 @@ struct hardest_rejected {
   static constexpr std::size_t arity = 2;
   prefer::positive beta = 0.1;
 
-  void match(prefer::pair_columns const& batch, prefer::pair_order& order) const {
-    auto const ascending = prefer::ascending_order(
-        batch.size(), [&](std::size_t i) { return batch.rejected_log_ratio(i); });
-    order.rejected.assign(batch.size(), ascending.back());
+  void match(auto const& batch, prefer::pair_order& order) const {
+    auto const ascending =
+        batch.ascending([](auto const& pair) { return pair.rejected.log_ratio(); });
+    order.rejected.assign(ascending.size(), ascending.back());
   }
   constexpr auto operator()(auto const& pair) const {
     return softplus(-beta * pair.log_ratio_margin());

@@ -113,6 +113,32 @@ TEST_CASE("losses: accuracy is strict, a tie is a miss", "[examples][losses]") {
   CHECK_THAT(run.err, Contains("accuracy 0.5000"));
 }
 
+TEST_CASE("losses: a loss that reads no reference says the same with one and without",
+          "[examples][losses]") {
+  workplace const place;
+  std::string const numbers =
+      R"("policy_chosen": -20, "policy_rejected": -30, "chosen_len": 10, "rejected_len": 10})";
+  for (std::string const loss : {"simpo", "cpo", "orpo", "slic_hf", "nll_per_token"}) {
+    CAPTURE(loss);
+    auto const without = place.run("--loss " + loss, "{" + numbers);
+    auto const with =
+        place.run("--loss " + loss, R"({"ref_chosen": -10, "ref_rejected": -40, )" + numbers);
+    CHECK(without.code == 0);
+    CHECK(with.out == without.out);
+    CHECK(with.err == without.err);
+    CHECK_THAT(with.err, Contains("accuracy 1.0000"));
+  }
+}
+
+TEST_CASE("losses: a loss that ranks lists per token compares per token", "[examples][losses]") {
+  workplace const place;
+  // -1 and -2 nats per token, although the sums are -30 and -20.
+  auto const run =
+      place.run("--loss rrhf", R"({"policy": [-30, -20], "len": [30, 10], "score": [1, 0]})");
+  CHECK_THAT(run.out, Contains("\"reward\": [-1, -2]"));
+  CHECK_THAT(run.err, Contains("accuracy 1.0000") && Contains("mean reward margin 1.000000"));
+}
+
 TEST_CASE("losses: a weight multiplies loss and coefficients of its row", "[examples][losses]") {
   workplace const place;
   auto const run = place.run(

@@ -89,7 +89,7 @@ struct subject_functions {
                                    state_with<state_type>(state));
     };
     if constexpr (prefer::detail::matches_rows<L>) {
-      prefer::detail::matched_rows<double> const matched(columns, match(p));
+      prefer::detail::matched_rows<> const matched(columns, match(p));
       return apply(matched.columns());
     } else {
       return apply(columns);
@@ -164,9 +164,7 @@ struct subject_functions {
   static pair_order match(problem<double> const& p)
     requires prefer::detail::matches_rows<L>
   {
-    pair_order out;
-    law_loss<L>().match(p.template columns<2>(), out);
-    return out;
+    return prefer::detail::order_of(law_loss<L>(), p.template columns<2>());
   }
 };
 

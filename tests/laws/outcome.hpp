@@ -20,6 +20,7 @@ struct outcome {
   std::vector<double> numbers;  // of two batches in a row: mean, values, coefficients
   std::vector<std::pair<std::string, double>> metrics;     // of the state of each batch
   std::vector<std::pair<std::string, double>> parameters;  // in order
+  std::string name;
   reward_rule rewards;
   column_set reads, needs;
   std::size_t list_size = 0;
@@ -86,6 +87,7 @@ template <Loss L>
   for_each_parameter(loss, [&](std::string const& name, auto const& value) {
     out.parameters.emplace_back(name, static_cast<double>(value));
   });
+  out.name = name_of<L>();
   out.rewards = reward_rule_of(loss);
   out.reads = reads(loss);
   out.needs = needs<L>;

@@ -94,6 +94,16 @@ TEST_CASE("laws: a wrapper has its loss's columns, list size, memory and rows", 
   });
 }
 
+TEST_CASE("laws: a wrapper without a name is called as its loss", "[laws][wrapper]") {
+  for_every_wrapped_loss([](wrapper const& around, outcome const& loss, outcome const& wrapped) {
+    if (around.name == "1.0 * L" || around.name == "a user's wrapper") {
+      CHECK(wrapped.name == loss.name);
+    } else {
+      CHECK(!wrapped.name.empty());
+    }
+  });
+}
+
 TEST_CASE("laws: a wrapper names the parameters of its loss, then its own", "[laws][wrapper]") {
   for_every_wrapped_loss([](wrapper const& around, outcome const& loss, outcome const& wrapped) {
     std::vector<std::string> expected, found;

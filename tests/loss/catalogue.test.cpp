@@ -179,6 +179,21 @@ TEST_CASE("catalogue: a value out of range is refused in the parameter's words, 
   CHECK(dpo.beta == 0.3);  // unchanged
 }
 
+TEST_CASE("catalogue: a composed loss has the parameters of its parts", "[loss][catalogue]") {
+  auto scaled = 0.5 * prefer::dpo{};
+  prefer::set_parameter(scaled, "beta", 0.3);
+  CHECK(scaled.loss.beta == 0.3);
+  prefer::set_parameter(scaled, "weight", 2.0);
+  CHECK(scaled.weight == 2.0);
+  CHECK_THROWS_WITH(prefer::set_parameter(scaled, "beta", -1.0),
+                    "dpo: beta is -1, expected a finite number greater than zero");
+  auto sum = prefer::nll{} + prefer::hinge{};
+  prefer::set_parameter(sum, "beta", 0.4);
+  CHECK(sum.second.beta == 0.4);
+  CHECK_THROWS_WITH(prefer::set_parameter(sum, "gamma", 1.0),
+                    StartsWith("this loss has no parameter \"gamma\""));
+}
+
 TEST_CASE("catalogue: an unknown parameter is answered with those there are", "[loss][catalogue]") {
   CHECK_THAT(complaint_about<prefer::dpo>("bta", 1.0),
              StartsWith("dpo has no parameter \"bta\"") && Contains("did you mean \"beta\"?"));

@@ -203,6 +203,13 @@ TEST_CASE("losses: rows in two orders at once are no loss", "[loss][parts]") {
   STATIC_REQUIRE(!Loss<epsilon_dpo<aot_unpaired>>);
 }
 
+TEST_CASE("losses: without a name of its own, a loss of one part is called as that",
+          "[loss][parts]") {
+  CHECK(std::string(name_of<decltype(2.0 * (1.0 * cpo{}))>()) == "cpo");
+  CHECK(std::string(name_of<squared<wpo<cpo>>>()) == "wpo");
+  CHECK(std::string(name_of<decltype(dpo{} + hinge{})>()) == "this loss");
+}
+
 TEST_CASE("losses: a template over losses that does not name its parts is no loss",
           "[loss][parts]") {
   STATIC_REQUIRE(!Loss<silent<dpo>>);

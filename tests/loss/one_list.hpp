@@ -8,7 +8,7 @@
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/loss/loss.hpp>
-#include <prefer/objective/list_kernel.hpp>
+#include <prefer/objective/loss_pass.hpp>
 #include <prefer/scalar/dual.hpp>
 
 namespace prefer::test {

@@ -111,9 +111,9 @@ TEST_CASE("metrics: columns of other sizes are refused by name", "[objective][me
         "metrics: beta has 2 elements, expected 3");
   // Half a reference is a mistake, not the absence of one.
   CHECK(refusal([&](pair_columns& c) { c.reference.rejected = {}; }) ==
-        "metrics: reference.rejected has 0 elements, expected 3");
+        "metrics: reference is given for chosen completions only; expected both or neither");
   CHECK(refusal([&](pair_columns& c) { c.reference.chosen = {}; }) ==
-        "metrics: reference.chosen has 0 elements, expected 3");
+        "metrics: reference is given for rejected completions only; expected both or neither");
 }
 
 TEST_CASE("metrics: with per_token a reward is beta times the mean log-probability of a token",

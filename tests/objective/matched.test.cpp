@@ -155,8 +155,8 @@ struct with_next {
   std::uint32_t beyond = 0;
   std::size_t missing = 0;
 
-  void match(pair_columns const& batch, pair_order& order) const {
-    auto const n = static_cast<std::uint32_t>(batch.size() - missing);
+  void match(auto const& batch, pair_order& order) const {
+    auto const n = static_cast<std::uint32_t>(batch.count()) - static_cast<std::uint32_t>(missing);
     for (std::uint32_t i = 0; i < n; ++i) order.rejected.push_back((i + 1) % n + beyond);
   }
   constexpr auto operator()(auto const& pair) const {

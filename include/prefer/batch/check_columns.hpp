@@ -34,13 +34,14 @@ void check_sizes(Columns const& batch, char const* function) {
     expects_size(one.size(), batch.rows(each), function, label_of(is.spelling, side).c_str());
   });
 }
-inline void check_size(mutable_column const& c, std::size_t expected, char const* function,
-                       char const* name) {
+template <class R>
+void check_size(R const& c, std::size_t expected, char const* function, char const* name) {
   if (c.present()) expects_size(c.size(), expected, function, name);
 }
 
 /// `expected` completions in every list; 0 for any number.
-inline void check_lists(list_columns const& batch, std::size_t expected) {
+template <class C>
+void check_lists(basic_list_columns<C> const& batch, std::size_t expected) {
   std::size_t const n = batch.policy.size();
   if (batch.offset.empty() || batch.offset.front() != 0 || batch.offset.back() != n) {
     broken("evaluate: offset must run from 0 to the number of completions, " + std::to_string(n));

@@ -7,7 +7,6 @@
 #include <type_traits>
 
 #include <prefer/batch/column.hpp>
-#include <prefer/batch/sum_and_count.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/scalar/probe.hpp>
 #include <prefer/scalar/scalar.hpp>
@@ -263,10 +262,6 @@ namespace detail {
   });
   return set;
 }
-template <class C>
-[[nodiscard]] double log_ratio(C const& policy, C const& reference, std::size_t i) {
-  return policy[i] - (reference.present() ? reference[i] : 0.0);
-}
 
 }  // namespace detail
 
@@ -316,14 +311,6 @@ struct basic_pair_columns {
   [[nodiscard]] constexpr std::size_t size() const { return policy.chosen.size(); }
   [[nodiscard]] constexpr std::size_t rows(per) const { return size(); }
   [[nodiscard]] constexpr column_set available() const { return detail::columns_present(*this); }
-
-  /// Nats, for batch statistics; without a reference its log-probabilities are 0.
-  [[nodiscard]] double chosen_log_ratio(std::size_t i) const {
-    return detail::log_ratio(policy.chosen, reference.chosen, i);
-  }
-  [[nodiscard]] double rejected_log_ratio(std::size_t i) const {
-    return detail::log_ratio(policy.rejected, reference.rejected, i);
-  }
 };
 using pair_columns = basic_pair_columns<column>;
 
@@ -366,22 +353,6 @@ struct basic_unpaired_columns {
     return what == per::kl_example ? kl_examples.policy.size() : size();
   }
   [[nodiscard]] constexpr column_set available() const { return detail::columns_present(*this); }
-
-  /// Sum and count of the KL examples' log_ratio, added in order.
-  [[nodiscard]] sum_and_count kl_log_ratio() const {
-    if (!kl_examples.policy.present() || !kl_examples.reference.present()) {
-      detail::broken(
-          "unpaired_columns: this loss takes its baseline from KL examples; give "
-          "kl_examples.policy and kl_examples.reference");
-    }
-    expects_size(kl_examples.reference.size(), kl_examples.policy.size(), "unpaired_columns",
-                 "kl_examples.reference");
-    sum_and_count total;
-    for (std::size_t i = 0; i < kl_examples.policy.size(); ++i) {
-      total = total + sum_and_count{kl_examples.policy[i] - kl_examples.reference[i], 1.0};
-    }
-    return total;
-  }
 };
 using unpaired_columns = basic_unpaired_columns<column>;
 

@@ -12,14 +12,14 @@
 
 namespace prefer {
 
-/// Which rows of a batch of pairs a loss puts together, where that is not each row with itself. An empty vector
-/// leaves its columns as they are.
-struct pair_order {
-  std::vector<std::uint32_t>
-      rejected;  ///< chosen i is compared with the rejected completion of this row [B]
-  std::vector<std::uint32_t>
-      reference;  ///< policy pair i is held against the references of this row [B]
+/// Which rows of a batch of pairs a loss puts together, where that is not each row with itself. Rows that are empty
+/// leave their columns as they are. Rows is a backend's type.
+template <class Rows>
+struct basic_pair_order {
+  Rows rejected;   ///< chosen i is compared with the rejected completion of this row [B]
+  Rows reference;  ///< policy pair i is held against the references of this row [B]
 };
+using pair_order = basic_pair_order<std::vector<std::uint32_t>>;
 
 namespace detail {
 

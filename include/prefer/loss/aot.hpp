@@ -30,14 +30,12 @@ struct aot {
   positive beta = 0.1;
   flip_probability label_smoothing = 0.0;
 
-  void match(pair_columns const& batch, pair_order& order) const {
-    auto const by_policy = ascending_order(batch.size(), [&](std::size_t i) {
-      return batch.policy.chosen[i] - batch.policy.rejected[i];
-    });
-    auto const by_reference = ascending_order(batch.size(), [&](std::size_t i) {
-      return batch.reference.chosen[i] - batch.reference.rejected[i];
-    });
-    order.reference = match_by_rank(by_policy, by_reference);
+  void match(auto const& batch, auto& order) const {
+    order.reference = batch.same_rank(
+        [](auto const& pair) { return pair.chosen.log_prob - pair.rejected.log_prob; },
+        [](auto const& pair) {
+          return pair.chosen.reference_log_prob - pair.rejected.reference_log_prob;
+        });
   }
   constexpr auto operator()(auto const& pair) const {
     auto const z = pair.beta_or(beta) * pair.log_ratio_margin();
@@ -70,12 +68,9 @@ struct aot_unpaired {
   positive beta = 0.1;
   flip_probability label_smoothing = 0.0;
 
-  void match(pair_columns const& batch, pair_order& order) const {
-    auto const by_chosen =
-        ascending_order(batch.size(), [&](std::size_t i) { return batch.chosen_log_ratio(i); });
-    auto const by_rejected =
-        ascending_order(batch.size(), [&](std::size_t i) { return batch.rejected_log_ratio(i); });
-    order.rejected = match_by_rank(by_chosen, by_rejected);
+  void match(auto const& batch, auto& order) const {
+    order.rejected = batch.same_rank([](auto const& pair) { return pair.chosen.log_ratio(); },
+                                     [](auto const& pair) { return pair.rejected.log_ratio(); });
   }
   constexpr auto operator()(auto const& pair) const {
     auto const z = pair.beta_or(beta) * (pair.chosen.log_ratio() - pair.rejected.log_ratio());

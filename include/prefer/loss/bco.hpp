@@ -67,24 +67,19 @@ struct bco {
 
   positive beta = 0.1;
 
-  [[nodiscard]] state prepare(auto const& batch, memory& so_far, auto const& processes) const {
-    auto const reward = [&](std::size_t i) {
-      double const b = batch.beta.present() ? batch.beta[i] : double{beta};
-      return b * detail::log_ratio(batch.policy, batch.reference, i);
+  [[nodiscard]] constexpr state prepare(auto const& batch, memory& so_far) const {
+    auto const reward = [b = double{beta}](auto const& example) {
+      return example.beta_or(b) * example.log_ratio();
     };
-    sum_and_count part;
-    for (std::size_t i = 0; i < batch.size(); ++i) part = part + sum_and_count{reward(i), 1.0};
-    sum_and_count const total = over_processes(part, processes);
-    sum_and_count spread;
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      spread = spread + sum_and_count{square(reward(i) - total.mean()), 1.0};
-    }
-    spread = over_processes(spread, processes);
+    double const examples = batch.count();
+    double const mean = batch.means(reward);
+    double const spread =
+        batch.sums([&](auto const& example) { return square(reward(example) - mean); });
     // Two means and spreads become one (Chan, Golub and LeVeque 1979).
-    double const count = so_far.count + total.count;
-    double const step = total.mean() - so_far.mean;
-    so_far.squares += spread.sum + step * step * so_far.count * total.count / count;
-    so_far.mean += step * total.count / count;
+    double const count = so_far.count + examples;
+    double const step = mean - so_far.mean;
+    so_far.squares += spread + step * step * so_far.count * examples / count;
+    so_far.mean += step * examples / count;
     so_far.count = count;
     return {so_far.mean};
   }

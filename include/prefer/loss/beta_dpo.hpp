@@ -3,9 +3,7 @@
 
 #include <cstddef>
 #include <type_traits>
-#include <vector>
 
-#include <prefer/batch/pair_order.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
@@ -41,8 +39,6 @@ struct beta_dpo {
                 "prefer: beta_dpo sets one beta, and the parts of this loss have several");
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "beta_dpo";
-  static constexpr column_set prepare_reads =
-      column_name::policy | column_name::reference | column_name::uniform;
   struct state {
     double factor = 1.0;      // of beta
     double mean = 0.0;        // nats
@@ -61,47 +57,24 @@ struct beta_dpo {
   share rate = 0.1;  // of the newest batch
 
   static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
-  [[nodiscard]] state prepare(pair_columns const& batch, memory& so_far,
-                              auto const& processes) const {
-    std::size_t const n = batch.size();
-    auto const margin = [&](std::size_t i) {
-      return batch.chosen_log_ratio(i) - batch.rejected_log_ratio(i);
-    };
-    sum_and_count part;
-    for (std::size_t i = 0; i < n; ++i) part = part + sum_and_count{margin(i), 1.0};
-    sum_and_count const all = over_processes(part, processes);
-    sum_and_count squares;
-    for (std::size_t i = 0; i < n; ++i) {
-      squares = squares + sum_and_count{square(margin(i) - all.mean()), 1.0};
-    }
-    double const variance =
-        all.count > 1.0 ? over_processes(squares, processes).sum / (all.count - 1.0) : 0.0;
-    so_far.mean += rate * (all.mean() - so_far.mean);
-    so_far.spread += rate * (prefer::sqrt(variance) - so_far.spread);
+  [[nodiscard]] constexpr state prepare(auto const& batch, memory& so_far) const {
+    auto const margin = [](auto const& pair) { return value_of(pair.log_ratio_margin()); };
+    double const pairs = batch.count();
+    double const mean = batch.means(margin);
+    double const squares =
+        batch.sums([&](auto const& pair) { return square(margin(pair) - mean); });
+    double const variance = pairs > 1.0 ? squares / (pairs - 1.0) : 0.0;
+    so_far.mean += rate * (mean - so_far.mean);
+    so_far.spread += rate * ((variance > 0.0 ? prefer::sqrt(variance) : 0.0) - so_far.spread);
 
     state out{.mean = so_far.mean, .precision = so_far.spread > 0.0 ? 1.0 / so_far.spread : 0.0};
-    // Which pairs stay is known when all keys are.
-    std::vector<double> mine(2 * n);
-    for (std::size_t i = 0; i < n; ++i) {
-      mine[2 * i] = key_of(margin(i), batch.uniform[i], out);
-      mine[2 * i + 1] = margin(i);
-    }
-    std::vector<double> const gathered = processes.all_gather(mine);
-    std::size_t const pairs = gathered.size() / 2;
-    auto const order = ascending_order(pairs, [&](std::size_t i) { return gathered[2 * i]; });
-    auto const whole = static_cast<std::size_t>(kept_share * static_cast<double>(pairs));
-    std::size_t const kept = whole == 0 ? 1 : whole;
-    sum_and_count of_kept;
-    for (std::size_t k = pairs - kept; k < pairs; ++k) {
-      of_kept = of_kept + sum_and_count{gathered[2 * order[k] + 1], 1.0};
-    }
-    if (kept < pairs) {
-      // Half-way between neighbours, so that rounding on lanes does not move a pair across.
-      out.threshold =
-          0.5 * (gathered[2 * order[pairs - kept - 1]] + gathered[2 * order[pairs - kept]]);
-    }
-    out.scale = static_cast<double>(pairs) / static_cast<double>(kept);
-    out.factor = 1.0 + sensitivity * (of_kept.mean() - so_far.mean);
+    auto const key = [&](auto const& pair) { return key_of(margin(pair), pair.uniform, out); };
+    upper_part const kept = batch.largest(key, kept_share);
+    double const of_kept = batch.sums(
+        [&](auto const& pair) { return where(key(pair) > kept.threshold, margin(pair)); });
+    out.threshold = kept.threshold;
+    out.scale = pairs / kept.count;
+    out.factor = 1.0 + sensitivity * (of_kept / kept.count - so_far.mean);
     return out;
   }
   constexpr auto operator()(auto const& pair, state const& batch, auto const& at_beta) const {

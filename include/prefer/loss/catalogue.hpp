@@ -368,7 +368,7 @@ template <Loss L>
   for_each_parameter(loss,
                      [&](std::string_view own, auto const&) { found = found || own == name; });
   for (auto const& alias : detail::parameter_aliases) {
-    found = found || alias.written == std::string(L::name) + "." + std::string(name);
+    found = found || alias.written == std::string(name_of<L>()) + "." + std::string(name);
   }
   return found;
 }
@@ -380,7 +380,7 @@ template <Loss L>
 template <Loss L>
 void set_parameter(L& loss, std::string_view name, double value) {
   std::string const written_name(name);
-  std::string const written = std::string(L::name) + "." + written_name;
+  std::string const written = std::string(name_of<L>()) + "." + written_name;
   std::string_view ours = name;
   for (auto const& alias : detail::parameter_aliases) {
     if (alias.written == written) ours = alias.ours;
@@ -391,13 +391,13 @@ void set_parameter(L& loss, std::string_view name, double value) {
     found = true;
     auto changed = parameter;
     changed = value;
-    expects_in_range(changed, L::name, written_name.c_str());
+    expects_in_range(changed, name_of<L>(), written_name.c_str());
     parameter = changed;
   });
   if (found) return;
 
   std::string const missing =
-      std::string(L::name) + " has no parameter \"" + std::string(name) + "\"";
+      std::string(name_of<L>()) + " has no parameter \"" + std::string(name) + "\"";
   for (auto const& refused : detail::refused_parameters) {
     if (refused.written == written) detail::broken(missing + ": " + refused.reason);
   }

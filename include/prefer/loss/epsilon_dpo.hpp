@@ -37,8 +37,6 @@ struct epsilon_dpo {
                 "prefer: epsilon_dpo sets one beta, and the parts of this loss have several");
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "epsilon_dpo";
-  static constexpr column_set prepare_reads =
-      column_name::policy | column_name::perturbed_toward | column_name::perturbed_away;
   struct state {
     double factor = 1.0;  // of beta
   };
@@ -50,26 +48,14 @@ struct epsilon_dpo {
   positive perturbation = 0.01;
 
   static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
-  [[nodiscard]] state prepare(pair_columns const& batch, memory& so_far,
-                              auto const& processes) const {
-    sum_and_count steps;
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      steps =
-          steps + sum_and_count{
-                      step_of(batch.perturbed_toward.chosen[i] - batch.perturbed_toward.rejected[i],
-                              batch.policy.chosen[i] - batch.policy.rejected[i],
-                              batch.perturbed_away.chosen[i] - batch.perturbed_away.rejected[i]),
-                      1.0};
-    }
+  [[nodiscard]] constexpr state prepare(auto const& batch, memory& so_far) const {
+    double const mean_step = batch.means([](auto const& pair) { return step_of(pair); });
     state const now{so_far.factor};
-    so_far.factor /= 1.0 + perturbation * over_processes(steps, processes).mean();
+    so_far.factor /= 1.0 + perturbation * mean_step;
     return now;
   }
   constexpr auto operator()(auto const& pair, state const& batch, auto const& at_beta) const {
-    auto const step =
-        step_of(pair.chosen.perturbed_toward_log_prob - pair.rejected.perturbed_toward_log_prob,
-                value_of(pair.chosen.log_prob) - value_of(pair.rejected.log_prob),
-                pair.chosen.perturbed_away_log_prob - pair.rejected.perturbed_away_log_prob);
+    auto const step = step_of(pair);
     auto adjusted = pair;
     adjusted.pair_beta.present = true;
     using number = std::remove_cvref_t<decltype(adjusted.pair_beta.value)>;
@@ -82,12 +68,17 @@ struct epsilon_dpo {
   }
 
  private:
-  [[nodiscard]] static constexpr auto step_of(auto const& perturbed_toward, auto const& here,
-                                              auto const& perturbed_away) {
-    auto const rises =
-        select(perturbed_away > here, 1.0, 0.0) * select(here > perturbed_toward, 1.0, 0.0);
-    auto const falls =
-        select(perturbed_toward > here, 1.0, 0.0) * select(here > perturbed_away, 1.0, 0.0);
+  [[nodiscard]] static constexpr auto step_of(auto const& pair) {
+    auto const margin = [](auto const& chosen, auto const& rejected) {
+      return value_of(chosen) - value_of(rejected);
+    };
+    auto const toward =
+        margin(pair.chosen.perturbed_toward_log_prob, pair.rejected.perturbed_toward_log_prob);
+    auto const here = margin(pair.chosen.log_prob, pair.rejected.log_prob);
+    auto const away =
+        margin(pair.chosen.perturbed_away_log_prob, pair.rejected.perturbed_away_log_prob);
+    auto const rises = select(away > here, 1.0, 0.0) * select(here > toward, 1.0, 0.0);
+    auto const falls = select(toward > here, 1.0, 0.0) * select(here > away, 1.0, 0.0);
     return rises - falls;
   }
 };

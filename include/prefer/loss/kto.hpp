@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
 
 #include <prefer/loss/loss.hpp>
@@ -31,8 +32,9 @@ struct kto {
   non_negative desirable_weight = 1.0;
   non_negative undesirable_weight = 1.0;
 
-  [[nodiscard]] state prepare(auto const& batch, nothing&, auto const& processes) const {
-    double const estimate = over_processes(batch.kl_log_ratio(), processes).mean();
+  [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
+    double const estimate =
+        batch.kl_examples().means([](auto const& example) { return example.log_ratio(); });
     return {estimate < 0.0 ? 0.0 : estimate};  // NaN passes through
   }
   constexpr auto operator()(auto const& example, state const& batch) const {
@@ -64,7 +66,6 @@ struct kto {
 struct kto_pair {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "kto_pair";
-  static constexpr column_set prepare_reads = column_name::policy | column_name::reference;
   struct state {
     double chosen_baseline = 0.0;    // nats
     double rejected_baseline = 0.0;  // nats
@@ -72,14 +73,11 @@ struct kto_pair {
 
   positive beta = 0.1;
 
-  [[nodiscard]] state prepare(auto const& batch, nothing&, auto const& processes) const {
-    sum_and_count chosen, rejected;
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      chosen = chosen + sum_and_count{batch.chosen_log_ratio(i), 1.0};
-      rejected = rejected + sum_and_count{batch.rejected_log_ratio(i), 1.0};
-    }
-    return {relu(over_processes(chosen, processes).mean()),
-            relu(over_processes(rejected, processes).mean())};
+  [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
+    auto const [chosen, rejected] = batch.means([](auto const& pair) {
+      return std::array{pair.chosen.log_ratio(), pair.rejected.log_ratio()};
+    });
+    return {relu(chosen), relu(rejected)};
   }
   constexpr auto operator()(auto const& pair, state const& batch) const {
     auto const b = pair.beta_or(beta);

@@ -8,6 +8,7 @@
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/pair_order.hpp>
 #include <prefer/batch/probe_record.hpp>
+#include <prefer/batch/statistics.hpp>
 #include <prefer/bounded.hpp>
 #include <prefer/loss/example_of.hpp>
 #include <prefer/loss/parts.hpp>
@@ -41,9 +42,8 @@ template <class L>
 using probe_record_for = decltype(probe_record<L>());
 
 template <class L>
-concept matches_rows = requires(L const& loss, pair_columns const& columns, pair_order& order) {
-  loss.match(columns, order);
-};
+concept matches_rows = requires(L const& loss, batch_statistics<pair_columns> const& batch,
+                                pair_order& order) { loss.match(batch, order); };
 
 /// Whether a loss, or a part of it, puts rows together in its own way.
 template <class L>
@@ -95,12 +95,12 @@ template <class... P>
 }
 
 /// The rows that a loss, or the part of it that has an order, puts together.
-template <class L>
-void match_rows(L const& loss, pair_columns const& columns, pair_order& order) {
+template <class L, class Statistics, class Order>
+void match_rows(L const& loss, Statistics const& batch, Order& order) {
   if constexpr (matches_rows<L>) {
-    loss.match(columns, order);
+    loss.match(batch, order);
   } else if constexpr (matches<L>) {
-    L::parts(loss, [&](auto const& part) { match_rows(part, columns, order); });
+    L::parts(loss, [&](auto const& part) { match_rows(part, batch, order); });
   }
 }
 
@@ -134,16 +134,17 @@ concept names_its_parts = has_parts<L> || !wraps_a_loss<L>;
 ///
 /// Asked for   a `static constexpr` arity (1 unpaired, 2 pair, dynamic_arity list) and a const
 ///             `operator()(record)` or `operator()(record, state)`
-/// Optional    `prepare(columns, memory, processes) -> state` with nested types `state` and, if it remembers,
-///             `memory`; `processes` is a Communicator, and a loss for one process leaves it out;
-///             `match(columns, order)`: which rows it puts together, where that is not each with itself;
+/// Optional    `constexpr state prepare(auto const& batch, memory&) const` with nested types `state` and, if it
+///             remembers, `memory` (else it is given `nothing`): what the formula needs to know of the batch as a whole,
+///             from a batch_statistics. What its formulas read counts as read by the loss;
+///             `match(batch, order)`: which rows it puts together, where that is not each with itself;
 ///             `coefficients(...)`, an analytic override for lists (see evaluate.hpp);
-///             `prepare_reads`, the columns that `prepare` takes its statistic from;
 ///             `list_size`, for lists that all have that many completions;
 ///             `example`, for a loss of arity 1 whose examples are tokens (see example_of);
 ///             `parameters(self, visit)`, which names the hyper-parameters for tools and for errors;
 ///             `metrics(state, visit)`, which names what a state has to report;
 ///             `rewards_per_token`, where rewards are not reported as what it reads suggests;
+///             `compares_from`, of a list loss: the completions before it are not compared with others;
 ///             `batch_means`, a batch_meaning: what it takes scores and log-probabilities for, by which a data set is checked;
 ///             `parts(self, visit)`, for a loss made of losses: returns visit(part, part, ...). Its formula takes the
 ///             parts last, each to be called with a record: `operator()(record, part...)`, or with a state of its own
@@ -172,31 +173,46 @@ concept ListLoss = Loss<L> && L::arity == dynamic_arity;
 
 namespace detail {
 
-template <class L, class Columns, Communicator Processes>
-[[nodiscard]] own_state_t<L> prepare_own(L const& loss, Columns const& columns,
-                                         own_memory_t<L>& memory, Processes const& processes) {
-  if constexpr (requires { loss.prepare(columns, memory, processes); }) {
-    return loss.prepare(columns, memory, processes);
-  } else if constexpr (requires { loss.prepare(columns, memory); }) {
-    expects(processes.size() == 1,
-            "prepare: this loss takes a statistic of one process's batch; give its prepare a third "
-            "argument, the communicator");
-    return loss.prepare(columns, memory);
+/// What `prepare` is given: the statistics of a batch. Those of lists are over completions.
+template <class C, Communicator Processes>
+[[nodiscard]] auto statistics_of(basic_pair_columns<C> const& batch, Processes const& processes) {
+  return batch_statistics(batch, processes);
+}
+template <class C, Communicator Processes>
+[[nodiscard]] auto statistics_of(basic_unpaired_columns<C> const& batch,
+                                 Processes const& processes) {
+  return batch_statistics(batch, processes);
+}
+template <class C, Communicator Processes>
+[[nodiscard]] auto statistics_of(basic_list_columns<C> const& batch, Processes const& processes) {
+  return batch_statistics(basic_unpaired_columns<C>{.policy = batch.policy,
+                                                    .reference = batch.reference,
+                                                    .length = batch.length,
+                                                    .score = batch.score},
+                          processes);
+}
+
+template <class L, class Statistics>
+[[nodiscard]] constexpr own_state_t<L> prepare_own(L const& loss, Statistics const& batch,
+                                                   own_memory_t<L>& memory) {
+  if constexpr (requires { loss.prepare(batch, memory); }) {
+    return loss.prepare(batch, memory);
   } else {
     static_assert(std::same_as<own_state_t<L>, nothing>,
-                  "prefer: this loss has a state but no prepare(columns, memory) for this batch");
+                  "prefer: this loss has a state but no prepare(auto const& batch, memory&) const; "
+                  "the batch is a batch_statistics, which adds up over processes");
     return {};
   }
 }
 
 template <std::size_t I, class T, class Whole, class Make>
-void keep(Whole& whole, Make const& make) {
+constexpr void keep(Whole& whole, Make const& make) {
   if constexpr (!std::same_as<T, nothing>) kept_at<I, T>(whole) = make();
 }
 
 /// The place of a part's memory, or one that nobody keeps.
 template <std::size_t I, class T, class Whole, class Use>
-auto with_memory(Whole& whole, Use const& use) {
+constexpr auto with_memory(Whole& whole, Use const& use) {
   if constexpr (std::same_as<T, nothing>) {
     nothing none;
     return use(none);
@@ -207,30 +223,57 @@ auto with_memory(Whole& whole, Use const& use) {
 
 }  // namespace detail
 
-/// The state that a batch gives to the loss's formula and to its parts. With several processes each calls it with its
-/// own part of the batch, and all get the state of the whole.
-///
-/// Errors  precondition_error for a hyper-parameter out of its range, and for several processes and a loss whose `prepare`
-///         knows of one only
-template <Loss L, class Columns, Communicator Processes = single_process>
-[[nodiscard]] loss_state<L> prepare(L const& loss, Columns const& columns, loss_memory<L>& memory,
-                                    Processes const& processes = {}) {
-  expects_parameters_in_range(loss);
-  if constexpr (detail::has_parts<L>) {
+namespace detail {
+
+/// The states of a loss and of its parts, all from the same statistics.
+template <Loss L, class Statistics>
+[[nodiscard]] constexpr loss_state<L> prepare_all(L const& loss, Statistics const& batch,
+                                                  loss_memory<L>& memory) {
+  if constexpr (has_parts<L>) {
     loss_state<L> out{};
-    detail::keep<0, detail::own_state_t<L>>(out, [&] {
-      return detail::with_memory<0, detail::own_memory_t<L>>(
-          memory, [&](auto& own) { return detail::prepare_own(loss, columns, own, processes); });
+    keep<0, own_state_t<L>>(out, [&] {
+      return with_memory<0, own_memory_t<L>>(
+          memory, [&](auto& own) { return prepare_own(loss, batch, own); });
     });
-    detail::for_each_part(loss, [&]<std::size_t I, class P>(detail::place<I>, P const& part) {
-      detail::keep<I, loss_state<P>>(out, [&] {
-        return detail::with_memory<I, loss_memory<P>>(
-            memory, [&](auto& its) { return prefer::prepare(part, columns, its, processes); });
+    for_each_part(loss, [&]<std::size_t I, class P>(place<I>, P const& part) {
+      keep<I, loss_state<P>>(out, [&] {
+        return with_memory<I, loss_memory<P>>(
+            memory, [&](auto& its) { return prepare_all(part, batch, its); });
       });
     });
     return out;
   } else {
-    return detail::prepare_own(loss, columns, memory, processes);
+    return prepare_own(loss, batch, memory);
+  }
+}
+
+/// The columns that the batch statistics of a loss and of its parts are made from.
+template <Loss L>
+[[nodiscard]] constexpr column_set prepare_reads_of(L const& loss) {
+  column_set read;
+  if constexpr (!std::same_as<loss_state<L>, nothing>) {
+    using columns = std::conditional_t<L::arity == 2, pair_columns, unpaired_columns>;
+    probed_statistics<columns> const batch(read);
+    loss_memory<L> memory{};
+    (void)prepare_all(loss, batch, memory);
+  }
+  return read;
+}
+
+}  // namespace detail
+
+/// The state that a batch gives to the loss's formula and to its parts. With several processes each calls it with its
+/// own part of the batch, and all get the state of the whole.
+///
+/// Errors  precondition_error for a hyper-parameter out of its range
+template <Loss L, class Columns, Communicator Processes = single_process>
+[[nodiscard]] loss_state<L> prepare(L const& loss, Columns const& columns, loss_memory<L>& memory,
+                                    Processes const& processes = {}) {
+  expects_parameters_in_range(loss);
+  if constexpr (std::same_as<loss_state<L>, nothing>) {
+    return {};
+  } else {
+    return detail::prepare_all(loss, detail::statistics_of(columns, processes), memory);
   }
 }
 
@@ -243,7 +286,7 @@ template <Loss L>
 /// The columns that this loss reads; those a batch may do without (beta, target_margin) included.
 template <Loss L>
 [[nodiscard]] constexpr column_set reads(L const& loss) {
-  return probe_of(loss).reads() | detail::prepare_reads_of<L>();
+  return probe_of(loss).reads() | detail::prepare_reads_of(loss);
 }
 
 namespace detail {
@@ -252,7 +295,7 @@ inline constexpr column_set optional_columns = column_name::beta | column_name::
 
 template <class L>
 concept probed_at_compile_time = std::default_initializable<L> && requires {
-  typename std::bool_constant<probe_of(L{}).margin_only()>;
+  typename std::bool_constant<(static_cast<void>(reads(L{})), probe_of(L{}).margin_only())>;
 };
 
 }  // namespace detail

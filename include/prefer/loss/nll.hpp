@@ -54,17 +54,12 @@ struct nll_per_batch_token {
   static constexpr std::size_t arity = 2;
   static constexpr char const* name = "nll_per_batch_token";
   static constexpr bool rewards_per_token = false;
-  static constexpr column_set prepare_reads = column_name::length;
   struct state {
     double tokens_per_pair = 1.0;
   };
 
-  [[nodiscard]] state prepare(auto const& batch, nothing&, auto const& processes) const {
-    sum_and_count tokens;
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      tokens = tokens + sum_and_count{batch.length.chosen[i], 1.0};
-    }
-    return {over_processes(tokens, processes).mean()};
+  [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
+    return {batch.means([](auto const& pair) { return pair.chosen.completion_length; })};
   }
   constexpr auto operator()(auto const& pair, state const& batch) const {
     return -pair.chosen.log_prob / batch.tokens_per_pair;

@@ -273,24 +273,6 @@ template <class L, class... P>
   return ((list_size_of<P>() == 0 || list_size_of<P>() == list_size_of<L>()) && ...);
 }
 
-/// What the batch statistics of a loss are made from, beyond what its formula reads.
-template <class L>
-[[nodiscard]] constexpr column_set prepare_reads_of();
-
-template <class... P>
-[[nodiscard]] constexpr column_set prepare_reads_of_parts(part_list<P...>) {
-  return (column_set{} | ... | prepare_reads_of<P>());
-}
-template <class L>
-[[nodiscard]] constexpr column_set prepare_reads_of() {
-  column_set const of_parts = prepare_reads_of_parts(parts_of_t<L>{});
-  if constexpr (requires { L::prepare_reads; }) {
-    return L::prepare_reads | of_parts;
-  } else {
-    return of_parts;
-  }
-}
-
 }  // namespace detail
 
 /// Calls `visit(name, value)` for each hyper-parameter of a loss, those of its parts before its own; `value` converts from
@@ -302,17 +284,44 @@ constexpr void for_each_parameter(L&& loss, auto&& visit) {
   if constexpr (requires { plain::parameters(loss, visit); }) plain::parameters(loss, visit);
 }
 
+namespace detail {
+
+template <class P>
+constexpr char const* name_of_parts(part_list<P>);
+template <class... P>
+constexpr char const* name_of_parts(part_list<P...>) {
+  return "this loss";
+}
+
+}  // namespace detail
+
+/// What a loss is called in sentences and tables: its `name`; one without a name that is made of one loss, as that;
+/// else "this loss".
+template <class L>
+[[nodiscard]] constexpr char const* name_of() {
+  if constexpr (requires { L::name; }) {
+    return L::name;
+  } else {
+    return detail::name_of_parts(detail::parts_of_t<L>{});
+  }
+}
+
+namespace detail {
+
+template <class P>
+constexpr char const* name_of_parts(part_list<P>) {
+  return name_of<P>();
+}
+
+}  // namespace detail
+
 /// Throws precondition_error for a hyper-parameter out of its range, of a loss or of a part of it: "dpo: beta is -1,
 /// expected a finite number greater than zero". Whatever takes a loss asks this first.
 template <class L>
 constexpr void expects_parameters_in_range(L const& loss) {
   detail::for_each_part(loss, [](auto, auto const& part) { expects_parameters_in_range(part); });
   auto const check = [](char const* name, auto const& value) {
-    if constexpr (requires { L::name; }) {
-      expects_in_range(value, L::name, name);
-    } else {
-      expects_in_range(value, "this loss", name);
-    }
+    expects_in_range(value, name_of<L>(), name);
   };
   if constexpr (requires { L::parameters(loss, check); }) L::parameters(loss, check);
 }

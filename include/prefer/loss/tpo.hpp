@@ -22,6 +22,7 @@ namespace prefer {
 struct tpo {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr std::size_t list_size = 3;
+  static constexpr std::size_t compares_from = 1;
   static constexpr char const* name = "tpo";
 
   positive beta = 0.01;
@@ -53,6 +54,7 @@ struct tpo {
 struct tpo_l {
   static constexpr std::size_t arity = dynamic_arity;
   static constexpr std::size_t list_size = 3;
+  static constexpr std::size_t compares_from = 1;
   static constexpr char const* name = "tpo_l";
 
   positive beta = 0.01;

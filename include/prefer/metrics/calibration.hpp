@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstddef>
+#include <type_traits>
 #include <vector>
 
 #include <prefer/batch/columns.hpp>
@@ -68,27 +70,48 @@ struct calibration {
 /// A margin that is NaN makes the scores NaN and is in no bin.
 /// Source  reliability and expected error: Guo et al. 2017, arXiv:1706.04599; Brier 1950
 /// Errors  precondition_error for sizes that disagree, and for no bins
-[[nodiscard]] inline calibration calibration_of(pair_columns const& batch, reward_rule rule,
-                                                std::size_t bins = 10) {
+template <class C = column>
+[[nodiscard]] calibration calibration_of(basic_pair_columns<C> const& batch, reward_rule rule,
+                                         std::size_t bins = 10) {
   expects(bins > 0, "calibration_of: bins must be at least 1");
-  detail::pair_rewards const reward(batch, rule, "calibration_of");
-  if (batch.weight.present()) {
-    expects_size(batch.weight.size(), batch.size(), "calibration_of", "weight");
-  }
-  calibration out;
-  out.bins.resize(bins);
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    double const z = reward.chosen(i) - reward.rejected(i);
-    double const weight = batch.weight.present() ? batch.weight[i] : 1.0;
-    out.brier = out.brier + sum_and_count{weight * square(sigmoid(-z)), weight};
-    out.log_loss = out.log_loss + sum_and_count{weight * softplus(-z), weight};
-    if (std::isnan(z)) continue;
-    double const confidence = sigmoid(std::abs(z));
-    auto const bin = static_cast<std::size_t>((2.0 * confidence - 1.0) * static_cast<double>(bins));
-    reliability_bin& to = out.bins[detail::at_most(bins - 1, bin)];
-    to.weight += weight;
-    to.confidence += weight * confidence;
-    to.correct += weight * (z > 0.0 ? 1.0 : z == 0.0 ? 0.5 : 0.0);
+  auto const statistics = detail::ruled(batch, rule, "calibration_of");
+  auto const z = [rule](auto const& pair) {
+    return reward_by(rule, pair, pair.chosen) - reward_by(rule, pair, pair.rejected);
+  };
+  auto const scores = statistics.sums([z](auto const& pair, auto const& weight) {
+    auto const margin = z(pair);
+    return std::array{weight * square(sigmoid(-margin)), weight * softplus(-margin),
+                      std::remove_const_t<decltype(margin)>(weight)};
+  });
+  calibration out{.bins = std::vector<reliability_bin>(bins),
+                  .brier = {scores[0], scores[2]},
+                  .log_loss = {scores[1], scores[2]}};
+
+  // A few bins in each pass over the batch: how many there are is known at run time only.
+  constexpr std::size_t bins_a_pass = 5;
+  auto const count = static_cast<double>(bins);
+  for (std::size_t first = 0; first < bins; first += bins_a_pass) {
+    auto const sums = statistics.sums([z, first, count](auto const& pair, auto const& weight) {
+      auto const margin = z(pair);
+      using S = std::remove_const_t<decltype(margin)>;
+      S const confidence = sigmoid(select(margin < 0.0, -margin, margin));
+      S const place = (2.0 * confidence - 1.0) * count;  // NaN is in no bin
+      S const correct = select(margin > 0.0, S(1.0), select(margin < 0.0, S(0.0), S(0.5)));
+      std::array<S, 3 * bins_a_pass> numbers;
+      for (std::size_t k = 0; k < bins_a_pass; ++k) {
+        auto const low = static_cast<double>(first + k);
+        bool const last = low + 1.0 >= count;  // 1 itself belongs to the last bin
+        S const in_bin =
+            select(place < low, S(0.0), where(place < (last ? low + 2.0 : low + 1.0), S(weight)));
+        numbers[3 * k] = in_bin;
+        numbers[3 * k + 1] = where(in_bin > 0.0, in_bin * confidence);
+        numbers[3 * k + 2] = in_bin * correct;
+      }
+      return numbers;
+    });
+    for (std::size_t k = 0; k < bins_a_pass && first + k < bins; ++k) {
+      out.bins[first + k] = {sums[3 * k], sums[3 * k + 1], sums[3 * k + 2]};
+    }
   }
   return out;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -21,6 +22,19 @@ class correlation {
     squares_x_ += dx * (x - mean_x_);
     squares_y_ += dy * (y - mean_y_);
     products_ += dx * (y - mean_y_);
+  }
+
+  /// From what is summed once the means are known: squared distances from them, and their products.
+  [[nodiscard]] static correlation of(double count, double mean_x, double mean_y, double squares_x,
+                                      double squares_y, double products) {
+    correlation out;
+    out.count_ = count;
+    out.mean_x_ = mean_x;
+    out.mean_y_ = mean_y;
+    out.squares_x_ = squares_x;
+    out.squares_y_ = squares_y;
+    out.products_ = products;
+    return out;
   }
 
   friend correlation operator+(correlation const& a, correlation const& b) {
@@ -65,5 +79,21 @@ class correlation {
   double squares_y_ = 0.0;
   double products_ = 0.0;
 };
+
+/// The correlation over a batch of the two numbers, as an array, that a formula gives for each example. Two passes: the
+/// distances are from the means.
+template <class Statistics, class F>
+[[nodiscard]] correlation correlation_of(Statistics const& batch, F const& formula) {
+  auto const means = batch.means(formula);
+  double const x = means[0];
+  double const y = means[1];
+  auto const sums = batch.sums([formula, x, y](auto const& record) {
+    auto const both = formula(record);
+    auto const dx = both[0] - x;
+    auto const dy = both[1] - y;
+    return std::array{dx * dx, dy * dy, dx * dy};
+  });
+  return correlation::of(batch.count(), x, y, sums[0], sums[1], sums[2]);
+}
 
 }  // namespace prefer

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
@@ -49,34 +51,50 @@ struct displacement {
 /// How far the completions of a batch of pairs fell below the reference.
 ///
 /// Errors  precondition_error for sizes that disagree, and without a reference
-[[nodiscard]] inline displacement displacement_of(pair_columns const& batch) {
+template <class C = column>
+[[nodiscard]] displacement displacement_of(basic_pair_columns<C> const& batch) {
   expects(batch.reference.present(), "displacement_of: it is measured from a reference; give one");
-  detail::pair_rewards const log_ratio(batch, {}, "displacement_of");
   bool const has_lengths = batch.length.chosen.present() || batch.length.rejected.present();
-  if (has_lengths) detail::pair_rewards::expects_lengths(batch, "displacement_of");
-  auto const part = [&](double r, column const& length, std::size_t i) {
-    bool const fell = r < 0.0;
-    displacement::side out{.fell = {fell ? 1.0 : 0.0, 1.0}, .log_ratio = {r, 1.0}};
-    if (fell) out.fall = {-r, 1.0};
-    if (fell && has_lengths) out.fall_per_token = {-r / length[i], 1.0};
-    return out;
+  if (has_lengths) detail::expects_lengths(batch, "displacement_of");
+  // Of a side: pairs that fell, how far, how far per token, and all log-ratios.
+  auto const of_side = [](auto const& completion) {
+    auto const r = completion.log_ratio();  // a pair's own beta has no say here
+    auto const fell = r < 0.0;
+    using S = std::remove_const_t<decltype(r)>;
+    return std::array{where(fell, S(1.0)), where(fell, -r),
+                      where(fell, -completion.mean_log_ratio()), r};
   };
-  displacement total;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    double const chosen =
-        batch.policy.chosen[i] - batch.reference.chosen[i];  // a pair's own beta has no say here
-    double const rejected = batch.policy.rejected[i] - batch.reference.rejected[i];
-    auto const share = [](bool holds) { return sum_and_count{holds ? 1.0 : 0.0, 1.0}; };
-    displacement one;
-    one.chosen = part(chosen, batch.length.chosen, i);
-    one.rejected = part(rejected, batch.length.rejected, i);
-    one.only_chosen_fell = share(chosen < 0.0 && !(rejected < 0.0));
-    one.only_rejected_fell = share(!(chosen < 0.0) && rejected < 0.0);
-    one.both_fell = share(chosen < 0.0 && rejected < 0.0);
-    one.neither_fell = share(!(chosen < 0.0) && !(rejected < 0.0));
-    total = total + one;
-  }
-  return total;
+  auto const sums = batch_statistics(batch, "displacement_of").sums([of_side](auto const& pair) {
+    auto const chosen = of_side(pair.chosen);
+    auto const rejected = of_side(pair.rejected);
+    auto const only = [](auto const& one, auto const& other) { return one * (1.0 - other); };
+    return std::array{chosen[0],
+                      chosen[1],
+                      chosen[2],
+                      chosen[3],
+                      rejected[0],
+                      rejected[1],
+                      rejected[2],
+                      rejected[3],
+                      only(chosen[0], rejected[0]),
+                      only(rejected[0], chosen[0]),
+                      chosen[0] * rejected[0]};
+  });
+  auto const n = static_cast<double>(batch.size());
+  auto const side = [&](std::size_t at) {
+    return displacement::side{
+        .fell = {sums[at], n},
+        .fall = {sums[at + 1], sums[at]},
+        .fall_per_token = has_lengths ? sum_and_count{sums[at + 2], sums[at]} : sum_and_count{},
+        .log_ratio = {sums[at + 3], n}};
+  };
+  double const fell = sums[8] + sums[9] + sums[10];
+  return {.chosen = side(0),
+          .rejected = side(4),
+          .only_chosen_fell = {sums[8], n},
+          .only_rejected_fell = {sums[9], n},
+          .both_fell = {sums[10], n},
+          .neither_fell = {n - fell, n}};
 }
 
 }  // namespace prefer

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
+#include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/metrics/rewards.hpp>
@@ -14,14 +15,13 @@ namespace prefer {
 /// above 0.05, that is z < 2.94. Few of them mean a saturated loss.
 ///
 /// Errors  precondition_error for sizes that disagree
-[[nodiscard]] inline sum_and_count active_share(pair_columns const& batch, reward_rule rule) {
-  detail::pair_rewards const reward(batch, rule, "active_share");
-  sum_and_count out;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    double const z = reward.chosen(i) - reward.rejected(i);
-    out = out + sum_and_count{sigmoid(-z) > 0.05 ? 1.0 : 0.0, 1.0};
-  }
-  return out;
+template <class C = column>
+[[nodiscard]] sum_and_count active_share(basic_pair_columns<C> const& batch, reward_rule rule) {
+  double const active = detail::ruled(batch, rule, "active_share").sums([rule](auto const& pair) {
+    auto const z = reward_by(rule, pair, pair.chosen) - reward_by(rule, pair, pair.rejected);
+    return where(sigmoid(-z) > 0.05, std::remove_const_t<decltype(z)>(1.0));
+  });
+  return {active, static_cast<double>(batch.size())};
 }
 
 /// Kish's effective sample size of coefficients c: as many examples of equal weight would have a mean of
@@ -47,13 +47,17 @@ struct effective_sample {
 };
 
 /// Of the coefficients that `evaluate` gives, for chosen completions, say. A common factor cancels.
+template <BackendColumn C>
+[[nodiscard]] effective_sample effective_sample_of(C const& coefficient) {
+  basic_unpaired_columns<C> const batch{.policy = coefficient};
+  auto const sums = batch_statistics(batch, "effective_sample_of").sums([](auto const& example) {
+    auto const c = example.log_prob;
+    return std::array{select(c < 0.0, -c, c), c * c};
+  });
+  return {static_cast<double>(coefficient.size()), sums[0], sums[1]};
+}
 [[nodiscard]] inline effective_sample effective_sample_of(column coefficient) {
-  effective_sample out;
-  for (std::size_t i = 0; i < coefficient.size(); ++i) {
-    double const c = coefficient[i];
-    out = out + effective_sample{1.0, std::abs(c), c * c};
-  }
-  return out;
+  return effective_sample_of<column>(coefficient);
 }
 
 }  // namespace prefer

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
 
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/statistics.hpp>
+#include <prefer/batch/sum_and_count.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/scalar/math.hpp>
 
@@ -47,8 +50,17 @@ struct kl_estimates {
 
 namespace detail {
 
-[[nodiscard]] inline kl_estimates kl_of(double log_ratio, double count) {
-  return {{kl_k1(log_ratio), count}, {kl_k2(log_ratio), count}, {kl_k3(log_ratio), count}};
+/// The three estimates, added up over log-ratios, as of `count` completions.
+template <class C>
+[[nodiscard]] kl_estimates sum_of_kl(C const& policy, C const& reference, double count,
+                                     char const* function) {
+  expects_size(reference.size(), policy.size(), function, "reference");
+  basic_unpaired_columns<C> const batch{.policy = policy, .reference = reference};
+  auto const sums = batch_statistics(batch, function).sums([](auto const& example) {
+    auto const r = example.log_ratio();
+    return std::array{kl_k1(r), kl_k2(r), kl_k3(r)};
+  });
+  return {{sums[0], count}, {sums[1], count}, {sums[2], count}};
 }
 
 }  // namespace detail
@@ -56,13 +68,12 @@ namespace detail {
 /// KL(policy || reference) per completion, from summed log-probabilities of completions that the policy wrote.
 ///
 /// Errors  precondition_error for sizes that disagree
+template <BackendColumn C>
+[[nodiscard]] kl_estimates estimate_kl(C const& policy, C const& reference) {
+  return detail::sum_of_kl(policy, reference, static_cast<double>(policy.size()), "estimate_kl");
+}
 [[nodiscard]] inline kl_estimates estimate_kl(column policy, column reference) {
-  expects_size(reference.size(), policy.size(), "estimate_kl", "reference");
-  kl_estimates out;
-  for (std::size_t i = 0; i < policy.size(); ++i) {
-    out = out + detail::kl_of(policy[i] - reference[i], 1.0);
-  }
-  return out;
+  return estimate_kl<column>(policy, reference);
 }
 
 /// The same from log-probabilities of tokens: the estimators are added up over the tokens of a completion.
@@ -77,7 +88,6 @@ namespace detail {
   expects(!offset.empty(),
           "estimate_token_kl: offset is empty; it has one element more than there "
           "are completions");
-  expects_size(reference.size(), policy.size(), "estimate_token_kl", "reference");
   expects_size(policy.size(), offset.back(), "estimate_token_kl", "policy");
   expects_size(offset.front(), 0, "estimate_token_kl",
                "the part of policy before the first completion");
@@ -86,15 +96,8 @@ namespace detail {
     detail::broken("estimate_token_kl: offset falls from " + std::to_string(offset[i]) + " to " +
                    std::to_string(offset[i + 1]));
   }
-  kl_estimates out;
-  for (std::size_t i = 0; i + 1 < offset.size(); ++i) {
-    kl_estimates completion = {{0.0, 1.0}, {0.0, 1.0}, {0.0, 1.0}};
-    for (std::size_t t = offset[i]; t < offset[i + 1]; ++t) {
-      completion = completion + detail::kl_of(policy[t] - reference[t], 0.0);
-    }
-    out = out + completion;
-  }
-  return out;
+  return detail::sum_of_kl(policy, reference, static_cast<double>(offset.size() - 1),
+                           "estimate_token_kl");
 }
 
 }  // namespace prefer

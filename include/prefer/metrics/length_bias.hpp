@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/metrics/correlation.hpp>
@@ -31,20 +33,29 @@ struct length_bias {
 /// The relation of rewards and lengths in a batch of pairs.
 ///
 /// Errors  precondition_error for sizes that disagree, and without lengths
-[[nodiscard]] inline length_bias length_bias_of(pair_columns const& batch, reward_rule rule) {
-  detail::pair_rewards const reward(batch, rule, "length_bias_of");
-  detail::pair_rewards::expects_lengths(batch, "length_bias_of");
-  length_bias out;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    double const chosen = batch.length.chosen[i];
-    double const rejected = batch.length.rejected[i];
-    out.length_chosen = out.length_chosen + sum_and_count{chosen, 1.0};
-    out.length_rejected = out.length_rejected + sum_and_count{rejected, 1.0};
-    out.reward_length.add(reward.chosen(i), chosen);
-    out.reward_length.add(reward.rejected(i), rejected);
-    out.margin_length_difference.add(reward.chosen(i) - reward.rejected(i), chosen - rejected);
-  }
-  return out;
+template <class C = column>
+[[nodiscard]] length_bias length_bias_of(basic_pair_columns<C> const& batch, reward_rule rule) {
+  detail::expects_lengths(batch, "length_bias_of");
+  batch_statistics const statistics(batch, "length_bias_of");
+  auto const of_side = [rule](auto const& pair, auto const& completion) {
+    auto const reward = reward_by(rule, pair, completion);
+    return std::array{reward, std::remove_const_t<decltype(reward)>(completion.completion_length)};
+  };
+  auto const of_chosen = [of_side](auto const& pair) { return of_side(pair, pair.chosen); };
+  auto const of_rejected = [of_side](auto const& pair) { return of_side(pair, pair.rejected); };
+  auto const of_difference = [of_side](auto const& pair) {
+    auto const chosen = of_side(pair, pair.chosen);
+    auto const rejected = of_side(pair, pair.rejected);
+    return std::array{chosen[0] - rejected[0], chosen[1] - rejected[1]};
+  };
+  auto const lengths = statistics.sums([of_side](auto const& pair) {
+    return std::array{of_side(pair, pair.chosen)[1], of_side(pair, pair.rejected)[1]};
+  });
+  auto const n = static_cast<double>(batch.size());
+  return {{lengths[0], n},
+          {lengths[1], n},
+          correlation_of(statistics, of_chosen) + correlation_of(statistics, of_rejected),
+          correlation_of(statistics, of_difference)};
 }
 
 }  // namespace prefer

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/scalar/math.hpp>
+#include <prefer/scalar/scalar.hpp>
 
 namespace prefer {
 
@@ -23,8 +26,12 @@ struct likelihood_metrics {
 };
 
 /// log(p / (1 - p)) of a completion, where log p is its log-probability per token.
-[[nodiscard]] inline double log_odds(double mean_log_prob) {
+template <Scalar S>
+[[nodiscard]] constexpr S log_odds(S const& mean_log_prob) {
   return mean_log_prob - log1mexp(mean_log_prob);
+}
+[[nodiscard]] constexpr double log_odds(double mean_log_prob) {
+  return log_odds<double>(mean_log_prob);
 }
 
 /// NLL and log odds of a batch of pairs.
@@ -36,17 +43,18 @@ struct likelihood_metrics {
 /// Source  Hong et al. 2024, eqs. 4 to 7, arXiv:2403.07691
 /// TRL     CPOTrainer averages the NLL over completion tokens as here; ORPOTrainer over those of the prompt too
 /// Errors  precondition_error for sizes that disagree, and without lengths
-[[nodiscard]] inline likelihood_metrics likelihood(pair_columns const& batch) {
-  detail::pair_rewards const per_token(batch, {.per_token = true}, "likelihood");
-  likelihood_metrics out;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    double const margin =
-        log_odds(per_token.log_prob_chosen(i)) - log_odds(per_token.log_prob_rejected(i));
-    out = out + likelihood_metrics{{-batch.policy.chosen[i], batch.length.chosen[i]},
-                                   {log_sigmoid(margin), 1.0},
-                                   {margin, 1.0}};
-  }
-  return out;
+template <class C = column>
+[[nodiscard]] likelihood_metrics likelihood(basic_pair_columns<C> const& batch) {
+  detail::expects_lengths(batch, "likelihood");
+  auto const sums = batch_statistics(batch, "likelihood").sums([](auto const& pair) {
+    auto const margin =
+        log_odds(pair.chosen.mean_log_prob()) - log_odds(pair.rejected.mean_log_prob());
+    using S = std::remove_const_t<decltype(margin)>;
+    return std::array{-pair.chosen.log_prob, S(pair.chosen.completion_length), log_sigmoid(margin),
+                      margin};
+  });
+  auto const n = static_cast<double>(batch.size());
+  return {{sums[0], sums[1]}, {sums[2], n}, {sums[3], n}};
 }
 
 inline constexpr metric_name<likelihood_metrics> likelihood_metric_names[] = {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
+#include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
@@ -45,23 +46,36 @@ struct reference_compatibility {
 /// Compatibility on a batch of pairs, scored before the first step.
 ///
 /// Errors  precondition_error for sizes that disagree, and without a reference
-[[nodiscard]] inline reference_compatibility compatibility_of(pair_columns const& batch,
-                                                              reward_rule rule) {
+template <class C = column>
+[[nodiscard]] reference_compatibility compatibility_of(basic_pair_columns<C> const& batch,
+                                                       reward_rule rule) {
   expects(batch.reference.present(), "compatibility_of: it compares with a reference; give one");
-  detail::pair_rewards const reward(batch, rule, "compatibility_of");
-  auto const share = [](double margin) { return sum_and_count{margin > 0.0 ? 1.0 : 0.0, 1.0}; };
-  reference_compatibility out;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    double const z = reward.chosen(i) - reward.rejected(i);
-    double const reference = batch.reference.chosen[i] - batch.reference.rejected[i];
-    double const policy = batch.policy.chosen[i] - batch.policy.rejected[i];
-    out.margins.add(reference, policy);
-    out.start.add(z, z);
-    out.accuracy = out.accuracy + share(z);
-    out.reference_accuracy = out.reference_accuracy + share(reference);
-    out.policy_accuracy = out.policy_accuracy + share(policy);
-  }
-  return out;
+  auto const statistics = detail::ruled(batch, rule, "compatibility_of");
+  auto const z = [rule](auto const& pair) {
+    return reward_by(rule, pair, pair.chosen) - reward_by(rule, pair, pair.rejected);
+  };
+  // Under the reference, and under the policy.
+  auto const margins = [](auto const& pair) {
+    auto const policy = pair.log_prob_margin();
+    return std::array{std::remove_const_t<decltype(policy)>(pair.chosen.reference_log_prob -
+                                                            pair.rejected.reference_log_prob),
+                      policy};
+  };
+  auto const in_order = statistics.sums([z, margins](auto const& pair) {
+    auto const both = margins(pair);
+    using S = std::remove_cvref_t<decltype(both[0])>;
+    return std::array{where(z(pair) > 0.0, S(1.0)), where(both[0] > 0.0, S(1.0)),
+                      where(both[1] > 0.0, S(1.0))};
+  });
+  auto const n = static_cast<double>(batch.size());
+  return {.margins = correlation_of(statistics, margins),
+          .start = correlation_of(statistics,
+                                  [z](auto const& pair) {
+                                    return std::array{z(pair), z(pair)};
+                                  }),
+          .accuracy = {in_order[0], n},
+          .reference_accuracy = {in_order[1], n},
+          .policy_accuracy = {in_order[2], n}};
 }
 
 }  // namespace prefer

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <limits>
+#include <span>
+#include <type_traits>
 
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/statistics.hpp>
+#include <prefer/batch/sum_and_count.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
@@ -51,21 +56,37 @@ struct unpaired_metrics {
   }
 };
 
-/// How a loss turns log-probabilities into rewards.
+/// How a loss turns log-probabilities into rewards: by what it reads, whatever else a batch holds.
 struct reward_rule {
   double beta = 1.0;
   bool per_token = false;  ///< of losses without a reference that average over tokens
+  bool from_reference =
+      true;  ///< of log-ratios; false: of log-probabilities, even where a reference is there
+  bool own_beta = true;        ///< a batch's beta column takes the place of beta
+  bool best_by_score = false;  ///< of lists: the best is the one of highest score, else the first
+  std::size_t first = 0;       ///< of lists: those before it are not compared
 };
 
-/// The rule of a loss: its beta; per token where it reads lengths and no reference, as SimPO does, unless it has a
-/// member `rewards_per_token` that says otherwise. A loss made of losses reports the rewards of its first part that has
+namespace detail {
+
+template <class L>
+inline constexpr std::size_t compares_from = [] {
+  if constexpr (requires { L::compares_from; }) {
+    return std::size_t{L::compares_from};
+  } else {
+    return std::size_t{0};
+  }
+}();
+
+}  // namespace detail
+
+/// The rule of a loss: its beta; from the reference where it reads one; per token where it reads lengths and no
+/// reference, as SimPO does, unless it has a member `rewards_per_token` that says otherwise. A loss made of losses reports the rewards of its first part that has
 /// a beta, and of its first part where none has: `cpo{} + 0.1 * nll_per_token{}` those of cpo.
 template <Loss L>
 [[nodiscard]] constexpr reward_rule reward_rule_of(L const& loss) {
   expects_parameters_in_range(loss);
-  if constexpr (requires { L::rewards_per_token; }) {
-    return {beta_of(loss), L::rewards_per_token};
-  } else if constexpr (detail::has_parts<L>) {
+  if constexpr (detail::has_parts<L> && !requires { L::rewards_per_token; }) {
     reward_rule out;
     bool first = true;
     bool found = false;
@@ -79,116 +100,204 @@ template <Loss L>
     return out;
   } else {
     column_set const read = reads(loss);
-    return {beta_of(loss),
-            read.contains(column_name::length) && !read.contains(column_name::reference)};
+    bool const from_reference = read.contains(column_name::reference);
+    bool per_token = read.contains(column_name::length) && !from_reference;
+    if constexpr (requires { L::rewards_per_token; }) per_token = L::rewards_per_token;
+    return {.beta = beta_of(loss),
+            .per_token = per_token,
+            .from_reference = from_reference,
+            .own_beta = read.contains(column_name::beta),
+            .best_by_score = L::arity == dynamic_arity && read.contains(column_name::score),
+            .first = detail::compares_from<L>};
   }
 }
 
 namespace detail {
 
-/// Implicit rewards of a batch of pairs, one at a time; sizes are checked once, in the name of `where`.
-class pair_rewards {
- public:
-  pair_rewards(pair_columns const& batch, reward_rule rule, char const* where)
-      : batch_(batch), rule_(rule), referenced_(batch.reference.chosen.present()) {
-    std::size_t const n = batch.size();
-    expects_size(batch.policy.rejected.size(), n, where, "policy.rejected");
-    if (referenced_ || batch.reference.rejected.present()) {
-      expects_size(batch.reference.chosen.size(), n, where, "reference.chosen");
-      expects_size(batch.reference.rejected.size(), n, where, "reference.rejected");
-    }
-    if (batch.beta.present()) expects_size(batch.beta.size(), n, where, "beta");
-    if (rule.per_token) expects_lengths(batch, where);
-  }
-
-  [[nodiscard]] std::size_t size() const { return batch_.size(); }
-  [[nodiscard]] double chosen(std::size_t i) const {
-    return reward(i, batch_.policy.chosen, batch_.reference.chosen, batch_.length.chosen);
-  }
-  [[nodiscard]] double rejected(std::size_t i) const {
-    return reward(i, batch_.policy.rejected, batch_.reference.rejected, batch_.length.rejected);
-  }
-  [[nodiscard]] double log_prob_chosen(std::size_t i) const {
-    return scaled(i, batch_.policy.chosen[i], batch_.length.chosen);
-  }
-  [[nodiscard]] double log_prob_rejected(std::size_t i) const {
-    return scaled(i, batch_.policy.rejected[i], batch_.length.rejected);
-  }
-
-  static void expects_lengths(pair_columns const& batch, char const* where) {
+/// A loss that ranks by sums has no use for lengths; one that ranks per token must have them.
+template <class Columns>
+void expects_lengths(Columns const& batch, char const* where) {
+  if constexpr (requires { batch.length.chosen; }) {
     expects_size(batch.length.chosen.size(), batch.size(), where, "length.chosen");
     expects_size(batch.length.rejected.size(), batch.size(), where, "length.rejected");
+  } else {
+    expects_size(batch.length.size(), batch.size(), where, "length");
   }
+}
 
- private:
-  [[nodiscard]] double scaled(std::size_t i, double nats, column const& length) const {
-    return rule_.per_token ? nats / length[i] : nats;
-  }
-  [[nodiscard]] double reward(std::size_t i, column const& policy, column const& reference,
-                              column const& length) const {
-    double const beta = batch_.beta.present() ? batch_.beta[i] : rule_.beta;
-    return beta * scaled(i, policy[i] - (referenced_ ? reference[i] : 0.0), length);
-  }
-
-  pair_columns const& batch_;
-  reward_rule rule_;
-  bool referenced_;
-};
+/// The statistics of a batch that a rule is applied to.
+template <class Columns>
+[[nodiscard]] batch_statistics<Columns> ruled(Columns const& batch, reward_rule rule,
+                                              char const* where) {
+  if (rule.per_token) expects_lengths(batch, where);
+  return batch_statistics(batch, where);
+}
 
 }  // namespace detail
 
-/// Implicit rewards and log-probabilities of a batch of pairs: per example first, then added up in order.
+/// The log-probability of a completion as a rule takes it: of the whole, or per token.
+[[nodiscard]] constexpr auto log_prob_by(reward_rule rule, auto const& completion) {
+  return rule.per_token ? completion.mean_log_prob() : completion.log_prob;
+}
+/// The implicit reward of a completion that is part of `example`.
+///
+///   beta * (log_prob - reference log_prob), or beta * log_prob where the rule has no reference; divided by length with
+///   rule.per_token
+[[nodiscard]] constexpr auto reward_by(reward_rule rule, auto const& example,
+                                       auto const& completion) {
+  auto const nats = rule.from_reference ? completion.log_ratio() : completion.log_prob;
+  auto const score = rule.per_token ? nats / completion.completion_length : nats;
+  auto const own =
+      rule.own_beta ? example.beta_or(rule.beta) : decltype(example.beta_or(1.0))(rule.beta);
+  return own * score;
+}
+
+/// Implicit rewards and log-probabilities of a batch of pairs: per example first, then added up.
 ///
 ///   implicit_reward = beta * (log_prob - reference log_prob), or beta * log_prob without a reference,
 ///                     or beta * log_prob / length with rule.per_token
 ///
 /// TRL reports beta * log_ratio for every DPO loss, averaging ones included; and per token for SimPO.
 /// Errors  precondition_error for sizes that disagree
-[[nodiscard]] inline pair_metrics metrics(pair_columns const& batch, reward_rule rule) {
-  detail::pair_rewards const reward(batch, rule, "metrics");
-  pair_metrics out;
-  for (std::size_t i = 0; i < reward.size(); ++i) {
-    double const chosen = reward.chosen(i);
-    double const rejected = reward.rejected(i);
-    out = out + pair_metrics{{chosen, 1.0},
-                             {rejected, 1.0},
-                             {chosen - rejected, 1.0},
-                             {chosen > rejected ? 1.0 : 0.0, 1.0},
-                             {reward.log_prob_chosen(i), 1.0},
-                             {reward.log_prob_rejected(i), 1.0}};
-  }
-  return out;
+template <class C = column>
+[[nodiscard]] pair_metrics metrics(basic_pair_columns<C> const& batch, reward_rule rule) {
+  auto const sums = detail::ruled(batch, rule, "metrics").sums([rule](auto const& pair) {
+    auto const chosen = reward_by(rule, pair, pair.chosen);
+    auto const rejected = reward_by(rule, pair, pair.rejected);
+    using S = std::remove_const_t<decltype(chosen)>;
+    return std::array{chosen,
+                      rejected,
+                      chosen - rejected,
+                      where(chosen > rejected, S(1.0)),
+                      log_prob_by(rule, pair.chosen),
+                      log_prob_by(rule, pair.rejected)};
+  });
+  auto const n = static_cast<double>(batch.size());
+  return {{sums[0], n}, {sums[1], n}, {sums[2], n}, {sums[3], n}, {sums[4], n}, {sums[5], n}};
 }
 
-[[nodiscard]] inline pair_metrics metrics(pair_columns const& batch, double beta) {
+template <class C = column>
+[[nodiscard]] pair_metrics metrics(basic_pair_columns<C> const& batch, double beta) {
   return metrics(batch, reward_rule{.beta = beta});
+}
+
+namespace detail {
+
+/// A number of the best completion of a list, and of the others.
+template <class S>
+struct best_and_others {
+  S best;
+  S sum_of_others;
+  S largest_other;
+};
+
+/// `number(completion)` of the best completion, as the rule has it, and of those that it is compared with: at least one.
+[[nodiscard]] constexpr auto compare_by(reward_rule rule, auto const& list, auto const& number) {
+  using S = std::remove_cvref_t<decltype(number(list[0]))>;
+  auto const score = [&](std::size_t i) { return rule.best_by_score ? S(list[i].score) : S(0.0); };
+  S best = number(list[rule.first]);
+  S score_of_best = score(rule.first);
+  S total = best;
+  S largest = number(list[rule.first + 1]);
+  for (std::size_t i = rule.first + 1; i < list.size(); ++i) {
+    S const own = number(list[i]);
+    auto const better = score(i) > score_of_best;
+    S const other = select(better, best, own);
+    largest = i == rule.first + 1 ? other : select(other > largest, other, largest);
+    best = select(better, own, best);
+    score_of_best = select(better, score(i), score_of_best);
+    total = total + own;
+  }
+  return best_and_others<S>{best, total - best, largest};
+}
+
+/// One number of each list that has something to compare, 0 of the others.
+template <class F>
+struct list_comparison {
+  reward_rule rule;
+  F number;  // of a list
+
+  static constexpr std::size_t room = 0;
+  [[nodiscard]] static constexpr column_set reads() { return column_set{~0u}; }
+  template <class S, class At>
+  constexpr S operator()(list_record<S, At> const& list, S const&, std::span<S>,
+                         std::span<S>) const {
+    return list.size() < rule.first + 2 ? S(0.0) : number(list);
+  }
+};
+
+}  // namespace detail
+
+/// The same of lists: the best completion stands for chosen, the mean of the others for rejected, and accuracy is the
+/// share of lists whose best completion has a higher reward than every other. A list with nothing to compare is left out.
+///
+/// Errors  precondition_error for sizes that disagree
+template <class C = column>
+[[nodiscard]] pair_metrics metrics(basic_list_columns<C> const& batch, reward_rule rule) {
+  detail::check_sizes(batch, "metrics");
+  if (rule.per_token) {
+    expects_size(batch.length.size(), batch.policy.size(), "metrics", "length");
+  }
+  double lists = 0.0;
+  for (std::size_t g = 0; g < batch.size(); ++g) {
+    if (batch.offset[g + 1] - batch.offset[g] >= rule.first + 2) lists += 1.0;
+  }
+  auto const on = detail::backend_of_batch(batch);
+  using result = typename std::remove_const_t<decltype(on)>::result;
+  auto const sum = [&](auto const& number) -> sum_and_count {
+    detail::list_comparison<std::remove_cvref_t<decltype(number)>> const formula{rule, number};
+    return {on.read(std::array{on.for_each_list(batch, formula, result{}, result{})})[0], lists};
+  };
+  auto const rewards = [rule](auto const& list) {
+    return detail::compare_by(rule, list, [&](auto const& y) { return reward_by(rule, list, y); });
+  };
+  auto const log_probs = [rule](auto const& list) {
+    return detail::compare_by(rule, list, [&](auto const& y) { return log_prob_by(rule, y); });
+  };
+  auto const others = [rule](auto const& list) {
+    return static_cast<double>(list.size() - rule.first - 1);
+  };
+  sum_and_count const best = sum([rewards](auto const& list) { return rewards(list).best; });
+  sum_and_count const rest = sum(
+      [rewards, others](auto const& list) { return rewards(list).sum_of_others / others(list); });
+  return {.reward_chosen = best,
+          .reward_rejected = rest,
+          .reward_margin = {best.sum - rest.sum, lists},
+          .accuracy = sum([rewards](auto const& list) {
+            auto const both = rewards(list);
+            return where(both.best > both.largest_other,
+                         std::remove_cvref_t<decltype(both.best)>(1.0));
+          }),
+          .log_prob_chosen = sum([log_probs](auto const& list) { return log_probs(list).best; }),
+          .log_prob_rejected = sum([log_probs, others](auto const& list) {
+            return log_probs(list).sum_of_others / others(list);
+          })};
 }
 
 /// The same of labelled completions.
 ///
 /// TRL     KTOTrainer and BCOTrainer leave a NaN out of the sums; here it shows in the mean
 /// Errors  precondition_error for sizes that disagree, and without labels
-[[nodiscard]] inline unpaired_metrics metrics(unpaired_columns const& batch, reward_rule rule) {
-  std::size_t const n = batch.size();
-  expects_size(batch.label.size(), n, "metrics", "label");
-  if (batch.reference.present()) expects_size(batch.reference.size(), n, "metrics", "reference");
-  if (batch.beta.present()) expects_size(batch.beta.size(), n, "metrics", "beta");
-  if (rule.per_token) expects_size(batch.length.size(), n, "metrics", "length");
-  unpaired_metrics out;
-  for (std::size_t i = 0; i < n; ++i) {
-    double const length = rule.per_token ? batch.length[i] : 1.0;
-    double const reference = batch.reference.present() ? batch.reference[i] : 0.0;
-    double const beta = batch.beta.present() ? batch.beta[i] : rule.beta;
-    bool const desirable = batch.label[i] > 0.0;
-    sum_and_count& reward = desirable ? out.reward_desirable : out.reward_undesirable;
-    sum_and_count& log_prob = desirable ? out.log_prob_desirable : out.log_prob_undesirable;
-    reward = reward + sum_and_count{beta * ((batch.policy[i] - reference) / length), 1.0};
-    log_prob = log_prob + sum_and_count{batch.policy[i] / length, 1.0};
-  }
-  return out;
+template <class C = column>
+[[nodiscard]] unpaired_metrics metrics(basic_unpaired_columns<C> const& batch, reward_rule rule) {
+  expects_size(batch.label.size(), batch.size(), "metrics", "label");
+  auto const sums = detail::ruled(batch, rule, "metrics").sums([rule](auto const& example) {
+    auto const reward = reward_by(rule, example, example);
+    auto const log_prob = log_prob_by(rule, example);
+    using S = std::remove_const_t<decltype(reward)>;
+    S const none = 0.0;
+    return std::array{where(example.desirable, reward), select(example.desirable, none, reward),
+                      where(example.desirable, log_prob), select(example.desirable, none, log_prob),
+                      where(example.desirable, S(1.0))};
+  });
+  double const desirable = sums[4];
+  double const undesirable = static_cast<double>(batch.size()) - desirable;
+  return {
+      {sums[0], desirable}, {sums[1], undesirable}, {sums[2], desirable}, {sums[3], undesirable}};
 }
 
-[[nodiscard]] inline unpaired_metrics metrics(unpaired_columns const& batch, double beta) {
+template <class C = column>
+[[nodiscard]] unpaired_metrics metrics(basic_unpaired_columns<C> const& batch, double beta) {
   return metrics(batch, reward_rule{.beta = beta});
 }
 

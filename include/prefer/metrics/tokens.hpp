@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/statistics.hpp>
+#include <prefer/batch/sum_and_count.hpp>
 #include <prefer/metrics/rewards.hpp>
 
 namespace prefer {
@@ -40,15 +44,35 @@ inline void expects_tokens(token_columns const& tokens, char const* where) {
   }
 }
 
-[[nodiscard]] inline token_metrics token_metrics_of(token_columns const& tokens, std::size_t i,
-                                                    bool chosen) {
-  auto const part = [&](column const& c) {
-    return c.present() ? sum_and_count{c[i], tokens.length[i]} : sum_and_count{};
-  };
-  return {.entropy = part(tokens.entropy),
-          .token_accuracy = chosen ? part(tokens.correct) : sum_and_count{},
-          .logit_chosen = chosen ? part(tokens.logit) : sum_and_count{},
-          .logit_rejected = chosen ? sum_and_count{} : part(tokens.logit)};
+/// Of one column: sums over desirable completions, and over the others, with tokens as counts. Those without labels are
+/// all of one side.
+struct sums_by_side {
+  sum_and_count chosen = {};
+  sum_and_count rejected = {};
+
+  [[nodiscard]] sum_and_count all() const { return chosen + rejected; }
+};
+[[nodiscard]] inline sums_by_side sums_by_label(column const& numbers, column const& length,
+                                                column const& label) {
+  if (!numbers.present()) return {};
+  unpaired_columns const batch{.policy = numbers, .label = label, .length = length};
+  auto const sums = batch_statistics(batch, "metrics").sums([](auto const& example) {
+    auto const number = example.log_prob;
+    using S = std::remove_const_t<decltype(number)>;
+    S const tokens = example.completion_length;
+    return std::array{where(example.desirable, number), where(example.desirable, tokens),
+                      select(example.desirable, S(0.0), number),
+                      select(example.desirable, S(0.0), tokens)};
+  });
+  return {{sums[0], sums[1]}, {sums[2], sums[3]}};
+}
+[[nodiscard]] inline token_metrics token_metrics_of(token_columns const& tokens,
+                                                    column const& label) {
+  sums_by_side const logit = sums_by_label(tokens.logit, tokens.length, label);
+  return {.entropy = sums_by_label(tokens.entropy, tokens.length, label).all(),
+          .token_accuracy = sums_by_label(tokens.correct, tokens.length, label).chosen,
+          .logit_chosen = logit.chosen,
+          .logit_rejected = logit.rejected};
 }
 
 }  // namespace detail
@@ -61,12 +85,12 @@ inline void expects_tokens(token_columns const& tokens, char const* where) {
   expects_size(rejected.size(), chosen.size(), "metrics", "rejected.length");
   detail::expects_tokens(chosen, "metrics");
   detail::expects_tokens(rejected, "metrics");
-  token_metrics out;
-  for (std::size_t i = 0; i < chosen.size(); ++i) {
-    out = out + detail::token_metrics_of(chosen, i, true) +
-          detail::token_metrics_of(rejected, i, false);
-  }
-  return out;
+  sum_and_count const entropy = detail::sums_by_label(chosen.entropy, chosen.length, {}).all() +
+                                detail::sums_by_label(rejected.entropy, rejected.length, {}).all();
+  return {.entropy = entropy,
+          .token_accuracy = detail::sums_by_label(chosen.correct, chosen.length, {}).all(),
+          .logit_chosen = detail::sums_by_label(chosen.logit, chosen.length, {}).all(),
+          .logit_rejected = detail::sums_by_label(rejected.logit, rejected.length, {}).all()};
 }
 
 /// The same of labelled completions: desirable ones stand for chosen.
@@ -76,11 +100,7 @@ inline void expects_tokens(token_columns const& tokens, char const* where) {
 [[nodiscard]] inline token_metrics metrics(token_columns const& columns, column label) {
   expects_size(label.size(), columns.size(), "metrics", "label");
   detail::expects_tokens(columns, "metrics");
-  token_metrics out;
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    out = out + detail::token_metrics_of(columns, i, label[i] > 0.0);
-  }
-  return out;
+  return detail::token_metrics_of(columns, label);
 }
 
 inline constexpr metric_name<token_metrics> token_metric_names[] = {

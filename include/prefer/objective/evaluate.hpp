@@ -8,13 +8,14 @@
 #include <string>
 #include <vector>
 
+#include <prefer/batch/backend.hpp>
 #include <prefer/batch/check_columns.hpp>
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/with_columns.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/kernel.hpp>
-#include <prefer/objective/list_kernel.hpp>
+#include <prefer/objective/loss_pass.hpp>
 #include <prefer/objective/matched.hpp>
 #include <prefer/scalar/lane.hpp>
 
@@ -74,8 +75,9 @@ constexpr void promise_kept() {
   }
 }
 
-template <PairLoss L>
-void check_batch(L const& loss, pair_columns const& batch, pair_results const& results) {
+template <PairLoss L, class C, class R>
+void check_batch(L const& loss, basic_pair_columns<C> const& batch,
+                 basic_pair_results<R> const& results) {
   std::size_t const n = batch.size();
   check_sides(batch, "evaluate");
   check_columns(loss, batch, "evaluate");
@@ -96,8 +98,9 @@ void check_batch(L const& loss, pair_columns const& batch, pair_results const& r
           "evaluate: results.divergence is asked for, and this loss does not read divergence");
 }
 
-template <UnpairedLoss L>
-void check_batch(L const& loss, unpaired_columns const& batch, unpaired_results const& results) {
+template <UnpairedLoss L, class C, class R>
+void check_batch(L const& loss, basic_unpaired_columns<C> const& batch,
+                 basic_unpaired_results<R> const& results) {
   std::size_t const n = batch.size();
   check_columns(loss, batch, "evaluate");
   expects(n > 0, "evaluate: the batch is empty");
@@ -114,6 +117,17 @@ void check_batch(L const& loss, unpaired_columns const& batch, unpaired_results 
           "evaluate: results.value_estimate is asked for, and this loss does not read it");
 }
 
+template <ListLoss L, class C, class R>
+void check_batch(L const& loss, basic_list_columns<C> const& batch,
+                 basic_list_results<R> const& results) {
+  check_columns(loss, batch, "evaluate");
+  expects(batch.size() > 0, "evaluate: the batch is empty");
+  check_lists(batch, list_size_of<L>());
+  check_sizes(batch, "evaluate");
+  check_size(results.value, batch.size(), "evaluate", "results.value");
+  check_size(results.coefficient, batch.policy.size(), "evaluate", "results.coefficient");
+}
+
 /// One batch, whether each row goes with itself or the loss puts rows together in its own way.
 template <class Lane, PairLoss L>
 [[nodiscard]] double evaluate_any_pairs(L const& loss, loss_state<L> const& state,
@@ -124,11 +138,6 @@ template <class Lane, PairLoss L>
   } else {
     return evaluate_pairs<Lane>(loss, state, batch, results, options);
   }
-}
-
-/// float is enough where every log-probability is stored as float.
-[[nodiscard]] inline bool all_float(column const& a, column const& b) {
-  return a.stored_as() == storage::float32 && (!b.present() || b.stored_as() == storage::float32);
 }
 
 }  // namespace detail
@@ -145,11 +154,10 @@ template <PairLoss L>
 double evaluate_into(L const& loss, pair_columns const& batch, pair_results const& results,
                      loss_state<L> const& state, evaluate_options const& options = {}) {
   detail::check_batch(loss, batch, results);
-  bool const in_float = detail::all_float(batch.policy.chosen, batch.reference.chosen) &&
-                        detail::all_float(batch.policy.rejected, batch.reference.rejected);
   double const total =
-      in_float ? detail::evaluate_any_pairs<lane<float>>(loss, state, batch, results, options)
-               : detail::evaluate_any_pairs<lane<double>>(loss, state, batch, results, options);
+      detail::all_float(batch)
+          ? detail::evaluate_any_pairs<lane<float>>(loss, state, batch, results, options)
+          : detail::evaluate_any_pairs<lane<double>>(loss, state, batch, results, options);
   return total / static_cast<double>(batch.size());
 }
 
@@ -159,7 +167,7 @@ double evaluate_into(L const& loss, unpaired_columns const& batch, unpaired_resu
                      loss_state<L> const& state, evaluate_options const& options = {}) {
   detail::check_batch(loss, batch, results);
   double const total =
-      detail::all_float(batch.policy, batch.reference)
+      detail::all_float(batch)
           ? detail::evaluate_unpaired<lane<float>>(loss, state, batch, results, options)
           : detail::evaluate_unpaired<lane<double>>(loss, state, batch, results, options);
   return total / static_cast<double>(batch.size());
@@ -169,33 +177,19 @@ double evaluate_into(L const& loss, unpaired_columns const& batch, unpaired_resu
 template <ListLoss L>
 double evaluate_into(L const& loss, list_columns const& batch, list_results const& results,
                      loss_state<L> const& state, evaluate_options const& options = {}) {
-  std::size_t const lists = batch.size();
-  std::size_t const n = batch.policy.size();
-  detail::check_columns(loss, batch, "evaluate");
-  expects(lists > 0, "evaluate: the batch is empty");
-  detail::check_lists(batch, detail::list_size_of<L>());
-  detail::check_sizes(batch, "evaluate");
-  detail::check_size(results.value, lists, "evaluate", "results.value");
-  detail::check_size(results.coefficient, n, "evaluate", "results.coefficient");
-  std::size_t longest = 0;
-  for (std::size_t g = 0; g < lists; ++g) {
-    std::size_t const length = batch.offset[g + 1] - batch.offset[g];
-    if (length > longest) longest = length;
-  }
-  double const scale = options.reduce == reduction::mean ? 1.0 / static_cast<double>(lists) : 1.0;
-  double const total =
-      detail::sum_over_chunks(lists, options.threads, [&](std::size_t begin, std::size_t count) {
-        return detail::evaluate_chunk_of_lists<lane<double>>(loss, state, batch, results, begin,
-                                                             count, scale, longest);
-      });
-  return total / static_cast<double>(lists);
+  detail::check_batch(loss, batch, results);
+  auto const lists = static_cast<double>(batch.size());
+  detail::list_pass<L> const pass{loss, state,
+                                  options.reduce == reduction::mean ? 1.0 / lists : 1.0};
+  return host{options.threads}.for_each_list(batch, pass, results.value, results.coefficient) /
+         lists;
 }
 
 /// The same, preparing the loss's batch statistics on the way; for losses that remember nothing.
 template <Loss L, class Columns, class Results>
   requires std::same_as<loss_memory<L>, nothing>
-double evaluate_into(L const& loss, Columns const& batch, Results const& results,
-                     evaluate_options const& options = {}) {
+auto evaluate_into(L const& loss, Columns const& batch, Results const& results,
+                   evaluate_options const& options = {}) {
   if constexpr (detail::is_promise<Columns>) {
     detail::promise_kept<L, Columns>();
     return evaluate_into(loss, batch.columns(), results, options);

@@ -10,6 +10,7 @@
 #include <prefer/batch/each_column.hpp>
 #include <prefer/batch/load_record.hpp>
 #include <prefer/loss/loss.hpp>
+#include <prefer/objective/loss_pass.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/scalar/dual.hpp>
 
@@ -29,42 +30,35 @@ struct evaluate_options {
   executor threads = {};
 };
 
-/// Where a pair loss's results go; each may be absent.
-struct pair_results {
-  mutable_column value = {};              ///< per pair, weight included [B]
-  mutable_column chosen = {};             ///< d loss / d log_prob of the chosen completion [B]
-  mutable_column rejected = {};           ///< d loss / d log_prob of the rejected completion [B]
-  mutable_column chosen_divergence = {};  ///< d loss / d divergence of the chosen completion [B]
-  mutable_column rejected_divergence =
-      {};  ///< d loss / d divergence of the rejected completion [B]
+/// Where a pair loss's results go; each may be absent. R is a backend's type of result.
+template <class R>
+struct basic_pair_results {
+  R value = {};                ///< per pair, weight included [B]
+  R chosen = {};               ///< d loss / d log_prob of the chosen completion [B]
+  R rejected = {};             ///< d loss / d log_prob of the rejected completion [B]
+  R chosen_divergence = {};    ///< d loss / d divergence of the chosen completion [B]
+  R rejected_divergence = {};  ///< d loss / d divergence of the rejected completion [B]
 };
+using pair_results = basic_pair_results<mutable_column>;
 
 /// Where an unpaired loss's results go; each may be absent.
-struct unpaired_results {
-  mutable_column value = {};           ///< per completion, weight included [B]
-  mutable_column coefficient = {};     ///< d loss / d log_prob [B]
-  mutable_column value_estimate = {};  ///< d loss / d value_estimate [B]
+template <class R>
+struct basic_unpaired_results {
+  R value = {};           ///< per completion, weight included [B]
+  R coefficient = {};     ///< d loss / d log_prob [B]
+  R value_estimate = {};  ///< d loss / d value_estimate [B]
 };
+using unpaired_results = basic_unpaired_results<mutable_column>;
 
 /// Where a list loss's results go; each may be absent.
-struct list_results {
-  mutable_column value = {};        ///< per list [G]
-  mutable_column coefficient = {};  ///< per completion [N]
+template <class R>
+struct basic_list_results {
+  R value = {};        ///< per list [G]
+  R coefficient = {};  ///< per completion [N]
 };
+using list_results = basic_list_results<mutable_column>;
 
 namespace detail {
-
-/// Whether the divergence of a pair's completions has partial derivatives in this loss's kernel.
-template <Loss L>
-inline constexpr bool differentiates_divergence = needs<L>.contains(column_name::divergence);
-
-/// The same of a single completion's value estimate.
-template <Loss L>
-inline constexpr bool differentiates_value = needs<L>.contains(column_name::value_estimate);
-
-/// What partial derivatives are taken of where a loss reads it.
-inline constexpr column_set variables =
-    column_name::policy | column_name::divergence | column_name::value_estimate;
 
 // By names of their own, which the names of the kernels' symbols then do not spell out.
 inline constexpr std::size_t pair_inputs = inputs_of<pair_columns>;
@@ -75,14 +69,6 @@ template <Loss L>
 inline constexpr column_set needed_constants = needs<L> - variables;
 template <Loss L>
 inline constexpr column_set possible_constants = may_read<L> - variables;
-
-/// What the loss pass takes from a batch: what the formula reads, and what goes with every formula.
-template <Loss L>
-[[nodiscard]] constexpr column_set inputs_for(L const& loss) {
-  return reads(loss) | column_name::policy | column_name::weight;
-}
-
-inline constexpr std::size_t pair_outputs = 5;  // value, coefficients of log_prob and of divergence
 
 /// One block of pairs: values, coefficients times `scale`, and the sum of values.
 ///

@@ -3,12 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <utility>
 #include <vector>
 
+#include <prefer/batch/backend.hpp>
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/each_column.hpp>
 #include <prefer/batch/pair_order.hpp>
+#include <prefer/batch/statistics.hpp>
 #include <prefer/loss/compose.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/kernel.hpp>
@@ -18,20 +20,12 @@
 
 namespace prefer::detail {
 
-/// One column in another order.
-template <class T>
-class gathered_column {
- public:
-  [[nodiscard]] column of(column const& from, std::span<std::uint32_t const> order) {
-    if (!from.present() || order.empty()) return from;
-    values_.resize(order.size());
-    for (std::size_t i = 0; i < order.size(); ++i) values_[i] = static_cast<T>(from[order[i]]);
-    return values_;
-  }
-
- private:
-  std::vector<T> values_;
-};
+/// What a backend's gather returns for a column.
+template <class Columns>
+using gathered_by = decltype(backend_of_batch(std::declval<Columns const&>())
+                                 .gather(std::declval<Columns const&>().weight,
+                                         std::declval<typename decltype(backend_of_batch(
+                                             std::declval<Columns const&>()))::rows const&>()));
 
 inline void expects_rows(std::vector<std::uint32_t> const& order, std::size_t n) {
   if (order.empty()) return;
@@ -41,23 +35,28 @@ inline void expects_rows(std::vector<std::uint32_t> const& order, std::size_t n)
   }
 }
 
-/// A batch of pairs with its rows put together in another order, as one loss asks for it. T is what is computed in.
-template <class T, class Columns = pair_columns>
+/// A batch of pairs with its rows put together as a loss asks for it.
+template <class Columns = pair_columns>
 class matched_rows {
  public:
-  matched_rows(Columns const& batch, pair_order const& order) : together_(batch) {
-    expects_rows(order.rejected, batch.size());
-    expects_rows(order.reference, batch.size());
+  template <class Order>
+  matched_rows(Columns const& batch, Order const& order) : together_(batch) {
+    auto const on = backend_of_batch(batch);
     // The reference of the rejected completion follows the pair's reference, or else its own completion.
     auto const& rejected_reference = order.reference.empty() ? order.rejected : order.reference;
     std::size_t next = 0;
-    for_each_column(together_, [&](auto is, per, column_side side, column& one) {
+    for_each_column(together_, [&](auto is, per, column_side side, auto& one) {
       bool const of_rejected = side == column_side::rejected;
-      gathered_column<T>& room = gathered_[next++];
+      auto& room = gathered_[next++];
+      auto const put_together = [&](auto const& rows) {
+        if (!one.present() || rows.empty()) return;
+        room = on.gather(one, rows);
+        one = room.view();
+      };
       if constexpr (is.name == column_name::reference) {
-        one = room.of(one, of_rejected ? rejected_reference : order.reference);
+        put_together(of_rejected ? rejected_reference : order.reference);
       } else if (of_rejected) {
-        one = room.of(one, order.rejected);
+        put_together(order.rejected);
       }
     });
   }
@@ -68,30 +67,37 @@ class matched_rows {
 
  private:
   Columns together_;
-  gathered_column<T> gathered_[inputs_of<Columns>];
+  gathered_by<Columns> gathered_[inputs_of<Columns>];
 };
 
-/// factor * loss for a loss that matches rows of its batch, or that does not; adds to `value` and coefficients.
-template <class Lane, class Term>
-[[nodiscard]] double add_term(Term const& term, loss_state<Term> const& state,
-                              pair_columns const& batch, std::span<double> value,
-                              std::span<double> chosen, std::span<double> rejected,
-                              evaluate_options const& options) {
-  using T = typename Lane::value_type;
-  std::size_t const n = batch.size();
+/// The rows that a loss puts together, all of them rows of the batch.
+template <class Term>
+[[nodiscard]] pair_order order_of(Term const& term, pair_columns const& batch) {
   pair_order order;
-  match_rows(term, batch, order);
-  matched_rows<T> const matched(batch, order);
+  match_rows(term, batch_statistics(batch, "evaluate"), order);
+  expects_rows(order.rejected, batch.size());
+  expects_rows(order.reference, batch.size());
+  return order;
+}
 
-  std::vector<double> own_value(n), own_chosen(n), own_rejected(n);
-  double const total = evaluate_pairs<Lane>(
-      term, state, matched.columns(),
-      {.value = own_value, .chosen = own_chosen, .rejected = own_rejected}, options);
-  for (std::size_t i = 0; i < n; ++i) {
-    value[i] += own_value[i];
-    chosen[i] += own_chosen[i];
-    rejected[order.rejected.empty() ? i : order.rejected[i]] += own_rejected[i];
+/// A loss with one order: results go where they belong, those of rejected completions to the rows that they come from.
+template <class Lane, class L>
+[[nodiscard]] double evaluate_in_one_order(L const& loss, loss_state<L> const& state,
+                                           pair_columns const& batch, pair_results const& results,
+                                           evaluate_options const& options) {
+  using T = typename Lane::value_type;
+  pair_order const order = order_of(loss, batch);
+  matched_rows<> const matched(batch, order);
+  if (order.rejected.empty() || !results.rejected.present()) {
+    return evaluate_pairs<Lane>(loss, state, matched.columns(), results, options);
   }
+  std::vector<T> rejected(batch.size());
+  pair_results own = results;
+  own.rejected = rejected;
+  double const total = evaluate_pairs<Lane>(loss, state, matched.columns(), own, options);
+  auto const back =
+      host::scatter(rejected, order.rejected);  // a row that is taken twice gets the sum
+  results.rejected.assign(0, back.made.size(), back.made.data());
   return total;
 }
 
@@ -116,16 +122,27 @@ template <class Lane, PairLoss L>
                                       evaluate_options const& options) {
   static_assert(!differentiates_divergence<L>,
                 "prefer: a loss that matches rows of its batch cannot read divergence");
-  std::size_t const n = batch.size();
-  std::vector<double> value(n), chosen(n), rejected(n);
-  double total = 0.0;
-  for_each_term(1.0, loss, state, [&](auto const& term, auto const& its_state) {
-    total += add_term<Lane>(term, its_state, batch, value, chosen, rejected, options);
-  });
-  if (results.value.present()) results.value.assign(0, n, value.data());
-  if (results.chosen.present()) results.chosen.assign(0, n, chosen.data());
-  if (results.rejected.present()) results.rejected.assign(0, n, rejected.data());
-  return total;
+  if constexpr (!is_weighted_sum<L>) {
+    return evaluate_in_one_order<Lane>(loss, state, batch, results, options);
+  } else {
+    std::size_t const n = batch.size();
+    std::vector<double> value(n), chosen(n), rejected(n);
+    std::vector<double> own_value(n), own_chosen(n), own_rejected(n);
+    pair_results const own{.value = own_value, .chosen = own_chosen, .rejected = own_rejected};
+    double total = 0.0;
+    for_each_term(1.0, loss, state, [&](auto const& term, auto const& its_state) {
+      total += evaluate_in_one_order<Lane>(term, its_state, batch, own, options);
+      for (std::size_t i = 0; i < n; ++i) {
+        value[i] += own_value[i];
+        chosen[i] += own_chosen[i];
+        rejected[i] += own_rejected[i];
+      }
+    });
+    if (results.value.present()) results.value.assign(0, n, value.data());
+    if (results.chosen.present()) results.chosen.assign(0, n, chosen.data());
+    if (results.rejected.present()) results.rejected.assign(0, n, rejected.data());
+    return total;
+  }
 }
 
 }  // namespace prefer::detail

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <vector>
 
+#include <prefer/batch/blocks.hpp>
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/each_column.hpp>
 #include <prefer/batch/load_record.hpp>
-#include <prefer/loss/loss.hpp>
-#include <prefer/objective/kernel.hpp>
-#include <prefer/scalar/dual.hpp>
+#include <prefer/parallel/executor.hpp>
 
-// A loss over lists, on lanes: lists of equal length travel together, one in each element of a lane, so that a formula
-// which loops over a list runs once for all of them.
+// Lists on lanes: lists of equal length travel together, one in each element of a lane, so that a formula which loops
+// over a list runs once for all of them.
 
 namespace prefer::detail {
 
@@ -134,94 +132,33 @@ void load_from(list_block<Lane> const& block, std::size_t i, std::size_t group, 
   });
 }
 
-/// Completion i of a group of lists, as constants or with the partials [first, first + N) seeded.
-template <class S>
+/// Completion i of a group of lists.
+template <class Lane>
 struct list_at {
-  using lane = primal_t<S>;
-
-  list_block<lane> const* block;
+  list_block<Lane> const* block;
   std::size_t group;
-  std::size_t first_partial;
 
-  completion_record<S> operator()(std::size_t i) const {
-    completion_record<S> out;
+  completion_record<Lane> operator()(std::size_t i) const {
+    completion_record<Lane> out;
     load_from(*block, i, group, out);
-    if constexpr (!std::same_as<S, lane>) {
-      constexpr std::size_t partials = sizeof(out.log_prob.partial) / sizeof(lane);
-      if (i - first_partial < partials) out.log_prob.partial[i - first_partial] = lane(1.0);
-    }
     return out;
   }
 };
 
-template <class S>
-[[nodiscard]] inline list_record<S, list_at<S>> record_of(list_block<primal_t<S>> const& block,
-                                                          std::size_t group,
-                                                          std::size_t first_partial = 0) {
-  list_record<S, list_at<S>> list(block.size(), list_at<S>{&block, group, first_partial});
+template <class Lane>
+[[nodiscard]] inline list_record<Lane, list_at<Lane>> record_of(list_block<Lane> const& block,
+                                                                std::size_t group) {
+  list_record<Lane, list_at<Lane>> list(block.size(), list_at<Lane>{&block, group});
   load_from(block, 0, group, list);
   return list;
 }
 
-/// The loss's own rule for the coefficients of a list, in as much room for each completion as it asks for.
-template <class L>
-constexpr auto list_coefficients(L const& loss, auto const& list, auto out, auto room)
-  requires requires { loss.coefficients(list, out); } ||
-           requires { loss.coefficients(list, out, room); }
-{
-  if constexpr (requires { loss.coefficients(list, out, room); }) {
-    return loss.coefficients(list, out, room);
-  } else {
-    return loss.coefficients(list, out);
-  }
-}
-
-template <class L>
-inline constexpr std::size_t coefficient_room = [] {
-  if constexpr (requires { L::coefficient_room; }) {
-    return std::size_t{L::coefficient_room};
-  } else {
-    return std::size_t{0};
-  }
-}();
-
-template <class L, class Lane>
-concept has_list_coefficients =
-    requires(L const& loss, list_record<Lane, list_at<Lane>> const& list, std::span<Lane> out) {
-      { list_coefficients(loss, list, out, out) } -> std::same_as<Lane>;
-    };
-
-template <class L>
-concept has_coefficients_of_doubles = requires(
-    L const& loss, list_record<double, completion_record<double> (*)(std::size_t)> const& list,
-    std::span<double> out) { loss.coefficients(list, out); };
-
-/// The losses of a group of lists, and d loss / d log_prob into its coefficients: by the loss's own rule where it has
-/// one, else by dual numbers, four partials a pass.
-template <class Lane, Loss L>
-[[gnu::noinline, gnu::flatten]] Lane evaluate_lists(L const& loss, loss_state<L> const& state,
-                                                    list_block<Lane> const& block,
-                                                    std::size_t group) {
+/// A group of lists through a formula, without what is inlined into it spreading over the loop around.
+template <class Lane, class F>
+[[gnu::noinline, gnu::flatten]] Lane apply_to_group(F const& formula, list_block<Lane> const& block,
+                                                    std::size_t group, Lane const& weight) {
   std::span<Lane> const out = block.coefficients(group);
-  if constexpr (has_list_coefficients<L, Lane>) {
-    return list_coefficients(loss, record_of<Lane>(block, group), out,
-                             block.room(coefficient_room<L> * out.size()));
-  } else {
-    static_assert(!has_coefficients_of_doubles<L>,
-                  "prefer: coefficients of lists are computed on lanes: template <class S> S "
-                  "coefficients(auto const& list, std::span<S> out) const");
-    constexpr std::size_t partials = 4;
-    using S = dual<Lane, partials>;
-    Lane value = 0.0;
-    for (std::size_t first = 0; first < out.size(); first += partials) {
-      S const y = apply(loss, record_of<S>(block, group, first), state);
-      value = y.value;
-      for (std::size_t p = 0; p < partials && first + p < out.size(); ++p) {
-        out[first + p] = y.partial[p];
-      }
-    }
-    return value;
-  }
+  return formula(record_of(block, group), weight, out, block.room(F::room * out.size()));
 }
 
 /// The numbers [begin, begin + order.size()) of lists in ascending order of their lengths, those above short_list last
@@ -245,16 +182,17 @@ inline void order_by_length(list_columns const& batch, std::size_t begin,
   }
 }
 
-/// Values and coefficients of the lists [begin, begin + count); returns the sum of their values.
-template <class Lane, Loss L>
-[[nodiscard]] double evaluate_chunk_of_lists(L const& loss, loss_state<L> const& state,
-                                             list_columns const& batch, list_results const& results,
-                                             std::size_t begin, std::size_t count, double scale,
-                                             std::size_t longest) {
+/// What `formula(list, weight, out, room)` gives for the lists [begin, begin + count): its number to `value`, and one for
+/// each completion, which it writes to `out`, to `of_completions`. Returns the sum over lists.
+template <class Lane, class F>
+[[nodiscard]] double map_chunk_of_lists(F const& formula, list_columns const& batch,
+                                        column_set read, mutable_column const& of_lists,
+                                        mutable_column const& of_completions, std::size_t begin,
+                                        std::size_t count, std::size_t longest) {
   using T = typename Lane::value_type;
   constexpr std::size_t per_completion = list_block<Lane>::room_per_completion;
+  constexpr std::size_t lanes_per_completion = 1 + F::room;
   T numbers[short_list * per_completion];
-  constexpr std::size_t lanes_per_completion = 1 + coefficient_room<L>;
   Lane lanes[short_list * lanes_per_completion];
   bool const fits = longest <= short_list;
   std::vector<T> more_numbers(fits ? 0 : longest * per_completion);
@@ -262,10 +200,10 @@ template <class Lane, Loss L>
   std::span<Lane> const all = fits ? std::span<Lane>(lanes) : more_lanes;
   std::size_t const completions = all.size() / lanes_per_completion;
   constexpr std::size_t weights = input_of<list_columns, column_name::weight>;
-  list_block<Lane> block(batch, inputs_for(loss), fits ? std::span<T>(numbers) : more_numbers,
+  list_block<Lane> block(batch, read, fits ? std::span<T>(numbers) : more_numbers,
                          all.first(completions), all.subspan(completions));
   auto const length_of = [&](std::size_t g) { return batch.offset[g + 1] - batch.offset[g]; };
-  lane_sum<Lane> sum_of_values;
+  lane_sum<Lane> sum;
   std::uint32_t room[lists_at_once];
   for (std::size_t done = 0; done < count; done += lists_at_once) {
     std::span<std::uint32_t> const order(room, at_most(lists_at_once, count - done));
@@ -279,23 +217,38 @@ template <class Lane, Loss L>
       auto const lists = order.subspan(first, block.load(order.subspan(first, alike)));
       for (std::size_t group = 0; group < block.groups(); ++group) {
         Lane const weight = block.has(weights) ? block.number(weights, 0, group) : Lane(1.0);
-        Lane const values = weight * evaluate_lists(loss, state, block, group);
-        for (Lane& each : block.coefficients(group)) each = each * (weight * Lane(scale));
-        auto const of_group = lists.subspan(group * Lane::width);
-        std::size_t const valid = at_most(Lane::width, of_group.size());
-        sum_of_values.add(without_padding(values, valid));
-        if (!results.value.present()) continue;
+        Lane const of_group = apply_to_group(formula, block, group, weight);
+        auto const which = lists.subspan(group * Lane::width);
+        std::size_t const valid = at_most(Lane::width, which.size());
+        sum.add(without_padding(of_group, valid));
+        if (!of_lists.present()) continue;
         for (std::size_t w = 0; w < valid; ++w) {
-          T const value = values[w];
-          results.value.assign(of_group[w], 1, &value);
+          T const number = of_group[w];
+          of_lists.assign(which[w], 1, &number);
         }
       }
-      if (results.coefficient.present()) block.write_coefficients(results.coefficient);
+      if (of_completions.present()) block.write_coefficients(of_completions);
       first += lists.size();
     }
   }
-  sum_of_values.flush();
-  return sum_of_values.total();
+  sum.flush();
+  return sum.total();
+}
+
+/// The same for all lists of a batch.
+template <class Lane, class F>
+[[nodiscard]] double map_lists(F const& formula, list_columns const& batch, column_set read,
+                               mutable_column const& of_lists, mutable_column const& of_completions,
+                               executor threads) {
+  std::size_t longest = 0;
+  for (std::size_t g = 0; g < batch.size(); ++g) {
+    std::size_t const length = batch.offset[g + 1] - batch.offset[g];
+    if (length > longest) longest = length;
+  }
+  return sum_over_chunks(batch.size(), threads, [&](std::size_t begin, std::size_t count) {
+    return map_chunk_of_lists<Lane>(formula, batch, read, of_lists, of_completions, begin, count,
+                                    longest);
+  });
 }
 
 }  // namespace prefer::detail
