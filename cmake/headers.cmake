@@ -147,7 +147,9 @@ set(prefer_core_headers
   reference/none.hpp
   reference/per_prompt.hpp
   reference/reference.hpp
+  reference/reference_wrapper.hpp
   reference/unconditional.hpp
+  reference/without_adapter.hpp
   scalar/dual.hpp
   scalar/lane.hpp
   scalar/lane_math.hpp

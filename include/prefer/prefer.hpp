@@ -144,7 +144,9 @@
 #include <prefer/reference/none.hpp>
 #include <prefer/reference/per_prompt.hpp>
 #include <prefer/reference/reference.hpp>
+#include <prefer/reference/reference_wrapper.hpp>
 #include <prefer/reference/unconditional.hpp>
+#include <prefer/reference/without_adapter.hpp>
 #include <prefer/scalar/dual.hpp>
 #include <prefer/scalar/lane.hpp>
 #include <prefer/scalar/lane_math.hpp>

@@ -11,10 +11,8 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
-#include <prefer/file/archive.hpp>
-#include <prefer/file/archive_writer.hpp>
-#include <prefer/parallel/executor.hpp>
 #include <prefer/reference/reference.hpp>
+#include <prefer/reference/reference_wrapper.hpp>
 
 namespace prefer {
 
@@ -34,12 +32,14 @@ namespace prefer {
 /// TRL     refuses sync_ref_model with precompute_ref_log_probs, which would be computed once and go stale
 template <class R>
   requires Reference<R, choice_batch>
-class cached_on_demand {
+class cached_on_demand : public reference_wrapper<R> {
+  using base = reference_wrapper<R>;
+  using base::reference_;
+
  public:
   using value_type = typename R::value_type;
-  static constexpr bool moves = MovingReference<R>;
 
-  cached_on_demand(R reference, choice_data const& data) : reference_(std::move(reference)) {
+  cached_on_demand(R reference, choice_data const& data) : base(std::move(reference)) {
     static_assert(!DependsOnDraw<R>,
                   "prefer: this reference draws anew in each step, so its numbers cannot be "
                   "cached; use it without a cache");
@@ -70,37 +70,13 @@ class cached_on_demand {
             [this](auto const& b, auto to) { reference_.score(b, to); });
   }
 
-  template <class P>
-  void after_step(P& policy, std::uint64_t step) {
-    if constexpr (requires { reference_.after_step(policy, step); }) {
-      reference_.after_step(policy, step);
-    }
-  }
-  void save(archive_writer& file) {
-    if constexpr (requires { reference_.save(file); }) reference_.save(file);
-  }
-  void load(archive const& file) {
-    if constexpr (requires { reference_.load(file); }) reference_.load(file);
-  }
-  [[nodiscard]] bool normalised() const { return is_normalised(reference_); }
-  /// The wrapped reference's: a cache changes no result, so a run may be resumed with or without one.
-  [[nodiscard]] std::uint64_t identity() const
-    requires requires(R const& r) {
-      { r.identity() } -> std::convertible_to<std::uint64_t>;
-    }
-  {
-    return reference_.identity();
-  }
-  void use(executor threads) {
-    if constexpr (requires { reference_.use(threads); }) reference_.use(threads);
-  }
+  // Its identity is the wrapped reference's: a cache changes no result, so a run may be resumed with or without one.
+
   [[nodiscard]] std::uint64_t version() const { return version_of_reference(); }
 
   /// How many rows have been computed so far, of all that were asked for.
   [[nodiscard]] std::uint64_t computed() const { return computed_; }
   [[nodiscard]] std::uint64_t asked() const { return asked_; }
-
-  [[nodiscard]] R const& reference() const { return reference_; }
 
  private:
   // The numbers of every row, and the version of the reference that each was computed with; 0: never.
@@ -190,7 +166,6 @@ class cached_on_demand {
                    std::to_string(count) + " completions is not in the data");
   }
 
-  R reference_;
   std::vector<std::size_t> offset_;
   std::size_t mismatched_rows_ = 0;
   numbers log_prob_;

@@ -10,11 +10,9 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
-#include <prefer/file/archive.hpp>
-#include <prefer/file/archive_writer.hpp>
 #include <prefer/file/fingerprint.hpp>
-#include <prefer/parallel/executor.hpp>
 #include <prefer/reference/reference.hpp>
+#include <prefer/reference/reference_wrapper.hpp>
 
 namespace prefer {
 
@@ -34,14 +32,15 @@ namespace prefer {
 ///         theirs is a likely one and no more
 template <class R>
   requires Reference<R, choice_batch>
-class unconditional {
+class unconditional : public reference_wrapper<R> {
+  using base = reference_wrapper<R>;
+  using base::reference_;
+
  public:
   using value_type = typename R::value_type;
-  static constexpr bool moves = MovingReference<R>;
-  static constexpr bool moves_every_step = requires { requires R::moves_every_step; };
 
   unconditional(R reference, std::uint32_t no_prompt)
-      : reference_(std::move(reference)), no_prompt_(no_prompt) {}
+      : base(std::move(reference)), no_prompt_(no_prompt) {}
 
   void log_prob(choice_batch const& batch, std::span<value_type> out) {
     reference_.log_prob(without_prompts(batch), out);
@@ -52,37 +51,12 @@ class unconditional {
     reference_.score(without_prompts(batch), out);
   }
 
-  template <class P>
-  void after_step(P& policy, std::uint64_t step) {
-    if constexpr (requires { reference_.after_step(policy, step); }) {
-      reference_.after_step(policy, step);
-    }
-  }
-  void save(archive_writer& file) {
-    if constexpr (requires { reference_.save(file); }) reference_.save(file);
-  }
-  void load(archive const& file) {
-    if constexpr (requires { reference_.load(file); }) reference_.load(file);
-  }
-  [[nodiscard]] bool normalised() const { return is_normalised(reference_); }
   [[nodiscard]] std::uint64_t identity() const {
     fingerprint out;
     out.add("unconditional").add(no_prompt_);
-    if constexpr (requires { out.add(static_cast<std::uint64_t>(reference_.identity())); }) {
-      out.add(static_cast<std::uint64_t>(reference_.identity()));
-    }
+    if constexpr (detail::identified<R>) out.add(base::identity());
     return out.value();
   }
-  [[nodiscard]] std::uint64_t version() const
-    requires requires(R const& r) { r.version(); }
-  {
-    return reference_.version();
-  }
-  void use(executor threads) {
-    if constexpr (requires { reference_.use(threads); }) reference_.use(threads);
-  }
-
-  [[nodiscard]] R const& reference() const { return reference_; }
   [[nodiscard]] std::uint32_t no_prompt() const { return no_prompt_; }
 
  private:
@@ -96,7 +70,6 @@ class unconditional {
             .draw = batch.draw};
   }
 
-  R reference_;
   std::uint32_t no_prompt_;
   std::vector<std::uint32_t> prompt_;
 };
