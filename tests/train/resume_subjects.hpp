@@ -26,12 +26,8 @@ struct running_mean {
     double sum = 0.0;
     double batches = 0.0;
   };
-  state prepare(auto const& batch, memory& kept) const {
-    double sum = 0.0;
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      sum += batch.policy.chosen[i] - batch.policy.rejected[i];
-    }
-    kept.sum += sum / static_cast<double>(batch.size());
+  constexpr state prepare(auto const& batch, memory& kept) const {
+    kept.sum += batch.means([](auto const& pair) { return pair.log_prob_margin(); });
     kept.batches += 1.0;
     return {kept.sum / kept.batches};
   }

@@ -119,11 +119,10 @@ struct remembering {
     double mean = 0.0;
     double batches = 0.0;
   };
-  state prepare(auto const& batch, memory& kept) const {
-    double sum = 0.0;
-    for (std::size_t i = 0; i < batch.size(); ++i) sum += batch.policy.chosen[i];
+  constexpr state prepare(auto const& batch, memory& kept) const {
+    double const mean = batch.means([](auto const& pair) { return pair.chosen.log_prob; });
     kept.batches += 1.0;
-    kept.mean += (sum / static_cast<double>(batch.size()) - kept.mean) / kept.batches;
+    kept.mean += (mean - kept.mean) / kept.batches;
     return {kept.mean};
   }
   constexpr auto operator()(auto const& pair, state const& batch) const {
