@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
 #include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
 #include <prefer/parallel/thread_processes.hpp>
 #include <prefer/prefer.hpp>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -94,6 +98,33 @@ step_result ranked_step(my_processes const& processes) {
   return {result.loss, chosen};
 }
 
+constexpr std::size_t prompts = 6;
+constexpr std::size_t completions = 5;
+
+prefer::choice_data preferences() {
+  prefer::choice_data data;
+  for (std::uint32_t i = 0; i < 70; ++i) {
+    data.add_pair(i % prompts, i * i % completions, (i * i + 1 + i % 4) % completions);
+  }
+  return data;
+}
+
+std::vector<double> train(my_processes const& processes, std::string const& path) {
+  prefer::choice_data const data = preferences();
+  // [train]
+  prefer::tabular<double> policy(prompts, completions);  // equal on every process
+  auto reference = prefer::frozen(policy);
+  prefer::trainer training(policy, prefer::kto_pair{.beta = 0.1}, reference, data,
+                           {.batch_size = 32, .epochs = 2, .rate = 0.05}, {}, processes);
+  training.run([&](prefer::step_report const& report) {
+    if (processes.rank() == 0) std::printf("step %d: %g\n", int(report.step), report.loss);
+  });
+  training.save(path);  // the first process writes; the others wait for it
+  // [/train]
+  auto const values = policy.parameters()[0].value;
+  return {values.begin(), values.end()};
+}
+
 }  // namespace several_processes
 
 using namespace several_processes;
@@ -126,4 +157,19 @@ TEST_CASE("several processes: parts of a batch give what the whole gives", "[doc
 
 TEST_CASE("several processes: ranks come from gathered pairs", "[docs][processes]") {
   check_against_one(prefer::aot{.beta = 0.1}, &ranked_step);
+}
+
+TEST_CASE("several processes: each has the parameters of all, and the checkpoint is there",
+          "[docs][processes]") {
+  auto const path =
+      (std::filesystem::temp_directory_path() / "prefer_docs_processes.ckpt").string();
+  std::vector<std::vector<double>> of_rank(3);
+  prefer::thread_processes::run(3, [&](auto const& process) {
+    of_rank[process.rank()] = train(my_processes{&process}, path);
+    if (!std::filesystem::exists(path)) of_rank[process.rank()].clear();
+  });
+  CHECK(of_rank[1] == of_rank[0]);
+  CHECK(of_rank[2] == of_rank[0]);
+  CHECK(of_rank[0] != std::vector<double>(prompts * completions));
+  std::filesystem::remove(path);
 }

@@ -267,11 +267,12 @@ TEST_CASE("losses: bad arguments are refused with the nearest good one", "[examp
   refused("--loss dpo:gamma=1", "dpo has no parameter \"gamma\"");
   refused("--loss dpo --set beta=0",
           "--set beta=0: dpo: beta is 0, expected a finite number greater than zero");
-  refused("--loss dpo:beta=-1", "dpo: beta must be");
+  refused("--loss dpo:beta=-1", "dpo: beta is -1, expected a finite number greater than zero");
   refused("--loss dpo --set beta=nan", "\"nan\" is not a finite number");
   refused("--loss dpo --set beta=0.1x", "\"0.1x\" is not a finite number");
   refused("--loss dpo --set beta", "expected NAME=NUMBER");
-  refused("--loss dpo --set label_smoothing=0.5", "label_smoothing must be");
+  refused("--loss dpo --set label_smoothing=0.5",
+          "label_smoothing is 0.5, expected at least 0 and less than 0.5");
   refused("--loss dpo --reduction sum", "sum not in {none,mean}");
   refused("--loss dpo --loss ipo", "several --loss need --plot");
   refused("--list --loss dpo", "give one of");

@@ -8,8 +8,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <prefer/aggregation/mean_tokens.hpp>
 #include <prefer/model/bigram.hpp>
 #include <prefer/model/tabular.hpp>
+#include <prefer/policy/aggregated.hpp>
 #include <prefer/policy/sampling_policy.hpp>
 #include <support/sampling_archetypes.hpp>
 
@@ -70,6 +72,8 @@ TEST_CASE("SamplingPolicy: each missing piece makes the concept false", "[policy
   STATIC_REQUIRE_FALSE(SamplingPolicy<without<lacks::table>>);
   STATIC_REQUIRE_FALSE(SamplingPolicy<tabular<float>>);
   STATIC_REQUIRE(SamplingPolicy<bigram<float>>);
+  STATIC_REQUIRE(SamplingPolicy<aggregated<bigram<float>, mean_tokens>>);
+  STATIC_REQUIRE_FALSE(SamplingPolicy<aggregated<tabular<float>, mean_tokens>>);
   STATIC_REQUIRE(check::sampling_policy<without<lacks::nothing>>());
 }
 

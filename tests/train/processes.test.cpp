@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <limits>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -219,6 +220,72 @@ TEST_CASE("processes: one that throws ends all of them with its message", "[trai
         std::equal(before[rank].begin(), before[rank].end(), after[rank].begin(),
                    [](double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }));
   }
+}
+
+TEST_CASE("processes: what is called between steps ends or interrupts all", "[train][processes]") {
+  auto const data = data_for<dpo>();
+  auto const path = (std::filesystem::temp_directory_path() / "prefer_between.ckpt").string();
+  std::vector<std::string> messages(3);
+  std::vector<run_outcome> outcomes(3);
+  std::vector<double> best(3);
+  std::vector<std::uint64_t> steps(3);
+  auto const run = [&](auto const& on_step, evaluation_plan const& plan, auto const& evaluate) {
+    thread_processes::run(3, [&](process const& mine) {
+      std::size_t const rank = mine.rank();
+      auto policy = small::policy<tabular<double>>();
+      auto reference = frozen(policy);
+      trainer training(policy, dpo{}, reference, data, options, {}, mine);
+      messages[rank] = small::message_of([&] {
+        outcomes[rank] = training.run(
+            [&](step_report const& report) { return on_step(rank, report, training); }, plan,
+            [&](tabular<double>&) { return evaluate(rank, training.steps_done()); });
+      });
+      best[rank] = training.best_evaluation();
+      steps[rank] = training.steps_done();
+    });
+  };
+  auto const nothing_to_evaluate = [](std::size_t, std::uint64_t) { return 0.0; };
+
+  // One throws while the others save, which all of them would have to do.
+  run(
+      [&](std::size_t rank, step_report const& report, auto const& training) {
+        if (report.step == 2 && rank == 1) throw std::runtime_error("the power went");
+        training.save(path);
+        return true;
+      },
+      {}, nothing_to_evaluate);
+  CHECK(messages[1] == "the power went");
+  CHECK(messages[0] == "trainer: process 1: the power went");
+  CHECK(messages[2] == messages[0]);
+
+  // All save, and the first cannot.
+  run(
+      [&](std::size_t, step_report const&, auto const& training) {
+        training.save("/nowhere/at/all");
+        return true;
+      },
+      {}, nothing_to_evaluate);
+  CHECK(messages[0].find("/nowhere/at/all") != std::string::npos);
+  CHECK(messages[1] == "trainer: process 0: " + messages[0]);
+
+  // One has had enough.
+  run([](std::size_t rank, step_report const& report,
+         auto const&) { return rank != 2 || report.step != 3; },
+      {}, nothing_to_evaluate);
+  CHECK(messages == std::vector<std::string>(3));
+  CHECK(outcomes == std::vector<run_outcome>(3, run_outcome::interrupted));
+  CHECK(steps == std::vector<std::uint64_t>(3, 3));
+
+  // Each finds another number: those of the first are 1, 2, 0, 0, and the run stops after two without improvement.
+  run([](std::size_t, step_report const&, auto const&) { return true; },
+      {.every = 1, .patience = 2},
+      [](std::size_t rank, std::uint64_t step) {
+        return static_cast<double>(step < 3 ? step : 0) + static_cast<double>(rank * step);
+      });
+  CHECK(outcomes == std::vector<run_outcome>(3, run_outcome::stopped_early));
+  CHECK(best == std::vector<double>(3, 2.0));
+  CHECK(steps == std::vector<std::uint64_t>(3, 4));
+  std::filesystem::remove(path);
 }
 
 TEST_CASE("processes: those that begin differently are refused, each with the reason",

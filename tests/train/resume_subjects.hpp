@@ -27,8 +27,7 @@ struct running_mean {
     double batches = 0.0;
   };
   constexpr state prepare(auto const& batch, memory& kept) const {
-    kept.sum +=
-        batch.means([](auto const& pair) { return pair.chosen.log_prob - pair.rejected.log_prob; });
+    kept.sum += batch.means([](auto const& pair) { return pair.log_prob_margin(); });
     kept.batches += 1.0;
     return {kept.sum / kept.batches};
   }

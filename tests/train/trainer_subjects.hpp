@@ -120,9 +120,9 @@ struct remembering {
     double batches = 0.0;
   };
   constexpr state prepare(auto const& batch, memory& kept) const {
-    double const now = batch.means([](auto const& pair) { return pair.chosen.log_prob; });
+    double const mean = batch.means([](auto const& pair) { return pair.chosen.log_prob; });
     kept.batches += 1.0;
-    kept.mean += (now - kept.mean) / kept.batches;
+    kept.mean += (mean - kept.mean) / kept.batches;
     return {kept.mean};
   }
   constexpr auto operator()(auto const& pair, state const& batch) const {

@@ -35,6 +35,7 @@ enum class column_name : std::uint32_t {
   weight = 1u << 13,
   kl_policy = 1u << 14,
   kl_reference = 1u << 15,
+  value_estimate = 1u << 16,
 };
 
 /// What the numbers of a column are, and so which numbers they can be.
@@ -94,6 +95,8 @@ inline constexpr is<n::perturbed_toward, column_rule::log_prob> perturbed_toward
     "perturbed_toward"};
 /// the same, moved away from the reference
 inline constexpr is<n::perturbed_away, column_rule::log_prob> perturbed_away{"perturbed_away"};
+/// what a value head expects of a completion, in the unit of its score; carries a gradient
+inline constexpr is<n::value_estimate, column_rule::finite> value_estimate{"value_estimate"};
 /// multiplies each example's loss
 inline constexpr is<n::weight, column_rule::non_negative> weight{"weight"};
 /// completions of other prompts, for KTO's baseline
@@ -127,7 +130,8 @@ using mask_of = decltype(P(0.0) > P(0.0));
 
 }  // namespace detail
 
-/// One completion as a formula sees it. Only the policy's log_prob and divergence carry derivatives.
+/// One completion as a formula sees it. Only what the policy says carries derivatives: log_prob, divergence of pairs and
+/// value_estimate of single completions.
 template <class S>
 struct completion_record {
   using primal = primal_t<S>;
@@ -142,6 +146,7 @@ struct completion_record {
   primal alignment = 0.0;  // mean over tokens of log p(token) - log sum_v p(v)^2, nats
   primal perturbed_toward_log_prob = 0.0;  // of the policy moved towards the reference, nats
   primal perturbed_away_log_prob = 0.0;    // of the policy moved away from the reference, nats
+  S value_estimate = S(0.0);               // of a value head, in the unit of score
 
   /// log_prob under the policy minus under the reference, nats.
   [[nodiscard]] constexpr S log_ratio() const { return log_prob - reference_log_prob; }
@@ -160,6 +165,7 @@ struct completion_record {
     visit(described::alignment, self.alignment);
     visit(described::perturbed_toward, self.perturbed_toward_log_prob);
     visit(described::perturbed_away, self.perturbed_away_log_prob);
+    visit(described::value_estimate, self.value_estimate);
   }
 };
 
@@ -327,6 +333,7 @@ struct basic_unpaired_columns {
   C weight = {};                                 ///< multiplies each example's loss [B]
   C beta = {};                                   ///< one beta per example [B]
   basic_scored_completions<C> kl_examples = {};  ///< of other prompts, for KTO's baseline [M]
+  C value_estimate = {};                         ///< of the policy's value head, as score is [B]
 
   static constexpr void describe(auto& self, auto&& visit) {
     visit(described::policy, per::completion, self.policy);
@@ -338,6 +345,7 @@ struct basic_unpaired_columns {
     visit(described::beta, per::example, self.beta);
     visit(described::kl_policy, per::kl_example, self.kl_examples.policy);
     visit(described::kl_reference, per::kl_example, self.kl_examples.reference);
+    visit(described::value_estimate, per::completion, self.value_estimate);
   }
 
   [[nodiscard]] constexpr std::size_t size() const { return policy.size(); }

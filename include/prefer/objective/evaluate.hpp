@@ -104,9 +104,17 @@ void check_batch(L const& loss, basic_unpaired_columns<C> const& batch,
   std::size_t const n = batch.size();
   check_columns(loss, batch, "evaluate");
   expects(n > 0, "evaluate: the batch is empty");
+  if constexpr (!probed_at_compile_time<L>) {
+    expects(!reads(loss).contains(column_name::value_estimate),
+            "evaluate: a loss that reads value_estimate must be default-constructible, so that its "
+            "derivatives are known to be wanted");
+  }
   check_sizes(batch, "evaluate");
   check_size(results.value, n, "evaluate", "results.value");
   check_size(results.coefficient, n, "evaluate", "results.coefficient");
+  check_size(results.value_estimate, n, "evaluate", "results.value_estimate");
+  expects(differentiates_value<L> || !results.value_estimate.present(),
+          "evaluate: results.value_estimate is asked for, and this loss does not read it");
 }
 
 template <ListLoss L, class C, class R>
@@ -235,9 +243,10 @@ struct pair_evaluation {
 
 /// What a loss over labelled completions or lists says of a batch.
 struct evaluation {
-  double loss = 0.0;                ///< mean over examples or lists
-  std::vector<double> value;        ///< per example or list, weight included
-  std::vector<double> coefficient;  ///< d loss / d log_prob, per completion
+  double loss = 0.0;                           ///< mean over examples or lists
+  std::vector<double> value;                   ///< per example or list, weight included
+  std::vector<double> coefficient;             ///< d loss / d log_prob, per completion
+  std::vector<double> value_coefficient = {};  ///< d loss / d value_estimate; empty if not read
 };
 
 namespace detail {
@@ -266,8 +275,17 @@ evaluation evaluate_columns(L const& loss, Columns const& batch, loss_state<L> c
   evaluation out;
   out.value.resize(batch.size());
   out.coefficient.resize(batch.policy.size());
-  out.loss = evaluate_into(loss, batch, {.value = out.value, .coefficient = out.coefficient}, state,
-                           options);
+  if constexpr (L::arity == 1) {
+    unpaired_results results{.value = out.value, .coefficient = out.coefficient};
+    if constexpr (differentiates_value<L>) {
+      out.value_coefficient.resize(batch.size());
+      results.value_estimate = out.value_coefficient;
+    }
+    out.loss = evaluate_into(loss, batch, results, state, options);
+  } else {
+    out.loss = evaluate_into(loss, batch, {.value = out.value, .coefficient = out.coefficient},
+                             state, options);
+  }
   return out;
 }
 

@@ -28,8 +28,12 @@ template <Loss L>
   std::size_t count = 0;
   if constexpr (L::arity == 1) {
     count = 8;
-    unpaired_columns const examples{
-        .policy = policy, .reference = reference, .label = label, .length = length, .score = score};
+    unpaired_columns const examples{.policy = policy,
+                                    .reference = reference,
+                                    .label = label,
+                                    .length = length,
+                                    .score = score,
+                                    .value_estimate = small};
     evaluate_into(loss, examples, {.value = value}, loss_state<L>{});
   } else if constexpr (L::arity == 2) {
     count = 4;

@@ -44,8 +44,9 @@ using pair_results = basic_pair_results<mutable_column>;
 /// Where an unpaired loss's results go; each may be absent.
 template <class R>
 struct basic_unpaired_results {
-  R value = {};
-  R coefficient = {};
+  R value = {};           ///< per completion, weight included [B]
+  R coefficient = {};     ///< d loss / d log_prob [B]
+  R value_estimate = {};  ///< d loss / d value_estimate [B]
 };
 using unpaired_results = basic_unpaired_results<mutable_column>;
 
@@ -65,11 +66,9 @@ inline constexpr std::size_t unpaired_inputs = inputs_of<unpaired_columns>;
 
 /// What enters a record as a constant, whether a batch surely has it or not: no partial derivative is taken of it.
 template <Loss L>
-inline constexpr column_set needed_constants =
-    needs<L> - (column_name::policy | column_name::divergence);
+inline constexpr column_set needed_constants = needs<L> - variables;
 template <Loss L>
-inline constexpr column_set possible_constants =
-    may_read<L> - (column_name::policy | column_name::divergence);
+inline constexpr column_set possible_constants = may_read<L> - variables;
 
 /// One block of pairs: values, coefficients times `scale`, and the sum of values.
 ///
@@ -174,8 +173,9 @@ template <class Lane, Loss L>
 [[gnu::noinline, gnu::flatten]] double unpaired_block(
     L const& loss, loss_state<L> const& state,
     typename Lane::value_type const* const (&in)[unpaired_inputs],
-    typename Lane::value_type* const (&out)[2], std::size_t count, double scale) {
-  using S = dual<Lane, 1>;
+    typename Lane::value_type* const (&out)[3], std::size_t count, double scale) {
+  constexpr bool estimates = differentiates_value<L>;
+  using S = dual<Lane, estimates ? 2 : 1>;
   constexpr std::size_t weight = input_of<unpaired_columns, column_name::weight>;
   lane_sum<Lane> values;
   for (std::size_t i = 0; i < count; i += Lane::width) {
@@ -183,11 +183,18 @@ template <class Lane, Loss L>
     load_members<unpaired_columns, Lane, needed_constants<L>, possible_constants<L>>(record, in, i);
     record.log_prob =
         S::variable(Lane::load(in[input_of<unpaired_columns, column_name::policy>] + i), 0);
+    if constexpr (estimates) {
+      constexpr std::size_t at = input_of<unpaired_columns, column_name::value_estimate>;
+      record.value_estimate = S::variable(Lane::load(in[at] + i), 1);
+    }
 
     S y = apply(loss, record, state);
     if (in[weight] != nullptr) y = y * Lane::load(in[weight] + i);
     if (out[0] != nullptr) y.value.store(out[0] + i);
     if (out[1] != nullptr) (y.partial[0] * Lane(scale)).store(out[1] + i);
+    if constexpr (estimates) {
+      if (out[2] != nullptr) (y.partial[1] * Lane(scale)).store(out[2] + i);
+    }
     values.add(without_padding(y.value, count - i));
   }
   values.flush();
@@ -201,7 +208,8 @@ template <class Lane, Loss L>
                                        evaluate_options const& options) {
   std::size_t const n = batch.size();
   input_columns<unpaired_columns> const inputs(batch, inputs_for(loss));
-  mutable_column const* const targets[2] = {&results.value, &results.coefficient};
+  mutable_column const* const targets[3] = {&results.value, &results.coefficient,
+                                            &results.value_estimate};
   double const scale = options.reduce == reduction::mean ? 1.0 / static_cast<double>(n) : 1.0;
   return sum_over_blocks<typename Lane::value_type>(
       n, inputs.at, targets, Lane::width, options.threads,

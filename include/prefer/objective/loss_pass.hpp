@@ -18,6 +18,14 @@ namespace prefer::detail {
 template <Loss L>
 inline constexpr bool differentiates_divergence = needs<L>.contains(column_name::divergence);
 
+/// The same of a single completion's value estimate.
+template <Loss L>
+inline constexpr bool differentiates_value = needs<L>.contains(column_name::value_estimate);
+
+/// What partial derivatives are taken of where a loss reads it.
+inline constexpr column_set variables =
+    column_name::policy | column_name::divergence | column_name::value_estimate;
+
 /// What the loss pass takes from a batch: what the formula reads, and what goes with every formula.
 template <Loss L>
 [[nodiscard]] constexpr column_set inputs_for(L const& loss) {
@@ -25,6 +33,9 @@ template <Loss L>
 }
 
 inline constexpr std::size_t pair_outputs = 5;  // value, coefficients of log_prob and of divergence
+template <Loss L>
+inline constexpr std::size_t unpaired_outputs =
+    differentiates_value<L> ? 3 : 2;  // as of unpaired_pass
 
 /// A record of one scalar's numbers as constants of another's.
 template <class To, class From, class... Made>
@@ -69,7 +80,8 @@ struct pair_pass {
   }
 };
 
-/// The same of a loss over labelled completions: its value, and d value / d log_prob.
+/// The same of a loss over labelled completions: its value, d value / d log_prob and, where it reads that, the same by
+/// value_estimate.
 template <UnpairedLoss L>
 struct unpaired_pass {
   L loss;
@@ -79,13 +91,19 @@ struct unpaired_pass {
   [[nodiscard]] constexpr column_set reads() const { return inputs_for(loss); }
 
   template <class S>
-  [[nodiscard]] constexpr std::array<S, 2> operator()(unpaired_record<S> const& example,
-                                                      S const& weight) const {
-    using D = dual<S, 1>;
+  [[nodiscard]] constexpr std::array<S, unpaired_outputs<L>> operator()(
+      unpaired_record<S> const& example, S const& weight) const {
+    constexpr bool estimates = differentiates_value<L>;
+    using D = dual<S, estimates ? 2 : 1>;
     auto record = as_constants<unpaired_record<D>>(example);
     record.log_prob = D::variable(example.log_prob, 0);
+    if constexpr (estimates) record.value_estimate = D::variable(example.value_estimate, 1);
     D const y = weight * apply(loss, record, state);
-    return {y.value, y.partial[0] * S(scale)};
+    if constexpr (estimates) {
+      return {y.value, y.partial[0] * S(scale), y.partial[1] * S(scale)};
+    } else {
+      return {y.value, y.partial[0] * S(scale)};
+    }
   }
 };
 

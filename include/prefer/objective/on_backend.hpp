@@ -96,8 +96,9 @@ auto evaluate_into(L const& loss, basic_unpaired_columns<C> const& batch,
                    evaluate_options const& options = {}) {
   detail::check_batch(loss, batch, results);
   detail::unpaired_pass<L> const pass{loss, state, detail::scale_of(options, batch.size())};
-  auto const sums = detail::backend_of_batch(batch).for_each_record(
-      batch, pass, std::array<R, 2>{results.value, results.coefficient});
+  std::array<R, detail::unpaired_outputs<L>> to{results.value, results.coefficient};
+  if constexpr (detail::differentiates_value<L>) to[2] = results.value_estimate;
+  auto const sums = detail::backend_of_batch(batch).for_each_record(batch, pass, to);
   return sums[0] / static_cast<double>(batch.size());
 }
 

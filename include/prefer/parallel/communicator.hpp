@@ -108,19 +108,42 @@ class watched_processes {
   /// Errors  backend_error with the message of the process of lowest rank that failed
   void agree() const { exchange(nullptr); }
 
-  /// Tells the others why this process takes part no more; the last call of one that does.
-  void leave(std::string_view reason) const {
-    if (!ended_) exchange(&reason);
+  /// Calls work(*this); see `collectively`, of which it is the inside. Where such calls are nested, a failure is told once.
+  template <class Work>
+  void run(Work&& work) const {
+    if constexpr (std::same_as<Processes, single_process>) {
+      work(*processes_);
+    } else {
+      scope const inside(*this);
+      detail::on_failure(
+          [&] {
+            work(*this);
+            agree();
+          },
+          [&](char const* what) {
+            std::string_view const reason = what;
+            if (!told_) exchange(&reason);
+          });
+    }
   }
 
  private:
+  struct scope {
+    explicit scope(watched_processes const& of) : watched(of) { ++watched.depth_; }
+    scope(scope const&) = delete;
+    ~scope() {
+      if (--watched.depth_ == 0) watched.told_ = false;
+    }
+    watched_processes const& watched;
+  };
+
   void exchange(std::string_view const* failure) const {
     double const failed[] = {failure != nullptr ? 1.0 : 0.0};
     std::vector<double> const of_all = processes_->all_gather(failed);
     std::size_t first = 0;
     while (first != of_all.size() && of_all[first] == 0.0) ++first;
-    if (first == of_all.size()) return;
-    ended_ = true;
+    told_ = first != of_all.size();
+    if (!told_) return;
     bool const tells = first == rank();
     std::uint64_t length[] = {tells ? failure->size() : 0};
     prefer::broadcast(std::span(length), first, *processes_);
@@ -133,7 +156,8 @@ class watched_processes {
 
   Processes const* processes_;
   char const* where_;
-  mutable bool ended_ = false;
+  mutable std::size_t depth_ = 0;
+  mutable bool told_ = false;  // all know of a failure
 };
 
 /// Calls `work(watched)` on every process so that all return or all throw: `watched` is a Communicator over the same
@@ -144,18 +168,14 @@ class watched_processes {
 ///
 /// With one process it is the call alone.
 ///
+/// Calls over the same processes are nested by `watched.run(work)`, and not by a second `collectively`.
+///
 /// Errors  on the process that failed what `work` throws; on the others backend_error, "my_step: process 2: " and its
 ///         message
 /// Cost    one all_gather of one number before each collective call, and one at the end
 template <Communicator Processes, class Work>
 void collectively(Processes const& processes, char const* where, Work&& work) {
-  if constexpr (std::same_as<Processes, single_process>) {
-    work(processes);
-  } else {
-    watched_processes<Processes> const watched(processes, where);
-    detail::on_failure([&] { work(watched); }, [&](char const* what) { watched.leave(what); });
-    watched.agree();
-  }
+  watched_processes<Processes>(processes, where).run(work);
 }
 
 }  // namespace prefer

@@ -14,6 +14,7 @@
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/completion_outputs.hpp>
 #include <prefer/policy/policy.hpp>
+#include <prefer/policy/sampling_policy.hpp>
 #include <prefer/policy/token_policy.hpp>
 
 namespace prefer {
@@ -150,6 +151,12 @@ class aggregated {
     requires detail::has_parameters<policy_type>
   {
     return policy_.value.parameters();
+  }
+  void sample(std::span<std::uint32_t const> prompts, sampling_options const& how,
+              random_address const& from, token_table& into, std::span<std::uint32_t> ids)
+    requires SamplingPolicy<policy_type>
+  {
+    policy_.value.sample(prompts, how, from, into, ids);
   }
   void use(executor threads)
     requires requires(policy_type& p) { p.use(threads); }

@@ -25,6 +25,7 @@
 #include <prefer/reference/reference.hpp>
 #include <prefer/train/example_source.hpp>
 #include <prefer/train/example_values.hpp>
+#include <prefer/train/pair_side.hpp>
 
 namespace prefer::detail {
 
@@ -43,6 +44,8 @@ class scored_minibatch {
   static constexpr bool reads_perturbed =
       group_size == 2 && (needs<L>.contains(column_name::perturbed_toward) ||
                           needs<L>.contains(column_name::perturbed_away));
+  static constexpr bool reads_value =
+      group_size == 1 && needs<L>.contains(column_name::value_estimate);
   /// Scores are no forward pass: whoever is asked for more than log_prob computes that on the way.
   static constexpr bool can_score = margin_only<L> && ScoringPolicy<P, choice_batch> &&
                                     !reads_divergence && !reads_alignment && !reads_perturbed;
@@ -91,6 +94,7 @@ class scored_minibatch {
     choice_batch const slice = batch_.slice(begin, count);
     completion_outputs<value_type> wanted{.log_prob = part(log_prob_, slice, begin)};
     if constexpr (reads_divergence) wanted.divergence = part(divergence_, slice, begin);
+    if constexpr (reads_value) wanted.value = part(value_estimate_, slice, begin);
     ask_policy(slice, wanted);
   }
   /// Of the completions of other prompts, where the data has them; whether the loss wants them, its prepare says.
@@ -139,7 +143,15 @@ class scored_minibatch {
         coefficients[2 * g + 1] = rejected[g] * mean;
       }
     } else {
-      evaluate_into(loss, read, {.value = values, .coefficient = coefficients}, state, each);
+      if constexpr (reads_value) {
+        auto const of_value = std::span(value_coefficient_).subspan(first, size);
+        evaluate_into(loss, read,
+                      {.value = values, .coefficient = coefficients, .value_estimate = of_value},
+                      state, each);
+        for (value_type& c : of_value) c *= mean;
+      } else {
+        evaluate_into(loss, read, {.value = values, .coefficient = coefficients}, state, each);
+      }
       for (value_type& c : coefficients) c *= mean;
     }
   }
@@ -181,6 +193,7 @@ class scored_minibatch {
       }
       given.divergence = to;
     }
+    if constexpr (reads_value) given.value = part(value_coefficient_, slice, begin);
     backward_pass(policy_, slice, given, reference_);
   }
 
@@ -212,22 +225,16 @@ class scored_minibatch {
   }
 
  private:
-  // The columns of one side of the pairs, as the loss reads them.
-  struct side {
-    std::vector<value_type> policy;
-    std::vector<typename R::value_type> reference;
-    std::vector<value_type> divergence;
-    std::vector<value_type> alignment;
-    std::vector<value_type> perturbed_toward;
-    std::vector<value_type> perturbed_away;
-    std::vector<value_type> coefficient;
-    std::vector<value_type> divergence_coefficient;
-  };
+  using side = pair_side<value_type, typename R::value_type>;
 
   static_assert(
       !reads_divergence || DivergencePolicy<P, R, choice_batch>,
       "prefer: this loss reads divergence, which this policy and reference do not give: a "
       "policy over tokens gives it in evaluate(batch, outputs, reference)");
+  static_assert(
+      !reads_value || outputs_of<P>().contains(completion_output::value),
+      "prefer: this loss reads value_estimate, which this policy does not give: one with a "
+      "value head gives it as outputs.value of evaluate(batch, outputs)");
   static_assert(!reads_alignment || AlignmentPolicy<P, choice_batch>,
                 "prefer: this loss reads alignment, which this policy does not give: a policy over "
                 "tokens gives it in evaluate(batch, outputs)");
@@ -251,24 +258,19 @@ class scored_minibatch {
       divergence_coefficient_.resize(completions);
     }
     if constexpr (reads_alignment) alignment_.resize(completions);
+    if constexpr (reads_value) {
+      value_estimate_.resize(completions);
+      value_coefficient_.resize(completions);
+    }
     if constexpr (reads_perturbed) {
       perturbed_toward_.resize(completions);
       perturbed_away_.resize(completions);
     }
     if constexpr (group_size == 2) {
-      for (auto* column : {&chosen_, &rejected_}) {
-        column->policy.resize(groups);
-        column->reference.resize(groups);
-        column->coefficient.resize(groups);
-        if constexpr (reads_divergence) {
-          column->divergence.resize(groups);
-          column->divergence_coefficient.resize(groups);
-        }
-        if constexpr (reads_alignment) column->alignment.resize(groups);
-        if constexpr (reads_perturbed) {
-          column->perturbed_toward.resize(groups);
-          column->perturbed_away.resize(groups);
-        }
+      for (side* column : {&chosen_, &rejected_}) {
+        column->resize(groups, {.divergence = reads_divergence,
+                                .alignment = reads_alignment,
+                                .perturbed = reads_perturbed});
       }
     }
   }
@@ -307,6 +309,7 @@ class scored_minibatch {
     completion_outputs<value_type> wanted{.log_prob = part(log_prob_, slice, begin)};
     if constexpr (reads_divergence) wanted.divergence = part(divergence_, slice, begin);
     if constexpr (reads_alignment) wanted.alignment = part(alignment_, slice, begin);
+    if constexpr (reads_value) wanted.value = part(value_estimate_, slice, begin);
     if constexpr (reads_perturbed) {
       wanted.perturbed_toward = part(perturbed_toward_, slice, begin);
       wanted.perturbed_away = part(perturbed_away_, slice, begin);
@@ -379,6 +382,7 @@ class scored_minibatch {
     unpaired_columns columns{.policy = part(log_prob_, begin, count)};
     batch_.hand_over(columns, begin, count);
     if (reads_reference_) columns.reference = part(reference_log_prob_, begin, count);
+    if constexpr (reads_value) columns.value_estimate = part(value_estimate_, begin, count);
     if (!mismatched_policy_.empty() || batch_.size() == 0) {
       columns.kl_examples = {mismatched_policy_, mismatched_reference_};
     }
@@ -412,6 +416,8 @@ class scored_minibatch {
   std::vector<value_type> divergence_;
   std::vector<value_type> divergence_coefficient_;
   std::vector<value_type> alignment_;
+  std::vector<value_type> value_estimate_;
+  std::vector<value_type> value_coefficient_;
   std::vector<value_type> perturbed_toward_;
   std::vector<value_type> perturbed_away_;
   std::vector<float> uniform_;

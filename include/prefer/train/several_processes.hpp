@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <prefer/batch/sum_and_count.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/binary_file.hpp>
 #include <prefer/file/fingerprint.hpp>
@@ -82,6 +83,26 @@ void expect_equal_starts(checkpoint_identity const& identity,
     if (of_all[i] == of_all[i % halves.size()]) continue;
     broken("trainer: process " + std::to_string(i / halves.size()) + " has other " +
            what[i % halves.size() / 2] + " than process 0");
+  }
+}
+
+/// A number of a report that is a mean over examples: this process's part of it, and where the mean goes.
+struct reported_mean {
+  sum_and_count of_part;
+  double* to = nullptr;
+};
+
+/// Writes the means over the examples of all processes; those of nothing stay what they are.
+template <std::size_t N>
+void report_means(reported_mean const (&means)[N], Communicator auto const& processes) {
+  double sums[2 * N] = {};
+  for (std::size_t i = 0; i != N; ++i) {
+    sums[2 * i] = means[i].of_part.sum;
+    sums[2 * i + 1] = means[i].of_part.count;
+  }
+  processes.all_sum(sums);
+  for (std::size_t i = 0; i != N; ++i) {
+    if (sums[2 * i + 1] > 0.0) *means[i].to = sums[2 * i] / sums[2 * i + 1];
   }
 }
 

@@ -119,17 +119,25 @@ class trainer {
   }
 
   /// The same with an evaluation every `plan.every` steps: `evaluate(policy)` returns a number, the higher
-  /// the better; after `plan.patience` of them without improvement the run stops.
+  /// the better; after `plan.patience` of them without improvement the run stops. Of several processes each
+  /// evaluates and is asked, the first's number counts, and one that interrupts interrupts all.
   template <class OnStep, class Evaluate, class OnPart = detail::no_callback>
   run_outcome run(OnStep&& on_step, evaluation_plan const& plan, Evaluate&& evaluate,
                   OnPart&& on_part = {}) {
     while (!done()) {
       step_report report;
       if (!take_step(report, on_part)) return run_outcome::interrupted;
-      if (plan.every != 0 && (now_.step % plan.every == 0 || done())) {
-        now_.judge(static_cast<double>(evaluate(policy_)), plan, parameters());
-      }
-      if (!detail::goes_on(on_step, report)) return run_outcome::interrupted;
+      double interruptions[] = {0.0};
+      watched_.run([&](auto const& all) {
+        if (plan.every != 0 && (now_.step % plan.every == 0 || done())) {
+          double score[] = {static_cast<double>(evaluate(policy_))};
+          broadcast(std::span(score), 0, all);
+          now_.judge(score[0], plan, parameters());
+        }
+        if (!detail::goes_on(on_step, report)) interruptions[0] = 1.0;
+        all.all_sum(interruptions);
+      });
+      if (interruptions[0] != 0.0) return run_outcome::interrupted;
     }
     if (plan.restore_best && now_.restore_best(parameters())) moved();
     return now_.stopped ? run_outcome::stopped_early : run_outcome::finished;
@@ -141,7 +149,7 @@ class trainer {
   /// Writes all that `resume` needs, whole or not at all. When it returns, the file is there for all processes that
   /// see the disk of the first.
   void save(std::string const& path) const {
-    collectively(processes_, "trainer", [&](auto const& all) {
+    watched_.run([&](auto const& all) {
       if (all.rank() != 0) return;
       write_checkpoint(path, identity(), parameters(), now_, beta_, reference_);
     });
@@ -151,7 +159,7 @@ class trainer {
   ///
   /// Errors  backend_error for a file that is damaged, or of another run or data set; nothing changes then
   void resume(std::string const& path) {
-    collectively(processes_, "trainer", [&](auto const& all) {
+    watched_.run([&](auto const& all) {
       archive const file = archive::parse(detail::read_for_all(path, all), path);
       read_checkpoint(file, identity(), parameters(), now_, beta_, reference_);
       moved();
@@ -186,7 +194,7 @@ class trainer {
         now_{.optimizer = adamw<parameter_type>(options.optimizer)},
         batch_(policy, reference, reads(loss).contains(column_name::reference),
                options.allow_scores) {
-    collectively(processes_, "trainer", [&](auto const& all) {
+    watched_.run([&](auto const& all) {
       check_options();
       if constexpr (has_data) {
         check_data(loss_, source_.data());
@@ -244,8 +252,7 @@ class trainer {
   template <class OnPart>
   bool take_step(step_report& report, OnPart& on_part) {
     bool taken = false;
-    collectively(processes_, "trainer",
-                 [&](auto const& all) { taken = step_with(all, report, on_part); });
+    watched_.run([&](auto const& all) { taken = step_with(all, report, on_part); });
     return taken;
   }
 
@@ -320,30 +327,18 @@ class trainer {
   }
 
   void measure(step_report& report, auto const& all) {
-    struct line {
-      sum_and_count of_part;
-      double* to;
-    };
-    line lines[6] = {{batch_.loss(), &report.loss}};
+    detail::reported_mean means[6] = {{batch_.loss(), &report.loss}};
     if constexpr (group_size == 2) {
       pair_metrics const sums = batch_.rewards(loss_);
-      lines[1] = {sums.reward_margin, &report.reward_margin};
-      lines[2] = {sums.accuracy, &report.accuracy};
+      means[1] = {sums.reward_margin, &report.reward_margin};
+      means[2] = {sums.accuracy, &report.accuracy};
       if (batch_.has_log_probs()) {
-        lines[3] = {sums.log_prob_chosen, &report.log_prob_chosen};
-        lines[4] = {sums.log_prob_rejected, &report.log_prob_rejected};
+        means[3] = {sums.log_prob_chosen, &report.log_prob_chosen};
+        means[4] = {sums.log_prob_rejected, &report.log_prob_rejected};
       }
-      lines[5] = {batch_.displaced_share(), &report.displaced_share};
+      means[5] = {batch_.displaced_share(), &report.displaced_share};
     }
-    std::vector<double> sums;
-    for (line const& each : lines) {
-      sums.push_back(each.of_part.sum);
-      sums.push_back(each.of_part.count);
-    }
-    all.all_sum(std::span<double>(sums));
-    for (std::size_t i = 0; i != std::size(lines); ++i) {
-      if (sums[2 * i + 1] > 0.0) *lines[i].to = sums[2 * i] / sums[2 * i + 1];
-    }
+    detail::report_means(means, all);
     if (options_.max_gradient_norm == std::numeric_limits<double>::infinity()) return;
     report.gradient_norm =
         clip_gradient_norm(parameters_, options_.max_gradient_norm, norm_memory_, options_.threads);
@@ -429,6 +424,7 @@ class trainer {
   train_options options_;
   Beta beta_;
   Processes processes_;
+  watched_processes<Processes> watched_{processes_, "trainer"};
   std::vector<parameter<parameter_type>> parameters_;
   training_progress<parameter_type, loss_memory<L>> now_;
   std::optional<std::uint64_t> base_;
