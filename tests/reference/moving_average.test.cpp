@@ -12,6 +12,7 @@
 #include <prefer/train/trainer.hpp>
 #include <reference/adapted.hpp>
 #include <reference/in_pieces.hpp>
+#include <train/adapter_policy.hpp>
 #include <vector>
 
 using Catch::Matchers::Contains;
@@ -397,4 +398,30 @@ TEST_CASE("an adapter that is off is a reference: the policy's own weights witho
   auto copy = prefer::frozen(small::policy<table>());
   prefer::trainer(two, prefer::dpo{}, copy, data, options).run();
   CHECK(state_of(one) == state_of(two));
+}
+
+TEST_CASE(
+    "moving_average: of a policy that stores another type than it says, and keeps a packed copy",
+    "[reference][moving_average]") {
+  small::adapter_policy policy({0.5f, -0.25f, 0.0f});
+  prefer::moving_average average(policy, prefer::tr_dpo{.alpha = 0.5, .every = 2});
+  auto const adapter = policy.parameters()[1].value;
+  adapter[1] = 1.0f;
+  policy.parameters_moved();
+  std::size_t const told = average.policy().times_moved;
+  average.after_step(policy, 1);
+  CHECK(average.policy().times_moved == told);
+  average.after_step(policy, 2);
+  CHECK(average.policy().times_moved == told + 1);
+
+  // Half of the way, in the sums that the average itself works on.
+  small::adapter_policy half({0.5f, -0.25f, 0.0f});
+  half.parameters()[1].value[1] = 0.5f;
+  half.parameters_moved();
+  prefer::choice_data data;
+  data.add_pair(0, 0, 1);
+  std::vector<double> ours(2), theirs(2);
+  half.log_prob(data.batch(), ours);
+  average.log_prob(data.batch(), std::span<double>(theirs));
+  CHECK(ours == theirs);
 }

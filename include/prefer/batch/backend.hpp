@@ -176,7 +176,8 @@ concept maps_records_of =
 ///   inverse(rows), gather(rows, rows), gather(column, rows), scatter(column, rows)
 ///   room(n)           room for n results, with `result()` to write them and `view()` to read them as a column
 /// Semantics   the same call gives the same bits: sums have a fixed order. `ascending` is stable, NaN come last.
-///             gather(a, b)[i] is a[b[i]], scatter(a, b)[k] the sum of a[i] with b[i] = k; what they return for a column has a `view()`, valid as long as it lives
+///             gather(a, b)[i] is a[b[i]], scatter(a, b)[k] the sum of a[i] with b[i] = k; what they return for a column
+///             has a `view()`, valid as long as it lives
 template <class B>
 concept Backend = detail::maps_records_of<B, basic_pair_columns<typename B::column>> &&
                   detail::maps_records_of<B, basic_unpaired_columns<typename B::column>> &&

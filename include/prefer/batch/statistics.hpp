@@ -138,17 +138,17 @@ class batch_statistics {
 
   template <class F>
   [[nodiscard]] auto sums_and_count(F const& formula) const {
-    constexpr std::size_t N = detail::numbers_per_record<Columns, F>;
+    constexpr std::size_t width = detail::numbers_per_record<Columns, F>;
     auto const on = detail::backend_of_batch(batch_);
     using result = typename std::remove_const_t<decltype(on)>::result;
-    std::array<double, N> const own =
-        on.read(on.for_each_record(batch_, formula, std::array<result, N>{}));
-    double all[N + 1];
-    for (std::size_t n = 0; n < N; ++n) all[n] = own[n];
-    all[N] = static_cast<double>(batch_.size());
+    std::array<double, width> const own =
+        on.read(on.for_each_record(batch_, formula, std::array<result, width>{}));
+    double all[width + 1];
+    for (std::size_t n = 0; n < width; ++n) all[n] = own[n];
+    all[width] = static_cast<double>(batch_.size());
     processes_.all_sum(std::span<double>(all));
-    std::pair<std::array<double, N>, double> out{{}, all[N]};
-    for (std::size_t n = 0; n < N; ++n) out.first[n] = all[n];
+    std::pair<std::array<double, width>, double> out{{}, all[width]};
+    for (std::size_t n = 0; n < width; ++n) out.first[n] = all[n];
     return out;
   }
 

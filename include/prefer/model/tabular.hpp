@@ -49,7 +49,10 @@ class tabular {
   [[nodiscard]] std::size_t prompts() const { return prompts_; }
   [[nodiscard]] std::size_t completions() const { return completions_; }
   [[nodiscard]] std::vector<parameter<T>> parameters() {
-    return {{.name = "logits", .value = logits_, .gradient = gradient_}};
+    return {{.name = "logits",
+             .value = logits_,
+             .gradient = gradient_,
+             .shape = {prompts_, completions_}}};
   }
   void use(executor threads) { threads_ = threads; }
 

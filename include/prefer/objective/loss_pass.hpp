@@ -149,6 +149,7 @@ struct seeded_at {
 
   constexpr completion_record<D> operator()(std::size_t i) const {
     auto out = as_constants<completion_record<D>>((*list)[i]);
+    // Both are arrays or numbers of one scalar, never pointers that stand for arrays. NOLINTNEXTLINE(bugprone-sizeof-expression)
     constexpr std::size_t partials = sizeof(out.log_prob.partial) / sizeof(out.log_prob.value);
     if (i - first < partials) out.log_prob = D::variable(out.log_prob.value, i - first);
     return out;

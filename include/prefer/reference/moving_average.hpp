@@ -161,12 +161,13 @@ template <class P, AveragingRule Rule>
 class moving_average {
  public:
   using value_type = typename P::value_type;
+  using parameter_type = parameter_type_t<P>;
   static constexpr bool moves = true;
   static constexpr bool moves_every_step = requires { requires Rule::every_step; };
 
   moving_average(P start, Rule rule) : copy_(std::move(start)), rule_(rule) {
     rule_.check();
-    std::vector<parameter<value_type>> const ours = copy_.parameters();
+    std::vector<parameter<parameter_type>> const ours = copy_.parameters();
     fingerprint identity;
     identity.add("moving average").add(Rule::name);
     Rule::parameters(rule_, [&](char const* name, auto const& value) {
@@ -197,8 +198,8 @@ class moving_average {
   }
 
   void after_step(P& policy, std::uint64_t step) {
-    std::vector<parameter<value_type>> const theirs = policy.parameters();
-    std::vector<parameter<value_type>> const ours = copy_.parameters();
+    std::vector<parameter<parameter_type>> const theirs = policy.parameters();
+    std::vector<parameter<parameter_type>> const ours = copy_.parameters();
     expect_same_parameters(theirs, ours);
     bool const due = rule_.due(step);
     for (std::size_t i = 0; i < ours.size(); ++i) {
@@ -220,7 +221,9 @@ class moving_average {
         if (due) average(ours[i].value, theirs[i].value, rule_.weight(step));
       }
     }
-    if (due) ++version_;
+    if (!due) return;
+    moved();
+    ++version_;
   }
 
   /// Grows whenever the numbers may have changed.
@@ -228,7 +231,7 @@ class moving_average {
 
   void save(archive_writer& file, std::string const& prefix = "reference/") {
     file.add(prefix + "identity", identity_);
-    std::vector<parameter<value_type>> const ours = copy_.parameters();
+    std::vector<parameter<parameter_type>> const ours = copy_.parameters();
     for (std::size_t i = 0; i < ours.size(); ++i) {
       if (averaged_[i] == 0) continue;
       std::string const name(ours[i].name);
@@ -247,17 +250,17 @@ class moving_average {
                                  "this checkpoint holds a reference with another averaging rule, "
                                  "other numbers in it, or other parameters"));
     }
-    std::vector<parameter<value_type>> const ours = copy_.parameters();
+    std::vector<parameter<parameter_type>> const ours = copy_.parameters();
     std::vector<char> averaged = averaged_;
-    std::vector<std::vector<value_type>> values(ours.size());
-    std::vector<std::vector<value_type>> averages(average_.size());
-    std::vector<std::vector<value_type>> starts(start_.size());
+    std::vector<std::vector<parameter_type>> values(ours.size());
+    std::vector<std::vector<parameter_type>> averages(average_.size());
+    std::vector<std::vector<parameter_type>> starts(start_.size());
     for (std::size_t i = 0; i < ours.size(); ++i) {
       std::string const name(ours[i].name);
       if (averaged[i] == 0 && !file.contains(prefix + "value/" + name)) continue;
       averaged[i] = 1;
       values[i].resize(ours[i].value.size());
-      file.copy_to(prefix + "value/" + name, std::span<value_type>(values[i]));
+      file.copy_to(prefix + "value/" + name, std::span<parameter_type>(values[i]));
       if constexpr (corrects) {
         averages[i] = read_part(file, prefix + "average/" + name, ours[i].value.size());
         starts[i] = read_part(file, prefix + "start/" + name, averages[i].size());
@@ -269,6 +272,7 @@ class moving_average {
     averaged_.swap(averaged);
     average_.swap(averages);
     start_.swap(starts);
+    moved();
     ++version_;
   }
 
@@ -282,8 +286,12 @@ class moving_average {
   static constexpr bool corrects = requires(Rule const& rule) { rule.correction(1); };
   static constexpr std::size_t block_size = 8192;
 
-  static void expect_same_parameters(std::span<parameter<value_type> const> theirs,
-                                     std::span<parameter<value_type> const> ours) {
+  void moved() {
+    if constexpr (requires { copy_.parameters_moved(); }) copy_.parameters_moved();
+  }
+
+  static void expect_same_parameters(std::span<parameter<parameter_type> const> theirs,
+                                     std::span<parameter<parameter_type> const> ours) {
     expects_size(theirs.size(), ours.size(), "moving_average::after_step", "parameters");
     for (std::size_t i = 0; i < ours.size(); ++i) {
       if (theirs[i].name != ours[i].name || theirs[i].value.size() != ours[i].value.size()) {
@@ -302,30 +310,31 @@ class moving_average {
     }
   }
 
-  void average(std::span<value_type> to, std::span<value_type const> policy, double weight) const {
+  void average(std::span<parameter_type> to, std::span<parameter_type const> policy,
+               double weight) const {
     threads_.for_each_block(to.size(), block_size, [&](std::size_t begin, std::size_t end) {
       for (std::size_t k = begin; k != end; ++k) {
         // A weight of 1 copies: 0 times an infinity would be NaN.
         to[k] = weight == 1.0 ? policy[k]
-                              : static_cast<value_type>((1.0 - weight) * double{to[k]} +
-                                                        weight * double{policy[k]});
+                              : static_cast<parameter_type>((1.0 - weight) * double{to[k]} +
+                                                            weight * double{policy[k]});
       }
     });
   }
-  void correct(std::size_t i, std::span<value_type const> policy, std::span<value_type> to,
+  void correct(std::size_t i, std::span<parameter_type const> policy, std::span<parameter_type> to,
                double weight) const {
     threads_.for_each_block(to.size(), block_size, [&](std::size_t begin, std::size_t end) {
       for (std::size_t k = begin; k != end; ++k) {
-        to[k] = static_cast<value_type>(double{average_[i][k]} +
-                                        weight * (double{policy[k]} - double{start_[i][k]}));
+        to[k] = static_cast<parameter_type>(double{average_[i][k]} +
+                                            weight * (double{policy[k]} - double{start_[i][k]}));
       }
     });
   }
 
   // Empty, or of this size.
-  static std::vector<value_type> read_part(archive const& file, std::string const& name,
-                                           std::size_t size) {
-    auto part = file.template get<value_type>(name);
+  static std::vector<parameter_type> read_part(archive const& file, std::string const& name,
+                                               std::size_t size) {
+    auto part = file.template get<parameter_type>(name);
     if (part.size() != 0 && part.size() != size) {
       detail::fail(backend_error("moving_average::load", file.path(),
                                  "entry '" + name + "' has " + std::to_string(part.size()) +
@@ -339,9 +348,10 @@ class moving_average {
   executor threads_;
   std::uint64_t identity_ = 0;
   std::uint64_t version_ = 0;
-  std::vector<char> averaged_;                    // per parameter: it trains, or has trained
-  std::vector<std::vector<value_type>> average_;  // bema: per parameter, empty before its first use
-  std::vector<std::vector<value_type>> start_;
+  std::vector<char> averaged_;  // per parameter: it trains, or has trained
+  std::vector<std::vector<parameter_type>>
+      average_;  // bema: per parameter, empty before its first use
+  std::vector<std::vector<parameter_type>> start_;
 };
 
 }  // namespace prefer
