@@ -12,6 +12,7 @@
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/gather.hpp>
+#include <prefer/batch/sum_and_count.hpp>
 #include <prefer/loss/kto.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/parallel/communicator.hpp>
@@ -215,32 +216,29 @@ TEST_CASE("over_processes: sums and counts are added up before the mean is taken
   CHECK(means == std::vector<double>(3, 2.0));  // 8 / 4, and not the mean of 6, 0 and 2/3
 }
 
-// Knows of one process only.
-struct of_one_process {
+// Its statistic is how many rows the batch has.
+struct counts_rows {
   static constexpr std::size_t arity = 2;
   struct state {
     double rows = 0.0;
   };
-  static state prepare(pair_columns const& batch, nothing&) {
-    return {static_cast<double>(batch.size())};
-  }
+  static constexpr state prepare(auto const& batch, nothing&) { return {batch.count()}; }
   constexpr auto operator()(auto const& pair, state const& batch) const {
     return batch.rows * pair.chosen.log_prob;
   }
 };
 
-struct first_of_two : single_process {
-  static std::size_t size() { return 2; }
-};
-
-TEST_CASE("processes: a statistic that knows of one process is refused with several",
+TEST_CASE("processes: a loss that knows nothing of processes has the statistic of the whole batch",
           "[parallel][communicator]") {
-  nothing memory;
-  std::vector<double> const two_rows = {-1.0, -2.0};
-  pair_columns const batch{.policy = {two_rows, two_rows}};
-  CHECK(prepare(of_one_process{}, batch, memory).rows == 2.0);
-  CHECK_THROWS_WITH(prepare(of_one_process{}, batch, memory, first_of_two{}),
-                    Catch::Contains("give its prepare a third argument, the communicator"));
+  std::vector<double> const numbers = {-1.0, -2.0, -3.0};
+  std::vector<double> rows(3);
+  processes::run(3, [&](auto const& process) {
+    auto const mine = std::span(numbers).first(process.rank() + 1);
+    nothing memory;
+    rows[process.rank()] =
+        prepare(counts_rows{}, pair_columns{.policy = {mine, mine}}, memory, process).rows;
+  });
+  CHECK(rows == std::vector<double>(3, 6.0));  // 1 + 2 + 3
 }
 
 }  // namespace

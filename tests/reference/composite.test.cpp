@@ -52,8 +52,8 @@ TEST_CASE("composite: each part saves under a name of its own", "[reference][com
                   moving_average(policy, prefer::tr_dpo{}), with_a_name{"mine"});
   parts.after_step(policy, 7);
   CHECK(saved(parts).names() ==
-        std::vector<std::string>{"mine", "reference/0/identity", "reference/0/value/logits",
-                                 "reference/2/identity", "reference/2/value/logits"});
+        std::vector<std::string>{"reference/0/identity", "reference/0/value/logits",
+                                 "reference/2/identity", "reference/2/value/logits", "mine"});
   composite clash(with_a_name{"mine"}, with_a_name{"mine"});
   CHECK_THROWS_WITH(saved(clash), Catch::Contains("entry 'mine' is added twice"));
 }
