@@ -152,8 +152,8 @@ TEST_CASE("thread_processes: who ends or gives another number of elements leaves
 TEST_CASE("collectively: all return, or all throw with the message of the one that failed",
           "[parallel][communicator]") {
   // Where the one that fails is: before, between and after the collective calls of the others.
-  for (std::size_t const fails_at : {0, 1, 2}) {
-    for (std::size_t const failing : {0, 1, 2}) {
+  for (std::size_t fails_at = 0; fails_at < 3; ++fails_at) {
+    for (std::size_t failing = 0; failing < 3; ++failing) {
       CAPTURE(fails_at, failing);
       std::vector<std::string> messages(3);
       std::vector<double> sums(3);
