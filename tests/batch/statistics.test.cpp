@@ -183,8 +183,17 @@ TEST_CASE("statistics: what their formulas read is known without a batch", "[bat
   STATIC_REQUIRE(read == (name::policy | name::reference | name::length));
 }
 
+struct without_lists : prefer::host {
+  void for_each_list() const;  // hides that of host
+};
+struct without_room : prefer::host {
+  void room() const;
+};
+
 TEST_CASE("statistics: the host is a backend", "[batch][backend]") {
   STATIC_REQUIRE(prefer::Backend<prefer::host>);
+  STATIC_REQUIRE_FALSE(prefer::detail::maps_lists<without_lists>);
+  STATIC_REQUIRE_FALSE(prefer::detail::has_room<without_room>);
   STATIC_REQUIRE(std::is_same_v<prefer::backend_of_t<prefer::column>, prefer::host>);
 }
 

@@ -157,6 +157,18 @@ concept maps_records_of =
       { on.ascending(batch, one_number{}) } -> std::same_as<typename B::rows>;
     };
 
+template <class B>
+concept maps_lists = requires(B const& on, basic_list_columns<typename B::column> const& batch,
+                              typename B::result const& results) {
+  { on.for_each_list(batch, list_number{}, results, results) } -> std::same_as<typename B::number>;
+};
+
+template <class B>
+concept has_room = requires(B const& on, std::size_t n) {
+  { on.room(n).result() } -> std::same_as<typename B::result>;
+  { on.room(n).view() } -> std::same_as<typename B::column>;
+};
+
 }  // namespace detail
 
 /// Where columns live, and what is computed on them there. The loss pass, batch statistics and metrics are made of this.
@@ -181,6 +193,7 @@ concept maps_records_of =
 template <class B>
 concept Backend = detail::maps_records_of<B, basic_pair_columns<typename B::column>> &&
                   detail::maps_records_of<B, basic_unpaired_columns<typename B::column>> &&
+                  detail::maps_lists<B> && detail::has_room<B> &&
                   requires(B const& on, typename B::column const& c, typename B::rows const& rows,
                            std::array<typename B::number, 2> const& sums) {
                     { on.read(sums) } -> std::same_as<std::array<double, 2>>;

@@ -56,12 +56,12 @@ class reference_collector {
     }
     return data_.offset[row_ + 1] - data_.offset[row_];
   }
-  [[nodiscard]] bool wants_mismatched() const { return !data_.kl_examples.empty(); }
+  [[nodiscard]] bool wants_kl_examples() const { return !data_.kl_examples.empty(); }
 
   void add(place const& at, std::string_view name, double number) {
     out_.log_prob.push_back(checked(at, name, number));
   }
-  void add_mismatched(place const& at, double number) {
+  void add_kl_example(place const& at, double number) {
     out_.kl_examples.push_back(checked(at, names_.kl_examples, number));
   }
   void end_row() { ++row_; }
@@ -155,7 +155,7 @@ inline reference_numbers reference_csv(std::unique_ptr<byte_source> source, plac
   };
   std::vector<std::size_t> columns;
   for (std::string const& name : names.columns) columns.push_back(where(name));
-  std::size_t const kl_examples = out.wants_mismatched() ? where(names.kl_examples) : 0;
+  std::size_t const kl_examples = out.wants_kl_examples() ? where(names.kl_examples) : 0;
 
   auto const number = [&](std::size_t cell) {
     std::string const& text = cells[cell];
@@ -181,7 +181,7 @@ inline reference_numbers reference_csv(std::unique_ptr<byte_source> source, plac
       lines.at().refuse(columns_for(completions, columns.size()));
     }
     for (std::size_t const cell : columns) out.add(lines.at(), header[cell], number(cell));
-    if (out.wants_mismatched()) out.add_mismatched(lines.at(), number(kl_examples));
+    if (out.wants_kl_examples()) out.add_kl_example(lines.at(), number(kl_examples));
     out.end_row();
   }
   return out.result();
@@ -210,7 +210,7 @@ inline reference_numbers reference_json(json_row_reader rows, place const& at,
       }
       for (std::string const& name : names.columns) out.add(row.at, name, number(row, name));
     }
-    if (out.wants_mismatched()) out.add_mismatched(row.at, number(row, names.kl_examples));
+    if (out.wants_kl_examples()) out.add_kl_example(row.at, number(row, names.kl_examples));
     out.end_row();
   }
   return out.result();

@@ -96,9 +96,9 @@ class cached {
   /// data::reference_columns reads them from a file.
   /// Errors  precondition_error for another number of them than the data has completions, and for one that is
   ///         not a log-probability (NaN, infinite, above 0), with its row
-  template <class LogProbs, class Mismatched = std::vector<T>>
+  template <class LogProbs, class KlExamples = std::vector<T>>
   [[nodiscard]] static cached given(LogProbs const& log_prob, choice_data const& data,
-                                    std::uint64_t identity, Mismatched const& kl_examples = {}) {
+                                    std::uint64_t identity, KlExamples const& kl_examples = {}) {
     data.expects_shapes("cached::given");
     cached out;
     out.identity_ = identity;

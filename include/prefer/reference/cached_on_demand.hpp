@@ -56,7 +56,7 @@ class cached_on_demand : public reference_wrapper<R> {
         "moves");
     data.expects_shapes("cached_on_demand");
     offset_.assign(data.offset.begin(), data.offset.end());
-    mismatched_rows_ = data.kl_examples.size();
+    kl_rows_ = data.kl_examples.size();
   }
 
   void log_prob(choice_batch const& batch, std::span<value_type> out) {
@@ -66,7 +66,7 @@ class cached_on_demand : public reference_wrapper<R> {
   void score(choice_batch const& batch, std::span<value_type> out)
     requires requires(R& r) { r.score(batch, out); }
   {
-    look_up(batch, out, batch.kl_examples ? mismatched_score_ : score_,
+    look_up(batch, out, batch.kl_examples ? kl_score_ : score_,
             [this](auto const& b, auto to) { reference_.score(b, to); });
   }
 
@@ -103,7 +103,7 @@ class cached_on_demand : public reference_wrapper<R> {
             "cached_on_demand::log_prob: the batch was written in this step, and is no part of a "
             "data set");
     for (std::size_t g = 0; g < batch.size(); ++g) expect_row(batch, g);
-    known.value.resize(batch.kl_examples ? mismatched_rows_ : offset_.back());
+    known.value.resize(batch.kl_examples ? kl_rows_ : offset_.back());
     known.known_since.resize(offset_.size() - 1);
 
     std::uint64_t const now = version_of_reference() + 1;
@@ -159,7 +159,7 @@ class cached_on_demand : public reference_wrapper<R> {
     std::size_t const row = batch.row[g];
     std::size_t const count = batch.offset[g + 1] - batch.offset[g];
     bool const there = batch.kl_examples
-                           ? row < mismatched_rows_ && count == 1
+                           ? row < kl_rows_ && count == 1
                            : row + 1 < offset_.size() && offset_[row + 1] - offset_[row] == count;
     if (there) return;
     detail::broken("cached_on_demand::log_prob: row " + std::to_string(row) + " with " +
@@ -167,11 +167,11 @@ class cached_on_demand : public reference_wrapper<R> {
   }
 
   std::vector<std::size_t> offset_;
-  std::size_t mismatched_rows_ = 0;
+  std::size_t kl_rows_ = 0;
   numbers log_prob_;
   numbers score_;
   numbers kl_examples_;
-  numbers mismatched_score_;
+  numbers kl_score_;
   std::uint64_t computed_ = 0;
   std::uint64_t asked_ = 0;
 

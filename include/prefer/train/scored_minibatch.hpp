@@ -61,8 +61,8 @@ class scored_minibatch {
               std::uint64_t seed) {
     source.gather(step, part, batch_);
     examples_ = batch_.size();
-    mismatched_policy_.clear();
-    mismatched_reference_.clear();
+    kl_policy_.clear();
+    kl_reference_.clear();
     resize(batch_.size(), batch_.completions());
     if constexpr (group_size == 2 && may_read<L>.contains(column_name::uniform)) {
       draw_uniform(step, seed);
@@ -98,12 +98,12 @@ class scored_minibatch {
     ask_policy(slice, wanted);
   }
   /// Of the completions of other prompts, where the data has them; whether the loss wants them, its prepare says.
-  void score_mismatched(std::size_t begin, std::size_t count) {
-    mismatched_policy_.resize(batch_.size());
-    mismatched_reference_.resize(batch_.size());
+  void score_kl_examples(std::size_t begin, std::size_t count) {
+    kl_policy_.resize(batch_.size());
+    kl_reference_.resize(batch_.size());
     choice_batch const slice = batch_.kl_slice(begin, count);
-    reference_.log_prob(slice, std::span(mismatched_reference_).subspan(begin, count));
-    forward_pass(policy_, slice, {.log_prob = std::span(mismatched_policy_).subspan(begin, count)},
+    reference_.log_prob(slice, std::span(kl_reference_).subspan(begin, count));
+    forward_pass(policy_, slice, {.log_prob = std::span(kl_policy_).subspan(begin, count)},
                  reference_);
   }
 
@@ -383,8 +383,8 @@ class scored_minibatch {
     batch_.hand_over(columns, begin, count);
     if (reads_reference_) columns.reference = part(reference_log_prob_, begin, count);
     if constexpr (reads_value) columns.value_estimate = part(value_estimate_, begin, count);
-    if (!mismatched_policy_.empty() || batch_.size() == 0) {
-      columns.kl_examples = {mismatched_policy_, mismatched_reference_};
+    if (!kl_policy_.empty() || batch_.size() == 0) {
+      columns.kl_examples = {kl_policy_, kl_reference_};
     }
     return columns;
   }
@@ -421,8 +421,8 @@ class scored_minibatch {
   std::vector<value_type> perturbed_toward_;
   std::vector<value_type> perturbed_away_;
   std::vector<float> uniform_;
-  std::vector<value_type> mismatched_policy_;
-  std::vector<typename R::value_type> mismatched_reference_;
+  std::vector<value_type> kl_policy_;
+  std::vector<typename R::value_type> kl_reference_;
   std::vector<std::size_t> list_offset_;
 };
 

@@ -88,7 +88,7 @@ class scored_tokens {
   void score_policy_again(std::size_t begin, std::size_t count) {
     ask_policy(batch_.slice(begin, count), begin, count);
   }
-  void score_mismatched(std::size_t /*begin*/, std::size_t /*count*/) {}
+  void score_kl_examples(std::size_t /*begin*/, std::size_t /*count*/) {}
 
   /// The tokens of groups [begin, begin + count) as the loss reads them.
   [[nodiscard]] unpaired_columns columns(std::size_t begin, std::size_t count) {

@@ -363,7 +363,7 @@ class trainer {
     bool const has_others = group_size == 1 && batch_.has_kl_examples();
     through.announce(batch_.size() * (has_others ? 3 : 2));
     if constexpr (group_size == 1) {
-      auto const score_others = [&](auto... groups) { batch_.score_mismatched(groups...); };
+      auto const score_others = [&](auto... groups) { batch_.score_kl_examples(groups...); };
       if (has_others) through(score_others);
     }
     through([&](std::size_t begin, std::size_t count) { batch_.score(loss_, begin, count); });
