@@ -10,8 +10,8 @@
 #include <prefer/reference/cached.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/train/trainer.hpp>
-#include <report/temporary_folder.hpp>
 #include <support/file_size_limit.hpp>
+#include <support/temporary_folder.hpp>
 #include <train/small_problem.hpp>
 #include <vector>
 
