@@ -152,6 +152,7 @@ set(prefer_core_headers
   reference/unconditional.hpp
   reference/without_adapter.hpp
   scalar/dual.hpp
+  scalar/half.hpp
   scalar/lane.hpp
   scalar/lane_math.hpp
   scalar/math.hpp

@@ -149,6 +149,7 @@
 #include <prefer/reference/unconditional.hpp>
 #include <prefer/reference/without_adapter.hpp>
 #include <prefer/scalar/dual.hpp>
+#include <prefer/scalar/half.hpp>
 #include <prefer/scalar/lane.hpp>
 #include <prefer/scalar/lane_math.hpp>
 #include <prefer/scalar/math.hpp>
