@@ -108,10 +108,10 @@ set(prefer_core_headers
   metrics/scored_pairs.hpp
   metrics/tokens.hpp
   model/bigram.hpp
+  model/bigram_reference.hpp
   model/choice_ids.hpp
   model/denoiser.hpp
   model/log_linear.hpp
-  model/markov_reference.hpp
   model/matrix_factorization.hpp
   model/matrix_product.hpp
   model/noise_schedule.hpp
@@ -129,6 +129,7 @@ set(prefer_core_headers
   parallel/executor.hpp
   policy/aggregated.hpp
   policy/completion_outputs.hpp
+  policy/identity.hpp
   policy/parameter.hpp
   policy/parameter_blocks.hpp
   policy/policy.hpp
@@ -151,6 +152,7 @@ set(prefer_core_headers
   reference/unconditional.hpp
   reference/without_adapter.hpp
   scalar/dual.hpp
+  scalar/half.hpp
   scalar/lane.hpp
   scalar/lane_math.hpp
   scalar/math.hpp

@@ -68,7 +68,7 @@ class exact_learner final : public learner {
   }
 
   void read_tokens(prefer::column_set wanted, double perturbation, token_numbers& out) override {
-    if constexpr (prefer::MarkovReference<P, double>) {
+    if constexpr (prefer::BigramReference<P, double>) {
       using prefer::column_name;
       auto const batch = pairs_.batch();
       auto const room = [&](column_name name) {
@@ -111,7 +111,7 @@ class exact_learner final : public learner {
       for (double& g : each.gradient) g = 0.0;
     }
     policy_.backward(pairs_.batch(), numbers_);
-    if constexpr (prefer::MarkovReference<P, double>) {
+    if constexpr (prefer::BigramReference<P, double>) {
       if (!slope.chosen_divergence.empty()) {
         side_by_side(slope.chosen_divergence, slope.rejected_divergence);
         with_reference_policy([&](auto const& reference) {

@@ -106,10 +106,10 @@
 #include <prefer/metrics/scored_pairs.hpp>
 #include <prefer/metrics/tokens.hpp>
 #include <prefer/model/bigram.hpp>
+#include <prefer/model/bigram_reference.hpp>
 #include <prefer/model/choice_ids.hpp>
 #include <prefer/model/denoiser.hpp>
 #include <prefer/model/log_linear.hpp>
-#include <prefer/model/markov_reference.hpp>
 #include <prefer/model/matrix_factorization.hpp>
 #include <prefer/model/matrix_product.hpp>
 #include <prefer/model/noise_schedule.hpp>
@@ -127,6 +127,7 @@
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/aggregated.hpp>
 #include <prefer/policy/completion_outputs.hpp>
+#include <prefer/policy/identity.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/parameter_blocks.hpp>
 #include <prefer/policy/policy.hpp>
@@ -148,6 +149,7 @@
 #include <prefer/reference/unconditional.hpp>
 #include <prefer/reference/without_adapter.hpp>
 #include <prefer/scalar/dual.hpp>
+#include <prefer/scalar/half.hpp>
 #include <prefer/scalar/lane.hpp>
 #include <prefer/scalar/lane_math.hpp>
 #include <prefer/scalar/math.hpp>

@@ -11,10 +11,10 @@
 #include <prefer/data/encode.hpp>
 #include <prefer/data/preference.hpp>
 #include <prefer/prefer.hpp>
-#include <report/temporary_folder.hpp>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <support/temporary_folder.hpp>
 #include <vector>
 
 namespace texts_to_ids {

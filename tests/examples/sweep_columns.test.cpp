@@ -137,7 +137,7 @@ TEST_CASE("sweep: losses that read tokens run on sequences", "[examples][sweep][
   }
 }
 
-TEST_CASE("sweep: descent of a Markov policy follows d loss / d divergence", "[examples][sweep]") {
+TEST_CASE("sweep: descent of a bigram policy follows d loss / d divergence", "[examples][sweep]") {
   sweep::sequences const task(20);
   auto const problem = task.make(3, {});
   std::size_t const n = problem->pairs();

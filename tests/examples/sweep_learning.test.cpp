@@ -162,7 +162,7 @@ TEST_CASE("sweep: a biased annotator teaches their taste in place of the reward"
   CHECK(std::fabs(all) < 0.35);  // taste and reward are independent
 }
 
-TEST_CASE("sweep: sequences of a Markov policy stay under the optimum of all sequences",
+TEST_CASE("sweep: sequences of a bigram policy stay under the optimum of all sequences",
           "[examples][sweep]") {
   sweep_folder const place;
   auto const run = place.run(
@@ -182,7 +182,7 @@ TEST_CASE("sweep: sequences of a Markov policy stay under the optimum of all seq
   CHECK(gain > 0.0);  // it learns
 }
 
-TEST_CASE("sweep: a Markov problem starts from its start policy", "[examples][sweep]") {
+TEST_CASE("sweep: a bigram problem starts from its start policy", "[examples][sweep]") {
   sweep::sequences const task(50);
   auto const problem = task.make(1, {});
   auto const policy = problem->start("start");

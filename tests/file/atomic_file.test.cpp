@@ -4,9 +4,9 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <prefer/file/atomic_file.hpp>
-#include <report/temporary_folder.hpp>
 #include <string>
 #include <support/file_size_limit.hpp>
+#include <support/temporary_folder.hpp>
 #include <thread>
 #include <type_traits>
 #include <vector>

@@ -10,8 +10,8 @@
 #include <filesystem>
 #include <fstream>
 #include <prefer/file/atomic_file.hpp>
-#include <report/temporary_folder.hpp>
 #include <string>
+#include <support/temporary_folder.hpp>
 #include <thread>
 
 #include "write_whole.hpp"

@@ -8,8 +8,8 @@
 
 #include <catch2/catch.hpp>
 #include <prefer/file/atomic_file.hpp>
-#include <report/temporary_folder.hpp>
 #include <string>
+#include <support/temporary_folder.hpp>
 #include <utility>
 #include <vector>
 

@@ -38,7 +38,7 @@ TEST_CASE("bigram: log_prob is the log of the product along the sequence", "[pol
 
 TEST_CASE("bigram: probabilities of all sequences of a length add up to 1", "[policy][bigram]") {
   auto const all = token_table::all_of_length(3, 4);
-  auto policy = test::filled_markov<double>(3, all);
+  auto policy = test::filled_bigram<double>(3, all);
   std::vector<std::uint32_t> ids(all.size());
   for (std::size_t i = 0; i != ids.size(); ++i) ids[i] = static_cast<std::uint32_t>(i);
   REQUIRE(ids.size() == 81);
@@ -55,7 +55,7 @@ TEST_CASE("bigram: probabilities of all sequences of a length add up to 1", "[po
 
 TEST_CASE("bigram: with one token per completion it is the tabular policy", "[policy][bigram]") {
   auto const single = token_table::all_of_length(5, 1);
-  auto policy = test::filled_markov<float>(5, single);
+  auto policy = test::filled_bigram<float>(5, single);
   tabular<float> same(5, 5);
   test::fill_parameters(same, 3, 2.0);
   auto const data = test::lists(20, 5, 5);
@@ -68,13 +68,13 @@ TEST_CASE("bigram: with one token per completion it is the tabular policy", "[po
 
 TEST_CASE("bigram: the gradient of log_prob agrees with differences", "[policy][bigram]") {
   auto const table = test::table_of(7, 20);
-  test::check_gradient(test::filled_markov<double>(7, table), test::lists(12, 7, 20));
+  test::check_gradient(test::filled_bigram<double>(7, table), test::lists(12, 7, 20));
 }
 
 TEST_CASE("bigram: the gradient of token log-probabilities agrees with differences",
           "[policy][bigram]") {
   auto const table = test::table_of(7, 20);
-  auto policy = test::filled_markov<double>(7, table);
+  auto policy = test::filled_bigram<double>(7, table);
   auto const data = test::lists(12, 7, 20);
   std::vector<std::size_t> offset;
   policy.token_offsets(data.batch(), offset);
@@ -91,7 +91,7 @@ TEST_CASE("bigram: the gradient of token log-probabilities agrees with differenc
 TEST_CASE("bigram: one coefficient for all tokens of a completion is its coefficient",
           "[policy][bigram]") {
   auto const table = test::table_of(7, 20);
-  auto policy = test::filled_markov<float>(7, table);
+  auto policy = test::filled_bigram<float>(7, table);
   auto const data = test::lists(12, 7, 20);
   auto const coefficient = test::numbers<float>(data.completion.size(), 12);
   std::vector<std::size_t> offset;
@@ -110,14 +110,14 @@ TEST_CASE("bigram: one coefficient for all tokens of a completion is its coeffic
 
 TEST_CASE("bigram: bits do not depend on cuts and threads", "[policy][bigram]") {
   auto const wide = test::table_of(150, 40);
-  test::check_bits(test::filled_markov<float>(150, wide), test::lists(40, 150, 40));
+  test::check_bits(test::filled_bigram<float>(150, wide), test::lists(40, 150, 40));
   auto const narrow = test::table_of(3, 40);
-  test::check_bits(test::filled_markov<double>(3, narrow), test::lists(40, 3, 40));
+  test::check_bits(test::filled_bigram<double>(3, narrow), test::lists(40, 3, 40));
 }
 
 TEST_CASE("bigram: next-token probabilities are those of a batch", "[policy][bigram]") {
   auto const single = token_table::all_of_length(7, 1);
-  auto policy = test::filled_markov<float>(7, single);
+  auto policy = test::filled_bigram<float>(7, single);
   std::vector<float> row(7);
   std::vector<float> batch(7);
   choice_data data;
@@ -217,17 +217,17 @@ TEST_CASE("bigram: a table may grow after its policy is made", "[policy][bigram]
 
 TEST_CASE("bigram: is a value", "[policy][bigram]") {
   auto const table = test::table_of(5, 20);
-  test::check_value_semantics(test::filled_markov<float>(5, table), test::lists(10, 5, 20));
+  test::check_value_semantics(test::filled_bigram<float>(5, table), test::lists(10, 5, 20));
 }
 
 TEST_CASE("bigram: is found inside of references, if it is of the same type", "[policy][bigram]") {
-  STATIC_REQUIRE(MarkovReference<bigram<float>, float>);
-  STATIC_REQUIRE(MarkovReference<frozen<bigram<float>>, float>);
-  STATIC_REQUIRE(MarkovReference<frozen<frozen<bigram<float>>>, float>);
-  STATIC_REQUIRE_FALSE(MarkovReference<frozen<bigram<float>>, double>);
-  STATIC_REQUIRE_FALSE(MarkovReference<no_reference<float>, float>);
-  STATIC_REQUIRE_FALSE(MarkovReference<frozen<tabular<float>>, float>);
+  STATIC_REQUIRE(BigramReference<bigram<float>, float>);
+  STATIC_REQUIRE(BigramReference<frozen<bigram<float>>, float>);
+  STATIC_REQUIRE(BigramReference<frozen<frozen<bigram<float>>>, float>);
+  STATIC_REQUIRE_FALSE(BigramReference<frozen<bigram<float>>, double>);
+  STATIC_REQUIRE_FALSE(BigramReference<no_reference<float>, float>);
+  STATIC_REQUIRE_FALSE(BigramReference<frozen<tabular<float>>, float>);
   token_table const table;
   frozen const reference(bigram<float>(3, table));
-  CHECK(&markov_of<float>(reference) == &reference.policy());
+  CHECK(&bigram_of<float>(reference) == &reference.policy());
 }

@@ -20,8 +20,8 @@ using Catch::Matchers::Contains;
 
 TEST_CASE("bigram: bits with a divergence do not depend on cuts and threads", "[policy][bigram]") {
   auto const table = test::table_of(150, 40);
-  auto const start = test::filled_markov<float>(150, table);
-  frozen const reference(test::filled_markov<float>(150, table, 30));
+  auto const start = test::filled_bigram<float>(150, table);
+  frozen const reference(test::filled_bigram<float>(150, table, 30));
   auto const data = test::lists(40, 150, 40);
   auto const for_log_prob = test::numbers<float>(data.completion.size(), 7);
   auto const for_divergence = test::numbers<float>(data.completion.size(), 8);
@@ -60,8 +60,8 @@ TEST_CASE("bigram: bits with a divergence do not depend on cuts and threads", "[
 
 TEST_CASE("bigram: the divergence is the sum of the KL of every position", "[policy][bigram]") {
   auto const table = test::table_of(7, 20);
-  auto policy = test::filled_markov<double>(7, table);
-  auto other = test::filled_markov<double>(7, table, 31);
+  auto policy = test::filled_bigram<double>(7, table);
+  auto other = test::filled_bigram<double>(7, table, 31);
   auto const data = test::lists(12, 7, 20);
   auto const ours = values_of(policy);
   auto const theirs = values_of(other);
@@ -81,8 +81,8 @@ TEST_CASE("bigram: the divergence is the sum of the KL of every position", "[pol
 TEST_CASE("bigram: the expected divergence is the KL over whole sequences", "[policy][bigram]") {
   // Chain rule: KL(r(y|x) || p(y|x)) = E_r sum_t KL(r(.|y_<t) || p(.|y_<t)), enumerated on both sides.
   auto const all = token_table::all_of_length(3, 4);
-  auto policy = test::filled_markov<double>(3, all);
-  auto reference = test::filled_markov<double>(3, all, 31);
+  auto policy = test::filled_bigram<double>(3, all);
+  auto reference = test::filled_bigram<double>(3, all, 31);
   choice_data data;
   std::vector<std::uint32_t> ids;
   for (std::uint32_t i = 0; i != all.size(); ++i) ids.push_back(i);
@@ -105,8 +105,8 @@ TEST_CASE("bigram: the expected divergence is the KL over whole sequences", "[po
 
 TEST_CASE("bigram: the gradient of the divergence agrees with differences", "[policy][bigram]") {
   auto const table = test::table_of(5, 20);
-  auto policy = test::filled_markov<double>(5, table);
-  frozen const reference(test::filled_markov<double>(5, table, 31));
+  auto policy = test::filled_bigram<double>(5, table);
+  frozen const reference(test::filled_bigram<double>(5, table, 31));
   auto const data = test::lists(12, 5, 20);
   auto const coefficient = test::numbers<double>(data.completion.size(), 12);
   std::vector<double> out(coefficient.size());
@@ -128,8 +128,8 @@ TEST_CASE("bigram: the gradient of the divergence agrees with differences", "[po
 
 TEST_CASE("bigram: gradients of log_prob and of the divergence add up", "[policy][bigram]") {
   auto const table = test::table_of(5, 20);
-  auto policy = test::filled_markov<double>(5, table);
-  auto other = test::filled_markov<double>(5, table, 31);
+  auto policy = test::filled_bigram<double>(5, table);
+  auto other = test::filled_bigram<double>(5, table, 31);
   auto const data = test::lists(12, 5, 20);
   auto const first = test::numbers<double>(data.completion.size(), 12);
   auto const second = test::numbers<double>(data.completion.size(), 13);
@@ -138,7 +138,7 @@ TEST_CASE("bigram: gradients of log_prob and of the divergence add up", "[policy
   policy.backward(data.batch(), {.divergence = second}, other);
   // The reference may go before the step is finished.
   test::fill_parameters(other, 99);
-  auto const again = test::filled_markov<double>(5, table, 31);
+  auto const again = test::filled_bigram<double>(5, table, 31);
   policy.finish_backward();
   test::check_derivatives(policy, test::gradient_of(policy), [&] {
     policy.log_prob(data.batch(), out);
@@ -168,7 +168,7 @@ TEST_CASE("bigram: what the reference never says adds nothing to the divergence"
 TEST_CASE("bigram: alignment is the mean token log-probability against that of a draw",
           "[policy][bigram]") {
   auto const table = test::table_of(7, 20);
-  auto policy = test::filled_markov<double>(7, table);
+  auto policy = test::filled_bigram<double>(7, table);
   auto const data = test::lists(12, 7, 20);
   auto const logits = values_of(policy);
   auto expected = along(data.batch(), table, [&](std::size_t state, std::size_t token) {
@@ -192,8 +192,8 @@ TEST_CASE("bigram: alignment is the mean token log-probability against that of a
 TEST_CASE("bigram: perturbed log-probabilities are those of extrapolated logits",
           "[policy][bigram]") {
   auto const table = test::table_of(7, 20);
-  auto policy = test::filled_markov<double>(7, table);
-  auto other = test::filled_markov<double>(7, table, 31);
+  auto policy = test::filled_bigram<double>(7, table);
+  auto other = test::filled_bigram<double>(7, table, 31);
   frozen const reference(other);
   auto const data = test::lists(12, 7, 20);
   auto const ours = values_of(policy);
@@ -214,8 +214,8 @@ TEST_CASE("bigram: perturbed log-probabilities are those of extrapolated logits"
 TEST_CASE("bigram: perturbed by 0 is the policy to the bit, by -1 the reference",
           "[policy][bigram]") {
   auto const table = test::table_of(7, 20);
-  auto policy = test::filled_markov<double>(7, table);
-  auto other = test::filled_markov<double>(7, table, 31);
+  auto policy = test::filled_bigram<double>(7, table);
+  auto other = test::filled_bigram<double>(7, table, 31);
   auto const data = test::lists(12, 7, 20);
   std::vector<double> out(data.completion.size());
   std::vector<double> expected(out.size());
@@ -238,8 +238,8 @@ TEST_CASE("bigram: perturbed by 0 is the policy to the bit, by -1 the reference"
 TEST_CASE("bigram: one forward pass gives the bits of each column asked for alone",
           "[policy][bigram]") {
   auto const table = test::table_of(7, 20);
-  auto policy = test::filled_markov<float>(7, table);
-  frozen const reference(test::filled_markov<float>(7, table, 31));
+  auto policy = test::filled_bigram<float>(7, table);
+  frozen const reference(test::filled_bigram<float>(7, table, 31));
   auto const data = test::lists(12, 7, 20);
   std::vector<std::size_t> offset;
   policy.token_offsets(data.batch(), offset);
@@ -274,8 +274,8 @@ TEST_CASE("bigram: one forward pass gives the bits of each column asked for alon
 TEST_CASE("bigram: token weights count in log_prob and its perturbed forms, and in their gradient",
           "[policy][bigram]") {
   auto const table = test::table_of(5, 20);
-  auto policy = test::filled_markov<double>(5, table);
-  auto other = test::filled_markov<double>(5, table, 31);
+  auto policy = test::filled_bigram<double>(5, table);
+  auto other = test::filled_bigram<double>(5, table, 31);
   auto const data = test::lists(12, 5, 20);
   std::size_t const n = data.completion.size();
   std::vector<std::size_t> offset;

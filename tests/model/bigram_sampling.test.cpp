@@ -56,7 +56,7 @@ double probability(bigram<double>& policy, std::uint32_t prompt, tokens const& c
 TEST_CASE("bigram: completions have the frequencies of their exact probabilities",
           "[model][bigram][sampling]") {
   token_table const table;
-  auto policy = test::filled_markov<double>(3, table);
+  auto policy = test::filled_bigram<double>(3, table);
   std::uint32_t const stop = 2;
   for (bool const stops : {false, true}) {
     sampling_options how{.max_tokens = 3};
@@ -86,7 +86,7 @@ TEST_CASE("bigram: completions have the frequencies of their exact probabilities
 TEMPLATE_TEST_CASE("bigram: a completion is what its address says, in any batch",
                    "[model][bigram][sampling]", float, double) {
   token_table const table;
-  auto const policy = test::filled_markov<TestType>(4, table);
+  auto const policy = test::filled_bigram<TestType>(4, table);
   tokens const prompts = {3, 0, 1, 1, 2, 3, 0};
   for (sampling_options const& how :
        {sampling_options{.max_tokens = 20}, {.max_tokens = 20, .stop_token = 1, .top_p = 0.8}}) {

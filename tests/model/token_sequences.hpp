@@ -29,7 +29,7 @@ inline token_table table_of(std::size_t vocabulary, std::size_t count, std::uint
 }
 
 template <class T>
-bigram<T> filled_markov(std::size_t vocabulary, token_table const& table, std::uint64_t seed = 3) {
+bigram<T> filled_bigram(std::size_t vocabulary, token_table const& table, std::uint64_t seed = 3) {
   bigram<T> policy(vocabulary, table);
   fill_parameters(policy, seed, 2.0);
   return policy;

@@ -24,7 +24,7 @@ using namespace aggregated_subjects;
 TEST_CASE("aggregated: a sum over tokens is the policy itself, to the bit",
           "[policy][aggregated]") {
   auto const table = test::table_of(40, 30);
-  auto const policy = test::filled_markov<float>(40, table);
+  auto const policy = test::filled_bigram<float>(40, table);
   auto const data = test::lists(20, 40, 30);
   auto const coefficient = test::numbers<float>(data.completion.size(), 5);
   using summed = aggregated<bigram<float>, sum_tokens>;
@@ -36,7 +36,7 @@ TEST_CASE("aggregated: a sum over tokens is the policy itself, to the bit",
 
 TEST_CASE("aggregated: the mean is log_prob per token", "[policy][aggregated]") {
   auto const table = test::table_of(5, 20);
-  auto policy = test::filled_markov<double>(5, table);
+  auto policy = test::filled_bigram<double>(5, table);
   aggregated mean(policy, mean_tokens{});
   auto const data = test::lists(12, 5, 20);
   auto const whole = log_probs(policy, data.batch());
@@ -49,7 +49,7 @@ TEST_CASE("aggregated: the mean is log_prob per token", "[policy][aggregated]") 
 TEST_CASE("aggregated: LD-DPO with alpha 1 is the sum, with 0 cuts both to one length",
           "[policy][aggregated]") {
   auto const table = test::table_of(5, 20);
-  auto policy = test::filled_markov<double>(5, table);
+  auto policy = test::filled_bigram<double>(5, table);
   auto const data = test::token_pairs(30, 5, 20);
   auto const batch = data.batch();
   aggregated whole(policy, ld_dpo_weights{.alpha = 1.0});
@@ -87,16 +87,16 @@ TEST_CASE("aggregated: gradients agree with differences", "[policy][aggregated]"
 
 TEST_CASE("aggregated: bits do not depend on cuts and threads", "[policy][aggregated]") {
   auto const table = test::table_of(150, 40);
-  aggregated const weighted(test::filled_markov<float>(150, table), ld_dpo_weights{.alpha = 0.3});
+  aggregated const weighted(test::filled_bigram<float>(150, table), ld_dpo_weights{.alpha = 0.3});
   test::check_bits(weighted, test::token_pairs(40, 150, 40));
-  aggregated const mean(test::filled_markov<float>(150, table), mean_tokens{});
+  aggregated const mean(test::filled_bigram<float>(150, table), mean_tokens{});
   test::check_bits(mean, test::lists(40, 150, 40));
 }
 
 TEST_CASE("aggregated: a draw does not depend on how the batch is cut", "[policy][aggregated]") {
   auto const table = test::table_of(5, 20);
   drawn_batch const pairs(test::token_pairs(12, 5, 20));
-  aggregated policy(test::filled_markov<double>(5, table), sampled_tokens{.seed = 8});
+  aggregated policy(test::filled_bigram<double>(5, table), sampled_tokens{.seed = 8});
   auto const whole = log_probs(policy, pairs.at(3));
   for (std::size_t g = 0; g != 12; ++g) {
     test::part_of_batch part(pairs.data, g, g + 1);
@@ -110,7 +110,7 @@ TEST_CASE("aggregated: a draw does not depend on how the batch is cut", "[policy
 TEST_CASE("aggregated: SamPO draws the same for policy and reference, and anew in each step",
           "[policy][aggregated]") {
   auto const table = test::table_of(5, 20);
-  auto policy = test::filled_markov<double>(5, table);
+  auto policy = test::filled_bigram<double>(5, table);
   drawn_batch const pairs(test::token_pairs(30, 5, 20));
   aggregated drawn(policy, sampled_tokens{.seed = 8});
   frozen reference(drawn);
@@ -124,7 +124,7 @@ TEST_CASE("aggregated: SamPO is on average the length-scaled sum", "[policy][agg
   token_table table;
   table.add(std::vector<std::uint32_t>{1, 2});
   table.add(std::vector<std::uint32_t>{0, 3, 4, 1, 1});
-  auto policy = test::filled_markov<double>(5, table);
+  auto policy = test::filled_bigram<double>(5, table);
   choice_data data;
   data.add_pair(2, 0, 1);
   drawn_batch const pair(data);
@@ -182,8 +182,8 @@ TEST_CASE("aggregated: a token of weight 0 does not count even if it is impossib
 
 TEST_CASE("aggregated: perturbed log-probabilities have the same weights", "[policy][aggregated]") {
   auto const table = test::table_of(5, 20);
-  auto policy = test::filled_markov<double>(5, table);
-  auto const other = test::filled_markov<double>(5, table, 31);
+  auto policy = test::filled_bigram<double>(5, table);
+  auto const other = test::filled_bigram<double>(5, table, 31);
   auto const data = test::token_pairs(12, 5, 20);
   aggregated weighted(policy, ld_dpo_weights{.alpha = 0.3});
   aggregated reference(other, ld_dpo_weights{.alpha = 0.3});
@@ -199,7 +199,7 @@ TEST_CASE("aggregated: a pass by name has the bits of the short contract", "[pol
   auto const table = test::table_of(5, 20);
   auto const data = test::token_pairs(12, 5, 20);
   auto const coefficient = test::numbers<double>(24, 3);
-  aggregated by_name(test::filled_markov<double>(5, table), ld_dpo_weights{.alpha = 0.3});
+  aggregated by_name(test::filled_bigram<double>(5, table), ld_dpo_weights{.alpha = 0.3});
   aggregated in_short = by_name;
   std::vector<double> out(24);
   by_name.evaluate(data.batch(), {.log_prob = out});
@@ -213,8 +213,8 @@ TEST_CASE("aggregated: a pass by name has the bits of the short contract", "[pol
 
 TEST_CASE("aggregated: the rest of the policy is forwarded", "[policy][aggregated]") {
   auto const table = test::table_of(5, 20);
-  auto policy = test::filled_markov<double>(5, table);
-  frozen reference(test::filled_markov<double>(5, table, 31));
+  auto policy = test::filled_bigram<double>(5, table);
+  frozen reference(test::filled_bigram<double>(5, table, 31));
   auto const data = test::token_pairs(12, 5, 20);
   auto const batch = data.batch();
   aggregated half(policy, ld_dpo_weights{});
@@ -250,7 +250,7 @@ TEST_CASE("aggregated: the rest of the policy is forwarded", "[policy][aggregate
 TEST_CASE("aggregated: refers to a policy if asked to, and is then no snapshot",
           "[policy][aggregated]") {
   auto const table = test::table_of(5, 20);
-  auto policy = test::filled_markov<double>(5, table);
+  auto policy = test::filled_bigram<double>(5, table);
   auto const data = test::token_pairs(12, 5, 20);
   aggregated<model&, mean_tokens> view(policy, {});
   aggregated<model, mean_tokens> copy(policy, {});
@@ -266,7 +266,7 @@ TEST_CASE("aggregated: refers to a policy if asked to, and is then no snapshot",
 
 TEST_CASE("aggregated: columns of another size are refused", "[policy][aggregated]") {
   auto const table = test::table_of(5, 20);
-  aggregated policy(test::filled_markov<double>(5, table), sum_tokens{});
+  aggregated policy(test::filled_bigram<double>(5, table), sum_tokens{});
   auto const data = test::token_pairs(2, 5, 20);
   std::vector<double> three(3);
   std::vector<float> lengths(3);

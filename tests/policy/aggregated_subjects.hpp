@@ -62,7 +62,7 @@ inline double sum_of(std::vector<double> const& values, std::size_t count) {
 
 template <class A>
 void check_gradient(A const& aggregation, choice_batch const& batch, token_table const& table) {
-  aggregated policy(test::filled_markov<double>(5, table), aggregation);
+  aggregated policy(test::filled_bigram<double>(5, table), aggregation);
   auto const coefficient = test::numbers<double>(batch.completions(), 12);
   policy.backward(batch, coefficient);
   policy.finish_backward();

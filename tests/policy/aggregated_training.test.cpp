@@ -47,9 +47,9 @@ TEST_CASE("aggregated: DPO on one step is the same with a mask as with a longer 
   }
   masked.prompt_is_last_token();
   prompted.prompt_is_last_token();
-  auto const start = test::filled_markov<double>(6, masked.completions());
+  auto const start = test::filled_bigram<double>(6, masked.completions());
   aggregated by_mask(start, step_mask(masked.counted()));
-  auto by_prompt = test::filled_markov<double>(6, prompted.completions());
+  auto by_prompt = test::filled_bigram<double>(6, prompted.completions());
   frozen mask_reference(by_mask);
   frozen prompt_reference(by_prompt);
   CHECK(log_probs(by_mask, masked.data().batch()) == log_probs(by_prompt, prompted.data().batch()));

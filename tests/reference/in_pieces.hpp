@@ -4,8 +4,8 @@
 #include <catch2/catch.hpp>
 #include <prefer/model/tabular.hpp>
 #include <prefer/train/trainer.hpp>
-#include <report/temporary_folder.hpp>
 #include <string>
+#include <support/temporary_folder.hpp>
 #include <train/small_problem.hpp>
 #include <utility>
 #include <vector>

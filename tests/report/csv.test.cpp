@@ -11,8 +11,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/report/csv.hpp>
 #include <support/file_size_limit.hpp>
-
-#include "temporary_folder.hpp"
+#include <support/temporary_folder.hpp>
 
 namespace report = prefer::report;
 

@@ -8,8 +8,8 @@
 #include <catch2/catch.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/report/line_plot.hpp>
+#include <support/temporary_folder.hpp>
 
-#include "temporary_folder.hpp"
 #include "xml.hpp"
 
 namespace report = prefer::report;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
 #include <cstdint>
-#include <report/temporary_folder.hpp>
 #include <string>
+#include <support/temporary_folder.hpp>
 #include <vector>
 
 #include <prefer/batch/token_table.hpp>

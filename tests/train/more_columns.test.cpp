@@ -18,7 +18,7 @@
 #include <prefer/reference/frozen.hpp>
 #include <prefer/reference/none.hpp>
 #include <prefer/train/trainer.hpp>
-#include <report/temporary_folder.hpp>
+#include <support/temporary_folder.hpp>
 #include <train/small_problem.hpp>
 #include <vector>
 

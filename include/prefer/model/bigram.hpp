@@ -13,8 +13,8 @@
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/model/bigram_reference.hpp>
 #include <prefer/model/choice_ids.hpp>
-#include <prefer/model/markov_reference.hpp>
 #include <prefer/model/row_statistics.hpp>
 #include <prefer/model/softmax.hpp>
 #include <prefer/parallel/executor.hpp>
@@ -108,7 +108,7 @@ class bigram {
   void evaluate(choice_batch const& batch, completion_outputs<T> const& wanted) {
     describe(batch, wanted, nullptr);
   }
-  template <MarkovReference<T> R>
+  template <BigramReference<T> R>
   void evaluate(choice_batch const& batch, completion_outputs<T> const& wanted,
                 R const& reference) {
     describe(batch, wanted, &same_vocabulary(reference, "bigram::evaluate"));
@@ -128,7 +128,7 @@ class bigram {
       if (!given.token_log_prob.empty()) add(state, token, given.token_log_prob[t]);
     });
   }
-  template <MarkovReference<T> R>
+  template <BigramReference<T> R>
   void backward(choice_batch const& batch, completion_gradients<T> const& given,
                 R const& reference) {
     completion_gradients<T> rest = given;
@@ -259,7 +259,7 @@ class bigram {
   }
   template <class R>
   [[nodiscard]] bigram const& same_vocabulary(R const& reference, char const* where) const {
-    bigram const& other = markov_of<T>(reference);
+    bigram const& other = bigram_of<T>(reference);
     if (other.vocabulary_ != vocabulary_) {
       detail::broken(std::string(where) + ": the reference has a vocabulary of " +
                      std::to_string(other.vocabulary_) + ", expected " +

@@ -16,12 +16,12 @@ template <class R>
 concept wraps_policy = requires(R const& reference) { reference.policy(); };
 
 template <class R, class T>
-[[nodiscard]] consteval bool has_markov_inside() {
+[[nodiscard]] consteval bool has_bigram_inside() {
   using type = std::remove_cvref_t<R>;
   if constexpr (std::same_as<type, bigram<T>>) {
     return true;
   } else if constexpr (wraps_policy<type>) {
-    return has_markov_inside<decltype(std::declval<type const&>().policy()), T>();
+    return has_bigram_inside<decltype(std::declval<type const&>().policy()), T>();
   } else {
     return false;
   }
@@ -32,15 +32,15 @@ template <class R, class T>
 /// A bigram<T>, or something whose `policy()` gives one, however deep: frozen(policy),
 /// frozen(aggregated(policy, ...)). Such a reference can be asked for whole distributions.
 template <class R, class T>
-concept MarkovReference = detail::has_markov_inside<R, T>();
+concept BigramReference = detail::has_bigram_inside<R, T>();
 
 /// The bigram<T> inside of a reference.
-template <class T, MarkovReference<T> R>
-[[nodiscard]] bigram<T> const& markov_of(R const& reference) {
+template <class T, BigramReference<T> R>
+[[nodiscard]] bigram<T> const& bigram_of(R const& reference) {
   if constexpr (std::same_as<R, bigram<T>>) {
     return reference;
   } else {
-    return markov_of<T>(reference.policy());
+    return bigram_of<T>(reference.policy());
   }
 }
 

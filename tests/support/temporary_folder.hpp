@@ -13,7 +13,7 @@
 class temporary_folder {
  public:
   temporary_folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "prefer-report-XXXXXX").string();
+    std::string name = (std::filesystem::temp_directory_path() / "prefer-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder: " + name);
     path_ = name;
   }
