@@ -130,6 +130,7 @@ set(prefer_core_headers
   parallel/executor.hpp
   policy/aggregated.hpp
   policy/completion_outputs.hpp
+  policy/identity.hpp
   policy/parameter.hpp
   policy/parameter_blocks.hpp
   policy/policy.hpp

@@ -128,6 +128,7 @@
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/aggregated.hpp>
 #include <prefer/policy/completion_outputs.hpp>
+#include <prefer/policy/identity.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/parameter_blocks.hpp>
 #include <prefer/policy/policy.hpp>

@@ -41,18 +41,19 @@ void check_size(R const& c, std::size_t expected, char const* function, char con
 
 /// `expected` completions in every list; 0 for any number.
 template <class C>
-void check_lists(basic_list_columns<C> const& batch, std::size_t expected) {
+void check_lists(basic_list_columns<C> const& batch, std::size_t expected, char const* function) {
   std::size_t const n = batch.policy.size();
+  auto const where = [&] { return std::string(function); };
   if (batch.offset.empty() || batch.offset.front() != 0 || batch.offset.back() != n) {
-    broken("evaluate: offset must run from 0 to the number of completions, " + std::to_string(n));
+    broken(where() + ": offset must run from 0 to the number of completions, " + std::to_string(n));
   }
   for (std::size_t g = 0; g + 1 < batch.offset.size(); ++g) {
     if (batch.offset[g + 1] <= batch.offset[g]) {
-      broken("evaluate: list " + std::to_string(g) + " is empty or its offset descends");
+      broken(where() + ": list " + std::to_string(g) + " is empty or its offset descends");
     }
     if (std::size_t const size = batch.offset[g + 1] - batch.offset[g];
         expected != 0 && size != expected) {
-      broken("evaluate: list " + std::to_string(g) + " has " + std::to_string(size) +
+      broken(where() + ": list " + std::to_string(g) + " has " + std::to_string(size) +
              " completions; this loss takes " + std::to_string(expected));
     }
   }

@@ -41,6 +41,22 @@ template <class Columns, class F, std::size_t N>
   }
 }
 
+/// A formula that gives one number of a list and none of its completions, as `for_each_list` takes it.
+template <class F>
+struct number_of_list {
+  F number;
+
+  static constexpr std::size_t room = 0;
+  [[nodiscard]] static constexpr column_set reads() { return column_set{~0u}; }
+  template <class S, class At>
+  constexpr S operator()(list_record<S, At> const& list, S const&, std::span<S>,
+                         std::span<S>) const {
+    return number(list);
+  }
+};
+template <class F>
+number_of_list(F) -> number_of_list<F>;
+
 }  // namespace detail
 
 /// The numbers with the largest keys of a batch.

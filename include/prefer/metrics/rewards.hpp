@@ -211,21 +211,6 @@ struct best_and_others {
   return best_and_others<S>{best, total - best, largest};
 }
 
-/// One number of each list that has something to compare, 0 of the others.
-template <class F>
-struct list_comparison {
-  reward_rule rule;
-  F number;  // of a list
-
-  static constexpr std::size_t room = 0;
-  [[nodiscard]] static constexpr column_set reads() { return column_set{~0u}; }
-  template <class S, class At>
-  constexpr S operator()(list_record<S, At> const& list, S const&, std::span<S>,
-                         std::span<S>) const {
-    return list.size() < rule.first + 2 ? S(0.0) : number(list);
-  }
-};
-
 }  // namespace detail
 
 /// The same of lists: the best completion stands for chosen, the mean of the others for rejected, and accuracy is the
@@ -244,8 +229,12 @@ template <class C = column>
   }
   auto const on = detail::backend_of_batch(batch);
   using result = typename std::remove_const_t<decltype(on)>::result;
+  // Of lists that have something to compare; the others add nothing.
   auto const sum = [&](auto const& number) -> sum_and_count {
-    detail::list_comparison<std::remove_cvref_t<decltype(number)>> const formula{rule, number};
+    detail::number_of_list const formula{[rule, number](auto const& list) {
+      using S = decltype(number(list));
+      return list.size() < rule.first + 2 ? S(0.0) : number(list);
+    }};
     return {on.read(std::array{on.for_each_list(batch, formula, result{}, result{})})[0], lists};
   };
   auto const rewards = [rule](auto const& list) {

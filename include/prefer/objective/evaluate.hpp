@@ -122,7 +122,7 @@ void check_batch(L const& loss, basic_list_columns<C> const& batch,
                  basic_list_results<R> const& results) {
   check_columns(loss, batch, "evaluate");
   expects(batch.size() > 0, "evaluate: the batch is empty");
-  check_lists(batch, list_size_of<L>());
+  check_lists(batch, list_size_of<L>(), "evaluate");
   check_sizes(batch, "evaluate");
   check_size(results.value, batch.size(), "evaluate", "results.value");
   check_size(results.coefficient, batch.policy.size(), "evaluate", "results.coefficient");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -115,6 +116,55 @@ void for_each_term(double factor, L const& loss, loss_state<L> const& state, Vis
   }
 }
 
+/// The results of a sum's terms, added up on the backend that the batch is on.
+template <class C>
+class sum_of_results {
+ public:
+  using backend = backend_of_t<C>;
+  using result = typename backend::result;
+
+  sum_of_results(backend const& on, std::size_t pairs)
+      : on_(on),
+        own_{on.room(pairs), on.room(pairs), on.room(pairs)},
+        sum_{on.room(pairs), on.room(pairs), on.room(pairs)},
+        next_(on.room(pairs)) {}
+
+  /// Where a term's results go before `add`.
+  [[nodiscard]] basic_pair_results<result> of_term() {
+    return {.value = own_[0].result(), .chosen = own_[1].result(), .rejected = own_[2].result()};
+  }
+  void add() {
+    for (std::size_t n = 0; n < 3; ++n) {
+      (void)on_.for_each_record(
+          basic_unpaired_columns<C>{.policy = own_[n].view(), .reference = sum_[n].view()},
+          [](auto const& y) { return y.log_prob + y.reference_log_prob; },
+          std::array<result, 1>{next_.result()});
+      std::swap(sum_[n], next_);
+    }
+  }
+  /// Returns the sum of all values.
+  auto write_to(basic_pair_results<result> const& results) const {
+    auto const total = write(0, results.value);
+    if (results.chosen.present()) (void)write(1, results.chosen);
+    if (results.rejected.present()) (void)write(2, results.rejected);
+    return total;
+  }
+
+ private:
+  [[nodiscard]] auto write(std::size_t n, result const& to) const {
+    return on_.for_each_record(
+        basic_unpaired_columns<C>{.policy = sum_[n].view()},
+        [](auto const& y) { return y.log_prob; }, std::array<result, 1>{to})[0];
+  }
+
+  using room = decltype(std::declval<backend const&>().room(0));
+
+  backend on_;
+  room own_[3];
+  room sum_[3];
+  room next_;
+};
+
 /// A loss of which a term matches rows of its batch: each term on its own, then added up.
 template <class Lane, PairLoss L>
 [[nodiscard]] double evaluate_matched(L const& loss, loss_state<L> const& state,
@@ -125,22 +175,13 @@ template <class Lane, PairLoss L>
   if constexpr (!is_weighted_sum<L>) {
     return evaluate_in_one_order<Lane>(loss, state, batch, results, options);
   } else {
-    std::size_t const n = batch.size();
-    std::vector<double> value(n), chosen(n), rejected(n);
-    std::vector<double> own_value(n), own_chosen(n), own_rejected(n);
-    pair_results const own{.value = own_value, .chosen = own_chosen, .rejected = own_rejected};
+    sum_of_results<column> sum(host{options.threads}, batch.size());
     double total = 0.0;
     for_each_term(1.0, loss, state, [&](auto const& term, auto const& its_state) {
-      total += evaluate_in_one_order<Lane>(term, its_state, batch, own, options);
-      for (std::size_t i = 0; i < n; ++i) {
-        value[i] += own_value[i];
-        chosen[i] += own_chosen[i];
-        rejected[i] += own_rejected[i];
-      }
+      total += evaluate_in_one_order<Lane>(term, its_state, batch, sum.of_term(), options);
+      sum.add();
     });
-    if (results.value.present()) results.value.assign(0, n, value.data());
-    if (results.chosen.present()) results.chosen.assign(0, n, chosen.data());
-    if (results.rejected.present()) results.rejected.assign(0, n, rejected.data());
+    (void)sum.write_to(results);
     return total;
   }
 }

@@ -40,14 +40,9 @@ template <class L, class C, class R>
 
 /// Rows put together as the loss asks for it; the coefficients of rejected completions go back to theirs.
 template <class L, class C, class R>
-[[nodiscard]] auto sum_of_matched(L const& loss, loss_state<L> const& state,
-                                  basic_pair_columns<C> const& batch,
-                                  basic_pair_results<R> const& results, double scale) {
-  static_assert(!differentiates_divergence<L>,
-                "prefer: a loss that matches rows of its batch cannot read divergence");
-  static_assert(
-      !is_weighted_sum<L>,
-      "prefer: a sum with a term that matches rows of its batch is evaluated on the host only");
+[[nodiscard]] auto sum_in_one_order(L const& loss, loss_state<L> const& state,
+                                    basic_pair_columns<C> const& batch,
+                                    basic_pair_results<R> const& results, double scale) {
   auto const on = backend_of_batch(batch);
   using rows = typename backend_of_t<C>::rows;
   basic_pair_order<rows> order;
@@ -65,6 +60,25 @@ template <class L, class C, class R>
       basic_unpaired_columns<C>{.policy = back.view()},
       [](auto const& one) { return one.log_prob; }, std::array<R, 1>{results.rejected});
   return sum;
+}
+
+/// A loss of which a term matches rows of its batch: each term on its own, then added up.
+template <class L, class C, class R>
+[[nodiscard]] auto sum_of_matched(L const& loss, loss_state<L> const& state,
+                                  basic_pair_columns<C> const& batch,
+                                  basic_pair_results<R> const& results, double scale) {
+  static_assert(!differentiates_divergence<L>,
+                "prefer: a loss that matches rows of its batch cannot read divergence");
+  if constexpr (!is_weighted_sum<L>) {
+    return sum_in_one_order(loss, state, batch, results, scale);
+  } else {
+    sum_of_results<C> sum(backend_of_batch(batch), batch.size());
+    for_each_term(1.0, loss, state, [&](auto const& term, auto const& its_state) {
+      (void)sum_in_one_order(term, its_state, batch, sum.of_term(), scale);
+      sum.add();
+    });
+    return sum.write_to(results);
+  }
 }
 
 }  // namespace detail

@@ -1,21 +1,88 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <prefer/batch/backend.hpp>
+#include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/reference/composite.hpp>
 #include <prefer/reference/reference.hpp>
+#include <prefer/scalar/scalar.hpp>
 
 namespace prefer {
+
+namespace detail {
+
+/// What a mixture does with one reference's log-probability of a completion (the record's log_prob) and with what came of
+/// those before it (its reference_log_prob).
+struct mixture_of_probabilities {
+  double log_weight;
+  bool is_first;
+
+  constexpr auto operator()(auto const& y) const {
+    auto const own = y.log_prob + log_weight;
+    auto const before = y.reference_log_prob;
+    // Minus infinity on both sides is the probability 0, and what is subtracted from it is finite.
+    auto const shift = finite(select(own > before, own, before));
+    auto const both = shift + log(exp(before - shift) + exp(own - shift));
+    // The weights sum to 1 only to rounding, and a log-probability is not above 0.
+    return capped(is_first ? own : both, 0.0);
+  }
+};
+struct mixture_of_log_probabilities {
+  double weight;
+
+  constexpr auto operator()(auto const& y) const {
+    return y.reference_log_prob + weight * y.log_prob;  // 0 before the first
+  }
+};
+
+/// Runs `formula(k)` over what reference k says, one after the other; what comes of the last goes to `out`.
+template <class C, class To, class Formula>
+void mix(std::span<C const> log_prob, std::size_t weights, To const& out, char const* function,
+         Formula const& formula) {
+  expects_size(log_prob.size(), weights, function, "the columns of log_prob");
+  if (weights == 0) broken(std::string(function) + ": there is nothing to mix");
+  std::size_t const completions = log_prob[0].size();
+  auto const on = backend_of(log_prob[0]);
+  decltype(on.room(0)) kept[] = {on.room(completions), on.room(completions)};
+  for (std::size_t k = 0; k < log_prob.size(); ++k) {
+    expects_size(log_prob[k].size(), completions, function, "a column of log_prob");
+    basic_unpaired_columns<C> const batch{.policy = log_prob[k], .reference = kept[k % 2].view()};
+    bool const is_last = k + 1 == log_prob.size();
+    (void)on.for_each_record(batch, formula(k),
+                             std::array<To, 1>{is_last ? out : To(kept[(k + 1) % 2].result())});
+  }
+}
+
+}  // namespace detail
+
+/// log sum_k weight_k * exp(log_prob_k): what a mixture of references says, of what each of them says, written to `out`, a
+/// result of the backend that the columns are on.
+///
+/// Errors  precondition_error for sizes that disagree
+template <BackendColumn C, class To>
+void mix_probabilities(std::span<double const> weight, std::span<C const> log_prob, To const& out) {
+  detail::mix(log_prob, weight.size(), out, "mix_probabilities", [&](std::size_t k) {
+    return detail::mixture_of_probabilities{std::log(weight[k]), k == 0};
+  });
+}
+/// sum_k weight_k * log_prob_k: the same of a geometric mixture.
+template <BackendColumn C, class To>
+void mix_log_probabilities(std::span<double const> weight, std::span<C const> log_prob,
+                           To const& out) {
+  detail::mix(log_prob, weight.size(), out, "mix_log_probabilities",
+              [&](std::size_t k) { return detail::mixture_of_log_probabilities{weight[k]}; });
+}
 
 namespace detail {
 
@@ -38,7 +105,7 @@ class weighted_references : public composite<R...> {
 
   [[nodiscard]] std::span<double const> weights() const { return weight_; }
 
-  [[nodiscard]] std::uint64_t identity() const {
+  [[nodiscard]] std::uint64_t identity() {
     return fingerprint()
         .add(kind_)
         .add(std::span<double const>(weight_))
@@ -47,23 +114,23 @@ class weighted_references : public composite<R...> {
   }
 
  protected:
-  // Part k's answers fill said(k), as many as there are completions.
+  /// What each part says when it is asked, as columns.
   template <class Ask>
-  void ask_all(std::size_t completions, Ask const& ask) {
-    completions_ = completions;
+  [[nodiscard]] std::array<column, sizeof...(R)> ask_all(std::size_t completions, Ask const& ask) {
+    std::array<column, sizeof...(R)> out;
     said_.resize(completions * sizeof...(R));
     std::size_t k = 0;
-    this->for_each([&](auto& part) { ask(part, said(k++)); });
+    this->for_each([&](auto& part) {
+      auto const said = std::span(said_).subspan(k * completions, completions);
+      ask(part, said);
+      out[k++] = said;
+    });
+    return out;
   }
-  [[nodiscard]] std::span<value_type> said(std::size_t k) {
-    return std::span(said_).subspan(k * completions_, completions_);
-  }
-
-  double weight_[sizeof...(R)] = {};
 
  private:
   char const* kind_;
-  std::size_t completions_ = 0;
+  double weight_[sizeof...(R)] = {};
   std::vector<value_type> said_;  // [parts, completions]
 };
 
@@ -101,22 +168,9 @@ class mixture : public detail::weighted_references<R...> {
 
   template <class B>
   void log_prob(B const& batch, std::span<value_type> out) {
-    this->ask_all(out.size(), [&](auto& part, auto to) { part.log_prob(batch, to); });
-    for (std::size_t i = 0; i < out.size(); ++i) {
-      double largest = -std::numeric_limits<double>::infinity();
-      for (std::size_t k = 0; k < sizeof...(R); ++k) {
-        double const one = static_cast<double>(this->said(k)[i]);
-        if (!(one <= largest)) largest = one;  // NaN stays
-      }
-      double sum = 0.0;
-      for (std::size_t k = 0; k < sizeof...(R); ++k) {
-        double const one = static_cast<double>(this->said(k)[i]);
-        sum += this->weight_[k] * (one == largest ? 1.0 : std::exp(one - largest));
-      }
-      double const log_prob = largest + std::log(sum);
-      // The weights sum to 1 only to rounding, and a log-probability is not above 0.
-      out[i] = static_cast<value_type>(log_prob > 0.0 ? 0.0 : log_prob);
-    }
+    auto const said =
+        this->ask_all(out.size(), [&](auto& part, auto to) { part.log_prob(batch, to); });
+    mix_probabilities<column>(this->weights(), said, mutable_column(out));
   }
 };
 template <std::size_t N, class... R>
@@ -148,28 +202,19 @@ class geometric_mixture : public detail::weighted_references<R...> {
 
   template <class B>
   void log_prob(B const& batch, std::span<value_type> out) {
-    this->ask_all(out.size(), [&](auto& part, auto to) { part.log_prob(batch, to); });
-    add_up(out);
+    auto const said =
+        this->ask_all(out.size(), [&](auto& part, auto to) { part.log_prob(batch, to); });
+    mix_log_probabilities<column>(this->weights(), said, mutable_column(out));
   }
   template <class B>
     requires(detail::gives_scores<R, B> && ...)  //
   void score(B const& batch, std::span<value_type> out) {
-    this->ask_all(out.size(), [&](auto& part, auto to) { part.score(batch, to); });
-    add_up(out);
+    auto const said =
+        this->ask_all(out.size(), [&](auto& part, auto to) { part.score(batch, to); });
+    mix_log_probabilities<column>(this->weights(), said, mutable_column(out));
   }
 
   [[nodiscard]] static constexpr bool normalised() { return false; }
-
- private:
-  void add_up(std::span<value_type> out) {
-    for (std::size_t i = 0; i < out.size(); ++i) {
-      double sum = 0.0;
-      for (std::size_t k = 0; k < sizeof...(R); ++k) {
-        sum += this->weight_[k] * static_cast<double>(this->said(k)[i]);
-      }
-      out[i] = static_cast<value_type>(sum);
-    }
-  }
 };
 template <std::size_t N, class... R>
 geometric_mixture(double const (&)[N], R...) -> geometric_mixture<R...>;
