@@ -199,10 +199,10 @@ template <class T, std::size_t W>
   } else if constexpr (W == 2) {
     return a[0] + a[1];
   } else {
-    using half = lane<T, W / 2>;
+    using narrower = lane<T, W / 2>;
     return [a]<std::size_t... I>(std::index_sequence<I...>) {
-      return sum(half(detail::picked<T, W>(a.v, a.v, std::index_sequence<I...>())) +
-                 half(detail::picked<T, W>(a.v, a.v, std::index_sequence<(W / 2 + I)...>())));
+      return sum(narrower(detail::picked<T, W>(a.v, a.v, std::index_sequence<I...>())) +
+                 narrower(detail::picked<T, W>(a.v, a.v, std::index_sequence<(W / 2 + I)...>())));
     }(std::make_index_sequence<W / 2>());
   }
 }
