@@ -26,6 +26,7 @@ set(prefer_core_headers
   batch/reduce.hpp
   batch/statistics.hpp
   batch/step_pairs.hpp
+  batch/strided.hpp
   batch/sum_and_count.hpp
   batch/token_sequences.hpp
   batch/token_table.hpp
@@ -129,6 +130,7 @@ set(prefer_core_headers
   parallel/executor.hpp
   policy/aggregated.hpp
   policy/completion_outputs.hpp
+  policy/identity.hpp
   policy/parameter.hpp
   policy/parameter_blocks.hpp
   policy/policy.hpp

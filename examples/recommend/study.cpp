@@ -169,7 +169,7 @@ study_row study::tune(setting const& what) {
   };
   // The start model does not move, so what it says of the data is computed once.
   auto const with_start = [&](auto const& loss, prefer::choice_data const& data) {
-    auto reference = prefer::cached<float>::of(start_, data, prefer::fingerprint_of(data));
+    auto reference = prefer::cached<float>::of(start_, data);
     train(loss, reference, data);
   };
   popularity popular(data_);

@@ -28,6 +28,7 @@
 #include <prefer/batch/reduce.hpp>
 #include <prefer/batch/statistics.hpp>
 #include <prefer/batch/step_pairs.hpp>
+#include <prefer/batch/strided.hpp>
 #include <prefer/batch/sum_and_count.hpp>
 #include <prefer/batch/token_sequences.hpp>
 #include <prefer/batch/token_table.hpp>
@@ -127,6 +128,7 @@
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/aggregated.hpp>
 #include <prefer/policy/completion_outputs.hpp>
+#include <prefer/policy/identity.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/parameter_blocks.hpp>
 #include <prefer/policy/policy.hpp>

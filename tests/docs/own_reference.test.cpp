@@ -31,6 +31,11 @@ class popularity {
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = log_prob_[batch.completion[i]];
   }
 
+  /// Says in caches and checkpoints which numbers these are.
+  [[nodiscard]] std::uint64_t identity() const {
+    return prefer::fingerprint().add("popularity").add(std::span(log_prob_)).value();
+  }
+
  private:
   std::vector<float> log_prob_;
 };
@@ -103,12 +108,9 @@ TEST_CASE("own reference: a cache gives the same numbers and refuses another ide
   popularity popular(data, 3);
 
   // [cache]
-  prefer::fingerprint identity;  // all that the numbers depend on
-  identity.add(prefer::fingerprint_of(data)).add("popularity").add(1);
-
-  auto const computed = prefer::cached<float>::of(popular, data, identity.value());
+  auto const computed = prefer::cached<float>::of(popular, data);
   computed.save(path);
-  auto reference = prefer::cached<float>::load(path, data, identity.value());
+  auto reference = prefer::cached<float>::load(path, data, popular);
   // [/cache]
 
   prefer::tabular<float> direct(3, 3);
@@ -120,9 +122,10 @@ TEST_CASE("own reference: a cache gives the same numbers and refuses another ide
   auto const b = through_cache.parameters()[0].value;
   CHECK(std::vector<float>(a.begin(), a.end()) == std::vector<float>(b.begin(), b.end()));
 
-  identity.add("another");
-  CHECK_THROWS_WITH(prefer::cached<float>::load(path, data, identity.value()),
-                    Catch::Contains("stale"));
+  auto more = data;
+  more.add_pair(0, 2, 1);
+  popularity another(more, 3);
+  CHECK_THROWS_WITH(prefer::cached<float>::load(path, data, another), Catch::Contains("stale"));
   std::filesystem::remove_all(folder);
 }
 

@@ -104,7 +104,7 @@ TEST_CASE("cached: a file gives back the same bits", "[reference][cached]") {
   auto const cache = cached<double>::of(policy, data, 7);
   cache.save(folder / "cache");
   auto const again = cached<double>::load(folder / "cache", data, 7);
-  CHECK(again.identity() == 7);
+  CHECK(again.identity() == cache.identity());
   shuffled at(data);
   auto const batch = at.batch.slice(0, 23);
   CHECK(log_probs<double>(again, batch) == log_probs<double>(cache, batch));
@@ -134,35 +134,66 @@ TEST_CASE("cached: stores another float than its model", "[reference][cached]") 
   for (std::size_t i = 0; i < 6; ++i) CHECK(rounded[i] == static_cast<float>(exact[i]));
 }
 
-TEST_CASE("cached: a stale file is refused", "[reference][cached]") {
-  temporary_folder folder;
-  auto const path = folder / "cache";
-  auto const data = small::pairs(9);
-  auto policy = small::policy<table>();
-  cached<double>::of(policy, data, prefer::fingerprint_of(data)).save(path);
-  auto other = data;
-  std::swap(other.completion[0], other.completion[1]);
-  CHECK(message_of([&] {
-          (void)cached<double>::load(path, other, prefer::fingerprint_of(other));
-        }) == "cached::load: " + path +
-                  ": the cache is stale: it was made for another data set or model; delete it and "
-                  "compute it again");
-}
-
-TEST_CASE("cached: a file of another size is refused although its identity agrees",
+TEST_CASE("cached: knows by itself what it was made of, and a stale file is refused",
           "[reference][cached]") {
   temporary_folder folder;
   auto const path = folder / "cache";
+  auto const data = small::labelled(9);
   auto policy = small::policy<table>();
-  cached<double>::of(policy, small::labelled(9), 7).save(path);
-  CHECK(message_of([&] { (void)cached<double>::load(path, small::labelled(8), 7); }) ==
-        "cached::load: " + path + ": the cache has 9 completions; the data set has 8");
-  auto alone = small::labelled(9);
-  alone.kl_examples.clear();
-  CHECK(message_of([&] { (void)cached<double>::load(path, alone, 7); }) ==
-        "cached::load: " + path + ": the cache has 9 KL examples; the data set has 0");
-  CHECK_THAT(message_of([&] { (void)cached<float>::load(path, small::labelled(9), 7); }),
+  cached<double>::of(policy, data).save(path);
+  auto const refusal = [&](table reference, choice_data const& its) {
+    return message_of([&] { (void)cached<double>::load(path, its, reference); });
+  };
+  std::string const stale = "cached::load: " + path +
+                            ": the cache is stale: it was made for another data set or model; "
+                            "delete it and compute it again";
+  CHECK(refusal(policy, data) == "");
+  auto moved = policy;
+  moved.parameters()[0].value[29] = 0.625;
+  CHECK(refusal(moved, data) == stale);
+  auto const with = [&](auto&& change) {
+    auto other = data;
+    change(other);
+    return refusal(policy, other);
+  };
+  CHECK(with([](choice_data& of) { of.prompt[8] = 0; }) == stale);
+  CHECK(with([](choice_data& of) { std::swap(of.completion[0], of.completion[1]); }) == stale);
+  CHECK(with([](choice_data& of) { std::swap(of.kl_examples[0], of.kl_examples[1]); }) == stale);
+  // What no reference is asked about is not part of it.
+  CHECK(with([](choice_data& of) { of.weight.assign(9, 2.0f); }) == "");
+  // A number in place of the reference is not the reference.
+  CHECK(message_of([&] { (void)cached<double>::load(path, data, 7); }) == stale);
+  cached<double>::of(policy, data, 7).save(path);
+  CHECK(message_of([&] { (void)cached<double>::load(path, data, 7); }) == "");
+  CHECK(message_of([&] { (void)cached<double>::load(path, data, 8); }) == stale);
+  CHECK(refusal(policy, data) == stale);
+}
+
+TEST_CASE("cached: a file of another size or type is refused although its identity agrees",
+          "[reference][cached]") {
+  temporary_folder folder;
+  auto const path = folder / "cache";
+  auto const data = small::labelled(9);
+  auto policy = small::policy<table>();
+  cached<double>::of(policy, data, 7).save(path);
+  auto const whole = prefer::archive::read(path);
+  auto const refusal = [&](std::size_t completions, std::size_t kl_examples) {
+    prefer::archive_writer file(path);
+    file.add("format", whole.text("format"));
+    file.add("made of", whole.number<std::uint64_t>("made of"));
+    file.add("log_prob", std::vector<double>(completions));
+    file.add("score", std::vector<double>());
+    file.add("kl_examples", std::vector<double>(kl_examples));
+    file.commit();
+    return message_of([&] { (void)cached<double>::load(path, data, 7); });
+  };
+  CHECK(refusal(9, 9) == "");
+  CHECK_THAT(message_of([&] { (void)cached<float>::load(path, data, 7); }),
              Catch::Contains("is of type double, expected float"));
+  CHECK(refusal(8, 9) ==
+        "cached::load: " + path + ": the cache has 8 completions; the data set has 9");
+  CHECK(refusal(9, 0) ==
+        "cached::load: " + path + ": the cache has 0 KL examples; the data set has 9");
 }
 
 TEST_CASE("cached: a file that is missing, truncated or something else is refused",
@@ -246,7 +277,6 @@ TEST_CASE("cached: numbers of another model are looked up by row", "[reference][
   for (std::size_t i = 0; i < data.completion.size(); ++i)
     given.push_back(-0.5 * static_cast<double>(i));
   auto const reference = cached<float>::given(given, data, 7);
-  CHECK(reference.identity() == 7);
   shuffled at(data);
   auto const batch = at.batch.slice(0, 9);
   auto const found = log_probs<float>(reference, batch);

@@ -72,8 +72,7 @@ TEST_CASE("Reference: the generic functions ask for no more than the concepts", 
   CHECK(prefer::distance_to_reference(policy, reference, data.batch()).largest == 0.5);
   CHECK_THROWS_AS(prefer::expect_initial_reference(policy, reference, data.batch()),
                   prefer::precondition_error);
-  auto cache = prefer::cached<double>::of(reference, data, 0);
-  CHECK(cache.identity() == 0);
+  CHECK_NOTHROW(prefer::cached<double>::of(reference, data, 0));
 }
 
 TEST_CASE("no_reference: says 0 of everything", "[reference][none]") {

@@ -314,7 +314,7 @@ TEST_CASE("processes: those that begin differently are refused, each with the re
   CHECK(messages([&](process const& mine) {
           with(mine, data, {.seed = 1 + mine.rank() / 2}, 0.25);
         }) == std::vector<std::string>(3,
-                                       "trainer: process 2 has other options, loss, reference or "
+                                       "trainer: process 2 has other options, loss or "
                                        "names of parameters than process 0"));
   CHECK(
       messages([&](process const& mine) { with(mine, data, {}, mine.rank() == 2 ? 0.5 : 0.25); }) ==

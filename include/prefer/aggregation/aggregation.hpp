@@ -21,7 +21,8 @@ namespace prefer {
 ///             group do not depend on the other groups
 /// Optional    `static constexpr bool depends_on_draw = true`: the weights depend on `batch.draw`, so a reference cannot be
 ///             cached; `static constexpr bool divides_by_length = true`: log_prob is per token, and a loss that divides by
-///             lengths itself is refused by a trainer
+///             lengths itself is refused by a trainer; `identity()`, a number that stands for its settings, without which
+///             a checkpoint does not know them
 template <class A, class B>
 concept Aggregation =
     requires(A const& aggregation, B const& batch, std::span<std::size_t const> token_offset,

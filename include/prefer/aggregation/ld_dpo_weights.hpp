@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/bounded.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
 
 namespace prefer {
 
@@ -19,8 +21,7 @@ namespace prefer {
 /// alpha = 1 is DPO, alpha = 0 cuts both to the same length. Pairs only.
 ///
 /// Errors  precondition_error for alpha outside [0, 1] and for a group that is no pair
-/// Cache   depends on alpha and on the partner: a cache belongs to these pairs and this alpha, which its identity
-///         has to tell
+/// Cache   depends on alpha and on the partner: a cache belongs to these pairs and this alpha, as its identity says
 /// Source  Liu et al. 2024, arXiv:2409.06411
 /// TRL     `ld_alpha`
 struct ld_dpo_weights {
@@ -30,6 +31,10 @@ struct ld_dpo_weights {
   [[nodiscard]] constexpr double weight(std::size_t t, std::size_t chosen_length,
                                         std::size_t rejected_length) const {
     return t < detail::at_most(chosen_length, rejected_length) ? 1.0 : static_cast<double>(alpha);
+  }
+
+  [[nodiscard]] std::uint64_t identity() const {
+    return fingerprint().add("ld_dpo_weights").add(double{alpha}).value();
   }
 
   void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include <prefer/aggregation/aggregation.hpp>
+#include <prefer/file/fingerprint.hpp>
 
 namespace prefer {
 
@@ -16,6 +18,8 @@ namespace prefer {
 /// Cache   depends on the completion alone: a cache made with it is right with it
 struct mean_tokens {
   static constexpr bool divides_by_length = true;
+
+  [[nodiscard]] std::uint64_t identity() const { return fingerprint().add("mean_tokens").value(); }
 
   void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
                std::span<double> out) const {

@@ -8,6 +8,7 @@
 
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
 #include <prefer/random/order.hpp>
 #include <prefer/random/philox.hpp>
 
@@ -29,6 +30,10 @@ struct sampled_tokens {
   static constexpr bool depends_on_draw = true;
 
   std::uint64_t seed = 1;
+
+  [[nodiscard]] std::uint64_t identity() const {
+    return fingerprint().add("sampled_tokens").add(seed).value();
+  }
 
   void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
                std::span<double> out) const {

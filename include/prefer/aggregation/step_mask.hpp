@@ -10,6 +10,7 @@
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
 
 namespace prefer {
 
@@ -35,6 +36,13 @@ class step_mask {
                      " no token counts: its step is [" + std::to_string(counted_[id].begin) + ", " +
                      std::to_string(counted_[id].end) + ")");
     }
+  }
+
+  [[nodiscard]] std::uint64_t identity() const {
+    fingerprint out;
+    out.add("step_mask");
+    for (token_range const& each : counted_) out.add(each.begin).add(each.end);
+    return out.value();
   }
 
   void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include <prefer/aggregation/aggregation.hpp>
+#include <prefer/file/fingerprint.hpp>
 
 namespace prefer {
 
@@ -12,6 +14,8 @@ namespace prefer {
 ///
 /// Cache   a sequence-level cache of the reference means the same with and without it
 struct sum_tokens {
+  [[nodiscard]] std::uint64_t identity() const { return fingerprint().add("sum_tokens").value(); }
+
   void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
                std::span<double> out) const {
     detail::expects_token_weights(batch, token_offset, out.size(), "sum_tokens");

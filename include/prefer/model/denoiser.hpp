@@ -11,6 +11,7 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
 #include <prefer/model/choice_ids.hpp>
 #include <prefer/model/noise_schedule.hpp>
 #include <prefer/model/two_layer_network.hpp>
@@ -88,6 +89,14 @@ class denoiser {
     return std::span(points_).subspan(completion * dimensions_, dimensions_);
   }
   [[nodiscard]] std::vector<parameter<T>> parameters() { return network_.parameters(); }
+  /// Of the points, the noise schedule, and how noise is drawn.
+  [[nodiscard]] std::uint64_t identity() const {
+    fingerprint out;
+    out.add("denoiser").add(dimensions_).add(std::span<T const>(points_));
+    out.add(noise_samples_).add(seed_);
+    for (std::size_t t = 0; t <= schedule_.steps(); ++t) out.add(schedule_.signal(t));
+    return out.value();
+  }
   void use(executor threads) { threads_ = threads; }
 
   void log_prob(choice_batch const& batch, std::span<T> out) {

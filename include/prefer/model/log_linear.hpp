@@ -10,6 +10,7 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
 #include <prefer/model/choice_ids.hpp>
 #include <prefer/model/matrix_product.hpp>
 #include <prefer/model/softmax.hpp>
@@ -65,7 +66,16 @@ class log_linear {
   [[nodiscard]] std::size_t completions() const { return completions_; }
   [[nodiscard]] std::size_t features_per_completion() const { return width_; }
   [[nodiscard]] std::vector<parameter<T>> parameters() {
-    return {{.name = "weight", .value = weight_, .gradient = gradient_}};
+    return {{.name = "weight", .value = weight_, .gradient = gradient_, .shape = {width_}}};
+  }
+  /// Of the features.
+  [[nodiscard]] std::uint64_t identity() const {
+    return fingerprint()
+        .add("log_linear")
+        .add(prompts_)
+        .add(completions_)
+        .add(std::span<T const>(features_))
+        .value();
   }
   void use(executor threads) { threads_ = threads; }
 

@@ -71,11 +71,13 @@ class matrix_factorization {
   [[nodiscard]] std::size_t completions() const { return items_; }
   [[nodiscard]] std::size_t factors() const { return factors_; }
   [[nodiscard]] std::vector<parameter<T>> parameters() {
-    return {{.name = "user", .value = user_, .gradient = user_gradient_},
-            {.name = "item",
-             .value = std::span<T>(item_).first(items_ * factors_),
-             .gradient = item_gradient_},
-            {.name = "bias", .value = bias_, .gradient = bias_gradient_}};
+    return {
+        {.name = "user", .value = user_, .gradient = user_gradient_, .shape = {users_, factors_}},
+        {.name = "item",
+         .value = std::span<T>(item_).first(items_ * factors_),
+         .gradient = item_gradient_,
+         .shape = {items_, factors_}},
+        {.name = "bias", .value = bias_, .gradient = bias_gradient_, .shape = {items_}}};
   }
   void use(executor threads) { threads_ = threads; }
 

@@ -58,11 +58,11 @@ class two_layer_network {
         padded_hidden_(padded(shape.hidden)),
         padded_outputs_(padded(shape.outputs)),
         input_(weights(inputs_, hidden_, 0)),
-        input_bias_(weights(1, hidden_)),
+        input_bias_(bias(hidden_)),
         hidden_weight_(weights(hidden_, hidden_, 1)),
-        hidden_bias_(weights(1, hidden_)),
+        hidden_bias_(bias(hidden_)),
         output_(weights(hidden_, outputs_)),
-        output_bias_(weights(1, outputs_)) {
+        output_bias_(bias(outputs_)) {
     if (shape.conditions > 1) condition_ = weights(shape.conditions, hidden_);
     in_.resize(most_rows * padded_inputs_);
     for (auto* each : {&first_, &first_slope_, &second_, &second_slope_}) {
@@ -80,7 +80,8 @@ class two_layer_network {
       if (of.size == 0) return;
       out.push_back({.name = name,
                      .value = std::span(of.value).first(of.size),
-                     .gradient = std::span(of.gradient)});
+                     .gradient = std::span(of.gradient),
+                     .shape = of.shape});
     };
     add("input", input_);
     add("input_bias", input_bias_);
@@ -190,6 +191,7 @@ class two_layer_network {
 
   struct tensor {
     std::size_t size = 0;
+    tensor_shape shape;
     numbers value;  // and one lane more, because products read whole lanes of the last row
     std::vector<T> gradient;
   };
@@ -200,7 +202,12 @@ class two_layer_network {
 
   static tensor weights(std::size_t rows, std::size_t columns) {
     std::size_t const size = rows * columns;
-    return {size, numbers(size + pack::width), std::vector<T>(size)};
+    return {size, {rows, columns}, numbers(size + pack::width), std::vector<T>(size)};
+  }
+  static tensor bias(std::size_t size) {
+    tensor out = weights(1, size);
+    out.shape = {size};
+    return out;
   }
   tensor weights(std::size_t rows, std::size_t columns, std::uint64_t which) const {
     tensor out = weights(rows, columns);

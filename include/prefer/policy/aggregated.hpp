@@ -11,8 +11,10 @@
 
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/completion_outputs.hpp>
+#include <prefer/policy/identity.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/policy/sampling_policy.hpp>
 #include <prefer/policy/token_policy.hpp>
@@ -145,6 +147,16 @@ class aggregated {
     policy_.value.backward(batch, given, reference...);
   }
 
+  /// Of the aggregation, and of what results depend on of the policy besides what is trained.
+  [[nodiscard]] std::uint64_t identity() {
+    fingerprint out;
+    out.add("aggregated").add(identity_of_base(policy_.value));
+    if constexpr (detail::identified<A const>) {
+      out.add(static_cast<std::uint64_t>(aggregation_.identity()));
+    }
+    return out.value();
+  }
+
   // Forwarded as they are.
 
   [[nodiscard]] auto parameters()
@@ -182,11 +194,6 @@ class aggregated {
     requires requires(policy_type const& p) { bool{p.same_completion(a, b)}; }
   {
     return policy_.value.same_completion(a, b);
-  }
-  [[nodiscard]] std::uint64_t identity() const
-    requires requires(policy_type const& p) { std::uint64_t{p.identity()}; }
-  {
-    return policy_.value.identity();
   }
   template <class B>
   void group_tokens(B const& batch, std::vector<std::size_t>& out)

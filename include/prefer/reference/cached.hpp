@@ -13,19 +13,21 @@
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
 #include <prefer/file/archive_writer.hpp>
+#include <prefer/file/fingerprint.hpp>
 #include <prefer/reference/reference.hpp>
 
 namespace prefer {
 
 /// A reference's log-probabilities of a whole data set, computed once, in memory and on request in a file.
 ///
-///   auto reference = prefer::cached<float>::of(start, data, identity);
+///   auto reference = prefer::cached<float>::of(start, data);
 ///   reference.save("start.cache");
-///   auto again = prefer::cached<float>::load("start.cache", data, identity);
-///   auto other = prefer::cached<float>::given(log_probs_of_another_model, data, other_identity);
+///   auto again = prefer::cached<float>::load("start.cache", data, start);
+///   auto other = prefer::cached<float>::given(log_probs_of_another_model, data, identity);
 ///
-/// `identity` stands for all that the numbers depend on: the fingerprint of the data set, the model, and for
-/// language models tokenizer and truncation. A file with another identity is stale and refused.
+/// A file that was made of other prompts and completions, or of a reference of another identity, is stale and refused.
+/// `identity` stands for the reference where it has none, or where a file is to be read without it in memory: for all
+/// that the numbers depend on besides the data, as the model's name and version, tokenizer and truncation.
 /// Batches must carry row numbers, which the trainer's do. A reference whose numbers depend on a draw, such
 /// as a denoiser, does not compile.
 ///
@@ -39,7 +41,115 @@ class cached {
 
   template <class R>
     requires Reference<R, choice_batch>
+  [[nodiscard]] static cached of(R& reference, choice_data const& data) {
+    expects_identity<R>();
+    return computed(reference, data, made_of(reference, data));
+  }
+  template <class R>
+    requires Reference<R, choice_batch>
   [[nodiscard]] static cached of(R& reference, choice_data const& data, std::uint64_t identity) {
+    return computed(reference, data, made_of(identity, data));
+  }
+
+  /// Numbers that were computed elsewhere, by a stronger model say: one log-probability per completion, in the
+  /// order of the data, and one per kl_examples completion where the data has those. Any contiguous float or
+  /// double.
+  ///
+  /// data::reference_columns reads them from a file.
+  /// Errors  precondition_error for another number of them than the data has completions, and for one that is
+  ///         not a log-probability (NaN, infinite, above 0), with its row
+  template <class LogProbs, class KlExamples = std::vector<T>>
+  [[nodiscard]] static cached given(LogProbs const& log_prob, choice_data const& data,
+                                    std::uint64_t identity, KlExamples const& kl_examples = {}) {
+    data.expects_shapes("cached::given");
+    cached out;
+    out.made_of_ = made_of(identity, data);
+    out.offset_.assign(data.offset.begin(), data.offset.end());
+    expects_size(log_prob.size(), data.completion.size(), "cached::given", "log_prob");
+    expects_size(kl_examples.size(), data.kl_examples.size(), "cached::given", "kl_examples");
+    for (std::size_t g = 0; g < data.size(); ++g) {
+      for (std::size_t i = data.offset[g]; i < data.offset[g + 1]; ++i) {
+        out.log_prob_.push_back(checked(log_prob.data()[i], g, "log_prob"));
+      }
+    }
+    for (std::size_t g = 0; g < kl_examples.size(); ++g) {
+      out.kl_examples_.push_back(checked(kl_examples.data()[g], g, "kl_examples"));
+    }
+    return out;
+  }
+
+  void save(std::string const& path) const {
+    archive_writer file(path);
+    file.add("format", "prefer reference cache 2");
+    file.add("made of", made_of_);
+    file.add("normalised", std::uint64_t{normalised_ ? 1u : 0u});
+    file.add("log_prob", log_prob_);
+    file.add("score", score_);
+    file.add("kl_examples", kl_examples_);
+    file.commit();
+  }
+
+  /// What was saved of this reference, which is not asked for a number, on this data.
+  template <class R>
+    requires Reference<R, choice_batch>
+  [[nodiscard]] static cached load(std::string const& path, choice_data const& data, R& reference) {
+    expects_identity<R>();
+    return read(path, data, made_of(reference, data));
+  }
+  [[nodiscard]] static cached load(std::string const& path, choice_data const& data,
+                                   std::uint64_t identity) {
+    return read(path, data, made_of(identity, data));
+  }
+
+  void log_prob(choice_batch const& batch, std::span<T> out) const {
+    look_up(batch, out, batch.kl_examples ? kl_examples_ : log_prob_);
+  }
+  /// The reference's scores where it had any, so that they equal, bit for bit, those of a policy that is still
+  /// the reference; else log_prob, which is a score too.
+  void score(choice_batch const& batch, std::span<T> out) const {
+    look_up(batch, out, batch.kl_examples ? kl_examples_ : score_.empty() ? log_prob_ : score_);
+  }
+
+  /// Of what it was made of and of every number in it.
+  [[nodiscard]] std::uint64_t identity() const {
+    fingerprint out;
+    out.add(made_of_).add(std::span<T const>(log_prob_));
+    out.add(std::span<T const>(score_)).add(std::span<T const>(kl_examples_));
+    return out.value();
+  }
+  /// As the reference was that it was made of.
+  [[nodiscard]] bool normalised() const { return normalised_; }
+
+ private:
+  static constexpr std::size_t rows_at_once = 1024;
+
+  template <class R>
+  static constexpr bool gives_scores = requires(
+      R& r, choice_batch const& b, std::span<typename R::value_type> to) { r.score(b, to); };
+
+  template <class R>
+  static consteval void expects_identity() {
+    static_assert(detail::identified_reference<R>,
+                  "prefer: this reference has no identity() that would tell a cache of it from one "
+                  "of another; give it one, or give the cache a number that stands for it");
+  }
+
+  // What a file must agree with: the reference, or what stands for it, and what it was asked.
+  static std::uint64_t made_of(fingerprint reference, choice_data const& data) {
+    reference.add(std::span(data.prompt)).add(std::span(data.completion));
+    reference.add(std::span(data.offset)).add(std::span(data.kl_examples));
+    return reference.value();
+  }
+  static std::uint64_t made_of(std::uint64_t identity, choice_data const& data) {
+    return made_of(fingerprint().add("identity").add(identity), data);
+  }
+  template <class R>
+  static std::uint64_t made_of(R& reference, choice_data const& data) {
+    return made_of(fingerprint().add("reference").add(identity_of_reference(reference)), data);
+  }
+
+  template <class R>
+  static cached computed(R& reference, choice_data const& data, std::uint64_t made_of) {
     static_assert(!DependsOnDraw<R>,
                   "prefer: this reference draws anew in each step, so its numbers cannot be "
                   "cached; use prefer::frozen");
@@ -48,7 +158,7 @@ class cached {
                   "time would go stale; wrap it in cached_on_demand, or cache a frozen copy of it");
     data.expects_shapes("cached::of");
     cached out;
-    out.identity_ = identity;
+    out.made_of_ = made_of;
     out.normalised_ = is_normalised(reference);
     out.offset_.assign(data.offset.begin(), data.offset.end());
     out.log_prob_.resize(data.completion.size());
@@ -89,54 +199,15 @@ class cached {
     return out;
   }
 
-  /// Numbers that were computed elsewhere, by a stronger model say: one log-probability per completion, in the
-  /// order of the data, and one per kl_examples completion where the data has those. Any contiguous float or
-  /// double.
-  ///
-  /// data::reference_columns reads them from a file.
-  /// Errors  precondition_error for another number of them than the data has completions, and for one that is
-  ///         not a log-probability (NaN, infinite, above 0), with its row
-  template <class LogProbs, class KlExamples = std::vector<T>>
-  [[nodiscard]] static cached given(LogProbs const& log_prob, choice_data const& data,
-                                    std::uint64_t identity, KlExamples const& kl_examples = {}) {
-    data.expects_shapes("cached::given");
-    cached out;
-    out.identity_ = identity;
-    out.offset_.assign(data.offset.begin(), data.offset.end());
-    expects_size(log_prob.size(), data.completion.size(), "cached::given", "log_prob");
-    expects_size(kl_examples.size(), data.kl_examples.size(), "cached::given", "kl_examples");
-    for (std::size_t g = 0; g < data.size(); ++g) {
-      for (std::size_t i = data.offset[g]; i < data.offset[g + 1]; ++i) {
-        out.log_prob_.push_back(checked(log_prob.data()[i], g, "log_prob"));
-      }
-    }
-    for (std::size_t g = 0; g < kl_examples.size(); ++g) {
-      out.kl_examples_.push_back(checked(kl_examples.data()[g], g, "kl_examples"));
-    }
-    return out;
-  }
-
-  void save(std::string const& path) const {
-    archive_writer file(path);
-    file.add("format", "prefer reference cache 1");
-    file.add("identity", identity_);
-    file.add("normalised", std::uint64_t{normalised_ ? 1u : 0u});
-    file.add("log_prob", log_prob_);
-    file.add("score", score_);
-    file.add("kl_examples", kl_examples_);
-    file.commit();
-  }
-
-  [[nodiscard]] static cached load(std::string const& path, choice_data const& data,
-                                   std::uint64_t identity) {
+  static cached read(std::string const& path, choice_data const& data, std::uint64_t made_of) {
     data.expects_shapes("cached::load");
     archive const file = archive::read(path);
-    if (!file.contains("format") || file.text("format") != "prefer reference cache 1") {
+    if (!file.contains("format") || file.text("format") != "prefer reference cache 2") {
       detail::fail(backend_error("cached::load", path, "this file is not a reference cache"));
     }
     cached out;
-    out.identity_ = file.number<std::uint64_t>("identity");
-    if (out.identity_ != identity) {
+    out.made_of_ = file.number<std::uint64_t>("made of");
+    if (out.made_of_ != made_of) {
       detail::fail(
           backend_error("cached::load", path,
                         "the cache is stale: it was made for another data set or model; delete "
@@ -158,26 +229,6 @@ class cached {
     expect(out.kl_examples_.size(), data.kl_examples.size(), "KL examples");
     return out;
   }
-
-  void log_prob(choice_batch const& batch, std::span<T> out) const {
-    look_up(batch, out, batch.kl_examples ? kl_examples_ : log_prob_);
-  }
-  /// The reference's scores where it had any, so that they equal, bit for bit, those of a policy that is still
-  /// the reference; else log_prob, which is a score too.
-  void score(choice_batch const& batch, std::span<T> out) const {
-    look_up(batch, out, batch.kl_examples ? kl_examples_ : score_.empty() ? log_prob_ : score_);
-  }
-
-  [[nodiscard]] std::uint64_t identity() const { return identity_; }
-  /// As the reference was that it was made of.
-  [[nodiscard]] bool normalised() const { return normalised_; }
-
- private:
-  static constexpr std::size_t rows_at_once = 1024;
-
-  template <class R>
-  static constexpr bool gives_scores = requires(
-      R& r, choice_batch const& b, std::span<typename R::value_type> to) { r.score(b, to); };
 
   template <class R, class Ask>
   static void ask(R& reference, choice_batch const& batch, std::span<T> out, Ask const& ask_for) {
@@ -221,7 +272,7 @@ class cached {
     }
   }
 
-  std::uint64_t identity_ = 0;
+  std::uint64_t made_of_ = 0;
   bool normalised_ = true;
   std::vector<std::size_t> offset_;
   std::vector<T> log_prob_;

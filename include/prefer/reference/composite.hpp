@@ -45,10 +45,6 @@ template <class R, class B>
 concept gives_scores =
     requires(R& r, B const& batch, std::span<typename R::value_type> out) { r.score(batch, out); };
 template <class R>
-concept identified = requires(R const& r) {
-  { r.identity() } -> std::convertible_to<std::uint64_t>;
-};
-template <class R>
 concept versioned = requires(R const& r) {
   { r.version() } -> std::convertible_to<std::uint64_t>;
 };
@@ -118,12 +114,11 @@ class composite {
   }
 
   /// Of the parts in their order; a part without an identity counts by its place.
-  [[nodiscard]] std::uint64_t identity() const {
+  [[nodiscard]] std::uint64_t identity() {
     fingerprint out;
     out.add(static_cast<std::uint64_t>(count));
-    for_each([&]<class Part>(Part const& part) {
-      out.add(detail::identified<Part>);
-      if constexpr (detail::identified<Part>) out.add(static_cast<std::uint64_t>(part.identity()));
+    for_each([&]<class Part>(Part& part) {
+      out.add(detail::identified_reference<Part>).add(identity_of_reference(part));
     });
     return out.value();
   }

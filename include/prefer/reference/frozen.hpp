@@ -3,11 +3,13 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include <prefer/parallel/executor.hpp>
+#include <prefer/reference/reference.hpp>
 
 namespace prefer {
 
@@ -18,10 +20,14 @@ namespace prefer {
 /// Source  the reference policy of Rafailov et al. 2023, arXiv:2305.18290, section 3
 template <class P>
 class frozen {
+  static constexpr bool identified = detail::identified_reference<P>;
+
  public:
   using value_type = typename P::value_type;
 
-  explicit frozen(P policy) : policy_(std::move(policy)) {}
+  explicit frozen(P policy) : policy_(std::move(policy)) {
+    if constexpr (identified) identity_ = identity_of_reference(policy_);
+  }
 
   template <class B>
   void log_prob(B const& batch, std::span<value_type> out) {
@@ -53,8 +59,16 @@ class frozen {
 
   [[nodiscard]] P const& policy() const { return policy_; }
 
+  /// Of every number of the copy, and of what it has besides them; what it was when it was made.
+  [[nodiscard]] std::uint64_t identity() const
+    requires identified
+  {
+    return identity_;
+  }
+
  private:
   P policy_;
+  std::uint64_t identity_ = 0;
 };
 
 }  // namespace prefer

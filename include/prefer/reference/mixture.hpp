@@ -105,7 +105,7 @@ class weighted_references : public composite<R...> {
 
   [[nodiscard]] std::span<double const> weights() const { return weight_; }
 
-  [[nodiscard]] std::uint64_t identity() const {
+  [[nodiscard]] std::uint64_t identity() {
     return fingerprint()
         .add(kind_)
         .add(std::span<double const>(weight_))

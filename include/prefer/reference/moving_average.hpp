@@ -16,6 +16,7 @@
 #include <prefer/file/archive_writer.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/parallel/executor.hpp>
+#include <prefer/policy/identity.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/policy.hpp>
 
@@ -169,12 +170,13 @@ class moving_average {
     rule_.check();
     std::vector<parameter<parameter_type>> const ours = copy_.parameters();
     fingerprint identity;
-    identity.add("moving average").add(Rule::name);
+    identity.add("moving average").add(Rule::name).add(identity_of_base(copy_));
     Rule::parameters(rule_, [&](char const* name, auto const& value) {
       identity.add(name).add(static_cast<double>(value));
     });
     for (auto const& each : ours) {
-      identity.add(each.name).add(static_cast<std::uint64_t>(each.value.size()));
+      identity.add(each.name).add(each.shape.sizes());
+      identity.add(static_cast<std::uint64_t>(each.value.size()));
       averaged_.push_back(each.frozen ? 0 : 1);
     }
     identity_ = identity.value();
@@ -276,7 +278,8 @@ class moving_average {
     ++version_;
   }
 
-  /// Stands for the rule, its numbers, and names and sizes of the parameters.
+  /// Stands for the rule, its numbers, the policy's base, and names, shapes and sizes of the parameters. Not for their
+  /// values, which a checkpoint holds.
   [[nodiscard]] std::uint64_t identity() const { return identity_; }
 
   [[nodiscard]] P const& policy() const { return copy_; }

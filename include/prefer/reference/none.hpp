@@ -2,7 +2,10 @@
 #pragma once
 
 #include <concepts>
+#include <cstdint>
 #include <span>
+
+#include <prefer/file/fingerprint.hpp>
 
 namespace prefer {
 
@@ -18,6 +21,10 @@ struct no_reference {
     for (T& each : out) each = 0;
   }
   void score(auto const& batch, std::span<T> out) const { log_prob(batch, out); }
+
+  [[nodiscard]] static std::uint64_t identity() {
+    return fingerprint().add("no_reference").value();
+  }
 };
 
 }  // namespace prefer

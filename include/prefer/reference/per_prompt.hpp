@@ -51,7 +51,7 @@ class per_prompt : public composite<R...> {
     dispatch(batch, out, [](auto& part, auto const& own, auto to) { part.score(own, to); });
   }
 
-  [[nodiscard]] std::uint64_t identity() const {
+  [[nodiscard]] std::uint64_t identity() {
     return fingerprint()
         .add("per_prompt")
         .add(std::span<std::uint32_t const>(which_))

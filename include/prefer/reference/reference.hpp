@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
+#include <prefer/policy/identity.hpp>
 #include <prefer/policy/policy.hpp>
 
 namespace prefer {
@@ -22,7 +23,9 @@ namespace prefer {
 /// Semantics   the same batch gives the same numbers until `after_step` changes the reference
 /// Optional    `after_step(policy, step)`, called when an optimizer step is done
 ///             `score(batch, out)`: log_prob up to a constant per prompt, as for a ScoringPolicy
-///             `save(archive_writer&)`, `load(archive const&)`, `identity()`: see trainer::save
+///             `save(archive_writer&)`, `load(archive const&)`: what a checkpoint holds of it
+///             `identity()`: a number that stands for all that its numbers depend on, besides what it saves; see
+///             identity_of_reference
 ///             `moves`, a static bool: whether after_step changes the numbers; without it, whether there is
 ///             an after_step
 ///             `normalised()`, false where log_prob is off by an unknown constant per prompt
@@ -85,6 +88,31 @@ template <class R>
 /// noise and SamPO's tokens do: those of one draw say nothing about another, so that a cache of them would be wrong.
 template <class R>
 concept DependsOnDraw = detail::draws_for_a_batch<R>();
+
+namespace detail {
+
+// A policy whose numbers stay what they are: the values of its tensors say which reference it is.
+template <class R>
+concept is_still_policy = has_parameters<R> && !MovingReference<R>;
+
+template <class R>
+concept identified_reference = identified<R> || is_still_policy<R>;
+
+}  // namespace detail
+
+/// Stands for all that a reference's numbers depend on, besides what it saves itself: its `identity()`; of a policy that
+/// does not move the base and every number that trains, as it is now. 0 where the reference says nothing: a checkpoint
+/// or a cache then does not know it from another.
+template <class R>
+[[nodiscard]] std::uint64_t identity_of_reference(R& reference) {
+  if constexpr (detail::is_still_policy<R>) {
+    return identity_with_values(reference);
+  } else if constexpr (detail::identified<R>) {
+    return static_cast<std::uint64_t>(reference.identity());
+  } else {
+    return 0;
+  }
+}
 
 /// How far a reference is from the policy on a batch.
 struct reference_distance {

@@ -50,10 +50,10 @@ class reference_wrapper {
     }
   }
   [[nodiscard]] bool normalised() const { return is_normalised(reference_); }
-  [[nodiscard]] std::uint64_t identity() const
-    requires detail::identified<R>
+  [[nodiscard]] std::uint64_t identity()
+    requires detail::identified_reference<R>
   {
-    return static_cast<std::uint64_t>(reference_.identity());
+    return identity_of_reference(reference_);
   }
   [[nodiscard]] std::uint64_t version() const
     requires detail::versioned<R>

@@ -51,10 +51,10 @@ class unconditional : public reference_wrapper<R> {
     reference_.score(without_prompts(batch), out);
   }
 
-  [[nodiscard]] std::uint64_t identity() const {
+  [[nodiscard]] std::uint64_t identity() {
     fingerprint out;
     out.add("unconditional").add(no_prompt_);
-    if constexpr (detail::identified<R>) out.add(base::identity());
+    if constexpr (detail::identified_reference<R>) out.add(base::identity());
     return out.value();
   }
   [[nodiscard]] std::uint32_t no_prompt() const { return no_prompt_; }

@@ -15,7 +15,6 @@
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
 #include <prefer/file/archive_writer.hpp>
-#include <prefer/file/fingerprint.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/train/adamw.hpp>
 #include <prefer/train/options.hpp>
@@ -62,29 +61,11 @@ struct training_progress {
 
 /// What a checkpoint must agree with to be continued.
 struct checkpoint_identity {
-  std::uint64_t run = 0;   ///< of everything that results depend on, see run_fingerprint
-  std::uint64_t data = 0;  ///< of the source of examples
-  std::uint64_t base = 0;  ///< of what is not trained of the policy
+  std::uint64_t run = 0;        ///< of options, loss and beta rule, see run_fingerprint
+  std::uint64_t data = 0;       ///< of the source of examples
+  std::uint64_t reference = 0;  ///< see identity_of_reference
+  std::uint64_t base = 0;       ///< of what is not trained of the policy, see identity_of_base
 };
-
-/// Stands for what results depend on of a policy besides its trained tensors: its `identity()` where it has one, else
-/// its frozen tensors, every number of them. 0 where there is nothing of the kind.
-template <class P, class T>
-[[nodiscard]] std::uint64_t identity_of_base(P const& policy,
-                                             std::span<parameter<T> const> parameters) {
-  if constexpr (requires { std::uint64_t{policy.identity()}; }) {
-    return policy.identity();
-  } else {
-    fingerprint out;
-    bool any = false;
-    for (auto const& each : parameters) {
-      if (!each.frozen) continue;
-      out.add(each.name).add(std::span<T const>(each.value));
-      any = true;
-    }
-    return any ? out.value() : 0;
-  }
-}
 
 /// Writes all that `read_checkpoint` needs, whole or not at all: of the parameters those that are not frozen. Numbers go
 /// from where they are to the file, so that no copy of them is in memory.
@@ -94,9 +75,10 @@ void write_checkpoint(std::string const& path, checkpoint_identity const& identi
                       training_progress<T, Memory> const& now, Beta& beta, R& reference) {
   static_assert(std::is_trivially_copyable_v<Memory>);
   archive_writer file(path);
-  file.add("format", "prefer trainer 2");
+  file.add("format", "prefer trainer 3");
   file.add("run", identity.run);
   file.add("data", identity.data);
+  file.add("reference", identity.reference);
   file.add("base", identity.base);
   file.add("step", now.step);
   file.add("stopped", std::uint64_t{now.stopped ? 1u : 0u});
@@ -118,7 +100,7 @@ void write_checkpoint(std::string const& path, checkpoint_identity const& identi
 
 /// Puts trained parameters, progress, beta rule and reference back to where a checkpoint was written.
 ///
-/// Errors  backend_error for a file that is damaged, or of another run, data set or base; nothing changes then
+/// Errors  backend_error for a file that is damaged, or of another run, data set, reference or base; nothing changes then
 template <class T, class Memory, class Beta, class R>
 void read_checkpoint(archive const& file, checkpoint_identity const& identity,
                      std::span<parameter<T> const> parameters, training_progress<T, Memory>& now,
@@ -127,7 +109,7 @@ void read_checkpoint(archive const& file, checkpoint_identity const& identity,
   auto const refuse = [&](char const* reason) {
     detail::fail(backend_error("resume", file.path(), reason));
   };
-  if (!file.contains("format") || file.text("format") != "prefer trainer 2") {
+  if (!file.contains("format") || file.text("format") != "prefer trainer 3") {
     refuse("this file is not a trainer's checkpoint");
   }
   if (file.number<std::uint64_t>("data") != identity.data) {
@@ -135,8 +117,13 @@ void read_checkpoint(archive const& file, checkpoint_identity const& identity,
   }
   if (file.number<std::uint64_t>("run") != identity.run) {
     refuse(
-        "this checkpoint was made with another loss, reference, seed, batch size, learning rate, "
+        "this checkpoint was made with another loss, beta rule, seed, batch size, learning rate, "
         "optimizer or set of trained parameters");
+  }
+  if (file.number<std::uint64_t>("reference") != identity.reference) {
+    refuse(
+        "this checkpoint was made with another reference: of another kind, with other settings, "
+        "or with other numbers in it");
   }
   if (file.number<std::uint64_t>("base") != identity.base) {
     refuse(

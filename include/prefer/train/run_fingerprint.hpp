@@ -41,11 +41,11 @@ void apply_beta(L& loss, Beta const& beta, std::uint64_t step) {
 
 }  // namespace detail
 
-/// What must agree for a checkpoint to continue a run. Not micro-batches and threads, which do not change results, nor
+/// What must agree for a checkpoint to continue a run, besides examples, reference and base. Not micro-batches and threads, which do not change results, nor
 /// epochs and steps, so that a run can be prolonged.
-template <Loss L, class Beta, class R, class T>
+template <Loss L, class Beta, class T>
 [[nodiscard]] std::uint64_t run_fingerprint(train_options const& options, bool by_scores,
-                                            L const& loss, Beta const& beta, R const& reference,
+                                            L const& loss, Beta const& beta,
                                             std::span<parameter<T> const> parameters) {
   fingerprint identity;
   identity.add(static_cast<std::uint64_t>(options.batch_size)).add(options.seed);
@@ -72,13 +72,9 @@ template <Loss L, class Beta, class R, class T>
     identity.add(name).add(static_cast<double>(value));
   });
   identity.add(fingerprint_of_formula(constant));
-  if constexpr (requires {
-                  { reference.identity() } -> std::convertible_to<std::uint64_t>;
-                }) {
-    identity.add(static_cast<std::uint64_t>(reference.identity()));
-  }
   for (auto const& each : parameters) {
     identity.add(each.name).add(static_cast<std::uint64_t>(each.value.size())).add(each.frozen);
+    identity.add(each.shape.sizes());
   }
   return identity.value();
 }

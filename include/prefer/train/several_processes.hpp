@@ -69,12 +69,14 @@ template <class T>
 void expect_equal_starts(checkpoint_identity const& identity,
                          std::span<parameter<T> const> parameters,
                          Communicator auto const& processes) {
-  static constexpr char const* what[] = {"options, loss, reference or names of parameters",
-                                         "examples", "what is not trained", "values of parameters"};
+  static constexpr char const* what[] = {"options, loss or names of parameters", "examples",
+                                         "reference", "what is not trained",
+                                         "values of parameters"};
   fingerprint values;
   for (auto const& each : parameters) values.add(std::span<T const>(each.value));
   std::vector<double> halves;  // a double holds 32 bits exactly
-  for (std::uint64_t const mine : {identity.run, identity.data, identity.base, values.value()}) {
+  for (std::uint64_t const mine :
+       {identity.run, identity.data, identity.reference, identity.base, values.value()}) {
     halves.push_back(static_cast<double>(mine >> 32));
     halves.push_back(static_cast<double>(mine & 0xffffffff));
   }

@@ -23,6 +23,7 @@
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>
+#include <prefer/policy/identity.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/reference/reference.hpp>
 #include <prefer/train/adamw.hpp>
@@ -201,9 +202,9 @@ class trainer {
         check_lengths(loss_, policy_, source_.data());
         check_completions(policy_, source_.data());
       }
-      // At once, because texts that are sampled may be added to what the identity stands for.
-      if constexpr (requires { policy_.identity(); })
-        base_ = identity_of_base(policy_, parameters());
+      // At once, because texts that are sampled may be added to what an identity stands for.
+      if constexpr (detail::identified<P>) base_ = identity_of_base(policy_);
+      if constexpr (detail::identified<R>) held_near_ = identity_of_reference(reference_);
       use(options_.threads);
       discard_gradient();
       if constexpr (several) detail::expect_equal_starts(identity(), parameters(), all);
@@ -237,9 +238,10 @@ class trainer {
   [[nodiscard]] checkpoint_identity const& identity() const {
     if (!identity_) {
       identity_ = {.run = run_fingerprint(options_, batch_.can_score && options_.allow_scores,
-                                          loss_, beta_, reference_, parameters()),
+                                          loss_, beta_, parameters()),
                    .data = static_cast<std::uint64_t>(source_.identity()),
-                   .base = base_ ? *base_ : identity_of_base(policy_, parameters())};
+                   .reference = held_near_ ? *held_near_ : identity_of_reference(reference_),
+                   .base = base_ ? *base_ : identity_of_base(policy_)};
     }
     return *identity_;
   }
@@ -428,6 +430,7 @@ class trainer {
   std::vector<parameter<parameter_type>> parameters_;
   training_progress<parameter_type, loss_memory<L>> now_;
   std::optional<std::uint64_t> base_;
+  std::optional<std::uint64_t> held_near_;
   mutable std::optional<checkpoint_identity> identity_;
   bool gradient_is_clear_ = false;
 
