@@ -225,6 +225,14 @@ set(prefer_eigen_headers
   adapters/eigen.hpp
 )
 
+set(prefer_armadillo_headers
+  adapters/armadillo.hpp
+)
+
+set(prefer_xtensor_headers
+  adapters/xtensor.hpp
+)
+
 set(prefer_ranges_headers
   adapters/ranges.hpp
 )
