@@ -231,3 +231,7 @@ set(prefer_ranges_headers
 set(prefer_fmt_headers
   adapters/fmt.hpp
 )
+
+set(prefer_mpi_headers
+  adapters/mpi.hpp
+)
