@@ -163,6 +163,7 @@ set(prefer_core_headers
   text/spelling.hpp
   text/utf8.hpp
   train/adamw.hpp
+  train/batch_passes.hpp
   train/check_data.hpp
   train/checkpoint.hpp
   train/clip.hpp
@@ -173,6 +174,7 @@ set(prefer_core_headers
   train/micro_batches.hpp
   train/options.hpp
   train/pair_side.hpp
+  train/policy_gradient.hpp
   train/run_fingerprint.hpp
   train/sampled.hpp
   train/scored_minibatch.hpp
