@@ -56,7 +56,7 @@ template <Loss L>
   } else {
     count = 2;
     // Lists of three and five; of what the loss takes where it takes no other size.
-    constexpr std::size_t size = detail::list_size_of<L>();
+    constexpr std::size_t size = list_size_of<L>();
     constexpr std::size_t offset[] = {0, size == 0 ? 3 : size, size == 0 ? 8 : 2 * size};
     auto const all = [&](auto const& numbers) { return std::span(numbers).first(offset[2]); };
     list_columns const lists{.policy = all(policy),
