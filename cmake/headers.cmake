@@ -26,6 +26,7 @@ set(prefer_core_headers
   batch/reduce.hpp
   batch/statistics.hpp
   batch/step_pairs.hpp
+  batch/strided.hpp
   batch/sum_and_count.hpp
   batch/token_sequences.hpp
   batch/token_table.hpp
@@ -163,6 +164,7 @@ set(prefer_core_headers
   text/spelling.hpp
   text/utf8.hpp
   train/adamw.hpp
+  train/batch_passes.hpp
   train/check_data.hpp
   train/checkpoint.hpp
   train/clip.hpp
@@ -173,6 +175,7 @@ set(prefer_core_headers
   train/micro_batches.hpp
   train/options.hpp
   train/pair_side.hpp
+  train/policy_gradient.hpp
   train/run_fingerprint.hpp
   train/sampled.hpp
   train/scored_minibatch.hpp

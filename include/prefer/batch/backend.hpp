@@ -19,15 +19,18 @@
 
 namespace prefer {
 
-/// Numbers in another order, stored as they were (all but float: as double).
+/// Numbers in another order, as float where they were at most that wide, else as double.
 class gathered_column {
  public:
   gathered_column() = default;
   gathered_column(prefer::column const& from, std::span<std::uint32_t const> rows)
-      : in_float_(from.stored_as() == storage::float32) {
+      : in_float_(detail::within_float(from.stored_as())) {
     if (float const* const numbers = from.direct<float>(0)) {
       floats_.resize(rows.size());
       for (std::size_t i = 0; i < rows.size(); ++i) floats_[i] = numbers[rows[i]];
+    } else if (in_float_) {
+      floats_.resize(rows.size());
+      for (std::size_t i = 0; i < rows.size(); ++i) floats_[i] = static_cast<float>(from[rows[i]]);
     } else {
       doubles_.resize(rows.size());
       for (std::size_t i = 0; i < rows.size(); ++i) doubles_[i] = from[rows[i]];
