@@ -60,14 +60,18 @@ concept numbers_by_traits = requires(R& r) {
 };
 
 template <class R>
-concept column_source = contiguous_numbers<R> || numbers_by_traits<R>;
+concept refused_by_traits = requires { requires column_traits<std::remove_cv_t<R>>::refused; };
+
+// What an adapter says of a type goes before what the type looks like.
+template <class R>
+concept column_source = numbers_by_traits<R> || (contiguous_numbers<R> && !refused_by_traits<R>);
 
 template <class R>
 constexpr auto numbers_of(R& range) {
-  if constexpr (contiguous_numbers<R>) {
-    return std::span(std::ranges::data(range), static_cast<std::size_t>(std::ranges::size(range)));
-  } else {
+  if constexpr (numbers_by_traits<R>) {
     return column_traits<std::remove_cvref_t<R>>::numbers(range);
+  } else {
+    return std::span(std::ranges::data(range), static_cast<std::size_t>(std::ranges::size(range)));
   }
 }
 
@@ -79,8 +83,6 @@ concept writable_column_source =
     column_source<R> && !std::is_const_v<number_of<R>> && holds_results(element_of<number_of<R>>);
 
 // What looks like a column and is none: the constructors are deleted, with the reason.
-template <class R>
-concept refused_by_traits = requires { requires column_traits<std::remove_cv_t<R>>::refused; };
 template <class R>
 concept not_a_column = std::ranges::range<R> && !column_source<R> && !refused_by_traits<R>;
 template <class R>
