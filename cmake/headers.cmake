@@ -173,7 +173,6 @@ set(prefer_core_headers
   train/learning_rate.hpp
   train/micro_batches.hpp
   train/options.hpp
-  train/pair_side.hpp
   train/run_fingerprint.hpp
   train/sampled.hpp
   train/scored_minibatch.hpp

@@ -167,7 +167,6 @@
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/micro_batches.hpp>
 #include <prefer/train/options.hpp>
-#include <prefer/train/pair_side.hpp>
 #include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/sampled.hpp>
 #include <prefer/train/scored_minibatch.hpp>

@@ -54,6 +54,16 @@ struct layout_of<Kind<C>> {
 template <class Columns>
 using layout = typename layout_of<Columns>::type;
 
+/// The names of a kind's columns.
+template <class Columns>
+[[nodiscard]] consteval column_set names_of() {
+  layout<Columns> const of_nothing{};
+  column_set names;
+  for_each_column(of_nothing,
+                  [&](auto is, per, column_side, auto const&) { names = names | is.name; });
+  return names;
+}
+
 /// The columns of a batch that its records are made from: all but those of other completions.
 template <class Columns>
 [[nodiscard]] consteval std::size_t count_inputs() {
