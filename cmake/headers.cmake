@@ -125,6 +125,7 @@ set(prefer_core_headers
   objective/loss_pass.hpp
   objective/matched.hpp
   objective/on_backend.hpp
+  on_demand.hpp
   parallel/communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp

@@ -123,6 +123,7 @@
 #include <prefer/objective/loss_pass.hpp>
 #include <prefer/objective/matched.hpp>
 #include <prefer/objective/on_backend.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/aggregated.hpp>

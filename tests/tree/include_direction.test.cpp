@@ -10,7 +10,7 @@ namespace {
 // lies in include/prefer itself stands under its own name.
 std::map<std::string, int> const level_of = [] {
   std::vector<std::vector<std::string>> const floors = {{"target.hpp"},
-                                                        {"version.hpp", "expects.hpp"},
+                                                        {"version.hpp", "expects.hpp", "on_demand.hpp"},
                                                         {"bounded.hpp", "text", "random"},
                                                         {"file", "parallel"},
                                                         {"scalar"},

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <iterator>
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace prefer {
 
@@ -37,30 +39,59 @@ inline constexpr storage element_of = std::same_as<T, float>    ? storage::float
                                       : std::same_as<T, bool>   ? storage::boolean
                                                                 : storage::int32;
 
+/// Ranges that are known to be contiguous: the concepts of the standard library find that out anew for every type, which
+/// is dearer than all else about a column.
 template <class R>
-concept contiguous_numbers =
-    std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
-    is_element<std::remove_cv_t<std::remove_reference_t<std::ranges::range_reference_t<R>>>>;
+inline constexpr bool known_as_contiguous = std::is_array_v<R>;
+template <class T, class Allocator>
+inline constexpr bool known_as_contiguous<std::vector<T, Allocator>> = true;
+template <class T, std::size_t N>
+inline constexpr bool known_as_contiguous<std::array<T, N>> = true;
+template <class T, std::size_t N>
+inline constexpr bool known_as_contiguous<std::span<T, N>> = true;
+
+template <class R>
+concept contiguous_sized = known_as_contiguous<std::remove_const_t<R>> ||
+                           (std::ranges::contiguous_range<R> && std::ranges::sized_range<R>);
+
+template <class R>
+concept contiguous_numbers = contiguous_sized<R> && requires(R& range) {
+  requires is_element<std::remove_cvref_t<decltype(*std::data(range))>>;
+};
+
+template <class S>
+inline constexpr bool is_span_of_numbers = false;
+template <class T, std::size_t N>
+inline constexpr bool is_span_of_numbers<std::span<T, N>> = is_element<std::remove_const_t<T>>;
 
 template <class R>
 concept numbers_by_traits = requires(R& r) {
-  { column_traits<std::remove_cvref_t<R>>::numbers(r) } -> contiguous_numbers;
+  requires is_span_of_numbers<decltype(column_traits<std::remove_cvref_t<R>>::numbers(r))>;
 };
 
 template <class R>
 concept column_source = contiguous_numbers<R> || numbers_by_traits<R>;
 
+template <class T>
+struct counted_numbers {
+  T* first;
+  std::size_t count;
+};
+
 template <class R>
 constexpr auto numbers_of(R& range) {
   if constexpr (contiguous_numbers<R>) {
-    return std::span(std::ranges::data(range), static_cast<std::size_t>(std::ranges::size(range)));
+    using T = std::remove_reference_t<decltype(*std::data(range))>;
+    return counted_numbers<T>{std::data(range), static_cast<std::size_t>(std::size(range))};
   } else {
-    return column_traits<std::remove_cvref_t<R>>::numbers(range);
+    auto const span = column_traits<std::remove_cvref_t<R>>::numbers(range);
+    using T = typename std::remove_const_t<decltype(span)>::element_type;
+    return counted_numbers<T>{span.data(), span.size()};
   }
 }
 
 template <class R>
-using number_of = typename decltype(numbers_of(std::declval<R&>()))::element_type;
+using number_of = std::remove_pointer_t<decltype(numbers_of(std::declval<R&>()).first)>;
 
 template <class R>
 concept writable_column_source =
@@ -70,15 +101,16 @@ concept writable_column_source =
 template <class R>
 concept refused_by_traits = requires { requires column_traits<std::remove_cv_t<R>>::refused; };
 template <class R>
-concept not_a_column = std::ranges::range<R> && !column_source<R> && !refused_by_traits<R>;
+concept not_a_column = !column_source<R> && !refused_by_traits<R> && std::ranges::range<R>;
 template <class R>
 concept not_a_writable_column =
-    std::ranges::range<R> && !writable_column_source<R> && !refused_by_traits<R>;
+    !writable_column_source<R> && !refused_by_traits<R> && std::ranges::range<R>;
 
 /// Numbers that end where the statement does that makes them, and would leave a column of them pointing to nothing.
 template <class R>
 concept passing_numbers =
-    column_source<R> && !std::is_lvalue_reference_v<R> && !std::ranges::borrowed_range<R> &&
+    !std::is_lvalue_reference_v<R> && column_source<R> &&
+    !std::ranges::enable_borrowed_range<std::remove_cv_t<R>> &&
     !requires { requires column_traits<std::remove_cv_t<R>>::borrowed; };
 
 }  // namespace detail
@@ -99,7 +131,12 @@ class column {
   template <class R>
     requires(!std::same_as<std::remove_cvref_t<R>, column> && detail::column_source<R const>)
   constexpr column(R const& range)  // NOLINT(google-explicit-constructor): ranges are columns
-      : column(detail::numbers_of(range), 0) {}
+      : column(detail::numbers_of(range)) {}
+  /// `count` numbers that lie in memory from `first` on.
+  template <class T>
+    requires detail::is_element<T>
+  constexpr column(T const* first, std::size_t count)
+      : data_(first), size_(count), element_(detail::element_of<T>), present_(true) {}
   // clang-format off
   template <detail::passing_numbers R>
   column(R const&&) = delete;  // prefer: a column does not keep the numbers of a temporary: give them a name first
@@ -143,11 +180,8 @@ class column {
 
  private:
   template <class T>
-  constexpr column(std::span<T> numbers, int)
-      : data_(numbers.data()),
-        size_(numbers.size()),
-        element_(detail::element_of<std::remove_const_t<T>>),
-        present_(true) {}
+  constexpr explicit column(detail::counted_numbers<T> numbers)
+      : column(numbers.first, numbers.count) {}
 
   void const* data_ = nullptr;
   std::size_t size_ = 0;
@@ -165,7 +199,12 @@ class mutable_column {
              detail::writable_column_source<std::remove_reference_t<R>> &&
              !detail::passing_numbers<R>)
   constexpr mutable_column(R&& range)  // NOLINT: a view of the caller's range, never forwarded
-      : mutable_column(detail::numbers_of(range), 0) {}
+      : mutable_column(detail::numbers_of(range)) {}
+  /// Room for `count` numbers from `first` on.
+  template <class T>
+    requires std::same_as<T, float> || std::same_as<T, double>
+  constexpr mutable_column(T* first, std::size_t count)
+      : data_(first), size_(count), element_(detail::element_of<T>), present_(true) {}
   // clang-format off
   template <class R>
     requires(!std::same_as<std::remove_cvref_t<R>, mutable_column> &&
@@ -199,11 +238,8 @@ class mutable_column {
 
  private:
   template <class T>
-  constexpr mutable_column(std::span<T> numbers, int)
-      : data_(numbers.data()),
-        size_(numbers.size()),
-        element_(detail::element_of<T>),
-        present_(true) {}
+  constexpr explicit mutable_column(detail::counted_numbers<T> numbers)
+      : mutable_column(numbers.first, numbers.count) {}
 
   void* data_ = nullptr;
   std::size_t size_ = 0;

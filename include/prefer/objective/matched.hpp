@@ -28,7 +28,8 @@ using gathered_by = decltype(backend_of_batch(std::declval<Columns const&>())
                                          std::declval<typename decltype(backend_of_batch(
                                              std::declval<Columns const&>()))::rows const&>()));
 
-inline void expects_rows(std::vector<std::uint32_t> const& order, std::size_t n) {
+template <class = on_demand>
+void expects_rows(std::vector<std::uint32_t> const& order, std::size_t n) {
   if (order.empty()) return;
   expects_size(order.size(), n, "evaluate", "the order of a loss that matches its batch");
   for (std::uint32_t const row : order) {

@@ -11,6 +11,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/philox.hpp>
 #include <prefer/scalar/math.hpp>
@@ -81,7 +82,8 @@ template <RewardFunction F>
   return out;
 }
 
-inline void add_length(written_completions const& written, std::size_t i, choice_data& examples) {
+template <class = on_demand>
+void add_length(written_completions const& written, std::size_t i, choice_data& examples) {
   examples.length.push_back(static_cast<float>(written.tokens(i).size()));
 }
 
