@@ -26,6 +26,7 @@ set(prefer_core_headers
   batch/reduce.hpp
   batch/statistics.hpp
   batch/step_pairs.hpp
+  batch/strided.hpp
   batch/sum_and_count.hpp
   batch/token_sequences.hpp
   batch/token_table.hpp

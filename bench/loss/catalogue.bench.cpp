@@ -16,6 +16,7 @@
 #include <benchmark/benchmark.h>
 
 #include <prefer/loss/catalogue.hpp>
+#include <prefer/model/matrix_product.hpp>
 #include <prefer/objective/evaluate.hpp>
 
 namespace {
@@ -34,11 +35,15 @@ namespace {
 
 constexpr std::size_t examples = 10'000;
 
+/// As tensor libraries align theirs: where columns begin within a line of the cache decides what the cheapest losses cost.
+template <class T>
+using aligned = prefer::detail::aligned_vector<T>;
+
 /// Numbers between `low` and `low + width`, the same in every run.
 template <class T>
-std::vector<T> numbers(std::size_t n, double low, double width, std::uint64_t seed) {
+aligned<T> numbers(std::size_t n, double low, double width, std::uint64_t seed) {
   std::uint64_t state = 88172645463325252u + seed;
-  std::vector<T> out(n);
+  aligned<T> out(n);
   for (T& x : out) {
     state ^= state << 13;
     state ^= state >> 7;
@@ -91,7 +96,7 @@ void loss_pass(benchmark::State& state, L const& loss) {
                                    .perturbed_away = {reference_chosen, reference_rejected},
                                    .chosen_from_reference = alignment,
                                    .uniform = uniform};
-  std::vector<float> chosen(examples), rejected(examples);
+  aligned<float> chosen(examples), rejected(examples);
   prefer::pair_results const results{.chosen = chosen, .rejected = rejected};
   prefer::loss_memory<L> memory{};
   measure(state, [&] {
@@ -110,7 +115,7 @@ void loss_pass(benchmark::State& state, L const& loss) {
                                        .label = label,
                                        .score = score,
                                        .kl_examples = {.policy = policy, .reference = reference}};
-  std::vector<float> coefficient(examples);
+  aligned<float> coefficient(examples);
   prefer::loss_memory<L> memory{};
   measure(state, [&] {
     return prefer::evaluate_into(loss, batch, prefer::unpaired_results{.coefficient = coefficient},
@@ -125,13 +130,13 @@ void loss_pass(benchmark::State& state, L const& loss) {
   auto const policy = numbers<double>(examples * size, -60.0, 30.0, 1);
   auto const reference = numbers<double>(examples * size, -60.0, 30.0, 2);
   auto const length = numbers<double>(examples * size, 10.0, 20.0, 3);
-  std::vector<double> score(examples * size);
+  aligned<double> score(examples * size);
   std::vector<std::size_t> offset(examples + 1);
   for (std::size_t i = 0; i < score.size(); ++i) score[i] = static_cast<double>(size - i % size);
   for (std::size_t g = 0; g <= examples; ++g) offset[g] = g * size;
   prefer::list_columns const batch{
       .policy = policy, .reference = reference, .length = length, .score = score, .offset = offset};
-  std::vector<double> coefficient(examples * size);
+  aligned<double> coefficient(examples * size);
   measure(state, [&] {
     return prefer::evaluate_into(loss, batch, prefer::list_results{.coefficient = coefficient});
   });
@@ -142,7 +147,7 @@ void moves_bytes(benchmark::State& state) {
   auto const b = numbers<float>(examples, -60.0, 30.0, 2);
   auto const c = numbers<float>(examples, -60.0, 30.0, 3);
   auto const d = numbers<float>(examples, -60.0, 30.0, 4);
-  std::vector<float> chosen(examples), rejected(examples);
+  aligned<float> chosen(examples), rejected(examples);
   measure(state, [&] {
     using pack = prefer::lane<float>;
     for (std::size_t i = 0; i + pack::width <= examples; i += pack::width) {

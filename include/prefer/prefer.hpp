@@ -28,6 +28,7 @@
 #include <prefer/batch/reduce.hpp>
 #include <prefer/batch/statistics.hpp>
 #include <prefer/batch/step_pairs.hpp>
+#include <prefer/batch/strided.hpp>
 #include <prefer/batch/sum_and_count.hpp>
 #include <prefer/batch/token_sequences.hpp>
 #include <prefer/batch/token_table.hpp>

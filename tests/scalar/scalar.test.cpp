@@ -117,14 +117,36 @@ TEST_CASE("smoothed_logistic: the mean of both labels' losses, also where the ma
             8 * 0x1p-53 * (1.0 + std::fabs(z)));
       using dual = prefer::dual<double, 1>;
       auto const y = prefer::smoothed_logistic(dual::variable(z, 0), e);
+      CHECK(std::fabs(y.value - expected) <= 8 * 0x1p-53 * (1.0 + std::fabs(z)));
       CHECK(std::fabs(y.partial[0] - (e - prefer::sigmoid(-z))) <= 4 * 0x1p-53);
     }
   }
   double const infinity = std::numeric_limits<double>::infinity();
-  CHECK(prefer::smoothed_logistic(infinity, 0.0) == 0.0);
-  CHECK(prefer::smoothed_logistic(infinity, 0.1) == infinity);
-  CHECK(prefer::smoothed_logistic(-infinity, 0.0) == infinity);
-  CHECK(prefer::smoothed_logistic(-infinity, 0.1) == infinity);
+  struct limit {
+    double z, e, value, slope;
+  };
+  for (auto const& at :
+       {limit{infinity, 0.0, 0.0, 0.0}, limit{infinity, 0.1, infinity, 0.1},
+        limit{-infinity, 0.0, infinity, -1.0}, limit{-infinity, 0.1, infinity, -0.9},
+        limit{infinity, -0.5, -infinity, -0.5}, limit{-infinity, -0.5, infinity, -1.5}}) {
+    CAPTURE(at.z, at.e);
+    CHECK(prefer::smoothed_logistic(at.z, at.e) == at.value);
+    auto const y = prefer::smoothed_logistic(prefer::dual<double, 1>::variable(at.z, 0), at.e);
+    CHECK(y.value == at.value);
+    CHECK(y.partial[0] == at.slope);
+  }
+}
+
+TEST_CASE("with_slope: the value as given, and the slope times the derivative of x", "[scalar]") {
+  using dual = prefer::dual<double, 1>;
+  double const infinity = std::numeric_limits<double>::infinity();
+  CHECK(prefer::with_slope(3.0, 5.0, 7.0) == 5.0);
+  CHECK(prefer::with_slope(-infinity, 5.0, 7.0) == 5.0);
+  for (double const x : {3.0, -infinity}) {
+    auto const y = prefer::with_slope(2.0 * dual::variable(x, 0), 5.0, 7.0);
+    CHECK(y.value == 5.0);
+    CHECK(y.partial[0] == 14.0);
+  }
 }
 
 TEST_CASE("weighted: a weight of 0 takes a term out, whatever it is", "[scalar]") {

@@ -36,9 +36,8 @@ inline constexpr bool draws_tokens = requires { requires A::depends_on_draw; };
 
 /// Throws precondition_error unless there is one weight per token; `where` is the caller's name.
 template <class = on_demand>
-void expects_token_weights(choice_batch const& batch,
-                                  std::span<std::size_t const> token_offset, std::size_t weights,
-                                  char const* where) {
+void expects_token_weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
+                           std::size_t weights, char const* where) {
   expects_size(token_offset.size(), batch.completions() + 1, where, "token_offset");
   expects_size(weights, token_offset.back(), where, "the column of weights");
 }

@@ -20,16 +20,19 @@
 
 namespace prefer {
 
-/// Numbers in another order, stored as they were (all but float: as double).
+/// Numbers in another order, as float where they were at most that wide, else as double.
 template <class = on_demand>
 class basic_gathered_column {
  public:
   basic_gathered_column() = default;
   basic_gathered_column(prefer::column const& from, std::span<std::uint32_t const> rows)
-      : in_float_(from.stored_as() == storage::float32) {
+      : in_float_(detail::within_float(from.stored_as())) {
     if (float const* const numbers = from.direct<float>(0)) {
       floats_.resize(rows.size());
       for (std::size_t i = 0; i < rows.size(); ++i) floats_[i] = numbers[rows[i]];
+    } else if (in_float_) {
+      floats_.resize(rows.size());
+      for (std::size_t i = 0; i < rows.size(); ++i) floats_[i] = static_cast<float>(from[rows[i]]);
     } else {
       doubles_.resize(rows.size());
       for (std::size_t i = 0; i < rows.size(); ++i) doubles_[i] = from[rows[i]];
@@ -117,7 +120,9 @@ struct host {
   };
   using numbers_in_room = basic_numbers_in_room<>;
   template <class = on_demand>
-  [[nodiscard]] static numbers_in_room room(std::size_t n) { return {std::vector<double>(n)}; }
+  [[nodiscard]] static numbers_in_room room(std::size_t n) {
+    return {std::vector<double>(n)};
+  }
   template <class = on_demand>
   [[nodiscard]] static numbers_in_room scatter(column const& from, rows const& to) {
     numbers_in_room out = room(to.size());

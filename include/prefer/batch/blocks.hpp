@@ -91,23 +91,6 @@ template <class Chunk>
   return total;
 }
 
-/// A sum of lanes: in the lane's precision over a block, in double across blocks.
-template <class Lane>
-class lane_sum {
- public:
-  void add(Lane const& values) { recent_ = recent_ + values; }
-  /// Moves what was added since the last flush into double precision.
-  void flush() {
-    total_ += static_cast<double>(sum(recent_));
-    recent_ = Lane(0.0);
-  }
-  [[nodiscard]] double total() const { return total_; }
-
- private:
-  Lane recent_ = 0.0;
-  double total_ = 0.0;
-};
-
 /// The last lane of a block may be partly padding, which must not enter the sum.
 template <class Lane>
 [[nodiscard]] inline Lane without_padding(Lane values, std::size_t valid) {
@@ -116,6 +99,37 @@ template <class Lane>
   values.store(kept);
   for (std::size_t i = valid; i < Lane::width; ++i) kept[i] = 0;
   return Lane::load(kept);
+}
+
+/// A sum of lanes: in the lane's precision over a block, in double across blocks.
+template <class Lane>
+class lane_sum {
+ public:
+  void add(Lane const& values) {
+    before_ = recent_;
+    last_ = values;
+    recent_ = before_ + values;
+  }
+  /// Moves what was added since the last flush into double precision; of the lane that was added last the first `valid`
+  /// elements. Asked here and not of every lane: a loop that may store one to cut it keeps few constants in registers.
+  void flush(std::size_t valid = Lane::width) {
+    Lane const added = valid < Lane::width ? before_ + without_padding(last_, valid) : recent_;
+    total_ += static_cast<double>(sum(added));
+    recent_ = Lane(0.0);
+  }
+  [[nodiscard]] double total() const { return total_; }
+
+ private:
+  Lane before_ = 0.0;  // the sum without the last lane
+  Lane last_ = 0.0;
+  Lane recent_ = 0.0;
+  double total_ = 0.0;
+};
+
+/// How many elements of the last lane of `count` numbers are among them.
+template <class Lane>
+[[nodiscard]] constexpr std::size_t in_last_lane(std::size_t count) {
+  return (count - 1) % Lane::width + 1;
 }
 
 template <class Pointer, std::size_t N>

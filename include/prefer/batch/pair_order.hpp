@@ -105,8 +105,8 @@ template <class Value>
 ///
 ///   partner[order_a[k]] = order_b[k]
 template <class = on_demand>
-[[nodiscard]] std::vector<std::uint32_t> match_by_rank(
-    std::span<std::uint32_t const> order_a, std::span<std::uint32_t const> order_b) {
+[[nodiscard]] std::vector<std::uint32_t> match_by_rank(std::span<std::uint32_t const> order_a,
+                                                       std::span<std::uint32_t const> order_b) {
   expects_size(order_b.size(), order_a.size(), "match_by_rank", "order_b");
   std::vector<std::uint32_t> partner(order_a.size());
   for (std::size_t k = 0; k < order_a.size(); ++k) partner[order_a[k]] = order_b[k];

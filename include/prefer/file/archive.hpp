@@ -11,9 +11,9 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
-#include <prefer/on_demand.hpp>
 #include <prefer/file/archive_format.hpp>
 #include <prefer/file/binary_file.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -28,7 +28,9 @@ namespace prefer {
 template <class = on_demand>
 class basic_archive {
  public:
-  [[nodiscard]] static basic_archive read(std::string const& path) { return {read_bytes(path), path}; }
+  [[nodiscard]] static basic_archive read(std::string const& path) {
+    return {read_bytes(path), path};
+  }
 
   /// From the bytes of a file; `place` stands for the path in messages.
   [[nodiscard]] static basic_archive parse(std::vector<unsigned char> bytes, std::string place) {
@@ -130,8 +132,7 @@ class basic_archive {
     check(number_at<std::uint64_t>(end + 8) == bytes_.size(),
           "does not end where it says: it is truncated or has been appended to");
     std::size_t const checked = bytes_.size() - d::archive_checksum_size;
-    check(number_at<std::uint64_t>(checked) ==
-              d::archive_checksum(view_of(bytes_, 0, checked)),
+    check(number_at<std::uint64_t>(checked) == d::archive_checksum(view_of(bytes_, 0, checked)),
           "is damaged: its checksum does not match its content");
 
     // The checksum finds accidents. What follows also holds for a file that somebody made up.

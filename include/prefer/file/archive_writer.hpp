@@ -38,7 +38,9 @@ template <class = on_demand>
 class basic_archive_writer {
  public:
   basic_archive_writer() { begin(); }
-  explicit basic_archive_writer(std::string path) : file_(std::in_place, std::move(path)) { begin(); }
+  explicit basic_archive_writer(std::string path) : file_(std::in_place, std::move(path)) {
+    begin();
+  }
 
   /// An array: anything contiguous with data() and size() whose elements are float, double, int64 or uint64.
   template <class Array>

@@ -30,13 +30,14 @@ struct discopop {
 
   constexpr auto operator()(auto const& pair) const {
     auto const margin = pair.beta_or(beta) * pair.log_ratio_margin();
-    // Far below 0 the loss is -z, while factors of it are 0 and infinity.
-    using number = std::remove_cvref_t<decltype(margin)>;
+    // Far below 0 the loss is -z, while factors of it are 0 and infinity: they see a finite z, and what it lacks of the
+    // margin is added.
+    auto const at = value_of(margin);
+    using number = std::remove_cvref_t<decltype(at)>;
     number const least = -1e30;
-    auto const far = margin < least;
-    number const z = select(far, least, margin);
-    number const t = z / temperature;
-    return select(far, -margin, sigmoid(-t) * softplus(-z) + exp(-softplus(-t) - z));
+    auto const z = with_slope(margin, select(at < least, least, at), number(1.0));
+    auto const t = z * (1.0 / temperature);
+    return sigmoid(-t) * softplus(-z) + exp(-softplus(-t) - z) + relu(least - at);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

@@ -29,19 +29,21 @@ struct exo_pair {
   smoothing label_smoothing = 1e-3;
 
   constexpr auto operator()(auto const& pair) const {
-    auto const z = finite(pair.beta_or(beta) * pair.log_ratio_margin());
-    auto const at = value_of(z);
+    auto const z = pair.beta_or(beta) * pair.log_ratio_margin();
+    auto const at = finite(value_of(z));
     using number = std::remove_cvref_t<decltype(at)>;
     number const best = log(number((1.0 - label_smoothing) / label_smoothing));
     number const log_odds_left = softplus(best);
     number const log_odds_right = softplus(-best);
-    // Two forms, each without cancellation on its side of 0.
-    auto const left = sigmoid(at) * (at - best) - softplus(at) + log_odds_left;
-    auto const right = log_odds_right - softplus(-at) - sigmoid(-at) * (at - best);
-    auto const value = select(at < 0.0, left, right);
+    // Two forms, each without cancellation on its side of 0, of one exponential.
+    auto const left = at < 0.0;
+    number const small_share = sigmoid(select(left, at, -at));  // q on the left, 1 - q on the right
+    number const pull = small_share * (at - best);
+    auto const value = select(left, log_odds_left, log_odds_right) -
+                       softplus(select(left, at, -at)) + select(left, pull, -pull);
     // The derivative, written out: the terms of those forms that cancel in it would leave their rounding errors.
-    auto const slope = sigmoid(at) * sigmoid(-at) * (at - best);
-    return value + slope * (z - at);
+    auto const slope = (1.0 - small_share) * pull;
+    return with_slope(z, value, slope);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);

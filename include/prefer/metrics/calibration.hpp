@@ -64,9 +64,9 @@ struct basic_calibration {
  private:
   static reliability_bin sum(reliability_bin const& a, reliability_bin const& b) {
     return {a.weight + b.weight, a.confidence + b.confidence, a.correct + b.correct};
-using calibration = basic_calibration<>;
   }
 };
+using calibration = basic_calibration<>;
 
 /// Calibration on a batch of pairs, by their weights where it has any.
 ///

@@ -70,8 +70,7 @@ template <class = on_demand>
   return {{sums[0], sums[1]}, {sums[2], sums[3]}};
 }
 template <class = on_demand>
-[[nodiscard]] token_metrics token_metrics_of(token_columns const& tokens,
-                                                    column const& label) {
+[[nodiscard]] token_metrics token_metrics_of(token_columns const& tokens, column const& label) {
   sums_by_side const logit = sums_by_label(tokens.logit, tokens.length, label);
   return {.entropy = sums_by_label(tokens.entropy, tokens.length, label).all(),
           .token_accuracy = sums_by_label(tokens.correct, tokens.length, label).chosen,
@@ -85,8 +84,7 @@ template <class = on_demand>
 ///
 /// Errors  precondition_error for sizes that disagree
 template <class = on_demand>
-[[nodiscard]] token_metrics metrics(token_columns const& chosen,
-                                           token_columns const& rejected) {
+[[nodiscard]] token_metrics metrics(token_columns const& chosen, token_columns const& rejected) {
   expects_size(rejected.size(), chosen.size(), "metrics", "rejected.length");
   detail::expects_tokens(chosen, "metrics");
   detail::expects_tokens(rejected, "metrics");

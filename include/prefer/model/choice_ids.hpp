@@ -17,7 +17,7 @@ namespace prefer::detail {
 /// below its limit. `where` is the caller's name.
 template <class = on_demand>
 void expects_choices(choice_batch const& batch, std::size_t values, std::size_t prompts,
-                            std::size_t completions, char const* where) {
+                     std::size_t completions, char const* where) {
   expects_size(batch.offset.size(), batch.size() + 1, where, "batch.offset");
   expects_size(values, batch.completions(), where, "the column of values");
   expects_size(batch.offset.front(), 0, where,
@@ -45,7 +45,7 @@ void expects_choices(choice_batch const& batch, std::size_t values, std::size_t 
 /// Throws precondition_error unless `prompt` is a prompt and `values` one number per completion.
 template <class = on_demand>
 void expects_row(std::size_t prompt, std::size_t values, std::size_t prompts,
-                        std::size_t completions, char const* where) {
+                 std::size_t completions, char const* where) {
   if (prompt >= prompts) {
     broken(std::string(where) + ": prompt is " + std::to_string(prompt) + ", expected less than " +
            std::to_string(prompts));

@@ -135,9 +135,9 @@ template <class Lane, bool Plain, Loss L>
         (y.partial[log_probs + side] * Lane(scale)).store(out[3 + side] + i);
       }
     }
-    values.add(without_padding(y.value, count - i));
+    values.add(y.value);
   }
-  values.flush();
+  values.flush(in_last_lane<Lane>(count));
   return values.total();
 }
 
@@ -195,9 +195,9 @@ template <class Lane, Loss L>
     if constexpr (estimates) {
       if (out[2] != nullptr) (y.partial[1] * Lane(scale)).store(out[2] + i);
     }
-    values.add(without_padding(y.value, count - i));
+    values.add(y.value);
   }
-  values.flush();
+  values.flush(in_last_lane<Lane>(count));
   return values.total();
 }
 

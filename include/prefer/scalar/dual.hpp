@@ -3,6 +3,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <limits>
 
 #include <prefer/scalar/lane_math.hpp>
 #include <prefer/scalar/math.hpp>
@@ -235,5 +236,22 @@ struct scalar_traits<dual<S, N>> {
   using primal = S;
   using precision = precision_t<S>;
 };
+
+// Formulas of scalar.hpp that cost less where value and derivative are at hand.
+
+template <class S, std::size_t N>
+[[nodiscard]] constexpr dual<S, N> with_slope(dual<S, N> const& x, S const& value, S const& slope) {
+  return chain(x, value, slope);
+}
+/// As softplus(-z) + e z; the linear part stops at the last number before minus infinity, where softplus is infinite.
+template <class S, std::size_t N>
+[[nodiscard]] constexpr dual<S, N> smoothed_logistic(dual<S, N> const& z, double e) {
+  if (e == 0.0) return softplus(-z);
+  using prefer::select;
+  S const least = std::numeric_limits<precision_t<S>>::lowest();
+  S const linear = select(z.value > least, z.value, least);
+  auto const both = softplus_with_derivative(-z.value);
+  return chain(z, both.value + S(e) * linear, S(e) - both.derivative);
+}
 
 }  // namespace prefer

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include <prefer/target.hpp>
 
@@ -44,6 +45,12 @@ using vector = typename vector_type<T, W>::type;
 template <class V>
 [[nodiscard]] inline V choose(auto const& mask, V a, V b) {
   return mask ? a : b;
+}
+/// The elements numbered I, those of b after those of a.
+template <class T, std::size_t W, std::size_t... I>
+[[nodiscard]] inline vector<T, sizeof...(I)> picked(vector<T, W> a, vector<T, W> b,
+                                                    std::index_sequence<I...>) {
+  return __builtin_shufflevector(a, b, static_cast<int>(I)...);
 }
 #else
 template <class T, std::size_t W>
@@ -110,6 +117,11 @@ template <class T, std::size_t W>
                                          vector<T, W> b) {
   for (std::size_t i = 0; i < W; ++i) a[i] = mask[i] != 0 ? a[i] : b[i];
   return a;
+}
+template <class T, std::size_t W, std::size_t... I>
+[[nodiscard]] inline vector<T, sizeof...(I)> picked(vector<T, W> a, vector<T, W> b,
+                                                    std::index_sequence<I...>) {
+  return {{(I < W ? a[I] : b[I - W])...}};
 }
 #endif
 
@@ -182,12 +194,17 @@ template <class T, std::size_t W>
 /// The elements added up in a fixed order: halves onto halves.
 template <class T, std::size_t W>
 [[nodiscard]] inline T sum(lane<T, W> a) {
-  T part[W];
-  a.store(part);
-  for (std::size_t half = W / 2; half > 0; half /= 2) {
-    for (std::size_t i = 0; i < half; ++i) part[i] += part[i + half];
+  if constexpr (W == 1) {
+    return a[0];
+  } else if constexpr (W == 2) {
+    return a[0] + a[1];
+  } else {
+    using narrower = lane<T, W / 2>;
+    return [a]<std::size_t... I>(std::index_sequence<I...>) {
+      return sum(narrower(detail::picked<T, W>(a.v, a.v, std::index_sequence<I...>())) +
+                 narrower(detail::picked<T, W>(a.v, a.v, std::index_sequence<(W / 2 + I)...>())));
+    }(std::make_index_sequence<W / 2>());
   }
-  return part[0];
 }
 
 /// The larger of two, elementwise; the second where they compare unordered.

@@ -260,7 +260,13 @@ template <class T, std::size_t W>
 template <class T, std::size_t W>
 [[nodiscard]] inline lane<T, W> log1mexp(lane<T, W> x) {
   using L = lane<T, W>;
-  return select(x > L(-0.69314718055994530942), log(-expm1(x)), log1p(-exp(x)));
+  // log(-expm1(x)) near 0 and log1p(-exp(x)) elsewhere, whose logarithm is taken once, of either argument.
+  auto const near = x > L(-0.69314718055994530942);
+  L const e = exp(x);
+  L const rest = L(1.0) - e;
+  L const rounded_off = (L(1.0) - rest) - e;
+  L const out = log(select(near, -expm1(x), rest));
+  return select(near, out, out + rounded_off / rest);
 }
 
 template <class T, std::size_t W>

@@ -182,6 +182,15 @@ template <class S>
   return select(x > most, most, select(x < least, least, x));
 }
 
+/// The number of which value and derivative by x are known: for formulas whose parts cancel in the derivative, or meet
+/// infinities in it.
+template <class S>
+[[nodiscard]] constexpr S with_slope(S const& x, primal_t<S> const& value,
+                                     primal_t<S> const& slope) {
+  S const at = finite(x);
+  return value + slope * (at - value_of(at));
+}
+
 /// log(exp(a) + exp(b)), without overflow; either may be minus infinity.
 template <class S>
 [[nodiscard]] constexpr S log_add_exp(S const& a, S const& b) {
