@@ -11,6 +11,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/file/fingerprint.hpp>
 
 namespace prefer {
@@ -57,7 +58,7 @@ class basic_minibatch {  // a template, so that including it costs little
     expects_size(names.size(), data.size(), "choice_minibatch::gather_drawn", "names");
     all_.resize(data.size());
     for (std::size_t r = 0; r < all_.size(); ++r) all_[r] = static_cast<std::uint32_t>(r);
-    gather(data, all_, draw);
+    gather(data, view_of(all_), draw);
     row_.assign(names.begin(), names.end());
     drawn_ = true;
   }
@@ -66,8 +67,8 @@ class basic_minibatch {  // a template, so that including it costs little
   [[nodiscard]] Data const& data() const { return rows_; }
   [[nodiscard]] std::size_t size() const { return rows_.prompt.size(); }
   [[nodiscard]] std::size_t completions() const { return rows_.completion.size(); }
-  [[nodiscard]] std::span<std::size_t const> offset() const { return rows_.offset; }
-  [[nodiscard]] std::span<std::size_t const> row() const { return row_; }
+  [[nodiscard]] std::span<std::size_t const> offset() const { return view_of(rows_.offset); }
+  [[nodiscard]] std::span<std::size_t const> row() const { return view_of(row_); }
   [[nodiscard]] std::span<float const> label() const { return rows_.label; }
   [[nodiscard]] std::span<float const> weight() const { return rows_.weight; }
   [[nodiscard]] std::span<float const> beta() const { return rows_.beta; }
@@ -84,19 +85,19 @@ class basic_minibatch {  // a template, so that including it costs little
     std::size_t const first = rows_.offset[begin];
     slice_offset_.resize(count + 1);
     for (std::size_t g = 0; g <= count; ++g) slice_offset_[g] = rows_.offset[begin + g] - first;
-    return {.prompt = std::span(rows_.prompt).subspan(begin, count),
-            .completion = std::span(rows_.completion).subspan(first, slice_offset_[count]),
-            .offset = slice_offset_,
-            .row = std::span(row_).subspan(begin, count),
+    return {.prompt = view_of(rows_.prompt, begin, count),
+            .completion = view_of(rows_.completion, first, slice_offset_[count]),
+            .offset = view_of(slice_offset_),
+            .row = view_of(row_, begin, count),
             .drawn = drawn_,
             .draw = draw_};
   }
   /// The KL examples of groups [begin, begin + count), one each.
   [[nodiscard]] choice_batch kl_slice(std::size_t begin, std::size_t count) const {
-    return {.prompt = std::span(rows_.prompt).subspan(begin, count),
-            .completion = std::span(rows_.kl_examples).subspan(begin, count),
-            .offset = std::span(one_each_).first(count + 1),
-            .row = std::span(row_).subspan(begin, count),
+    return {.prompt = view_of(rows_.prompt, begin, count),
+            .completion = view_of(rows_.kl_examples, begin, count),
+            .offset = view_of(one_each_, 0, count + 1),
+            .row = view_of(row_, begin, count),
             .kl_examples = true,
             .drawn = drawn_,
             .draw = draw_};
@@ -155,8 +156,8 @@ class basic_minibatch {  // a template, so that including it costs little
     Data::describe(from, [&](auto is, per each, std::vector<float> const& values) {
       if constexpr (is.name == Description::name) {
         if (values.empty() && size() != 0) return;
-        to = each == per::completion ? std::span(values).subspan(completion, completions)
-                                     : std::span(values).subspan(example, examples);
+        to = each == per::completion ? view_of(values, completion, completions)
+                                     : view_of(values, example, examples);
       }
     });
   }
@@ -177,9 +178,9 @@ using choice_minibatch = basic_minibatch<choice_data>;
 template <std::same_as<choice_data> Data>
 [[nodiscard]] std::uint64_t fingerprint_of(Data const& data) {
   fingerprint identity;
-  identity.add(std::span(data.prompt)).add(std::span(data.completion));
-  Data::describe(data, [&](auto, per, auto const& column) { identity.add(std::span(column)); });
-  identity.add(std::span(data.kl_examples));
+  identity.add(view_of(data.prompt)).add(view_of(data.completion));
+  Data::describe(data, [&](auto, per, auto const& column) { identity.add(view_of(column)); });
+  identity.add(view_of(data.kl_examples));
   for (std::size_t const o : data.offset) identity.add(static_cast<std::uint64_t>(o));
   return identity.value();
 }

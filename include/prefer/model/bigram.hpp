@@ -12,6 +12,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/model/bigram_reference.hpp>
 #include <prefer/model/choice_ids.hpp>
@@ -205,7 +206,7 @@ class bigram {
         current = draw(std::span<T const>(log_p), numbers);
         tokens.push_back(current);
       } while (tokens.size() != how.max_tokens && current != how.stop_token);
-      ids[i] = into.add(tokens);
+      ids[i] = into.add(view_of(tokens));
     }
   }
 

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -170,7 +171,8 @@ inline constexpr completion_output_set against_a_reference =
                    : completion_output_set();
 }
 
-inline void expects_outputs(completion_output_set given, completion_output_set wanted,
+template <class = on_demand>
+void expects_outputs(completion_output_set given, completion_output_set wanted,
                             char const* where) {
   if (given.contains(wanted)) return;
   static constexpr struct {
