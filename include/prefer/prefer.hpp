@@ -159,6 +159,7 @@
 #include <prefer/scalar/scalar.hpp>
 #include <prefer/target.hpp>
 #include <prefer/train/adamw.hpp>
+#include <prefer/train/batch_passes.hpp>
 #include <prefer/train/check_data.hpp>
 #include <prefer/train/checkpoint.hpp>
 #include <prefer/train/clip.hpp>
@@ -169,6 +170,7 @@
 #include <prefer/train/micro_batches.hpp>
 #include <prefer/train/options.hpp>
 #include <prefer/train/pair_side.hpp>
+#include <prefer/train/policy_gradient.hpp>
 #include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/sampled.hpp>
 #include <prefer/train/scored_minibatch.hpp>

@@ -77,18 +77,22 @@ concept numbers_by_traits = requires(R& r) {
 };
 
 template <class R>
-concept column_source = contiguous_numbers<R> || numbers_by_traits<R>;
+concept refused_by_traits = requires { requires column_traits<std::remove_cv_t<R>>::refused; };
+
+// What an adapter says of a type goes before what the type looks like.
+template <class R>
+concept column_source = numbers_by_traits<R> || (contiguous_numbers<R> && !refused_by_traits<R>);
 
 template <class R>
 constexpr auto numbers_of(R& range) {
   if constexpr (is_strided<std::remove_const_t<R>>) {
     return range;
-  } else if constexpr (contiguous_numbers<R>) {
+  } else if constexpr (numbers_by_traits<R>) {
+    auto const numbers = column_traits<std::remove_cvref_t<R>>::numbers(range);
+    return numbers_of(numbers);
+  } else {
     using T = std::remove_reference_t<decltype(*std::data(range))>;
     return strided<T>(std::data(range), static_cast<std::size_t>(std::size(range)));
-  } else {
-    auto numbers = column_traits<std::remove_cvref_t<R>>::numbers(range);
-    return numbers_of(numbers);
   }
 }
 
@@ -100,8 +104,6 @@ concept writable_column_source =
     column_source<R> && !std::is_const_v<number_of<R>> && holds_results(element_of<number_of<R>>);
 
 // What looks like a column and is none: the constructors are deleted, with the reason.
-template <class R>
-concept refused_by_traits = requires { requires column_traits<std::remove_cv_t<R>>::refused; };
 template <class R>
 concept not_a_column = !column_source<R> && !refused_by_traits<R> && std::ranges::range<R>;
 template <class R>

@@ -165,8 +165,7 @@ template <class Lane, class F>
 /// The numbers [begin, begin + order.size()) of lists in ascending order of their lengths, those above short_list last
 /// and as they come.
 template <class = on_demand>
-void order_by_length(list_columns const& batch, std::size_t begin,
-                            std::span<std::uint32_t> order) {
+void order_by_length(list_columns const& batch, std::size_t begin, std::span<std::uint32_t> order) {
   auto const length_of = [&](std::size_t k) {
     return at_most(short_list + 1, batch.offset[begin + k + 1] - batch.offset[begin + k]);
   };

@@ -13,8 +13,8 @@
 #include <utility>
 
 #include <prefer/expects.hpp>
-#include <prefer/on_demand.hpp>
 #include <prefer/file/destination.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 

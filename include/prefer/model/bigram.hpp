@@ -12,12 +12,12 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
-#include <prefer/on_demand.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/model/bigram_reference.hpp>
 #include <prefer/model/choice_ids.hpp>
 #include <prefer/model/row_statistics.hpp>
 #include <prefer/model/softmax.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/completion_outputs.hpp>
 #include <prefer/policy/policy.hpp>

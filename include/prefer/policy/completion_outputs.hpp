@@ -172,8 +172,7 @@ inline constexpr completion_output_set against_a_reference =
 }
 
 template <class = on_demand>
-void expects_outputs(completion_output_set given, completion_output_set wanted,
-                            char const* where) {
+void expects_outputs(completion_output_set given, completion_output_set wanted, char const* where) {
   if (given.contains(wanted)) return;
   static constexpr struct {
     completion_output output;

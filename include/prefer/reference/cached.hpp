@@ -11,10 +11,10 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/column_rules.hpp>
 #include <prefer/expects.hpp>
-#include <prefer/on_demand.hpp>
 #include <prefer/file/archive.hpp>
 #include <prefer/file/archive_writer.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/reference/reference.hpp>
 
 namespace prefer {
@@ -171,11 +171,10 @@ class cached {
       std::size_t const first = data.offset[begin];
       offset.clear();
       for (std::size_t g = 0; g <= count; ++g) offset.push_back(data.offset[begin + g] - first);
-      choice_batch const batch{
-          .prompt = view_of(data.prompt, begin, count),
-          .completion = view_of(data.completion, first, offset.back()),
-          .offset = offset,
-          .row = view_of(row, begin, count)};
+      choice_batch const batch{.prompt = view_of(data.prompt, begin, count),
+                               .completion = view_of(data.completion, first, offset.back()),
+                               .offset = offset,
+                               .row = view_of(row, begin, count)};
       ask(reference, batch, std::span(out.log_prob_).subspan(first, offset.back()),
           [](R& r, auto const& b, auto to) { r.log_prob(b, to); });
       if constexpr (gives_scores<R>) {

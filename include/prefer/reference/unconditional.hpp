@@ -10,8 +10,8 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
-#include <prefer/on_demand.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/reference/reference.hpp>
 #include <prefer/reference/reference_wrapper.hpp>
 

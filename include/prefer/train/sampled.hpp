@@ -13,8 +13,8 @@
 #include <prefer/batch/minibatch.hpp>
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
-#include <prefer/on_demand.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/policy/sampling_policy.hpp>
 #include <prefer/random/order.hpp>
 #include <prefer/random/philox.hpp>
