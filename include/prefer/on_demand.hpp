@@ -19,10 +19,14 @@ namespace prefer {
 /// name, every member function of a vector among them, for every unit that includes them.
 struct on_demand;
 
-/// A view of a vector's elements, or of `count` of them from `begin` on.
+/// A view of `count` elements in memory, of a vector's, or of `count` of a vector's from `begin` on.
 ///
 /// What std::span converts from it checks against every concept of a contiguous range, for each type of element and
 /// wherever the conversion is written; here that is done where the view is made.
+template <class T>
+[[nodiscard]] constexpr std::span<T const> view_of(T const* first, std::size_t count) {
+  return {first, count};
+}
 template <class T>
 [[nodiscard]] std::span<T const> view_of(std::vector<T> const& all) {
   return {all.data(), all.size()};

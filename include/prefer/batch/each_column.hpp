@@ -8,6 +8,7 @@
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/scalar/probe.hpp>
 
 // What is done to every column of a batch alike, whatever kind of columns it is.
@@ -30,7 +31,8 @@ constexpr void for_each_column(Columns& batch, Visit&& visit) {
 }
 
 /// "length.rejected", for messages.
-[[nodiscard]] inline std::string label_of(char const* spelling, column_side side) {
+template <class = on_demand>
+[[nodiscard]] std::string label_of(char const* spelling, column_side side) {
   std::string label = spelling;
   if (side == column_side::chosen) label += ".chosen";
   if (side == column_side::rejected) label += ".rejected";
@@ -126,7 +128,8 @@ template <class... Kinds>
   (detail::spell_columns<Kinds>(set, spelled, out), ...);
   return out;
 }
-[[nodiscard]] inline std::string to_string(column_set set) {
+template <class = on_demand>
+[[nodiscard]] std::string to_string(column_set set) {
   return to_string_of<pair_columns, unpaired_columns, list_columns>(set);
 }
 

@@ -45,6 +45,7 @@ template <class = on_demand>
   return with_probes(unpaired_record<probe>{probe_completion(probe_chosen()), {}, {}});
 }
 struct probe_list_at {
+  template <class = on_demand>
   constexpr completion_record<probe> operator()(std::size_t) const {
     return probe_completion(probe_chosen());
   }

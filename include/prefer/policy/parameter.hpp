@@ -26,7 +26,7 @@ class tensor_shape {
 
   template <class = on_demand>
   [[nodiscard]] constexpr std::span<std::size_t const> sizes() const {
-    return {size_, dimensions_};
+    return view_of(size_, dimensions_);
   }
   [[nodiscard]] constexpr bool empty() const { return dimensions_ == 0; }
   /// Of the tensor: the product of the sizes.
