@@ -120,7 +120,7 @@ concept passing_numbers = !std::is_lvalue_reference_v<R> && column_source<R> &&
 
 /// A view of numbers in memory: one per completion, or one per pair.
 ///
-/// Made from any contiguous range of float or double (vectors, arrays, spans, mapped Eigen arrays), of `half` or
+/// Made from any contiguous range of float or double (vectors, arrays, spans), of `half` or
 /// `bfloat16`, and for labels and lengths also of bool or int; from `strided` numbers, and from a std::mdspan of one
 /// dimension. Nothing is copied, so the range must outlive the column. What a function
 /// returns is given a name first: a column of a temporary vector does not compile, not even where it would be read in
