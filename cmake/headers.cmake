@@ -126,6 +126,7 @@ set(prefer_core_headers
   objective/loss_pass.hpp
   objective/matched.hpp
   objective/on_backend.hpp
+  on_demand.hpp
   parallel/communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
@@ -164,6 +165,7 @@ set(prefer_core_headers
   text/spelling.hpp
   text/utf8.hpp
   train/adamw.hpp
+  train/batch_passes.hpp
   train/check_data.hpp
   train/checkpoint.hpp
   train/clip.hpp
@@ -173,6 +175,7 @@ set(prefer_core_headers
   train/learning_rate.hpp
   train/micro_batches.hpp
   train/options.hpp
+  train/policy_gradient.hpp
   train/run_fingerprint.hpp
   train/sampled.hpp
   train/scored_minibatch.hpp
@@ -224,10 +227,22 @@ set(prefer_eigen_headers
   adapters/eigen.hpp
 )
 
+set(prefer_armadillo_headers
+  adapters/armadillo.hpp
+)
+
+set(prefer_xtensor_headers
+  adapters/xtensor.hpp
+)
+
 set(prefer_ranges_headers
   adapters/ranges.hpp
 )
 
 set(prefer_fmt_headers
   adapters/fmt.hpp
+)
+
+set(prefer_mpi_headers
+  adapters/mpi.hpp
 )

@@ -13,6 +13,7 @@
 #include <prefer/batch/strided.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -77,7 +78,7 @@ class basic_minibatch {  // a template, so that including it costs little
     expects_size(names.size(), data.size(), "choice_minibatch::gather_drawn", "names");
     all_.resize(data.size());
     for (std::size_t r = 0; r < all_.size(); ++r) all_[r] = static_cast<std::uint32_t>(r);
-    gather(data, all_, draw);
+    gather(data, view_of(all_), draw);
     row_.assign(names.begin(), names.end());
     drawn_ = true;
   }
@@ -86,8 +87,8 @@ class basic_minibatch {  // a template, so that including it costs little
   [[nodiscard]] Data const& data() const { return rows_; }
   [[nodiscard]] std::size_t size() const { return rows_.prompt.size(); }
   [[nodiscard]] std::size_t completions() const { return rows_.completion.size(); }
-  [[nodiscard]] std::span<std::size_t const> offset() const { return rows_.offset; }
-  [[nodiscard]] std::span<std::size_t const> row() const { return row_; }
+  [[nodiscard]] std::span<std::size_t const> offset() const { return view_of(rows_.offset); }
+  [[nodiscard]] std::span<std::size_t const> row() const { return view_of(row_); }
   [[nodiscard]] bool has_kl_examples() const { return !rows_.kl_examples.empty(); }
 
   /// Groups [begin, begin + count) as a batch; valid until the next gather or slice.
@@ -95,26 +96,26 @@ class basic_minibatch {  // a template, so that including it costs little
     std::size_t const first = rows_.offset[begin];
     slice_offset_.resize(count + 1);
     for (std::size_t g = 0; g <= count; ++g) slice_offset_[g] = rows_.offset[begin + g] - first;
-    return {.prompt = std::span(rows_.prompt).subspan(begin, count),
-            .completion = std::span(rows_.completion).subspan(first, slice_offset_[count]),
-            .offset = slice_offset_,
-            .row = std::span(row_).subspan(begin, count),
+    return {.prompt = view_of(rows_.prompt, begin, count),
+            .completion = view_of(rows_.completion, first, slice_offset_[count]),
+            .offset = view_of(slice_offset_),
+            .row = view_of(row_, begin, count),
             .drawn = drawn_,
             .draw = draw_};
   }
   /// The KL examples of groups [begin, begin + count), one each.
   [[nodiscard]] choice_batch kl_slice(std::size_t begin, std::size_t count) const {
-    return {.prompt = std::span(rows_.prompt).subspan(begin, count),
-            .completion = std::span(rows_.kl_examples).subspan(begin, count),
-            .offset = std::span(one_each_).first(count + 1),
-            .row = std::span(row_).subspan(begin, count),
+    return {.prompt = view_of(rows_.prompt, begin, count),
+            .completion = view_of(rows_.kl_examples, begin, count),
+            .offset = view_of(one_each_, 0, count + 1),
+            .row = view_of(row_, begin, count),
             .kl_examples = true,
             .drawn = drawn_,
             .draw = draw_};
   }
   /// Hands groups [begin, begin + count) of every column that the data has to the column of the same name of `out`; of
-  /// pairs, two completions each, every second number to each side. A batch without rows hands over every column, each empty, so that nobody asks why one is
-  /// missing.
+  /// pairs, two completions each, every second number to each side. A batch without rows hands over every column, each
+  /// empty, so that nobody asks why one is missing.
   template <class Columns>
   void hand_over(Columns& out, std::size_t begin, std::size_t count) const {
     std::size_t const first = rows_.offset[begin];
@@ -123,10 +124,10 @@ class basic_minibatch {  // a template, so that including it costs little
       detail::with_column<is.name>(rows_, [&](std::vector<float> const& numbers, per each) {
         if (numbers.empty() && size() != 0) return;
         if constexpr (requires { to.rejected; }) {
-          detail::view_sides(to, std::span(numbers).subspan(first, completions));
+          detail::view_sides(to, view_of(numbers, first, completions));
         } else {
-          to = each == per::completion ? std::span(numbers).subspan(first, completions)
-                                       : std::span(numbers).subspan(begin, count);
+          to = each == per::completion ? view_of(numbers, first, completions)
+                                       : view_of(numbers, begin, count);
         }
       });
     });
@@ -163,9 +164,9 @@ using choice_minibatch = basic_minibatch<choice_data>;
 template <std::same_as<choice_data> Data>
 [[nodiscard]] std::uint64_t fingerprint_of(Data const& data) {
   fingerprint identity;
-  identity.add(std::span(data.prompt)).add(std::span(data.completion));
-  Data::describe(data, [&](auto, per, auto const& column) { identity.add(std::span(column)); });
-  identity.add(std::span(data.kl_examples));
+  identity.add(view_of(data.prompt)).add(view_of(data.completion));
+  Data::describe(data, [&](auto, per, auto const& column) { identity.add(view_of(column)); });
+  identity.add(view_of(data.kl_examples));
   for (std::size_t const o : data.offset) identity.add(static_cast<std::uint64_t>(o));
   return identity.value();
 }

@@ -85,7 +85,7 @@ template <Loss L>
     evaluate_into(loss, examples.columns(), {.value = value}, loss_state<L>{});
   } else {
     // Lists of three and five; of what the loss takes where it takes no other size.
-    constexpr std::size_t size = detail::list_size_of<L>();
+    constexpr std::size_t size = list_size_of<L>();
     static_assert(2 * size <= most);
     constexpr std::size_t offset[] = {0, size == 0 ? 3 : size, size == 0 ? most : 2 * size};
     count = 2;

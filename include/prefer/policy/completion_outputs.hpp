@@ -9,6 +9,7 @@
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/scalar/probe.hpp>
 
 namespace prefer {
@@ -220,8 +221,8 @@ inline constexpr completion_output_set against_a_reference =
                    : completion_output_set();
 }
 
-inline void expects_outputs(completion_output_set given, completion_output_set wanted,
-                            char const* where) {
+template <class = on_demand>
+void expects_outputs(completion_output_set given, completion_output_set wanted, char const* where) {
   if (given.contains(wanted)) return;
   completion_output_set first;  // of those that are missing
   std::string names;
