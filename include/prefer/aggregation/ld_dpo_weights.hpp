@@ -9,6 +9,7 @@
 #include <prefer/bounded.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -36,6 +37,7 @@ struct ld_dpo_weights {
     return fingerprint().add("ld_dpo_weights").add(double{alpha}).value();
   }
 
+  template <class = on_demand>
   void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
                std::span<double> out) const {
     expects_in_range(alpha, "ld_dpo_weights", "alpha");
