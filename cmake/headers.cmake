@@ -161,6 +161,9 @@ set(prefer_core_headers
   scalar/probe.hpp
   scalar/scalar.hpp
   target.hpp
+  testing/backend_suite.hpp
+  testing/finding.hpp
+  testing/probing_formulas.hpp
   text/number.hpp
   text/spelling.hpp
   text/utf8.hpp
