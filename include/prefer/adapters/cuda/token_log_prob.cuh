@@ -347,7 +347,8 @@ inline void sum_over_tokens(column const& of_tokens, list_offsets const& offset,
   std::size_t const completions = offset.size() - 1;
   launch(of_tokens.stream(), (completions * 32 + threads_of_block - 1) / threads_of_block,
          threads_of_block, here, &sum_of_tokens<double>,
-         expect_numbers(of_tokens, of_tokens.size(), here, "of_tokens"), offset.on_device(),
+         expect_numbers(of_tokens, of_tokens.size(), here, "of_tokens"),
+         offset.on_device(of_tokens.stream()),
          expect_rows(of_completions, completions, here, "of_completions"), completions);
 }
 /// The transpose: every token gets the number of its completion, as coefficients go back.
@@ -358,7 +359,8 @@ inline void spread_over_tokens(column const& of_completions, list_offsets const&
   std::size_t const completions = offset.size() - 1;
   launch(of_completions.stream(), (completions * 32 + threads_of_block - 1) / threads_of_block,
          threads_of_block, here, &number_of_completion<double>,
-         expect_numbers(of_completions, completions, here, "of_completions"), offset.on_device(),
+         expect_numbers(of_completions, completions, here, "of_completions"),
+         offset.on_device(of_completions.stream()),
          expect_rows(of_tokens, of_tokens.size(), here, "of_tokens"), completions);
 }
 
