@@ -231,6 +231,18 @@ set(prefer_eigen_headers
   adapters/eigen.hpp
 )
 
+set(prefer_cuda_headers
+  adapters/cuda.hpp
+  adapters/cuda/backend.cuh
+  adapters/cuda/column.cuh
+  adapters/cuda/dialect.cuh
+  adapters/cuda/evaluation.cuh
+  adapters/cuda/kernels.cuh
+  adapters/cuda/runtime.cuh
+  adapters/cuda/sort.cuh
+  adapters/cuda/token_log_prob.cuh
+)
+
 set(prefer_armadillo_headers
   adapters/armadillo.hpp
 )

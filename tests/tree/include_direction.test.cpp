@@ -73,7 +73,7 @@ using include_graph = std::map<std::string, std::vector<std::string>>;
 include_graph const& headers() {
   static auto const graph = [] {
     include_graph result;
-    for (std::string const& header : tree::files_below(tree::header_root, ".hpp")) {
+    for (std::string const& header : tree::public_headers()) {
       result[header] = tree::includes_of(tree::read(tree::header_root / header));
     }
     return result;
