@@ -17,6 +17,12 @@
 
 namespace {
 
+struct weight_of_list {
+  static constexpr std::size_t room = 0;
+  [[nodiscard]] static constexpr prefer::column_set reads() { return prefer::column_name::weight; }
+  constexpr auto operator()(auto const&, auto const& weight, auto, auto) const { return weight; }
+};
+
 TEST_CASE("own backend: the stub names what is unimplemented, by operation",
           "[docs][own_backend]") {
   stub_backend const on;
@@ -33,9 +39,9 @@ TEST_CASE("own backend: the stub names what is unimplemented, by operation",
   CHECK_THROWS_WITH(on.gather(stub_column{}, {}), "gather is unimplemented");
   CHECK_THROWS_WITH(on.scatter({}, {}), "scatter is unimplemented");
   CHECK_THROWS_WITH(on.room(3), "room is unimplemented");
-  CHECK_THROWS_WITH(on.for_each_list(prefer::basic_list_columns<stub_column>{},
-                                     prefer::testing::detail::list_differences{}, {}, {}),
-                    "for_each_list is unimplemented");
+  CHECK_THROWS_WITH(
+      on.for_each_list(prefer::basic_list_columns<stub_column>{}, weight_of_list{}, {}, {}),
+      "for_each_list is unimplemented");
 }
 
 TEST_CASE("own backend: the suite says what is left to do", "[docs][own_backend]") {
