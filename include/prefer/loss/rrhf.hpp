@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
@@ -43,6 +44,42 @@ struct rrhf {
       }
     }
     return total;
+  }
+
+  /// The loss, and its derivatives into `out`, with 1 / length^length_power of each completion and p in `room`:
+  ///
+  ///   length_i^-length_power * weight * (number of better j with p_i > p_j - number of worse j with p_j > p_i)
+  ///   - [i = 0] / length_first
+  static constexpr std::size_t coefficient_room = 2;
+  template <class S>
+  [[nodiscard]] constexpr S coefficients(auto const& list, std::span<S> out,
+                                         std::span<S> room) const {
+    std::size_t const count = list.size();
+    std::span<S> const scale = room.first(count);
+    std::span<S> const p = room.subspan(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      scale[i] = exp(-length_power * log(list[i].completion_length));
+      p[i] = list[i].log_prob * scale[i];
+      out[i] = 0.0;
+    }
+    S const per_token = 1.0 / list[0].completion_length;
+    S loss = -list[0].log_prob * per_token;
+    for (std::size_t i = 0; i < count; ++i) {
+      for (std::size_t j = i + 1; j < count; ++j) {
+        S const first_better = select(list[i].score > list[j].score, 1.0, 0.0);
+        S const second_better = select(list[j].score > list[i].score, 1.0, 0.0);
+        S const miss = p[j] - p[i];
+        loss = loss + weighted(weight * first_better, relu(miss)) +
+               weighted(weight * second_better, relu(-miss));
+        S const slope = weight * (first_better * select(miss > 0.0, 1.0, 0.0) -
+                                  second_better * select(miss < 0.0, 1.0, 0.0));
+        out[i] = out[i] - slope;
+        out[j] = out[j] + slope;
+      }
+    }
+    for (std::size_t i = 0; i < count; ++i) out[i] = out[i] * scale[i];
+    out[0] = out[0] - per_token;
+    return loss;
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("weight", self.weight);
