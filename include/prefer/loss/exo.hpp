@@ -91,7 +91,7 @@ struct exo {
   }
 
   /// The loss, and d loss / d log_prob_i = beta * q_i (log(q_i / p_i) - loss) into `out`, q = softmax(s),
-  /// p = softmax(score / reward_beta); the logarithms of q in `room`.
+  /// p = softmax(score / reward_beta); the logarithms in `room`. Those of both sums are one, of their ratio.
   static constexpr std::size_t coefficient_room = 1;
   template <class S>
   [[nodiscard]] constexpr S coefficients(auto const& list, std::span<S> out,
@@ -101,17 +101,19 @@ struct exo {
       return 0.0;
     }
     S const list_beta = list.beta_or(beta);
-    auto const s = [&](auto const& y) { return list_beta * y.log_ratio(); };
     double const sharpness = 1.0 / reward_beta;
+    auto const s = [&](auto const& y) { return list_beta * y.log_ratio(); };
     auto const reward = [&](auto const& y) { return y.score * sharpness; };
-    S const log_reward_z = log_sum_exp(list, 0, reward);
+    auto const of_reward = exponentials(list, reward, room);
     auto const of_policy = exponentials(list, s, out);
-    S const log_z = log(of_policy.total);
     S const per_policy = 1.0 / of_policy.total;
+    S const log_sums = log(of_reward.total * per_policy);
+    S const least = -1e30;  // so that the logarithm of q = 0 times q is 0
     S loss = 0.0;
     for (std::size_t i = 0; i < list.size(); ++i) {
-      S const log_q = finite((s(list[i]) - of_policy.largest) - log_z);
-      room[i] = log_q - (reward(list[i]) - log_reward_z);
+      S const below = s(list[i]) - of_policy.largest;
+      room[i] =
+          select(below > least, below, least) - (reward(list[i]) - of_reward.largest) + log_sums;
       out[i] = out[i] * per_policy;
       loss = loss + out[i] * room[i];
     }

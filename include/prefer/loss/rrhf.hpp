@@ -62,24 +62,23 @@ struct rrhf {
       p[i] = list[i].log_prob * scale[i];
       out[i] = 0.0;
     }
-    S const per_token = 1.0 / list[0].completion_length;
-    S loss = -list[0].log_prob * per_token;
+    S ranking = 0.0;
     for (std::size_t i = 0; i < count; ++i) {
       for (std::size_t j = i + 1; j < count; ++j) {
-        S const first_better = select(list[i].score > list[j].score, 1.0, 0.0);
-        S const second_better = select(list[j].score > list[i].score, 1.0, 0.0);
-        S const miss = p[j] - p[i];
-        loss = loss + weighted(weight * first_better, relu(miss)) +
-               weighted(weight * second_better, relu(-miss));
-        S const slope = weight * (first_better * select(miss > 0.0, 1.0, 0.0) -
-                                  second_better * select(miss < 0.0, 1.0, 0.0));
+        S const lead = p[j] - p[i];
+        auto const first_better = list[i].score > list[j].score;
+        auto const second_better = list[j].score > list[i].score;
+        S const miss = select(first_better, lead, select(second_better, -lead, S(0.0)));
+        ranking = ranking + relu(miss);
+        S const slope = select(miss > 0.0, select(first_better, S(1.0), S(-1.0)), S(0.0));
         out[i] = out[i] - slope;
         out[j] = out[j] + slope;
       }
     }
-    for (std::size_t i = 0; i < count; ++i) out[i] = out[i] * scale[i];
+    for (std::size_t i = 0; i < count; ++i) out[i] = out[i] * (weight * scale[i]);
+    S const per_token = 1.0 / list[0].completion_length;
     out[0] = out[0] - per_token;
-    return loss;
+    return weighted(weight, ranking) - list[0].log_prob * per_token;
   }
   static constexpr void parameters(auto& self, auto&& visit) {
     visit("weight", self.weight);
