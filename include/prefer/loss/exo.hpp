@@ -44,7 +44,7 @@ struct exo_pair {
     auto const value = select(left, log_odds_left, log_odds_right) -
                        softplus(select(left, at, -at)) + select(left, pull, -pull);
     // The derivative, written out: the terms of those forms that cancel in it would leave their rounding errors.
-    auto const slope = (1.0 - small_share) * pull;
+    number const slope = number((1.0 - small_share) * pull);
     return with_slope(z, value, slope);
   }
   static constexpr void parameters(auto& self, auto&& visit) {
@@ -101,14 +101,14 @@ struct exo {
       return 0.0;
     }
     S const list_beta = list.beta_or(beta);
-    double const sharpness = 1.0 / reward_beta;
+    S const sharpness = S(1.0 / reward_beta);
     auto const s = [&](auto const& y) { return list_beta * y.log_ratio(); };
     auto const reward = [&](auto const& y) { return y.score * sharpness; };
     auto const of_reward = exponentials(list, reward, room);
     auto const of_policy = exponentials(list, s, out);
-    S const per_policy = 1.0 / of_policy.total;
+    S const per_policy = S(1.0) / of_policy.total;
     S const log_sums = log(of_reward.total * per_policy);
-    S const least = -1e30;  // so that the logarithm of q = 0 times q is 0
+    S const least = S(-1e30);  // so that the logarithm of q = 0 times q is 0
     S loss = 0.0;
     for (std::size_t i = 0; i < list.size(); ++i) {
       S const below = s(list[i]) - of_policy.largest;

@@ -50,7 +50,7 @@ template <class S>
 [[nodiscard]] constexpr exponential_sum<S> sum_with_own(S const& own, S const& others,
                                                         auto const& ahead) {
   S const value = own + others;
-  S const inverse = 1.0 / value;
+  S const inverse = S(1.0) / value;
   S const rounded_off = select(ahead, others - (value - own), S(0.0));
   return {value, log(value) + rounded_off * inverse, inverse};
 }

@@ -80,13 +80,13 @@ struct info_nca {
     }
     S const list_beta = list.beta_or(beta);
     auto const s = [&](auto const& y) { return list_beta * y.log_ratio(); };
-    double const sharpness = 1.0 / temperature;
+    S const sharpness = S(1.0 / temperature);
     auto const reward = [&](auto const& y) { return y.score * sharpness; };
     auto const of_policy = exponentials(list, s, out);
     auto const of_reward = exponentials(list, reward, room);
     S const log_z = of_policy.largest + log(of_policy.total);
-    S const per_policy = 1.0 / of_policy.total;
-    S const per_reward = 1.0 / of_reward.total;
+    S const per_policy = S(1.0) / of_policy.total;
+    S const per_reward = S(1.0) / of_reward.total;
     S loss = 0.0;
     for (std::size_t i = 0; i < list.size(); ++i) {
       S const p = room[i] * per_reward;
@@ -138,11 +138,11 @@ struct nca {
   template <class S>
   [[nodiscard]] constexpr S coefficients(auto const& list, std::span<S> out) const {
     S const list_beta = list.beta_or(beta);
-    double const sharpness = 1.0 / temperature;
+    S const sharpness = S(1.0 / temperature);
     auto const reward = [&](auto const& y) { return y.score * sharpness; };
     auto const of_reward = exponentials(list, reward, out);
-    S const per_reward = 1.0 / of_reward.total;
-    S const share = 1.0 / static_cast<double>(list.size());
+    S const per_reward = S(1.0) / of_reward.total;
+    S const share = S(1.0 / static_cast<double>(list.size()));
     S loss = 0.0;
     for (std::size_t i = 0; i < list.size(); ++i) {
       S const p = out[i] * per_reward;
@@ -150,7 +150,7 @@ struct nca {
       auto const above = s > 0.0;
       S const left = select(above, -s, s);
       S const small = sigmoid(left);
-      S const large = 1.0 - small;
+      S const large = S(1.0) - small;
       loss = loss + (select(above, share, -p) * s + (p + share) * softplus(left));
       out[i] = list_beta * (share * select(above, large, small) - p * select(above, small, large));
     }

@@ -64,8 +64,8 @@ struct plackett_luce {
     S share = 0.0;  // sum over k < i of the product of what k ... i - 1 leave
     for (std::size_t i = 0; i + 1 < count; ++i) {
       S const rest = out[i];
-      out[i] = list_beta * (share * (1.0 - rest) - rest);
-      share = (share + 1.0) * rest;
+      out[i] = list_beta * (share * (S(1.0) - rest) - rest);
+      share = (share + S(1.0)) * rest;
     }
     out[count - 1] = list_beta * share;
     return loss;

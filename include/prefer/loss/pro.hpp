@@ -65,7 +65,7 @@ struct pro {
     std::span<S> const a = room.subspan(count, count);
     std::span<S> const scaled = room.subspan(2 * count);  // T_ki a_i, then its exponential
     for (std::size_t i = 0; i < count; ++i) {
-      per_token[i] = 1.0 / list[i].completion_length;
+      per_token[i] = S(1.0) / list[i].completion_length;
       a[i] = list[i].log_prob * per_token[i];
       out[i] = 0.0;
     }

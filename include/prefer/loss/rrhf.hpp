@@ -76,7 +76,7 @@ struct rrhf {
       }
     }
     for (std::size_t i = 0; i < count; ++i) out[i] = out[i] * (weight * scale[i]);
-    S const per_token = 1.0 / list[0].completion_length;
+    S const per_token = S(1.0) / list[0].completion_length;
     out[0] = out[0] - per_token;
     return weighted(weight, ranking) - list[0].log_prob * per_token;
   }

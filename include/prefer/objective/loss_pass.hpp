@@ -192,7 +192,8 @@ struct list_pass {
         }
       }
     }
-    for (S& each : out) each = each * (weight * S(scale));
+    S const factor = weight * S(scale);
+    for (S& each : out) each = each * factor;
     return weight * value;
   }
 };
