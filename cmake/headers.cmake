@@ -26,6 +26,7 @@ set(prefer_core_headers
   batch/reduce.hpp
   batch/statistics.hpp
   batch/step_pairs.hpp
+  batch/strided.hpp
   batch/sum_and_count.hpp
   batch/token_sequences.hpp
   batch/token_table.hpp
@@ -126,6 +127,7 @@ set(prefer_core_headers
   objective/loss_pass.hpp
   objective/matched.hpp
   objective/on_backend.hpp
+  on_demand.hpp
   parallel/communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
@@ -161,10 +163,14 @@ set(prefer_core_headers
   scalar/probe.hpp
   scalar/scalar.hpp
   target.hpp
+  testing/backend_suite.hpp
+  testing/finding.hpp
+  testing/probing_formulas.hpp
   text/number.hpp
   text/spelling.hpp
   text/utf8.hpp
   train/adamw.hpp
+  train/batch_passes.hpp
   train/check_data.hpp
   train/checkpoint.hpp
   train/clip.hpp
@@ -174,7 +180,7 @@ set(prefer_core_headers
   train/learning_rate.hpp
   train/micro_batches.hpp
   train/options.hpp
-  train/pair_side.hpp
+  train/policy_gradient.hpp
   train/run_fingerprint.hpp
   train/sampled.hpp
   train/scored_minibatch.hpp
@@ -226,10 +232,34 @@ set(prefer_eigen_headers
   adapters/eigen.hpp
 )
 
+set(prefer_cuda_headers
+  adapters/cuda.hpp
+  adapters/cuda/backend.cuh
+  adapters/cuda/column.cuh
+  adapters/cuda/dialect.cuh
+  adapters/cuda/evaluation.cuh
+  adapters/cuda/kernels.cuh
+  adapters/cuda/runtime.cuh
+  adapters/cuda/sort.cuh
+  adapters/cuda/token_log_prob.cuh
+)
+
+set(prefer_armadillo_headers
+  adapters/armadillo.hpp
+)
+
+set(prefer_xtensor_headers
+  adapters/xtensor.hpp
+)
+
 set(prefer_ranges_headers
   adapters/ranges.hpp
 )
 
 set(prefer_fmt_headers
   adapters/fmt.hpp
+)
+
+set(prefer_mpi_headers
+  adapters/mpi.hpp
 )

@@ -26,6 +26,7 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/prefer-config-version.cm
 install(FILES
     "${PROJECT_BINARY_DIR}/prefer-config.cmake"
     "${PROJECT_BINARY_DIR}/prefer-config-version.cmake"
+    cmake/Armadillo_target.cmake
   DESTINATION "${package_dir}")
 
 # prefer.pc finds its own prefix, so an install can be moved.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -65,7 +66,10 @@ inline CLI::Validator positive_and_finite() {
   return CLI::Validator(
       [](std::string& text) -> std::string {
         double number = 0.0;
-        if (CLI::detail::lexical_cast(text, number) && number > 0.0 && number < 1e300) return "";
+        char const* const end = text.data() + text.size();
+        auto const read = std::from_chars(text.data(), end, number);
+        bool const whole = read.ec == std::errc() && read.ptr == end;
+        if (whole && number > 0.0 && number < 1e300) return "";
         return text + " is not a finite number greater than zero";
       },
       "FLOAT > 0");

@@ -125,7 +125,7 @@ void loss_pass(benchmark::State& state, L const& loss) {
 
 template <prefer::ListLoss L>
 void loss_pass(benchmark::State& state, L const& loss) {
-  constexpr std::size_t asked = prefer::detail::list_size_of<L>();
+  constexpr std::size_t asked = prefer::list_size_of<L>();
   constexpr std::size_t size = asked == 0 ? 4 : asked;
   auto const policy = numbers<double>(examples * size, -60.0, 30.0, 1);
   auto const reference = numbers<double>(examples * size, -60.0, 30.0, 2);

@@ -36,8 +36,8 @@ struct filled {
     std::uint64_t state = 88172645463325252u;
     prefer::detail::for_each_column(
         batch, [&](auto is, prefer::per, prefer::column_side, prefer::column& to) {
-          bool const optional = is.name == prefer::column_name::weight ||
-                                prefer::detail::optional_columns.contains(is.name);
+          bool const optional =
+              is.name == prefer::column_name::weight || prefer::optional_columns.contains(is.name);
           if (optional) return;
           double low = 0.0, width = 1.0;
           if (is.rule == prefer::column_rule::log_prob) low = -60.0, width = 30.0;

@@ -94,7 +94,7 @@ class field_values {
       refuse_number(row, what_.name, value, what_.rule.expected);
     }
     // Data that a loss has no use for may stand there; an instruction that it would not follow may not.
-    if (there && !taken_ && prefer::detail::optional_columns.contains(what_.column)) {
+    if (there && !taken_ && prefer::optional_columns.contains(what_.column)) {
       prefer::data::refuse_field(row, what_.name, "this loss does not read it");
     }
     given_ = given_ || there;
@@ -344,7 +344,7 @@ class list_rows {
     auto const score = one_each(row, "score", described::score, policy.size(), 0.0);
     append(score_, score);
     if (loss_->meaning.score == prefer::score_kind::ordered_reward) {
-      std::size_t const i = prefer::detail::first_out_of_order(score, 0, score.size(), true);
+      std::size_t const i = prefer::first_out_of_order(score, 0, score.size(), true);
       if (i < score.size()) {
         refuse_number(row, "score", score[i],
                       "rewards that do not rise, best first; before it stands " +
@@ -392,7 +392,7 @@ class list_rows {
   void check_numbers(json_row const& row, char const* name, auto is,
                      std::vector<double> const& numbers) const {
     prefer::number_rule const rule = rule_of(is, loss_->meaning);
-    std::size_t const i = prefer::detail::first_bad(numbers, numbers.size(), rule);
+    std::size_t const i = prefer::first_breaking(numbers, numbers.size(), rule);
     if (i < numbers.size()) refuse_number(row, name, numbers[i], rule.expected);
   }
   /// A number for each completion of the row; `otherwise` where the loss does not need them.

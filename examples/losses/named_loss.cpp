@@ -41,7 +41,7 @@ named_loss erased(L const& loss, prefer::loss_info const& info, remembering from
   out.label = out.name + (parameters.empty() ? "" : " " + parameters);
   out.needs = prefer::needs<L>;
   out.takes = prefer::reads(loss);
-  out.list_size = prefer::detail::list_size_of<L>();
+  out.list_size = prefer::list_size_of<L>();
   out.whole_batch = *info.batch_statistic != '\0';
   out.kl_examples = std::string_view(info.batch_statistic) == "KL examples";
   out.meaning = prefer::meaning_of<L>;

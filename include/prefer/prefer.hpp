@@ -28,6 +28,7 @@
 #include <prefer/batch/reduce.hpp>
 #include <prefer/batch/statistics.hpp>
 #include <prefer/batch/step_pairs.hpp>
+#include <prefer/batch/strided.hpp>
 #include <prefer/batch/sum_and_count.hpp>
 #include <prefer/batch/token_sequences.hpp>
 #include <prefer/batch/token_table.hpp>
@@ -124,6 +125,7 @@
 #include <prefer/objective/loss_pass.hpp>
 #include <prefer/objective/matched.hpp>
 #include <prefer/objective/on_backend.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/aggregated.hpp>
@@ -159,6 +161,7 @@
 #include <prefer/scalar/scalar.hpp>
 #include <prefer/target.hpp>
 #include <prefer/train/adamw.hpp>
+#include <prefer/train/batch_passes.hpp>
 #include <prefer/train/check_data.hpp>
 #include <prefer/train/checkpoint.hpp>
 #include <prefer/train/clip.hpp>
@@ -168,7 +171,7 @@
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/micro_batches.hpp>
 #include <prefer/train/options.hpp>
-#include <prefer/train/pair_side.hpp>
+#include <prefer/train/policy_gradient.hpp>
 #include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/sampled.hpp>
 #include <prefer/train/scored_minibatch.hpp>

@@ -1,4 +1,4 @@
-// expect: prefer: a column is contiguous float or double (labels: bool, lengths: int)
+// expect: prefer: a column is float, double or of 16 bits, in memory (labels: bool, lengths: int)
 // SPDX-License-Identifier: MIT
 #include <cstdint>
 #include <vector>

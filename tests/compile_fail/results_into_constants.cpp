@@ -1,4 +1,4 @@
-// expect: prefer: results are written to contiguous float or double, not const
+// expect: prefer: results are written to float, double or 16 bits in memory, not const
 // SPDX-License-Identifier: MIT
 #include <vector>
 

@@ -80,9 +80,8 @@ template <prefer::Loss L>
 void run(L const& loss) {
   constexpr std::size_t arity = L::arity;
   constexpr bool diverges = prefer::needs<L>.contains(prefer::column_name::divergence);
-  problem<float> p(
-      {.arity = arity, .list_size = prefer::detail::list_size_of<L>(), .divergence = diverges},
-      examples);
+  problem<float> p({.arity = arity, .list_size = prefer::list_size_of<L>(), .divergence = diverges},
+                   examples);
   auto const batch = p.template columns<arity>();
   prefer::loss_memory<L> memory{};
   auto const state = prepare(loss, batch, memory);

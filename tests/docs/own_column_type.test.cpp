@@ -30,6 +30,18 @@ struct prefer::column_traits<my_tensor> {
 static_assert(prefer::check::column<my_tensor>());
 // [/tensor]
 
+/// Somebody's number of 16 bits.
+struct their_half {
+  std::uint16_t x;
+};
+
+// [half]
+template <>
+struct prefer::element_traits<their_half> {
+  static constexpr auto stored = prefer::storage::float16;
+};
+// [/half]
+
 TEST_CASE("own column type: numbers are read and results written in place",
           "[docs][own_column_type]") {
   // [use]
@@ -68,4 +80,44 @@ TEST_CASE("own column type: standard containers are columns as they are, labels 
   // log-ratios 1 and -1, baseline 0: both examples gain 0.1
   CHECK(result.value[0] == Approx(1.0 / (1.0 + std::exp(0.1))).epsilon(1e-6));
   CHECK(result.value[1] == Approx(result.value[0]).epsilon(1e-12));
+}
+
+TEST_CASE("own column type: numbers that lie some steps apart are read and written there",
+          "[docs][own_column_type]") {
+  std::size_t const pairs = 2;
+  std::vector<float> const model_output = {-1.0f, -9.0f, -3.0f, -9.0f};
+  std::vector<float> model_gradient(4, 42.0f);
+  // [strided]
+  float const* const table = model_output.data();  // [pairs, 2]: chosen, rejected
+  float* const gradient = model_gradient.data();   // as the output lies
+
+  double const loss = prefer::evaluate_into(
+      prefer::nll{},
+      prefer::pair_columns{.policy = {.chosen = prefer::strided(table, pairs, 2),
+                                      .rejected = prefer::strided(table + 1, pairs, 2)}},
+      prefer::pair_results{.chosen = prefer::strided(gradient, pairs, 2),
+                           .rejected = prefer::strided(gradient + 1, pairs, 2)});
+  // [/strided]
+  CHECK(loss == Approx(2.0));  // the mean of -log_prob of the chosen ones
+  CHECK(model_gradient == std::vector<float>{-0.5f, 0.0f, -0.5f, 0.0f});
+}
+
+TEST_CASE("own column type: 16 bits of any type are columns", "[docs][own_column_type]") {
+  // [bits]
+  std::vector<their_half> const chosen = {their_half{0xca00}};  // -12
+  std::vector<std::uint16_t> const rejected = {0xc170};         // -15, in the bits of a bfloat16
+  std::vector<float> const reference = {-13.0f};
+  std::vector<prefer::half> coefficient(1);
+
+  double const loss = prefer::evaluate_into(
+      prefer::dpo{.beta = 0.5},
+      prefer::pair_columns{
+          .policy = {.chosen = chosen,
+                     .rejected = prefer::bits_as<prefer::bfloat16>(rejected.data(), 1)},
+          .reference = {.chosen = reference, .rejected = reference}},
+      prefer::pair_results{.chosen = coefficient});
+  // [/bits]
+  CHECK(loss == Approx(std::log1p(std::exp(-1.5))).epsilon(1e-6));
+  // -beta sigmoid(-1.5) = -0.0912127..., to half's last digit there, 2^-14
+  CHECK(static_cast<float>(coefficient[0]) == Approx(-0.0912127).margin(0x1p-15));
 }

@@ -31,7 +31,7 @@ inline constexpr double unit_of = std::is_same_v<L, diffusion_dpo> ? 0x1p-12 : 1
 template <Loss L>
 [[nodiscard]] constexpr batch_shape shape_of() {
   return {.arity = L::arity,
-          .list_size = prefer::detail::list_size_of<L>(),
+          .list_size = prefer::list_size_of<L>(),
           .divergence = needs<L>.contains(column_name::divergence),
           .unit = unit_of<L>};
 }

@@ -251,6 +251,40 @@ TEST_CASE("laws: a log-probability of minus infinity gives the limit of value an
   }
 }
 
+TEST_CASE("laws: an example of weight 0 counts 0, whatever its log-probabilities are",
+          "[laws][loss][limits]") {
+  for (law_subject const& loss : subjects()) {
+    INFO("loss " << loss.name);
+    problem<double> const p(loss.shape, 4);
+    problem<float> const in_float(loss.shape, 4);
+    auto const state = loss.state(p);
+    auto const check = [](auto const& solved) {
+      for (auto const result : solved.all_of(0)) CHECK(result == 0);
+    };
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      auto plain = p.alone(i);
+      auto plain_in_float = in_float.alone(i);
+      plain.weight = {0.0};
+      plain_in_float.weight = {0.0f};
+      for (places const& where : sets_of(loss, p, i)) {
+        for (double const extreme : {-infinity, infinity, std::nan("")}) {
+          INFO("example " << i << ", " << extreme << " at" << written(where));
+          auto solved = plain;
+          auto solved_in_float = plain_in_float;
+          for (place const& one : where) {
+            at(solved, 0, one) = extreme;
+            at(solved_in_float, 0, one) = static_cast<float>(extreme);
+          }
+          loss.evaluate_from_double(solved, state, {});
+          check(solved);
+          loss.evaluate_from_float(solved_in_float, state, {});
+          check(solved_in_float);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("limits: a rejected completion that the policy never writes costs nothing",
           "[laws][loss][limits]") {
   std::vector<double> const chosen = {-1}, never = {-infinity}, reference = {-2}, one = {1};

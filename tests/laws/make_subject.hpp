@@ -26,6 +26,17 @@
 
 namespace prefer::test {
 
+/// A loss without its own rule for the coefficients of lists, which are then those of the formula.
+template <Loss L>
+struct formula_only {
+  static constexpr std::size_t arity = L::arity;
+
+  L loss;
+
+  static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
+  constexpr auto operator()(auto const& record, auto const& part) const { return part(record); }
+};
+
 template <Loss L>
 struct subject_functions {
   static constexpr std::size_t arity = L::arity;
@@ -46,8 +57,7 @@ struct subject_functions {
     return evaluate(law_loss<L>(), p, options);
   }
   static double by_formula(problem<double>& p, evaluate_options const& options) {
-    return evaluate(1.0 * law_loss<L>(), p,
-                    options);  // a scaled loss has no coefficients of its own
+    return evaluate(formula_only<L>{law_loss<L>()}, p, options);
   }
   static double at_beta(problem<double>& p, double beta) {
     L loss = law_loss<L>();
@@ -159,7 +169,7 @@ struct subject_functions {
     evaluate_from(at_edge(edge), p, state);
   }
   static void formula_from(problem<double>& p, numbers const& state, parameter_edge const& edge) {
-    evaluate_from(1.0 * at_edge(edge), p, state);
+    evaluate_from(formula_only<L>{at_edge(edge)}, p, state);
   }
   static pair_order match(problem<double> const& p)
     requires prefer::detail::matches_rows<L>

@@ -91,7 +91,7 @@ template <Loss L>
   out.rewards = reward_rule_of(loss);
   out.reads = reads(loss);
   out.needs = needs<L>;
-  out.list_size = prefer::detail::list_size_of<L>();
+  out.list_size = prefer::list_size_of<L>();
   out.margin_only = margin_only<L>;
   out.remembers = !std::is_same_v<loss_memory<L>, nothing>;
   out.matches = prefer::detail::matches<L>;

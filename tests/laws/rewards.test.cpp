@@ -97,7 +97,7 @@ TEST_CASE("laws: columns that a loss does not read change no number that is repo
         check_same(a.*each.field, b.*each.field);
       }
     } else {
-      constexpr std::size_t asked = prefer::detail::list_size_of<L>();
+      constexpr std::size_t asked = prefer::list_size_of<L>();
       constexpr std::size_t size = asked == 0 ? 4 : asked;
       filled<prefer::list_columns> const alone(read, size), all(every, size);
       check_same(prefer::metrics(alone.batch, rule), prefer::metrics(all.batch, rule));

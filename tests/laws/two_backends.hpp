@@ -172,7 +172,7 @@ void same_on_the_toy(L const& loss) {
 
 template <ListLoss L>
 void same_on_the_toy(L const& loss) {
-  twice<basic_list_columns> batch(reads(loss), detail::list_size_of<L>());
+  twice<basic_list_columns> batch(reads(loss), list_size_of<L>());
   auto const here = evaluate(loss, batch.here);
   basic_list_results<toy_column> const there{
       .value = toy_column(numbers(examples), batch.crossings),

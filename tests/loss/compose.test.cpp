@@ -224,8 +224,8 @@ TEST_CASE("losses: the size of lists is that of the parts", "[loss][parts][list]
   CHECK_THROWS_WITH(evaluate(1.0 * tpo{}, batch),
                     Catch::Contains("list 0 has 2 completions; this loss takes 3"));
   CHECK_THROWS_WITH(evaluate(nll_of_best{} + 0.5 * tpo{}, batch), Catch::Contains("takes 3"));
-  STATIC_REQUIRE(detail::list_size_of<decltype(nll_of_best{} + tpo_l{})>() == 3);
-  STATIC_REQUIRE(detail::list_size_of<decltype(2.0 * nll_of_best{})>() == 0);
+  STATIC_REQUIRE(list_size_of<decltype(nll_of_best{} + tpo_l{})>() == 3);
+  STATIC_REQUIRE(list_size_of<decltype(2.0 * nll_of_best{})>() == 0);
 }
 
 TEST_CASE("losses: rewards are those of the first part that has a beta", "[loss][parts][metrics]") {

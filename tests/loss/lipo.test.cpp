@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <vector>
 
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/lipo.hpp>
+#include <prefer/loss/plackett_luce.hpp>
+#include <prefer/objective/evaluate.hpp>
 
 #include "loss/closed_form.hpp"
 #include "loss/one_list.hpp"
@@ -78,6 +81,33 @@ TEST_CASE("lipo: the coefficients of a list of two thousand are the paper's", "[
     CAPTURE(i);
     CHECK(near(y.slope[i], exact.slope[i], 1e-10, 0.1));
   }
+}
+
+TEST_CASE("lipo: multiples and sums take its rule, bit for bit", "[loss][lipo]") {
+  std::vector<double> const log_prob = {-3.0, -1.5, -7.25, -2.0, -4.0, -0.5},
+                            reference = {-2.0, -2.5, -6.0, -2.0, -5.0, -1.0},
+                            score = {4.0, 0.5, 3.0, 1.0, 2.0, 0.0};
+  std::vector<std::size_t> const offset = {0, 6};
+  prefer::list_columns const batch{
+      .policy = log_prob, .reference = reference, .score = score, .offset = offset};
+  auto const bare = prefer::evaluate(lipo{.beta = 0.5}, batch);
+  auto const softmax = prefer::evaluate(prefer::plackett_luce{}, batch);
+  auto const half = prefer::evaluate(0.5 * lipo{.beta = 0.5}, batch);
+  auto const sum = prefer::evaluate(
+      prefer::plackett_luce{} + 2.0 * (lipo{.beta = 0.5} + 0.5 * lipo{.beta = 0.5}), batch);
+  auto const none = prefer::evaluate(0.0 * lipo{.beta = 0.5}, batch);
+  CHECK(half.loss == 0.5 * bare.loss);
+  CHECK(sum.loss == softmax.loss + 2.0 * (bare.loss + 0.5 * bare.loss));
+  for (std::size_t i = 0; i < log_prob.size(); ++i) {
+    double const own = bare.coefficient[i];
+    CHECK(half.coefficient[i] == 0.5 * own);
+    CHECK(sum.coefficient[i] == softmax.coefficient[i] + 2.0 * (own + 0.5 * own));
+    CHECK(none.coefficient[i] == 0.0);
+  }
+  // Not by dual numbers, whose time is cubic in the length of a list.
+  using both = decltype(0.5 * lipo{} + prefer::plackett_luce{});
+  STATIC_REQUIRE(prefer::detail::has_list_rule<both, prefer::lane<double>>());
+  STATIC_REQUIRE(prefer::detail::coefficient_room<both>() == lipo::coefficient_room + 1);
 }
 
 TEST_CASE("lipo: two completions by hand", "[loss][lipo]") {

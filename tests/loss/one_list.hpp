@@ -84,7 +84,7 @@ template <class L>
 template <class L>
 [[nodiscard]] list_value at_list_by_rule(L const& loss, list_point const& list) {
   list_value out{0.0, std::vector<double>(list.log_prob.size())};
-  std::vector<double> room(prefer::detail::coefficient_room<L> * list.log_prob.size());
+  std::vector<double> room(prefer::detail::coefficient_room<L>() * list.log_prob.size());
   out.value = prefer::detail::list_coefficients(
       loss, record_of<double>(list), std::span<double>(out.slope), std::span<double>(room));
   return out;

@@ -25,10 +25,9 @@ struct example_numbers {
 /// How many partial derivatives this loss has on that example: log-probabilities, then divergences.
 template <Loss L>
 inline constexpr std::size_t example_partials =
-    L::arity == 1 ? 1
-    : L::arity == dynamic_arity
-        ? (prefer::detail::list_size_of<L>() == 0 ? 3 : prefer::detail::list_size_of<L>())
-        : (needs<L>.contains(column_name::divergence) ? 4 : 2);
+    L::arity == 1               ? 1
+    : L::arity == dynamic_arity ? (prefer::list_size_of<L>() == 0 ? 3 : prefer::list_size_of<L>())
+                                : (needs<L>.contains(column_name::divergence) ? 4 : 2);
 
 /// Completion i of the example; `place(number, which)` makes the scalar number `which`.
 template <class S, class Place>

@@ -108,7 +108,7 @@ static_assert(prefer::Policy<recording_policy, choice_batch>);
 template <prefer::Loss L>
 prefer::choice_data data_for() {
   prefer::choice_data data;
-  constexpr std::size_t list = prefer::detail::list_size_of<L>();
+  constexpr std::size_t list = prefer::list_size_of<L>();
   for (std::uint32_t g = 0; g < 3; ++g) {
     if constexpr (L::arity == 1) {
       data.add_labelled(g, g, g % 2 == 0);

@@ -111,3 +111,23 @@ TEST_CASE("documents: a label of a docstring begins its line, and what follows i
     }
   }
 }
+
+TEST_CASE("documents: programs and snippets need nothing from detail", "[tree][documents]") {
+  std::size_t files = 0;
+  auto const look_at = [&](tree::fs::path const& folder, std::string_view extension) {
+    for (std::string const& file : tree::files_below(folder, extension)) {
+      INFO((folder / file).string());
+      CHECK(tree::read(folder / file).find("detail::") == std::string::npos);
+      ++files;
+    }
+  };
+  for (char const* extension : {".cpp", ".hpp"}) {
+    look_at(tree::source_root / "examples", extension);
+    look_at(tree::source_root / "tests" / "docs", extension);
+  }
+  look_at(tree::source_root / "docs", ".md");
+  CHECK(files > 60);
+  for (char const* page : {"README.md", "CONTRIBUTING.md"}) {
+    CHECK(tree::read(tree::source_root / page).find("detail::") == std::string::npos);
+  }
+}

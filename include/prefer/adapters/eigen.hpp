@@ -2,13 +2,12 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <bit>
 #include <concepts>
 #include <cstddef>
-#include <span>
 #include <type_traits>
 
 #include <prefer/batch/columns.hpp>
-#include <prefer/expects.hpp>
 #include <prefer/scalar/dual.hpp>
 #include <prefer/scalar/scalar.hpp>
 
@@ -39,58 +38,51 @@ inline constexpr bool eigen_in_memory =
     (static_cast<unsigned>(E::Flags) & Eigen::DirectAccessBit) != 0;
 template <class E>
 inline constexpr bool eigen_writable = (static_cast<unsigned>(E::Flags) & Eigen::LvalueBit) != 0;
-template <class E>
-inline constexpr bool eigen_unit_stride =
-    int(E::InnerStrideAtCompileTime) == 1 || int(E::InnerStrideAtCompileTime) == Eigen::Dynamic;
 
 template <class E>
 concept eigen_column = eigen_dense<E> && bool(E::IsVectorAtCompileTime) && eigen_in_memory<E> &&
-                       eigen_unit_stride<E> && is_element<typename E::Scalar>;
+                       is_element<typename E::Scalar>;
 
 /// Maps and blocks are views of numbers that others keep; a Ref to const may keep a copy of its own.
 template <class E>
 inline constexpr bool eigen_view =
     !std::is_base_of_v<Eigen::PlainObjectBase<E>, E> && !is_eigen_ref_to_const<E>;
 
-/// A row of a column-major matrix, say, whose stride is known only here.
-template <class E>
-void expects_contiguous(E const& vector) {
-  if (vector.size() > 1 && vector.innerStride() != 1) {
-    broken("column: this Eigen vector steps over " + std::to_string(vector.innerStride()) +
-           " elements in memory; a column is contiguous: copy it with .eval()");
-  }
-}
-
 }  // namespace detail
 
-/// Eigen vectors and arrays of one dimension, maps of them, blocks, columns of matrices: in place, never copied.
-/// Expressions without memory and strides known to differ from 1 are no columns; as_column says why.
+/// Eigen vectors and arrays of one dimension, maps of them, blocks, rows and columns of matrices, with their steps: in place,
+/// never copied. Expressions without memory are no columns; as_column says why.
 template <detail::eigen_column E>
 struct column_traits<E> {
   static constexpr bool borrowed = detail::eigen_view<E>;
 
-  static std::span<typename E::Scalar const> numbers(E const& vector) {
-    detail::expects_contiguous(vector);
-    return {vector.data(), static_cast<std::size_t>(vector.size())};
+  static strided<typename E::Scalar const> numbers(E const& vector) {
+    return {vector.data(), static_cast<std::size_t>(vector.size()), vector.innerStride()};
   }
-  static std::span<typename E::Scalar> numbers(E& vector)
+  static strided<typename E::Scalar> numbers(E& vector)
     requires detail::eigen_writable<E>
   {
-    detail::expects_contiguous(vector);
-    return {vector.data(), static_cast<std::size_t>(vector.size())};
+    return {vector.data(), static_cast<std::size_t>(vector.size()), vector.innerStride()};
   }
 };
 
-/// Matrices, expressions and other strides.
+/// Matrices and expressions.
 template <class E>
   requires(detail::eigen_dense<E> && !detail::eigen_column<E>)
 struct column_traits<E> {
   static constexpr bool refused = true;
 };
 
+template <>
+struct element_traits<Eigen::half> {
+  static constexpr storage stored = storage::float16;
+};
+template <>
+struct element_traits<Eigen::bfloat16> {
+  static constexpr storage stored = storage::bfloat16;
+};
+
 /// An Eigen vector as a column, where a wrong one is told why; a right one converts by itself.
-///
-/// Errors  precondition_error for a stride that is known only at run time and is not 1
 template <class E>
 [[nodiscard]] column as_column(Eigen::DenseBase<E> const& vector) {
   static_assert(bool(E::IsVectorAtCompileTime),
@@ -98,12 +90,10 @@ template <class E>
   static_assert(
       detail::eigen_in_memory<E>,
       "prefer: this Eigen expression has no memory of its own; keep its .eval() and pass that");
-  static_assert(detail::eigen_unit_stride<E>,
-                "prefer: a column is contiguous; this Eigen vector has an inner stride: copy it "
-                "with .eval()");
   static_assert(
       detail::is_element<typename E::Scalar>,
-      "prefer: a column is float or double (labels: bool, lengths: int); use .cast<double>()");
+      "prefer: a column is float, double or of 16 bits (labels: bool, lengths: int); keep its "
+      ".cast<double>().eval()");
   if constexpr (detail::eigen_column<E>) {
     return column(vector.derived());
   } else {

@@ -110,9 +110,11 @@ namespace detail {
   return std::to_string(value) + "; expected " + expected;
 }
 
+}  // namespace detail
+
 /// The place of the first number that breaks its rule; `count` if none does.
-[[nodiscard]] std::size_t first_bad(auto const& numbers, std::size_t count,
-                                    number_rule const& rule) {
+[[nodiscard]] std::size_t first_breaking(auto const& numbers, std::size_t count,
+                                         number_rule const& rule) {
   for (std::size_t i = 0; i < count; ++i) {
     if (!rule.holds(static_cast<double>(numbers[i]))) return i;
   }
@@ -128,7 +130,5 @@ namespace detail {
   }
   return end;
 }
-
-}  // namespace detail
 
 }  // namespace prefer

@@ -13,6 +13,7 @@
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/each_column.hpp>
 #include <prefer/batch/load_record.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/scalar/interleave.hpp>
 
@@ -261,8 +262,9 @@ struct list_lengths {
 
 /// The numbers [begin, begin + order.size()) of lists in ascending order of their lengths, those above short_list last
 /// and as they come.
-inline void order_by_length(list_columns const& batch, list_lengths const& lengths,
-                            std::size_t begin, std::span<std::uint32_t> order) {
+template <class = on_demand>
+void order_by_length(list_columns const& batch, list_lengths const& lengths, std::size_t begin,
+                     std::span<std::uint32_t> order) {
   if (lengths.all_alike()) {
     for (std::size_t k = 0; k < order.size(); ++k) order[k] = static_cast<std::uint32_t>(begin + k);
     return;
@@ -279,8 +281,9 @@ inline void order_by_length(list_columns const& batch, list_lengths const& lengt
 }
 
 /// How many lists of that order have the length of the first one.
-[[nodiscard]] inline std::size_t count_alike(list_columns const& batch, list_lengths const& lengths,
-                                             std::span<std::uint32_t const> order) {
+template <class = on_demand>
+[[nodiscard]] std::size_t count_alike(list_columns const& batch, list_lengths const& lengths,
+                                      std::span<std::uint32_t const> order) {
   if (lengths.all_alike()) return order.size();
   auto const length_of = [&](std::uint32_t g) { return batch.offset[g + 1] - batch.offset[g]; };
   std::size_t alike = 1;

@@ -79,14 +79,14 @@ template <class Columns, class F>
   return read;
 }
 
-/// float is enough where every log-probability that is there is stored as float.
+/// float is enough where every log-probability that is there is stored as float, or in 16 bits.
 template <class Columns>
 [[nodiscard]] bool all_float(Columns const& batch) {
   bool out = true;
   for_each_column(batch, [&](auto is, per each, column_side, column const& one) {
     bool const counts = (is.name == column_name::policy || is.name == column_name::reference) &&
                         each == per::completion;
-    if (counts && one.present() && one.stored_as() != storage::float32) out = false;
+    if (counts && one.present() && !within_float(one.stored_as())) out = false;
   });
   return out;
 }

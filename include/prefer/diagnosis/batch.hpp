@@ -23,7 +23,7 @@ namespace detail {
 
 inline void find_first(column const& c, std::string const& name, number_rule const& rule,
                        std::vector<finding>& out) {
-  std::size_t const i = first_bad(c, c.size(), rule);
+  std::size_t const i = first_breaking(c, c.size(), rule);
   if (i == c.size()) return;
   out.push_back(
       {name, i, c[i], name + "[" + std::to_string(i) + "] is " + found(c[i], rule.expected)});

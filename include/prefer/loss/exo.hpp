@@ -44,7 +44,7 @@ struct exo_pair {
     auto const value = select(left, log_odds_left, log_odds_right) -
                        softplus(select(left, at, -at)) + select(left, pull, -pull);
     // The derivative, written out: the terms of those forms that cancel in it would leave their rounding errors.
-    number const slope = number((1.0 - small_share) * pull);
+    number const slope = (number(1.0) - small_share) * pull;
     return with_slope(z, value, slope);
   }
   static constexpr void parameters(auto& self, auto&& visit) {

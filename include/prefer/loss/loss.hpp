@@ -289,9 +289,10 @@ template <Loss L>
   return probe_of(loss).reads() | detail::prepare_reads_of(loss);
 }
 
-namespace detail {
-
+/// What a batch may do without although a loss reads it: the loss's own number stands for it then.
 inline constexpr column_set optional_columns = column_name::beta | column_name::target_margin;
+
+namespace detail {
 
 template <class L>
 concept probed_at_compile_time = std::default_initializable<L> && requires {
@@ -317,7 +318,7 @@ inline constexpr bool margin_only = [] {
 template <Loss L>
 inline constexpr column_set needs = [] {
   if constexpr (detail::probed_at_compile_time<L>) {
-    return reads(L{}) - detail::optional_columns;
+    return reads(L{}) - optional_columns;
   } else {
     return column_set{};
   }

@@ -249,24 +249,23 @@ concept formula_over =
                           requires(L const& loss, Record const& record,
                                    loss_state<L> const& state) { loss(record, state); }));
 
-/// How many completions a loss over lists takes: what it or its parts say, else any number, here 0.
-template <class L>
-[[nodiscard]] constexpr std::size_t list_size_of();
+}  // namespace detail
 
-template <class... P>
-[[nodiscard]] constexpr std::size_t list_size_of_parts(part_list<P...>) {
-  std::size_t size = 0;
-  ((size = size == 0 ? list_size_of<P>() : size), ...);
-  return size;
-}
+/// How many completions a loss over lists takes: what it or its parts say, else any number, here 0.
 template <class L>
 [[nodiscard]] constexpr std::size_t list_size_of() {
   if constexpr (requires { L::list_size; }) {
     return L::list_size;
   } else {
-    return list_size_of_parts(parts_of_t<L>{});
+    return []<class... P>(detail::part_list<P...>) {
+      std::size_t size = 0;
+      ((size = size == 0 ? list_size_of<P>() : size), ...);
+      return size;
+    }(detail::parts_of_t<L>{});
   }
 }
+
+namespace detail {
 
 template <class L, class... P>
 [[nodiscard]] constexpr bool list_sizes_agree(part_list<P...>) {

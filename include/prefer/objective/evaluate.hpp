@@ -147,6 +147,7 @@ template <class Lane, PairLoss L>
 ///   mean loss = 1/B * sum over pairs of weight_i * loss_i
 ///   coefficient_i = d (mean loss) / d log_prob_i, or of loss_i alone with reduction::none
 ///
+/// An example of weight 0 has value and coefficients 0, whatever its loss.
 /// Computed in float where all policy and reference columns are float, else in double. Nothing is allocated, but by
 /// losses that sort their batch (aot).
 /// Errors  precondition_error for sizes that disagree, a column that is read but absent, or present but ignored

@@ -8,63 +8,90 @@
 #include <span>
 
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/each_column.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/evaluate.hpp>
 
 namespace prefer {
 
+namespace detail {
+
+/// A number that a column with this rule can hold, from one of 256 in [0, 1): exact, whatever the machine.
+[[nodiscard]] constexpr double example_number(column_rule rule, double u) {
+  switch (rule) {
+    case column_rule::log_prob:
+      return -0.25 - 8.0 * u;
+    case column_rule::tokens:
+      return 1.0 + static_cast<double>(static_cast<int>(8.0 * u));
+    case column_rule::truth:
+      return u < 0.5 ? 0.0 : 1.0;
+    case column_rule::positive:
+      return 0.25 + u;
+    case column_rule::finite:
+      return 2.0 * u - 1.0;
+    case column_rule::divergence:
+    case column_rule::non_negative:
+    case column_rule::uniform:
+    case column_rule::probability:
+      break;
+  }
+  return u;
+}
+
+/// Examples of a kind, with every column but those that take the place of a loss's parameters, and the weight.
+template <class Columns>
+class example_columns {
+ public:
+  static constexpr std::size_t most = 8;  // completions
+
+  explicit example_columns(std::size_t completions) {
+    std::uint32_t state = 1;
+    std::size_t next = 0;
+    for_each_column(columns_, [&](auto is, per each, column_side, column& to) {
+      if (each == per::kl_example || is.name == column_name::weight ||
+          optional_columns.contains(is.name)) {
+        return;
+      }
+      auto const numbers = std::span(numbers_[next++]).first(completions);
+      for (double& number : numbers) {
+        state = state * 1664525u + 1013904223u;
+        number = example_number(is.rule, static_cast<double>(state >> 24) / 256.0);
+      }
+      to = numbers;
+    });
+  }
+  [[nodiscard]] Columns& columns() { return columns_; }
+
+ private:
+  double numbers_[inputs_of<Columns>][most];
+  Columns columns_{};  // of numbers_
+};
+
+}  // namespace detail
+
 /// What a loss computes: its values on a few fixed examples. Tells apart losses without a name, and
 /// lambdas with other constants. As float, so that the last bits of a C library do not count.
 template <Loss L>
 [[nodiscard]] std::uint64_t fingerprint_of_formula(L const& loss) {
-  constexpr double policy[] = {-1.5, -3.25, -7.0, -2.0, -4.5, -0.5, -6.25, -5.0};
-  constexpr double reference[] = {-2.0, -3.0, -5.5, -2.75, -4.0, -1.25, -6.5, -3.5};
-  constexpr double length[] = {2, 3, 5, 1, 4, 2, 7, 6};
-  constexpr double label[] = {1, 0, 0, 1, 1, 0, 1, 0};
-  constexpr double score[] = {0.75, 0.9, 0.5, 1.0, 0.25, 0.1, 0.4, 0.3};
-  constexpr double small[] = {-0.25, -0.5, 0.125, -1.0, -0.75, 0.0625, -0.375, -0.625};
-  double value[8] = {};
-  std::size_t count = 0;
+  constexpr std::size_t most = detail::example_columns<pair_columns>::most;
+  double value[most] = {};
+  std::size_t count = most;
   if constexpr (L::arity == 1) {
-    count = 8;
-    unpaired_columns const examples{.policy = policy,
-                                    .reference = reference,
-                                    .label = label,
-                                    .length = length,
-                                    .score = score,
-                                    .value_estimate = small};
-    evaluate_into(loss, examples, {.value = value}, loss_state<L>{});
+    detail::example_columns<unpaired_columns> examples(count);
+    evaluate_into(loss, examples.columns(), {.value = value}, loss_state<L>{});
   } else if constexpr (L::arity == 2) {
-    count = 4;
-    auto const halves = [](auto const& numbers) {
-      return completions{.chosen = std::span(numbers).template first<4>(),
-                         .rejected = std::span(numbers).template last<4>()};
-    };
-    evaluate_into(loss,
-                  pair_columns{.policy = halves(policy),
-                               .reference = halves(reference),
-                               .length = halves(length),
-                               .score = halves(score),
-                               .divergence = halves(small),
-                               .alignment = halves(small),
-                               .perturbed_toward = halves(policy),
-                               .perturbed_away = halves(reference),
-                               .chosen_from_reference = std::span(label).template first<4>(),
-                               .uniform = std::span(score).template last<4>()},
-                  {.value = std::span(value).first(count)}, loss_state<L>{});
+    detail::example_columns<pair_columns> examples(count);
+    evaluate_into(loss, examples.columns(), {.value = value}, loss_state<L>{});
   } else {
-    count = 2;
     // Lists of three and five; of what the loss takes where it takes no other size.
-    constexpr std::size_t size = detail::list_size_of<L>();
-    constexpr std::size_t offset[] = {0, size == 0 ? 3 : size, size == 0 ? 8 : 2 * size};
-    auto const all = [&](auto const& numbers) { return std::span(numbers).first(offset[2]); };
-    list_columns const lists{.policy = all(policy),
-                             .reference = all(reference),
-                             .length = all(length),
-                             .score = all(score),
-                             .offset = offset};
-    evaluate_into(loss, lists, {.value = std::span(value).first(count)}, loss_state<L>{});
+    constexpr std::size_t size = list_size_of<L>();
+    static_assert(2 * size <= most);
+    constexpr std::size_t offset[] = {0, size == 0 ? 3 : size, size == 0 ? most : 2 * size};
+    count = 2;
+    detail::example_columns<list_columns> lists(offset[2]);
+    lists.columns().offset = offset;
+    evaluate_into(loss, lists.columns(), {.value = std::span(value).first(count)}, loss_state<L>{});
   }
   fingerprint identity;
   for (std::size_t i = 0; i < count; ++i) {

@@ -28,7 +28,8 @@ using gathered_by = decltype(backend_of_batch(std::declval<Columns const&>())
                                          std::declval<typename decltype(backend_of_batch(
                                              std::declval<Columns const&>()))::rows const&>()));
 
-inline void expects_rows(std::vector<std::uint32_t> const& order, std::size_t n) {
+template <class = on_demand>
+void expects_rows(std::vector<std::uint32_t> const& order, std::size_t n) {
   if (order.empty()) return;
   expects_size(order.size(), n, "evaluate", "the order of a loss that matches its batch");
   for (std::uint32_t const row : order) {
@@ -116,12 +117,21 @@ void for_each_term(double factor, L const& loss, loss_state<L> const& state, Vis
   }
 }
 
+// Named, because a device's compiler takes no lambda of the host.
+struct copied_number {
+  constexpr auto operator()(auto const& y) const { return y.log_prob; }
+};
+struct sum_of_two_numbers {
+  constexpr auto operator()(auto const& y) const { return y.log_prob + y.reference_log_prob; }
+};
+
 /// The results of a sum's terms, added up on the backend that the batch is on.
 template <class C>
 class sum_of_results {
  public:
   using backend = backend_of_t<C>;
   using result = typename backend::result;
+  using number = typename backend::number;
 
   sum_of_results(backend const& on, std::size_t pairs)
       : on_(on),
@@ -137,13 +147,12 @@ class sum_of_results {
     for (std::size_t n = 0; n < 3; ++n) {
       (void)on_.for_each_record(
           basic_unpaired_columns<C>{.policy = own_[n].view(), .reference = sum_[n].view()},
-          [](auto const& y) { return y.log_prob + y.reference_log_prob; },
-          std::array<result, 1>{next_.result()});
+          sum_of_two_numbers{}, std::array<result, 1>{next_.result()});
       std::swap(sum_[n], next_);
     }
   }
   /// Returns the sum of all values.
-  auto write_to(basic_pair_results<result> const& results) const {
+  number write_to(basic_pair_results<result> const& results) const {
     auto const total = write(0, results.value);
     if (results.chosen.present()) (void)write(1, results.chosen);
     if (results.rejected.present()) (void)write(2, results.rejected);
@@ -151,10 +160,9 @@ class sum_of_results {
   }
 
  private:
-  [[nodiscard]] auto write(std::size_t n, result const& to) const {
-    return on_.for_each_record(
-        basic_unpaired_columns<C>{.policy = sum_[n].view()},
-        [](auto const& y) { return y.log_prob; }, std::array<result, 1>{to})[0];
+  [[nodiscard]] number write(std::size_t n, result const& to) const {
+    return on_.for_each_record(basic_unpaired_columns<C>{.policy = sum_[n].view()}, copied_number{},
+                               std::array<result, 1>{to})[0];
   }
 
   using room = decltype(std::declval<backend const&>().room(0));

@@ -34,10 +34,12 @@ inline constexpr std::uint32_t float_infinity = 0x7f800000u;
   std::uint32_t const sign = static_cast<std::uint32_t>(stored & 0x8000u) << 16;
   // The exponent's bias is 15 there and 127 here; the highest exponent means infinity or NaN in both.
   std::uint32_t const rebias = (magnitude >= 0x7c00u ? 2u * 112u : 112u) << 23;
-  auto const subnormal = std::bit_cast<std::uint32_t>(
-      static_cast<float>(static_cast<std::int32_t>(magnitude)) * 0x1p-24f);
   std::uint32_t const normal = (magnitude << 13) + rebias;
-  return std::bit_cast<float>(sign | (magnitude < 0x0400u ? subnormal : normal));
+  float const units = static_cast<float>(static_cast<std::int32_t>(magnitude)) * 0x1p-24f;
+  // By masks: a `?` around arithmetic of floats is a branch to g++, and keeps the loop around it from becoming lanes.
+  std::uint32_t const subnormal = magnitude < 0x0400u ? ~0u : 0u;
+  return std::bit_cast<float>(sign | (std::bit_cast<std::uint32_t>(units) & subnormal) |
+                              (normal & ~subnormal));
 }
 
 [[nodiscard]] constexpr std::uint16_t half_of_float(float x) {

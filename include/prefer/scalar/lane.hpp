@@ -50,7 +50,11 @@ template <class V>
 template <class T, std::size_t W, std::size_t... I>
 [[nodiscard]] inline vector<T, sizeof...(I)> picked(vector<T, W> a, vector<T, W> b,
                                                     std::index_sequence<I...>) {
+#if defined(__CUDACC__)  // whose front end expands no pack there
+  return vector<T, sizeof...(I)>{(I < W ? a[I % W] : b[I % W])...};
+#else
   return __builtin_shufflevector(a, b, static_cast<int>(I)...);
+#endif
 }
 #else
 template <class T, std::size_t W>
@@ -199,10 +203,10 @@ template <class T, std::size_t W>
   } else if constexpr (W == 2) {
     return a[0] + a[1];
   } else {
-    using half = lane<T, W / 2>;
+    using narrower = lane<T, W / 2>;
     return [a]<std::size_t... I>(std::index_sequence<I...>) {
-      return sum(half(detail::picked<T, W>(a.v, a.v, std::index_sequence<I...>())) +
-                 half(detail::picked<T, W>(a.v, a.v, std::index_sequence<(W / 2 + I)...>())));
+      return sum(narrower(detail::picked<T, W>(a.v, a.v, std::index_sequence<I...>())) +
+                 narrower(detail::picked<T, W>(a.v, a.v, std::index_sequence<(W / 2 + I)...>())));
     }(std::make_index_sequence<W / 2>());
   }
 }

@@ -43,7 +43,7 @@ template <std::same_as<choice_data> Data>
 void expects_good_numbers(Data const& data, batch_meaning const& meaning, bool pairs) {
   Data::describe(data, [&](auto is, per each, std::vector<float> const& column) {
     number_rule const rule = rule_of(is, meaning);
-    std::size_t const i = first_bad(column, column.size(), rule);
+    std::size_t const i = first_breaking(column, column.size(), rule);
     if (i == column.size()) return;
     broken((each == per::completion ? "trainer: completion " + std::to_string(i) + " of the data"
                                     : "trainer: row " + std::to_string(i)) +
@@ -78,9 +78,9 @@ void check_examples(L const& loss, choice_data const& data) {
                      (L::arity != dynamic_arity ? std::to_string(L::arity) : "at least 1"));
     }
   }
-  if constexpr (detail::list_size_of<L>() != 0) {
+  if constexpr (list_size_of<L>() != 0) {
     for (std::size_t g = 0; g < data.size(); ++g) {
-      expects_size(data.offset[g + 1] - data.offset[g], detail::list_size_of<L>(), "trainer",
+      expects_size(data.offset[g + 1] - data.offset[g], list_size_of<L>(), "trainer",
                    "a list of the data");
     }
   }

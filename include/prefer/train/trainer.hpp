@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -20,22 +19,20 @@
 #include <prefer/file/archive.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
-#include <prefer/metrics/rewards.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/identity.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/reference/reference.hpp>
 #include <prefer/train/adamw.hpp>
+#include <prefer/train/batch_passes.hpp>
 #include <prefer/train/check_data.hpp>
 #include <prefer/train/checkpoint.hpp>
-#include <prefer/train/clip.hpp>
 #include <prefer/train/example_source.hpp>
 #include <prefer/train/micro_batches.hpp>
 #include <prefer/train/options.hpp>
+#include <prefer/train/policy_gradient.hpp>
 #include <prefer/train/run_fingerprint.hpp>
-#include <prefer/train/scored_minibatch.hpp>
-#include <prefer/train/scored_tokens.hpp>
 #include <prefer/train/several_processes.hpp>
 #include <prefer/train/step_report.hpp>
 
@@ -140,7 +137,7 @@ class trainer {
       });
       if (interruptions[0] != 0.0) return run_outcome::interrupted;
     }
-    if (plan.restore_best && now_.restore_best(parameters())) moved();
+    if (plan.restore_best && now_.restore_best(parameters())) gradient_.parameters_moved();
     return now_.stopped ? run_outcome::stopped_early : run_outcome::finished;
   }
 
@@ -163,23 +160,16 @@ class trainer {
     watched_.run([&](auto const& all) {
       archive const file = archive::parse(detail::read_for_all(path, all), path);
       read_checkpoint(file, identity(), parameters(), now_, beta_, reference_);
-      moved();
+      gradient_.parameters_moved();
     });
   }
 
  private:
-  static constexpr std::size_t group_size = L::arity;  // 0: any
   // Whether all examples are known from the beginning, so that they are checked once.
   static constexpr bool has_data = requires(std::remove_reference_t<Source> const& source) {
     { source.data() } -> std::convertible_to<choice_data const&>;
   };
   static constexpr bool several = !std::same_as<Processes, single_process>;
-  // Whether a row's coefficient depends on other rows: through a statistic, or through who is put together with whom.
-  static constexpr bool reads_whole_batch =
-      !std::same_as<loss_state<L>, nothing> || detail::matches<L>;
-
-  using scored_batch = std::conditional_t<is_over_tokens<L>, detail::scored_tokens<P, L, R>,
-                                          detail::scored_minibatch<P, L, R>>;
 
   struct given {};
   trainer(given, P& policy, L loss, R& reference, Source source, train_options const& options,
@@ -191,10 +181,9 @@ class trainer {
         options_(options),
         beta_(beta),
         processes_(std::move(processes)),
-        parameters_(policy.parameters()),
         now_{.optimizer = adamw<parameter_type>(options.optimizer)},
-        batch_(policy, reference, reads(loss).contains(column_name::reference),
-               options.allow_scores) {
+        gradient_(policy),
+        passes_(policy, reference, reads(loss).contains(column_name::reference), options_) {
     watched_.run([&](auto const& all) {
       check_options();
       if constexpr (has_data) {
@@ -206,7 +195,7 @@ class trainer {
       if constexpr (detail::identified<P>) base_ = identity_of_base(policy_);
       if constexpr (detail::identified<R>) held_near_ = identity_of_reference(reference_);
       use(options_.threads);
-      discard_gradient();
+      gradient_.discard();
       if constexpr (several) detail::expect_equal_starts(identity(), parameters(), all);
     });
   }
@@ -231,13 +220,13 @@ class trainer {
   }
 
   [[nodiscard]] std::span<parameter<parameter_type> const> parameters() const {
-    return parameters_;
+    return gradient_.parameters();
   }
 
   // Computed when it is first asked for, because it may take in every number of a large model.
   [[nodiscard]] checkpoint_identity const& identity() const {
     if (!identity_) {
-      identity_ = {.run = run_fingerprint(options_, batch_.can_score && options_.allow_scores,
+      identity_ = {.run = run_fingerprint(options_, passes_.can_score && options_.allow_scores,
                                           loss_, beta_, parameters()),
                    .data = static_cast<std::uint64_t>(source_.identity()),
                    .reference = held_near_ ? *held_near_ : identity_of_reference(reference_),
@@ -260,20 +249,15 @@ class trainer {
 
   template <class OnPart>
   bool step_with(auto const& all, step_report& report, OnPart& on_part) {
-    if (!gradient_is_clear_) discard_gradient();
+    gradient_.make_clear();
     gather_next(all);
     detail::apply_beta(loss_, beta_, now_.step);
     report = {.step = now_.step + 1,
               .steps = steps_planned(),
               .learning_rate = options_.rate(now_.step),
               .beta = beta_of(loss_)};
-    if (now_.step == 0 && options_.reference_is_start) {
-      for (std::size_t i = 0; i < parts_.size(); ++i) {
-        expect_initial_reference(policy_, reference_,
-                                 batch_.groups(parts_.begin(i), parts_.count(i)));
-      }
-    }
-    if (batch_.examples() == 0) {
+    if (now_.step == 0 && options_.reference_is_start) passes_.expect_start(policy_, reference_);
+    if (passes_.examples() == 0) {
       report.loss = std::numeric_limits<double>::quiet_NaN();
     } else if (!learn(report, all, on_part)) {
       return false;
@@ -293,130 +277,30 @@ class trainer {
   // Moves the parameters, unless `on_part` interrupts.
   template <class OnPart>
   bool learn(step_report& report, auto const& all, OnPart& on_part) {
-    detail::passage through(parts_, on_part, report.step);
     // Until the optimizer has moved the parameters, an exception leaves all but gradients as it was, and those are
     // discarded before the next step.
-    gradient_is_clear_ = false;
+    gradient_.begin();
     loss_memory<L> memory = now_.memory;
-    if constexpr (reads_whole_batch) {
-      if (!two_passes(memory, all, through)) return false;
-    } else {
-      if (!one_pass(all, through)) return false;
-    }
-    if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
-    sum_gradients(parameters(), all, gradient_room_);
-    measure(report, all);
+    if (!passes_.run(loss_, memory, all, on_part)) return false;
+    gradient_.complete(all);
+    passes_.measure(loss_, report, all);
+    report.gradient_norm = gradient_.clip(options_, report.step);
     if constexpr (several) all.agree();  // from here on a step completes
-    now_.optimizer.step(parameters_, report.learning_rate, options_.threads);
-    moved();
+    now_.optimizer.step(parameters(), report.learning_rate, options_.threads);
+    gradient_.parameters_moved();
     now_.memory = memory;
-    clear_gradient();
-    gradient_is_clear_ = true;
+    gradient_.template clear<several>();
     return true;
   }
 
   void gather_next(auto const& all) {
-    batch_.gather(source_, now_.step, {.rank = all.rank(), .size = all.size()}, options_.seed);
+    passes_.gather(source_, now_.step, all);
     if constexpr (!has_data) {
-      check_examples(loss_, batch_.data());
-      check_lengths(loss_, policy_, batch_.data());
-      expects_one_beta(batch_.data());
+      check_examples(loss_, passes_.data());
+      check_lengths(loss_, policy_, passes_.data());
+      expects_one_beta(passes_.data());
     }
-    double examples[] = {static_cast<double>(batch_.own_examples())};
-    all.all_sum(examples);
-    batch_.be_part_of(static_cast<std::size_t>(examples[0]));
-    parts_.cut(policy_, batch_.groups(0, batch_.size()), options_);
-  }
-
-  void measure(step_report& report, auto const& all) {
-    detail::reported_mean means[6] = {{batch_.loss(), &report.loss}};
-    if constexpr (group_size == 2) {
-      pair_metrics const sums = batch_.rewards(loss_);
-      means[1] = {sums.reward_margin, &report.reward_margin};
-      means[2] = {sums.accuracy, &report.accuracy};
-      if (batch_.has_log_probs()) {
-        means[3] = {sums.log_prob_chosen, &report.log_prob_chosen};
-        means[4] = {sums.log_prob_rejected, &report.log_prob_rejected};
-      }
-      means[5] = {batch_.displaced_share(), &report.displaced_share};
-    }
-    detail::report_means(means, all);
-    if (options_.max_gradient_norm == std::numeric_limits<double>::infinity()) return;
-    report.gradient_norm =
-        clip_gradient_norm(parameters_, options_.max_gradient_norm, norm_memory_, options_.threads);
-    if (std::isfinite(report.gradient_norm)) return;
-    detail::broken("trainer: at step " + std::to_string(report.step) +
-                   " the gradient is not finite");
-  }
-
-  bool one_pass(auto const& all, auto& through) {
-    through.announce(batch_.size());
-    through([&](std::size_t begin, std::size_t count) {
-      batch_.score(loss_, begin, count);
-      evaluate(begin, count, {});
-      batch_.backward(begin, count);
-    });
-    return through.uninterrupted(all);
-  }
-
-  // A batch statistic needs every log-probability before the first coefficient. In one piece, and scored last, backward
-  // can follow at once; else each piece is scored again before its backward.
-  bool two_passes(loss_memory<L>& memory, auto const& all, auto& through) {
-    bool const has_others = group_size == 1 && batch_.has_kl_examples();
-    through.announce(batch_.size() * (has_others ? 3 : 2));
-    if constexpr (group_size == 1) {
-      auto const score_others = [&](auto... groups) { batch_.score_kl_examples(groups...); };
-      if (has_others) through(score_others);
-    }
-    through([&](std::size_t begin, std::size_t count) { batch_.score(loss_, begin, count); });
-    if (!through.uninterrupted(all)) return false;
-    auto const state = prepare(loss_, batch_.columns(0, batch_.size()), memory, all);
-    if constexpr (several && detail::matches<L>) {
-      batch_.evaluate_gathered(loss_, state, options_.threads, all);
-      expect_finite(0, batch_.size());
-    } else {
-      evaluate(0, batch_.size(), state);
-    }
-    through([&](std::size_t begin, std::size_t count) {
-      if (parts_.size() > 1) batch_.score_policy_again(begin, count);
-      batch_.backward(begin, count);
-    });
-    return through.uninterrupted(all);
-  }
-
-  void evaluate(std::size_t begin, std::size_t count, loss_state<L> const& state) {
-    if (count == 0) return;
-    batch_.evaluate(loss_, begin, count, state, options_.threads);
-    expect_finite(begin, count);
-  }
-
-  // One number that is not finite would spread to every parameter.
-  void expect_finite(std::size_t begin, std::size_t count) const {
-    auto const bad = batch_.first_not_finite(begin, count);
-    if (!bad) return;
-    detail::broken("trainer: at step " + std::to_string(now_.step + 1) + " " + bad->what +
-                   " of row " + std::to_string(batch_.row(bad->group)) + " is not finite");
-  }
-
-  void moved() {
-    if constexpr (requires { policy_.parameters_moved(); }) policy_.parameters_moved();
-  }
-
-  void clear_gradient() {
-    // With several processes a gradient holds what others' backward has written.
-    if constexpr (!several && requires { policy_.clear_gradient(); }) {
-      policy_.clear_gradient();
-    } else {
-      zero_gradients(parameters());
-    }
-  }
-
-  // What earlier calls of backward have left behind, those of a step that failed included.
-  void discard_gradient() {
-    if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
-    if constexpr (requires { policy_.clear_gradient(); }) policy_.clear_gradient();
-    zero_gradients(parameters());
-    gradient_is_clear_ = true;
+    passes_.cut(policy_, all);
   }
 
   P& policy_;
@@ -427,18 +311,12 @@ class trainer {
   Beta beta_;
   Processes processes_;
   watched_processes<Processes> watched_{processes_, "trainer"};
-  std::vector<parameter<parameter_type>> parameters_;
   training_progress<parameter_type, loss_memory<L>> now_;
   std::optional<std::uint64_t> base_;
   std::optional<std::uint64_t> held_near_;
   mutable std::optional<checkpoint_identity> identity_;
-  bool gradient_is_clear_ = false;
-
-  // Working memory, kept from step to step.
-  scored_batch batch_;
-  detail::micro_batches parts_;
-  gradient_norm_memory norm_memory_;
-  std::vector<parameter_type> gradient_room_;
+  detail::policy_gradient<P> gradient_;
+  detail::batch_passes<P, L, R, several> passes_;
 };
 
 template <class P, Loss L, class R, ExampleSource S, class Beta = beta_of_the_loss,
