@@ -8,6 +8,19 @@
 
 namespace prefer {
 
+namespace detail {
+
+struct log_ratio_of_example {
+  constexpr auto operator()(auto const& example) const { return example.log_ratio(); }
+};
+struct log_ratios_of_pair {
+  constexpr auto operator()(auto const& pair) const {
+    return std::array{pair.chosen.log_ratio(), pair.rejected.log_ratio()};
+  }
+};
+
+}  // namespace detail
+
 /// Kahneman-Tversky Optimization: each labelled completion is pushed away from a baseline, with saturation.
 ///
 ///   loss = desirable_weight * (1 - sigmoid(beta * (log_ratio - baseline))),  where desirable
@@ -34,8 +47,7 @@ struct kto {
   non_negative undesirable_weight = 1.0;
 
   [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
-    double const estimate =
-        batch.kl_examples().means([](auto const& example) { return example.log_ratio(); });
+    double const estimate = batch.kl_examples().means(detail::log_ratio_of_example{});
     return {estimate < 0.0 ? 0.0 : estimate};  // NaN passes through
   }
   constexpr auto operator()(auto const& example, state const& batch) const {
@@ -77,9 +89,7 @@ struct kto_pair {
   positive beta = 0.1;
 
   [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
-    auto const [chosen, rejected] = batch.means([](auto const& pair) {
-      return std::array{pair.chosen.log_ratio(), pair.rejected.log_ratio()};
-    });
+    auto const [chosen, rejected] = batch.means(detail::log_ratios_of_pair{});
     return {relu(chosen), relu(rejected)};
   }
   constexpr auto operator()(auto const& pair, state const& batch) const {
