@@ -239,6 +239,8 @@ struct list_pass {
   double scale;
 
   static constexpr std::size_t room = coefficient_room<L>();
+  static constexpr column_set needs = prefer::needs<L>;
+  static constexpr column_set may_read = detail::may_read<L>;
 
   [[nodiscard]] constexpr column_set reads() const { return inputs_for(loss); }
 

@@ -189,10 +189,10 @@ class moving_average {
     copy_.log_prob(batch, out);
   }
   template <class B>
-  void score(B const& batch, std::span<value_type> out)
-    requires requires(P& p) { p.score(batch, out); }
+  void logit(B const& batch, std::span<value_type> out)
+    requires requires(P& p) { p.logit(batch, out); }
   {
-    copy_.score(batch, out);
+    copy_.logit(batch, out);
   }
   void use(executor threads) {
     threads_ = threads;
