@@ -33,8 +33,8 @@ struct kto {
   non_negative undesirable_weight = 1.0;
 
   [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
-    double const estimate =
-        batch.kl_examples().means([](auto const& example) { return example.log_ratio(); });
+    double const estimate = batch.kl_examples().with_infinities().means(
+        [](auto const& example) { return example.log_ratio(); });
     return {estimate < 0.0 ? 0.0 : estimate};  // NaN passes through
   }
   constexpr auto operator()(auto const& example, state const& batch) const {
@@ -74,7 +74,7 @@ struct kto_pair {
   positive beta = 0.1;
 
   [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
-    auto const [chosen, rejected] = batch.means([](auto const& pair) {
+    auto const [chosen, rejected] = batch.with_infinities().means([](auto const& pair) {
       return std::array{pair.chosen.log_ratio(), pair.rejected.log_ratio()};
     });
     return {relu(chosen), relu(rejected)};
