@@ -68,6 +68,7 @@
 #include <prefer/loss/ipo.hpp>
 #include <prefer/loss/kto.hpp>
 #include <prefer/loss/lipo.hpp>
+#include <prefer/loss/list_exponentials.hpp>
 #include <prefer/loss/ln_dpo.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/loss/meaning.hpp>
@@ -152,6 +153,7 @@
 #include <prefer/reference/without_adapter.hpp>
 #include <prefer/scalar/dual.hpp>
 #include <prefer/scalar/half.hpp>
+#include <prefer/scalar/interleave.hpp>
 #include <prefer/scalar/lane.hpp>
 #include <prefer/scalar/lane_math.hpp>
 #include <prefer/scalar/math.hpp>

@@ -41,7 +41,7 @@ struct ema {
 
 /// Trust Region DPO: the reference takes over the policy, in part (soft) or whole (hard), now and then.
 ///
-///   every `every` steps: reference = (1 - alpha) * reference + alpha * policy;  hard: alpha = 1
+///   reference = (1 - alpha) * reference + alpha * policy,  every `every` steps,  hard: alpha = 1
 ///
 /// After a hard update all log-ratios are 0, so DPO's loss is ln 2 again.
 ///
@@ -189,10 +189,10 @@ class moving_average {
     copy_.log_prob(batch, out);
   }
   template <class B>
-  void score(B const& batch, std::span<value_type> out)
-    requires requires(P& p) { p.score(batch, out); }
+  void logit(B const& batch, std::span<value_type> out)
+    requires requires(P& p) { p.logit(batch, out); }
   {
-    copy_.score(batch, out);
+    copy_.logit(batch, out);
   }
   void use(executor threads) {
     threads_ = threads;

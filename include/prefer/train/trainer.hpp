@@ -226,7 +226,7 @@ class trainer {
   // Computed when it is first asked for, because it may take in every number of a large model.
   [[nodiscard]] checkpoint_identity const& identity() const {
     if (!identity_) {
-      identity_ = {.run = run_fingerprint(options_, passes_.can_score && options_.allow_scores,
+      identity_ = {.run = run_fingerprint(options_, passes_.takes_logits && options_.allow_logits,
                                           loss_, beta_, parameters()),
                    .data = static_cast<std::uint64_t>(source_.identity()),
                    .reference = held_near_ ? *held_near_ : identity_of_reference(reference_),
