@@ -93,14 +93,15 @@ TEST_CASE("kto_pair: value and derivatives are the paper's, the baselines consta
 }
 
 TEST_CASE("kto: parameters out of range are refused", "[loss][kto]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(kto_pair{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(kto_pair{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(kto{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(kto{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(kto{.desirable_weight = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(kto{.desirable_weight = -1.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(kto{.undesirable_weight = std::nan("")}),
-                  prefer::precondition_error);
+  CHECK_THROWS_AS(
+      prefer::expects_hyper_parameters_in_range(kto{.undesirable_weight = std::nan("")}),
+      prefer::precondition_error);
 }
 
 }  // namespace

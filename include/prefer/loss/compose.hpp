@@ -65,7 +65,7 @@ struct scaled_loss {
   constexpr auto operator()(auto const& record, auto const& part) const {
     return weighted(weight, part(record));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("weight", self.weight); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("weight", self.weight); }
 };
 
 /// first + second, on the same records.

@@ -57,7 +57,7 @@ struct kto {
                   weighted(undesirable_weight, sigmoid(gain)));
   }
   static constexpr void metrics(state const& batch, auto&& visit) { visit("kl", batch.baseline); }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("desirable_weight", self.desirable_weight);
     visit("undesirable_weight", self.undesirable_weight);
@@ -98,7 +98,7 @@ struct kto_pair {
     return 0.5 * (sigmoid(-(b * (pair.chosen.log_ratio() - batch.rejected_baseline))) +
                   sigmoid(b * (pair.rejected.log_ratio() - batch.chosen_baseline)));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer
