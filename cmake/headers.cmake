@@ -23,6 +23,7 @@ set(prefer_core_headers
   batch/minibatch.hpp
   batch/pair_order.hpp
   batch/probe_record.hpp
+  batch/record_from.hpp
   batch/reduce.hpp
   batch/statistics.hpp
   batch/step_pairs.hpp
