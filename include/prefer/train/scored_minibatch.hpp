@@ -327,7 +327,7 @@ class scored_minibatch {
     for_each_output(wanted, [&](auto, std::span<value_type>& to, auto& numbers) {
       to = part(numbers, slice, begin);
     });
-    wanted.perturbation = parameter_or(loss, "perturbation", wanted.perturbation);
+    wanted.perturbation = hyper_parameter_or(loss, "perturbation", wanted.perturbation);
     ask_policy(slice, wanted);
   }
   void ask_policy(choice_batch const& slice, completion_outputs<value_type> const& wanted) {
