@@ -126,6 +126,7 @@ set(prefer_core_headers
   objective/loss_pass.hpp
   objective/matched.hpp
   objective/on_backend.hpp
+  on_demand.hpp
   parallel/communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
@@ -160,6 +161,9 @@ set(prefer_core_headers
   scalar/probe.hpp
   scalar/scalar.hpp
   target.hpp
+  testing/backend_suite.hpp
+  testing/finding.hpp
+  testing/probing_formulas.hpp
   text/number.hpp
   text/spelling.hpp
   text/utf8.hpp
@@ -174,7 +178,6 @@ set(prefer_core_headers
   train/learning_rate.hpp
   train/micro_batches.hpp
   train/options.hpp
-  train/pair_side.hpp
   train/policy_gradient.hpp
   train/run_fingerprint.hpp
   train/sampled.hpp

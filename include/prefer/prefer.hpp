@@ -124,6 +124,7 @@
 #include <prefer/objective/loss_pass.hpp>
 #include <prefer/objective/matched.hpp>
 #include <prefer/objective/on_backend.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/aggregated.hpp>
@@ -168,7 +169,6 @@
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/micro_batches.hpp>
 #include <prefer/train/options.hpp>
-#include <prefer/train/pair_side.hpp>
 #include <prefer/train/policy_gradient.hpp>
 #include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/sampled.hpp>

@@ -45,6 +45,7 @@ class toy_column {
 
   /// For tests, which look at what was computed when it is done. Not counted.
   [[nodiscard]] std::vector<double> const& look() const { return *numbers_; }
+  [[nodiscard]] toy_crossings* crossings() const { return crossings_; }
 
   friend toy backend_of(toy_column const& column);
 

@@ -7,6 +7,7 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -34,9 +35,9 @@ template <class A>
 inline constexpr bool draws_tokens = requires { requires A::depends_on_draw; };
 
 /// Throws precondition_error unless there is one weight per token; `where` is the caller's name.
-inline void expects_token_weights(choice_batch const& batch,
-                                  std::span<std::size_t const> token_offset, std::size_t weights,
-                                  char const* where) {
+template <class = on_demand>
+void expects_token_weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
+                           std::size_t weights, char const* where) {
   expects_size(token_offset.size(), batch.completions() + 1, where, "token_offset");
   expects_size(weights, token_offset.back(), where, "the column of weights");
 }

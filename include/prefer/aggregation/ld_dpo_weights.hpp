@@ -9,14 +9,14 @@
 #include <prefer/bounded.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
 /// Length-desensitized DPO: of the longer completion of a pair, the tokens beyond the length of the shorter count
 /// alpha.
 ///
-///   weight_t = 1      for t < min(|chosen|, |rejected|), t counted from 0
-///              alpha  after
+///   weight_t = 1 for t < min(|chosen|, |rejected|),  alpha after,  t counted from 0
 ///
 /// alpha = 1 is DPO, alpha = 0 cuts both to the same length. Pairs only.
 ///
@@ -37,6 +37,7 @@ struct ld_dpo_weights {
     return fingerprint().add("ld_dpo_weights").add(double{alpha}).value();
   }
 
+  template <class = on_demand>
   void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
                std::span<double> out) const {
     expects_in_range(alpha, "ld_dpo_weights", "alpha");

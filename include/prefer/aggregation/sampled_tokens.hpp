@@ -9,6 +9,7 @@
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/random/order.hpp>
 #include <prefer/random/philox.hpp>
 
@@ -35,6 +36,7 @@ struct sampled_tokens {
     return fingerprint().add("sampled_tokens").add(seed).value();
   }
 
+  template <class = on_demand>
   void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
                std::span<double> out) const {
     if (batch.row.size() != batch.size()) {

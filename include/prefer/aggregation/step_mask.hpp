@@ -11,6 +11,7 @@
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -25,10 +26,11 @@ namespace prefer {
 /// Errors  precondition_error for an empty range, a completion without a range, or a range that goes beyond its tokens
 /// Cache   depends on the completion alone: a cache made with it is right with it
 /// Source  Lai et al. 2024, arXiv:2406.18629
-class step_mask {
+template <class = on_demand>
+class basic_step_mask {
  public:
   /// `counted[id]`: the tokens of completion `id` that count.
-  explicit step_mask(std::vector<token_range> counted)
+  explicit basic_step_mask(std::vector<token_range> counted)
       : counted_(static_cast<std::vector<token_range>&&>(counted)) {
     for (std::size_t id = 0; id < counted_.size(); ++id) {
       if (counted_[id].begin < counted_[id].end) continue;
@@ -45,6 +47,7 @@ class step_mask {
     return out.value();
   }
 
+  template <class = on_demand>
   void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
                std::span<double> out) const {
     detail::expects_token_weights(batch, token_offset, out.size(), "step_mask");
@@ -74,5 +77,6 @@ class step_mask {
 
   std::vector<token_range> counted_;
 };
+using step_mask = basic_step_mask<>;
 
 }  // namespace prefer

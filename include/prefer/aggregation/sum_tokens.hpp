@@ -7,6 +7,7 @@
 
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -16,6 +17,7 @@ namespace prefer {
 struct sum_tokens {
   [[nodiscard]] std::uint64_t identity() const { return fingerprint().add("sum_tokens").value(); }
 
+  template <class = on_demand>
   void weights(choice_batch const& batch, std::span<std::size_t const> token_offset,
                std::span<double> out) const {
     detail::expects_token_weights(batch, token_offset, out.size(), "sum_tokens");

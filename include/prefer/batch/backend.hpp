@@ -13,6 +13,7 @@
 #include <prefer/batch/list_block.hpp>
 #include <prefer/batch/pair_order.hpp>
 #include <prefer/batch/reduce.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/scalar/lane.hpp>
 #include <prefer/scalar/lane_math.hpp>
@@ -20,10 +21,11 @@
 namespace prefer {
 
 /// Numbers in another order, as float where they were at most that wide, else as double.
-class gathered_column {
+template <class = on_demand>
+class basic_gathered_column {
  public:
-  gathered_column() = default;
-  gathered_column(prefer::column const& from, std::span<std::uint32_t const> rows)
+  basic_gathered_column() = default;
+  basic_gathered_column(prefer::column const& from, std::span<std::uint32_t const> rows)
       : in_float_(detail::within_float(from.stored_as())) {
     if (float const* const numbers = from.direct<float>(0)) {
       floats_.resize(rows.size());
@@ -46,6 +48,7 @@ class gathered_column {
   std::vector<float> floats_;
   std::vector<double> doubles_;
 };
+using gathered_column = basic_gathered_column<>;
 
 /// The memory and the threads of this process: columns are views, formulas run on lanes.
 ///
@@ -92,26 +95,35 @@ struct host {
     std::vector<double> const by = numbers(batch, formula);
     return ascending_order(by.size(), [&](std::size_t i) { return by[i]; });
   }
+  template <class = on_demand>
   [[nodiscard]] static rows inverse(rows const& of) {
     rows out(of.size());
     for (std::size_t k = 0; k < of.size(); ++k) out[of[k]] = static_cast<std::uint32_t>(k);
     return out;
   }
+  template <class = on_demand>
   [[nodiscard]] static rows gather(rows const& from, rows const& which) {
     rows out(which.size());
     for (std::size_t i = 0; i < which.size(); ++i) out[i] = from[which[i]];
     return out;
   }
+  template <class = on_demand>
   [[nodiscard]] static gathered_column gather(column const& from, rows const& which) {
-    return {from, which};
+    return {from, view_of(which)};
   }
   /// Room for results, zero at first.
-  struct numbers_in_room {
+  template <class = on_demand>
+  struct basic_numbers_in_room {
     std::vector<double> made;
     [[nodiscard]] column view() const { return made; }
     [[nodiscard]] mutable_column result() { return made; }
   };
-  [[nodiscard]] static numbers_in_room room(std::size_t n) { return {std::vector<double>(n)}; }
+  using numbers_in_room = basic_numbers_in_room<>;
+  template <class = on_demand>
+  [[nodiscard]] static numbers_in_room room(std::size_t n) {
+    return {std::vector<double>(n)};
+  }
+  template <class = on_demand>
   [[nodiscard]] static numbers_in_room scatter(column const& from, rows const& to) {
     numbers_in_room out = room(to.size());
     for (std::size_t i = 0; i < to.size(); ++i) out.made[to[i]] += from[i];
@@ -214,5 +226,14 @@ using backend_of_t = decltype(backend_of(std::declval<C const&>()));
 /// A backend's own type of column, not what converts to one.
 template <class C>
 concept BackendColumn = std::same_as<typename backend_of_t<C>::column, C>;
+
+namespace detail {
+
+/// The column that numbers are: a backend's own as it is, all else as a view of memory.
+template <class Numbers>
+using column_of_numbers =
+    std::conditional_t<requires { requires BackendColumn<Numbers>; }, Numbers, column>;
+
+}  // namespace detail
 
 }  // namespace prefer

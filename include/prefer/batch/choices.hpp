@@ -9,6 +9,7 @@
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -34,7 +35,8 @@ struct choice_batch {
 ///
 /// Optional columns are empty or as long as stated. All groups have the same kind: pairs (two completions,
 /// chosen first), labelled examples (one, with a label), or lists.
-struct choice_data {
+template <class = on_demand>
+struct basic_choice_data {
   std::vector<std::uint32_t> prompt;      ///< [G]
   std::vector<std::uint32_t> completion;  ///< [N]
   std::vector<std::size_t> offset = {0};  ///< [G + 1]
@@ -136,7 +138,10 @@ struct choice_data {
     kl_examples.swap(found);
   }
 
-  [[nodiscard]] choice_batch batch() const { return {prompt, completion, offset}; }
+  [[nodiscard]] choice_batch batch() const {
+    return {view_of(prompt), view_of(completion), view_of(offset)};
+  }
 };
+using choice_data = basic_choice_data<>;
 
 }  // namespace prefer

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <prefer/batch/strided.hpp>
 
@@ -46,13 +48,28 @@ struct column_traits<X> {
 
 namespace detail {
 
+/// Ranges that are known to be contiguous: the concepts of the standard library find that out anew for every type, which
+/// is dearer than all else about a column.
 template <class R>
-concept contiguous_numbers =
-    std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
-    is_element<std::remove_cv_t<std::remove_reference_t<std::ranges::range_reference_t<R>>>>;
+inline constexpr bool known_as_contiguous = std::is_array_v<R>;
+template <class T, class Allocator>
+inline constexpr bool known_as_contiguous<std::vector<T, Allocator>> = true;
+template <class T, std::size_t N>
+inline constexpr bool known_as_contiguous<std::array<T, N>> = true;
+template <class T, std::size_t N>
+inline constexpr bool known_as_contiguous<std::span<T, N>> = true;
 
 template <class R>
-concept in_memory = contiguous_numbers<R> || is_strided<R>;
+concept contiguous_sized = known_as_contiguous<std::remove_const_t<R>> ||
+                           (std::ranges::contiguous_range<R> && std::ranges::sized_range<R>);
+
+template <class R>
+concept contiguous_numbers = contiguous_sized<R> && requires(R& range) {
+  requires is_element<std::remove_cvref_t<decltype(*std::data(range))>>;
+};
+
+template <class R>
+concept in_memory = is_strided<R> || contiguous_numbers<R>;
 
 template <class R>
 concept numbers_by_traits = requires(R& r) {
@@ -68,10 +85,14 @@ concept column_source = numbers_by_traits<R> || (contiguous_numbers<R> && !refus
 
 template <class R>
 constexpr auto numbers_of(R& range) {
-  if constexpr (numbers_by_traits<R>) {
-    return column_traits<std::remove_cvref_t<R>>::numbers(range);
+  if constexpr (is_strided<std::remove_const_t<R>>) {
+    return range;
+  } else if constexpr (numbers_by_traits<R>) {
+    auto const numbers = column_traits<std::remove_cvref_t<R>>::numbers(range);
+    return numbers_of(numbers);
   } else {
-    return std::span(std::ranges::data(range), static_cast<std::size_t>(std::ranges::size(range)));
+    using T = std::remove_reference_t<decltype(*std::data(range))>;
+    return strided<T>(std::data(range), static_cast<std::size_t>(std::size(range)));
   }
 }
 
@@ -84,16 +105,16 @@ concept writable_column_source =
 
 // What looks like a column and is none: the constructors are deleted, with the reason.
 template <class R>
-concept not_a_column = std::ranges::range<R> && !column_source<R> && !refused_by_traits<R>;
+concept not_a_column = !column_source<R> && !refused_by_traits<R> && std::ranges::range<R>;
 template <class R>
 concept not_a_writable_column =
-    std::ranges::range<R> && !writable_column_source<R> && !refused_by_traits<R>;
+    !writable_column_source<R> && !refused_by_traits<R> && std::ranges::range<R>;
 
 /// Numbers that end where the statement does that makes them, and would leave a column of them pointing to nothing.
 template <class R>
-concept passing_numbers =
-    column_source<R> && !std::is_lvalue_reference_v<R> && !std::ranges::borrowed_range<R> &&
-    !requires { requires column_traits<std::remove_cv_t<R>>::borrowed; };
+concept passing_numbers = !std::is_lvalue_reference_v<R> && column_source<R> &&
+                          !std::ranges::enable_borrowed_range<std::remove_cv_t<R>> &&
+                          !requires { requires column_traits<std::remove_cv_t<R>>::borrowed; };
 
 }  // namespace detail
 
@@ -155,9 +176,6 @@ class column {
 
  private:
   template <class T>
-  constexpr column(std::span<T> numbers, int)
-      : column(strided<T>(numbers.data(), numbers.size()), 0) {}
-  template <class T>
   constexpr column(strided<T> numbers, int)
       : data_(numbers.data()),
         size_(numbers.size()),
@@ -215,9 +233,6 @@ class mutable_column {
   }
 
  private:
-  template <class T>
-  constexpr mutable_column(std::span<T> numbers, int)
-      : mutable_column(strided<T>(numbers.data(), numbers.size()), 0) {}
   template <class T>
   constexpr mutable_column(strided<T> numbers, int)
       : data_(numbers.data()),

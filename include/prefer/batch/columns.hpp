@@ -58,6 +58,8 @@ struct column_description {
   static constexpr column_rule rule = Rule;
 
   char const* spelling;  ///< as messages have it
+
+  constexpr operator column_name() const { return Name; }  // NOLINT(google-explicit-constructor)
 };
 
 /// The columns, described.

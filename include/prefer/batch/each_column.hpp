@@ -8,6 +8,7 @@
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/scalar/probe.hpp>
 
 // What is done to every column of a batch alike, whatever kind of columns it is.
@@ -30,7 +31,8 @@ constexpr void for_each_column(Columns& batch, Visit&& visit) {
 }
 
 /// "length.rejected", for messages.
-[[nodiscard]] inline std::string label_of(char const* spelling, column_side side) {
+template <class = on_demand>
+[[nodiscard]] std::string label_of(char const* spelling, column_side side) {
   std::string label = spelling;
   if (side == column_side::chosen) label += ".chosen";
   if (side == column_side::rejected) label += ".rejected";
@@ -54,33 +56,65 @@ struct layout_of<Kind<C>> {
 template <class Columns>
 using layout = typename layout_of<Columns>::type;
 
-/// The columns of a batch that its records are made from: all but those of other completions.
+/// The names of a kind's columns.
 template <class Columns>
-[[nodiscard]] consteval std::size_t count_inputs() {
+[[nodiscard]] consteval column_set names_of() {
   layout<Columns> const of_nothing{};
-  std::size_t count = 0;
-  for_each_column(of_nothing, [&](auto, per each, column_side, auto const&) {
-    if (each != per::kl_example) ++count;
-  });
-  return count;
+  column_set names;
+  for_each_column(of_nothing,
+                  [&](auto is, per, column_side, auto const&) { names = names | is.name; });
+  return names;
 }
+
+/// The columns that the records of a batch are made from, all but those of other completions, in the order of the
+/// description; those of pairs in twos, chosen first. Listed once for each kind of columns.
 template <class Columns>
-inline constexpr std::size_t inputs_of = count_inputs<Columns>();
+class input_list {
+ public:
+  constexpr input_list() {
+    layout<Columns> const of_nothing{};
+    layout<Columns>::describe(of_nothing, *this);
+  }
+
+  constexpr void operator()(column_name name, per each, no_column const& /*one*/) {
+    add(name, each, column_side::only);
+  }
+  constexpr void operator()(column_name name, per each,
+                            basic_completions<no_column> const& /*two*/) {
+    add(name, each, column_side::chosen);
+    add(name, each, column_side::rejected);
+  }
+
+  [[nodiscard]] constexpr std::size_t size() const { return size_; }
+  /// Where a column stands; size() where this kind has no such column.
+  [[nodiscard]] constexpr std::size_t find(column_name name, column_side side) const {
+    std::size_t at = 0;
+    while (at < size_ && (name_[at] != name || side_[at] != side)) ++at;
+    return at;
+  }
+
+ private:
+  constexpr void add(column_name name, per each, column_side side) {
+    if (each == per::kl_example) return;
+    name_[size_] = name;
+    side_[size_] = side;
+    ++size_;
+  }
+
+  static constexpr std::size_t most = 64;  // two for each bit of column_name
+  column_name name_[most] = {};
+  column_side side_[most] = {};
+  std::size_t size_ = 0;
+};
+template <class Columns>
+inline constexpr input_list<Columns> inputs;
+
+template <class Columns>
+inline constexpr std::size_t inputs_of = inputs<Columns>.size();
 
 /// Where a column stands among them; inputs_of<Columns> where this kind has no such column.
-template <class Columns, column_name Name, column_side Side>
-[[nodiscard]] consteval std::size_t find_input() {
-  layout<Columns> const of_nothing{};
-  std::size_t at = 0;
-  std::size_t found = inputs_of<Columns>;
-  for_each_column(of_nothing, [&](auto is, per each, column_side side, auto const&) {
-    if (is.name == Name && side == Side) found = at;
-    if (each != per::kl_example) ++at;
-  });
-  return found;
-}
 template <class Columns, column_name Name, column_side Side = column_side::only>
-inline constexpr std::size_t input_of = find_input<Columns, Name, Side>();
+inline constexpr std::size_t input_of = inputs<Columns>.find(Name, Side);
 
 /// Adds the names of a kind's columns in `set` that are not in it yet, in its order.
 template <class Columns>
@@ -104,7 +138,8 @@ template <class... Kinds>
   (detail::spell_columns<Kinds>(set, spelled, out), ...);
   return out;
 }
-[[nodiscard]] inline std::string to_string(column_set set) {
+template <class = on_demand>
+[[nodiscard]] std::string to_string(column_set set) {
   return to_string_of<pair_columns, unpaired_columns, list_columns>(set);
 }
 

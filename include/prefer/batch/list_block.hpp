@@ -11,6 +11,7 @@
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/each_column.hpp>
 #include <prefer/batch/load_record.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/parallel/executor.hpp>
 
 // Lists on lanes: lists of equal length travel together, one in each element of a lane, so that a formula which loops
@@ -163,8 +164,8 @@ template <class Lane, class F>
 
 /// The numbers [begin, begin + order.size()) of lists in ascending order of their lengths, those above short_list last
 /// and as they come.
-inline void order_by_length(list_columns const& batch, std::size_t begin,
-                            std::span<std::uint32_t> order) {
+template <class = on_demand>
+void order_by_length(list_columns const& batch, std::size_t begin, std::span<std::uint32_t> order) {
   auto const length_of = [&](std::size_t k) {
     return at_most(short_list + 1, batch.offset[begin + k + 1] - batch.offset[begin + k]);
   };

@@ -10,10 +10,32 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/strided.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
+
+namespace detail {
+
+/// Calls visit(numbers, per) for the column of this name, where a kind of data has one.
+template <column_name Name, class Data, class Visit>
+void with_column(Data const& data, Visit const& visit) {
+  Data::describe(data, [&](auto is, per each, auto const& numbers) {
+    if constexpr (is.name == Name) visit(numbers, each);
+  });
+}
+
+/// What pairs have of their completions, which lie chosen, rejected, chosen, ..., as the two sides of a column.
+template <class Both, class T>
+void view_sides(Both& to, std::span<T> numbers) {
+  std::size_t const pairs = numbers.size() / 2;
+  to.chosen = strided<T>(numbers.data(), pairs, 2);
+  to.rejected = strided<T>(pairs == 0 ? numbers.data() : numbers.data() + 1, pairs, 2);
+}
+
+}  // namespace detail
 
 /// Rows of a choice_data gathered into one batch, of which any run of groups can be handed to a policy.
 /// Keeps its memory from batch to batch.
@@ -47,7 +69,6 @@ class basic_minibatch {  // a template, so that including it costs little
       if (!data.kl_examples.empty()) rows_.kl_examples.push_back(data.kl_examples[r]);
     }
     gather_columns(data, rows);
-    split_sides();
     one_each_.resize(rows_.prompt.size() + 1);
     for (std::size_t g = 0; g < one_each_.size(); ++g) one_each_[g] = g;
   }
@@ -57,7 +78,7 @@ class basic_minibatch {  // a template, so that including it costs little
     expects_size(names.size(), data.size(), "choice_minibatch::gather_drawn", "names");
     all_.resize(data.size());
     for (std::size_t r = 0; r < all_.size(); ++r) all_[r] = static_cast<std::uint32_t>(r);
-    gather(data, all_, draw);
+    gather(data, view_of(all_), draw);
     row_.assign(names.begin(), names.end());
     drawn_ = true;
   }
@@ -66,17 +87,8 @@ class basic_minibatch {  // a template, so that including it costs little
   [[nodiscard]] Data const& data() const { return rows_; }
   [[nodiscard]] std::size_t size() const { return rows_.prompt.size(); }
   [[nodiscard]] std::size_t completions() const { return rows_.completion.size(); }
-  [[nodiscard]] std::span<std::size_t const> offset() const { return rows_.offset; }
-  [[nodiscard]] std::span<std::size_t const> row() const { return row_; }
-  [[nodiscard]] std::span<float const> label() const { return rows_.label; }
-  [[nodiscard]] std::span<float const> weight() const { return rows_.weight; }
-  [[nodiscard]] std::span<float const> beta() const { return rows_.beta; }
-  [[nodiscard]] std::span<float const> target_margin() const { return rows_.target_margin; }
-  [[nodiscard]] std::span<float const> chosen_from_reference() const {
-    return rows_.chosen_from_reference;
-  }
-  [[nodiscard]] std::span<float const> length() const { return rows_.length; }
-  [[nodiscard]] std::span<float const> score() const { return rows_.score; }
+  [[nodiscard]] std::span<std::size_t const> offset() const { return view_of(rows_.offset); }
+  [[nodiscard]] std::span<std::size_t const> row() const { return view_of(row_); }
   [[nodiscard]] bool has_kl_examples() const { return !rows_.kl_examples.empty(); }
 
   /// Groups [begin, begin + count) as a batch; valid until the next gather or slice.
@@ -84,36 +96,40 @@ class basic_minibatch {  // a template, so that including it costs little
     std::size_t const first = rows_.offset[begin];
     slice_offset_.resize(count + 1);
     for (std::size_t g = 0; g <= count; ++g) slice_offset_[g] = rows_.offset[begin + g] - first;
-    return {.prompt = std::span(rows_.prompt).subspan(begin, count),
-            .completion = std::span(rows_.completion).subspan(first, slice_offset_[count]),
-            .offset = slice_offset_,
-            .row = std::span(row_).subspan(begin, count),
+    return {.prompt = view_of(rows_.prompt, begin, count),
+            .completion = view_of(rows_.completion, first, slice_offset_[count]),
+            .offset = view_of(slice_offset_),
+            .row = view_of(row_, begin, count),
             .drawn = drawn_,
             .draw = draw_};
   }
   /// The KL examples of groups [begin, begin + count), one each.
   [[nodiscard]] choice_batch kl_slice(std::size_t begin, std::size_t count) const {
-    return {.prompt = std::span(rows_.prompt).subspan(begin, count),
-            .completion = std::span(rows_.kl_examples).subspan(begin, count),
-            .offset = std::span(one_each_).first(count + 1),
-            .row = std::span(row_).subspan(begin, count),
+    return {.prompt = view_of(rows_.prompt, begin, count),
+            .completion = view_of(rows_.kl_examples, begin, count),
+            .offset = view_of(one_each_, 0, count + 1),
+            .row = view_of(row_, begin, count),
             .kl_examples = true,
             .drawn = drawn_,
             .draw = draw_};
   }
   /// Hands groups [begin, begin + count) of every column that the data has to the column of the same name of `out`; of
-  /// pairs each side its own. A batch without rows hands over every column, each empty, so that nobody asks why one is
-  /// missing.
+  /// pairs, two completions each, every second number to each side. A batch without rows hands over every column, each
+  /// empty, so that nobody asks why one is missing.
   template <class Columns>
   void hand_over(Columns& out, std::size_t begin, std::size_t count) const {
+    std::size_t const first = rows_.offset[begin];
+    std::size_t const completions = rows_.offset[begin + count] - first;
     Columns::describe(out, [&](auto is, per, auto& to) {
-      if constexpr (requires { to.rejected; }) {
-        hand_over_one(is, to.chosen, sides_[0], begin, count, begin, count);
-        hand_over_one(is, to.rejected, sides_[1], begin, count, begin, count);
-      } else {
-        std::size_t const first = rows_.offset[begin];
-        hand_over_one(is, to, rows_, begin, count, first, rows_.offset[begin + count] - first);
-      }
+      detail::with_column<is.name>(rows_, [&](std::vector<float> const& numbers, per each) {
+        if (numbers.empty() && size() != 0) return;
+        if constexpr (requires { to.rejected; }) {
+          detail::view_sides(to, view_of(numbers, first, completions));
+        } else {
+          to = each == per::completion ? view_of(numbers, first, completions)
+                                       : view_of(numbers, begin, count);
+        }
+      });
     });
   }
 
@@ -133,36 +149,7 @@ class basic_minibatch {  // a template, so that including it costs little
     });
   }
 
-  /// What each completion has, for the two sides of pairs.
-  void split_sides() {
-    bool pairs = completions() == 2 * size();
-    for (std::size_t g = 0; pairs && g < size(); ++g) pairs = rows_.offset[g] == 2 * g;
-    for (std::size_t side = 0; side < 2; ++side) {
-      Data::describe(sides_[side], [&](auto is, per each, std::vector<float>& to) {
-        to.clear();
-        if (!pairs || each != per::completion) return;
-        Data::describe(rows_, [&](auto of, per, std::vector<float> const& from) {
-          if (of.name != is.name) return;
-          for (std::size_t i = side; i < from.size(); i += 2) to.push_back(from[i]);
-        });
-      });
-    }
-  }
-
-  template <class Description, class C>
-  void hand_over_one(Description, C& to, Data const& from, std::size_t example,
-                     std::size_t examples, std::size_t completion, std::size_t completions) const {
-    Data::describe(from, [&](auto is, per each, std::vector<float> const& values) {
-      if constexpr (is.name == Description::name) {
-        if (values.empty() && size() != 0) return;
-        to = each == per::completion ? std::span(values).subspan(completion, completions)
-                                     : std::span(values).subspan(example, examples);
-      }
-    });
-  }
-
-  Data rows_;      // those of the data set that the batch is made of
-  Data sides_[2];  // of pairs: chosen and rejected, in the columns of completions only
+  Data rows_;  // those of the data set that the batch is made of
   std::vector<std::size_t> slice_offset_;
   std::vector<std::size_t> one_each_;
   std::vector<std::size_t> row_;
@@ -177,9 +164,9 @@ using choice_minibatch = basic_minibatch<choice_data>;
 template <std::same_as<choice_data> Data>
 [[nodiscard]] std::uint64_t fingerprint_of(Data const& data) {
   fingerprint identity;
-  identity.add(std::span(data.prompt)).add(std::span(data.completion));
-  Data::describe(data, [&](auto, per, auto const& column) { identity.add(std::span(column)); });
-  identity.add(std::span(data.kl_examples));
+  identity.add(view_of(data.prompt)).add(view_of(data.completion));
+  Data::describe(data, [&](auto, per, auto const& column) { identity.add(view_of(column)); });
+  identity.add(view_of(data.kl_examples));
   for (std::size_t const o : data.offset) identity.add(static_cast<std::uint64_t>(o));
   return identity.value();
 }

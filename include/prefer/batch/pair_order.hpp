@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <prefer/batch/columns.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -66,7 +67,8 @@ void sort_by_key(std::vector<sort_entry>& entries) {
 }
 
 /// The same for few rows, where counting digits costs more than moving entries.
-inline void insert_by_key(std::vector<sort_entry>& entries) {
+template <class = on_demand>
+void insert_by_key(std::vector<sort_entry>& entries) {
   for (std::size_t i = 1; i < entries.size(); ++i) {
     sort_entry const one = entries[i];
     std::size_t at = i;
@@ -102,8 +104,9 @@ template <class Value>
 /// Row i of one side belongs with the row of the other side that has the same rank: matching quantiles.
 ///
 ///   partner[order_a[k]] = order_b[k]
-[[nodiscard]] inline std::vector<std::uint32_t> match_by_rank(
-    std::span<std::uint32_t const> order_a, std::span<std::uint32_t const> order_b) {
+template <class = on_demand>
+[[nodiscard]] std::vector<std::uint32_t> match_by_rank(std::span<std::uint32_t const> order_a,
+                                                       std::span<std::uint32_t const> order_b) {
   expects_size(order_b.size(), order_a.size(), "match_by_rank", "order_b");
   std::vector<std::uint32_t> partner(order_a.size());
   for (std::size_t k = 0; k < order_a.size(); ++k) partner[order_a[k]] = order_b[k];

@@ -10,6 +10,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -42,9 +43,10 @@ enum class step_context : std::uint8_t {
 ///
 /// Errors  precondition_error for an empty prompt or step, or a step preferred to itself; nothing is added then
 /// Source  Lai et al. 2024, arXiv:2406.18629
-class step_pairs {
+template <class = on_demand>
+class basic_step_pairs {
  public:
-  explicit step_pairs(step_context context) : context_(context) {}
+  explicit basic_step_pairs(step_context context) : context_(context) {}
 
   void add(step_preference const& step) {
     expects_sizes(step);
@@ -52,7 +54,7 @@ class step_pairs {
     if (context_ == step_context::in_prompt) {
       shared.insert(shared.end(), step.correct.begin(), step.correct.end());
     }
-    std::uint32_t const prompt = prompts_.add(shared);
+    std::uint32_t const prompt = prompts_.add(view_of(shared));
     std::uint32_t const chosen = add_completion(step, step.preferred);
     std::uint32_t const rejected = add_completion(step, step.wrong);
     data_.add_pair(prompt, chosen, rejected);
@@ -61,7 +63,7 @@ class step_pairs {
   /// From now on prompts are the last token of what they were.
   void prompt_is_last_token() {
     expects(prompt_is_number_, "step_pairs: prompts are last tokens already");
-    data_.prompt = prompts_.last_tokens(data_.prompt);
+    data_.prompt = prompts_.last_tokens(view_of(data_.prompt));
     prompt_is_number_ = false;
   }
 
@@ -96,7 +98,7 @@ class step_pairs {
     tokens.insert(tokens.end(), next.begin(), next.end());
     counted_.push_back({begin, tokens.size()});
     data_.length.push_back(static_cast<float>(next.size()));
-    return completions_.add(tokens);
+    return completions_.add(view_of(tokens));
   }
 
   step_context context_;
@@ -106,5 +108,6 @@ class step_pairs {
   choice_data data_;
   std::vector<token_range> counted_;
 };
+using step_pairs = basic_step_pairs<>;
 
 }  // namespace prefer

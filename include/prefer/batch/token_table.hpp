@@ -12,6 +12,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -33,7 +34,8 @@ struct token_range {
 /// valid until the next add or keep_first.
 ///
 /// Errors  precondition_error for a completion without tokens, and for an id that was not added
-class token_table {
+template <class = on_demand>
+class basic_token_table {
  public:
   /// The id of a new completion.
   std::uint32_t add(std::span<std::uint32_t const> completion) {
@@ -57,7 +59,7 @@ class token_table {
   /// `vocabulary`. For sums over everything that a small policy can say.
   ///
   /// Errors  precondition_error for no tokens, or for more than 2^24 sequences
-  [[nodiscard]] static token_table all_of_length(std::size_t vocabulary, std::size_t length) {
+  [[nodiscard]] static basic_token_table all_of_length(std::size_t vocabulary, std::size_t length) {
     expects(vocabulary > 0, "token_table::all_of_length: vocabulary must be greater than zero");
     expects(length > 0, "token_table::all_of_length: length must be greater than zero");
     constexpr std::size_t most = std::size_t{1} << 24;
@@ -69,14 +71,14 @@ class token_table {
       }
       count *= vocabulary;
     }
-    token_table out;
+    basic_token_table out;
     std::vector<std::uint32_t> sequence(length);
     for (std::size_t id = 0; id != count; ++id) {
       std::size_t rest = id;
       for (std::size_t t = length; t-- != 0; rest /= vocabulary) {
         sequence[t] = static_cast<std::uint32_t>(rest % vocabulary);
       }
-      out.add(sequence);
+      out.add(view_of(sequence));
     }
     return out;
   }
@@ -85,7 +87,7 @@ class token_table {
 
   [[nodiscard]] std::span<std::uint32_t const> tokens(std::uint32_t id) const {
     expects_id(id, "token_table::tokens");
-    return std::span(token_).subspan(offset_[id], offset_[id + 1] - offset_[id]);
+    return view_of(token_, offset_[id], offset_[id + 1] - offset_[id]);
   }
   [[nodiscard]] std::size_t length(std::uint32_t id) const {
     expects_id(id, "token_table::length");
@@ -128,8 +130,8 @@ class token_table {
   }
 
   /// All tokens, end to end, and where each completion's begin [size() + 1].
-  [[nodiscard]] std::span<std::uint32_t const> token() const { return token_; }
-  [[nodiscard]] std::span<std::size_t const> offset() const { return offset_; }
+  [[nodiscard]] std::span<std::uint32_t const> token() const { return view_of(token_); }
+  [[nodiscard]] std::span<std::size_t const> offset() const { return view_of(offset_); }
 
  private:
   void expects_id(std::uint32_t id, char const* where) const {
@@ -141,6 +143,7 @@ class token_table {
   std::vector<std::uint32_t> token_;
   std::vector<std::size_t> offset_ = {0};
 };
+using token_table = basic_token_table<>;
 
 /// Identity of a table, for caches of what depends on it: a data set has only the numbers of completions.
 template <std::same_as<token_table> Table>

@@ -13,6 +13,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/file/archive_format.hpp>
 #include <prefer/file/binary_file.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -24,12 +25,15 @@ namespace prefer {
 ///
 /// Errors  backend_error naming the file, and the entry where one is at fault: not an archive, another format version,
 ///         truncated, damaged (checksum, sizes, order); an entry that is missing, of another type, or of another size
-class archive {
+template <class = on_demand>
+class basic_archive {
  public:
-  [[nodiscard]] static archive read(std::string const& path) { return {read_bytes(path), path}; }
+  [[nodiscard]] static basic_archive read(std::string const& path) {
+    return {read_bytes(path), path};
+  }
 
   /// From the bytes of a file; `place` stands for the path in messages.
-  [[nodiscard]] static archive parse(std::vector<unsigned char> bytes, std::string place) {
+  [[nodiscard]] static basic_archive parse(std::vector<unsigned char> bytes, std::string place) {
     return {std::move(bytes), std::move(place)};
   }
 
@@ -93,7 +97,7 @@ class archive {
     std::size_t offset;
   };
 
-  archive(std::vector<unsigned char> bytes, std::string path)
+  basic_archive(std::vector<unsigned char> bytes, std::string path)
       : bytes_(std::move(bytes)), path_(std::move(path)) {
     index();
   }
@@ -128,8 +132,7 @@ class archive {
     check(number_at<std::uint64_t>(end + 8) == bytes_.size(),
           "does not end where it says: it is truncated or has been appended to");
     std::size_t const checked = bytes_.size() - d::archive_checksum_size;
-    check(number_at<std::uint64_t>(checked) ==
-              d::archive_checksum(std::span<unsigned char const>(bytes_).first(checked)),
+    check(number_at<std::uint64_t>(checked) == d::archive_checksum(view_of(bytes_, 0, checked)),
           "is damaged: its checksum does not match its content");
 
     // The checksum finds accidents. What follows also holds for a file that somebody made up.
@@ -214,5 +217,6 @@ class archive {
   std::vector<entry> entries_;
   std::vector<std::size_t> by_name_;  // places in entries_, names ascending
 };
+using archive = basic_archive<>;
 
 }  // namespace prefer

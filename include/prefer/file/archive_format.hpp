@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -87,7 +88,8 @@ inline constexpr archive_kind archive_kind_of =
   return (8 - size % 8) % 8;
 }
 
-[[nodiscard]] inline std::uint64_t archive_checksum(std::span<unsigned char const> bytes) noexcept {
+template <class = on_demand>
+[[nodiscard]] std::uint64_t archive_checksum(std::span<unsigned char const> bytes) noexcept {
   fingerprint sum;
   while (!bytes.empty()) {
     auto const block =

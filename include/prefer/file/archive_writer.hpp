@@ -17,6 +17,7 @@
 #include <prefer/file/archive_format.hpp>
 #include <prefer/file/atomic_file.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -33,10 +34,13 @@ namespace prefer {
 ///
 /// Errors  an empty name or one added twice throws precondition_error; add and commit throw backend_error with path
 ///         and reason, and the target keeps its old content
-class archive_writer {
+template <class = on_demand>
+class basic_archive_writer {
  public:
-  archive_writer() { begin(); }
-  explicit archive_writer(std::string path) : file_(std::in_place, std::move(path)) { begin(); }
+  basic_archive_writer() { begin(); }
+  explicit basic_archive_writer(std::string path) : file_(std::in_place, std::move(path)) {
+    begin();
+  }
 
   /// An array: anything contiguous with data() and size() whose elements are float, double, int64 or uint64.
   template <class Array>
@@ -76,7 +80,7 @@ class archive_writer {
     out.insert(out.end(), block_.begin(), block_.end());
     append_number(out, std::uint64_t{names_.size()});
     append_number(out, size_ + detail::archive_trailer_size);
-    append_number(out, detail::archive_checksum(out));
+    append_number(out, detail::archive_checksum(view_of(out)));
     return out;
   }
 
@@ -132,7 +136,7 @@ class archive_writer {
 
   void flush() {
     if (block_.empty()) return;
-    sum_.add(std::span<unsigned char const>(block_));
+    sum_.add(view_of(block_));
     if (file_) {
       file_->write(block_.data(), block_.size());
     } else {
@@ -166,5 +170,6 @@ class archive_writer {
   std::uint64_t size_ = 0;              // so far, the block included
   std::vector<std::string> names_;      // ascending
 };
+using archive_writer = basic_archive_writer<>;
 
 }  // namespace prefer

@@ -14,6 +14,7 @@
 
 #include <prefer/expects.hpp>
 #include <prefer/file/destination.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -30,9 +31,10 @@ namespace prefer {
 ///
 /// Errors  backend_error with the path and the system's reason; for a folder, a disk, a socket, a circle of links, and a
 ///         file that may not be written to, before anything is written
-class atomic_file {
+template <class = on_demand>
+class basic_atomic_file {
  public:
-  explicit atomic_file(std::string path)
+  explicit basic_atomic_file(std::string path)
       : path_(std::move(path)), target_(detail::destination_of(path_)) {
     if (target_.what == detail::destination::kind::stream) {
       open_stream();
@@ -40,9 +42,9 @@ class atomic_file {
       create_temporary();
     }
   }
-  atomic_file(atomic_file const&) = delete;
-  atomic_file& operator=(atomic_file const&) = delete;
-  ~atomic_file() { abandon(); }
+  basic_atomic_file(basic_atomic_file const&) = delete;
+  basic_atomic_file& operator=(basic_atomic_file const&) = delete;
+  ~basic_atomic_file() { abandon(); }
 
   void write(void const* bytes, std::size_t count) {
     expects(stream_ != nullptr, "atomic_file: written to after it was committed or had failed");
@@ -134,5 +136,6 @@ class atomic_file {
   std::string temporary_;  // empty: there is none
   std::FILE* stream_ = nullptr;
 };
+using atomic_file = basic_atomic_file<>;
 
 }  // namespace prefer

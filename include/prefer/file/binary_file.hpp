@@ -9,13 +9,15 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
 /// The whole content of a file. Reads to the end rather than asking for a size, so a pipe works too.
 ///
 /// Errors  backend_error with the path and the system's reason
-[[nodiscard]] inline std::vector<unsigned char> read_bytes(std::string const& path) {
+template <class = on_demand>
+[[nodiscard]] std::vector<unsigned char> read_bytes(std::string const& path) {
   std::FILE* const stream = std::fopen(path.c_str(), "rb");
   if (stream == nullptr) {
     detail::fail(backend_error("read_bytes", path,

@@ -11,20 +11,24 @@
 #include <string>
 
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer::detail {
 
-[[noreturn]] inline void fail_at(std::string const& path, std::string const& what, int reason) {
+template <class = on_demand>
+[[noreturn]] void fail_at(std::string const& path, std::string const& what, int reason) {
   fail(backend_error("atomic_file", path, what + ": " + std::strerror(reason)));
 }
 
 /// The folder in which `path` lies, with its slash; empty: the folder in which the program runs.
-[[nodiscard]] inline std::string folder_of(std::string const& path) {
+template <class = on_demand>
+[[nodiscard]] std::string folder_of(std::string const& path) {
   return path.substr(0, path.rfind('/') + 1);  // npos + 1 is 0
 }
 
 /// What a link says; empty if it cannot be read.
-[[nodiscard]] inline std::string link_text(std::string const& path) {
+template <class = on_demand>
+[[nodiscard]] std::string link_text(std::string const& path) {
   std::string text(256, '\0');
   for (;;) {
     auto const length = ::readlink(path.c_str(), text.data(), text.size());
@@ -54,7 +58,8 @@ struct destination {
 ///
 /// Errors  backend_error for a circle of links, a folder, a disk, a socket, and a file or device that may not be
 ///         written to
-[[nodiscard]] inline destination destination_of(std::string const& path) {
+template <class = on_demand>
+[[nodiscard]] destination destination_of(std::string const& path) {
   destination to{.path = path};
   struct stat here = {};
   for (int followed = 0; ::lstat(to.path.c_str(), &here) == 0 && S_ISLNK(here.st_mode);) {

@@ -10,10 +10,11 @@ namespace prefer {
 
 /// Kahneman-Tversky Optimization: each labelled completion is pushed away from a baseline, with saturation.
 ///
-///   desirable    desirable_weight   * (1 - sigmoid(beta * (log_ratio - baseline)))
-///   undesirable  undesirable_weight * (1 - sigmoid(beta * (baseline - log_ratio)))
-///   baseline     max(0, mean log_ratio of KL examples), an estimate of KL(policy || reference);
-///                it carries no gradient
+///   loss = desirable_weight * (1 - sigmoid(beta * (log_ratio - baseline))),  where desirable
+///   loss = undesirable_weight * (1 - sigmoid(beta * (baseline - log_ratio))),  where undesirable
+///   baseline = max(0, mean log_ratio of KL examples)
+///
+/// The baseline is an estimate of KL(policy || reference), and carries no gradient.
 ///
 /// Reads   policy and reference log_prob, label; the batch's KL examples; beta per example where given
 /// Units   nats in; the loss is a weight times a probability
@@ -54,7 +55,9 @@ struct kto {
 ///
 ///   loss = (sigmoid(-beta * (log_ratio_chosen - baseline_rejected)) +
 ///           sigmoid(beta * (log_ratio_rejected - baseline_chosen))) / 2
-///   baseline_chosen    max(0, mean log_ratio of the batch's chosen completions), without gradient; rejected likewise
+///   baseline_chosen = max(0, mean log_ratio of the batch's chosen completions)
+///
+/// The baseline of the rejected completions likewise; neither carries a gradient.
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   a probability

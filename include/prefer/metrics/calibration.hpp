@@ -10,6 +10,7 @@
 #include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/metrics/rewards.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/scalar/math.hpp>
 
 namespace prefer {
@@ -29,7 +30,8 @@ struct reliability_bin {
 ///
 /// A pair has no side of its own, so what is binned is the confidence sigmoid(|z|), from 1/2 to 1, against
 /// how often the completion of higher reward is the chosen one.
-struct calibration {
+template <class = on_demand>
+struct basic_calibration {
   std::vector<reliability_bin> bins;  ///< of equal width over [1/2, 1]
   sum_and_count brier = {};           ///< (1 - sigmoid(z))^2
   sum_and_count log_loss = {};        ///< -log sigmoid(z), nats: DPO's loss
@@ -51,7 +53,7 @@ struct calibration {
     return out;
   }
 
-  friend calibration operator+(calibration a, calibration const& b) {
+  friend basic_calibration operator+(basic_calibration a, basic_calibration const& b) {
     expects_size(b.bins.size(), a.bins.size(), "calibration", "bins of the second");
     for (std::size_t i = 0; i < a.bins.size(); ++i) a.bins[i] = sum(a.bins[i], b.bins[i]);
     a.brier = a.brier + b.brier;
@@ -64,6 +66,7 @@ struct calibration {
     return {a.weight + b.weight, a.confidence + b.confidence, a.correct + b.correct};
   }
 };
+using calibration = basic_calibration<>;
 
 /// Calibration on a batch of pairs, by their weights where it has any.
 ///

@@ -46,18 +46,17 @@ struct effective_sample {
   }
 };
 
-/// Of the coefficients that `evaluate` gives, for chosen completions, say. A common factor cancels.
-template <BackendColumn C>
-[[nodiscard]] effective_sample effective_sample_of(C const& coefficient) {
-  basic_unpaired_columns<C> const batch{.policy = coefficient};
+/// Of the coefficients that `evaluate` gives, for chosen completions, say: a backend's column, or numbers that are a
+/// `column`. A common factor cancels.
+template <class Numbers>
+[[nodiscard]] effective_sample effective_sample_of(Numbers const& coefficients) {
+  detail::column_of_numbers<Numbers> const coefficient = coefficients;
+  basic_unpaired_columns<detail::column_of_numbers<Numbers>> const batch{.policy = coefficient};
   auto const sums = batch_statistics(batch, "effective_sample_of").sums([](auto const& example) {
     auto const c = example.log_prob;
     return std::array{select(c < 0.0, -c, c), c * c};
   });
   return {static_cast<double>(coefficient.size()), sums[0], sums[1]};
-}
-[[nodiscard]] inline effective_sample effective_sample_of(column coefficient) {
-  return effective_sample_of<column>(coefficient);
 }
 
 }  // namespace prefer

@@ -10,6 +10,7 @@
 #include <prefer/batch/statistics.hpp>
 #include <prefer/batch/sum_and_count.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/scalar/math.hpp>
 
 namespace prefer {
@@ -68,12 +69,10 @@ template <class C>
 /// KL(policy || reference) per completion, from summed log-probabilities of completions that the policy wrote.
 ///
 /// Errors  precondition_error for sizes that disagree
-template <BackendColumn C>
-[[nodiscard]] kl_estimates estimate_kl(C const& policy, C const& reference) {
-  return detail::sum_of_kl(policy, reference, static_cast<double>(policy.size()), "estimate_kl");
-}
-[[nodiscard]] inline kl_estimates estimate_kl(column policy, column reference) {
-  return estimate_kl<column>(policy, reference);
+template <class Policy, class Reference>
+[[nodiscard]] kl_estimates estimate_kl(Policy const& policy, Reference const& reference) {
+  return detail::sum_of_kl<detail::column_of_numbers<Policy>>(
+      policy, reference, static_cast<double>(policy.size()), "estimate_kl");
 }
 
 /// The same from log-probabilities of tokens: the estimators are added up over the tokens of a completion.
@@ -83,8 +82,9 @@ template <BackendColumn C>
 /// the expected sum over positions of the KL of what may come next.
 ///
 /// Errors  precondition_error for sizes that disagree
-[[nodiscard]] inline kl_estimates estimate_token_kl(column policy, column reference,
-                                                    std::span<std::size_t const> offset) {
+template <class = on_demand>
+[[nodiscard]] kl_estimates estimate_token_kl(column policy, column reference,
+                                             std::span<std::size_t const> offset) {
   expects(!offset.empty(),
           "estimate_token_kl: offset is empty; it has one element more than there "
           "are completions");

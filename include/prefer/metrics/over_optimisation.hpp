@@ -7,6 +7,7 @@
 #include <span>
 
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -34,7 +35,8 @@ struct over_optimisation {
 /// Source  Gao, Schulman, Hilton 2022, arXiv:2210.10760; for direct methods Rafailov et al. 2024,
 ///         arXiv:2406.02900
 /// Errors  precondition_error without checkpoints
-[[nodiscard]] inline over_optimisation find_over_optimisation(
+template <class = on_demand>
+[[nodiscard]] over_optimisation find_over_optimisation(
     std::span<checkpoint_rewards const> checkpoints, double noise = 0.0) {
   expects(!checkpoints.empty(), "find_over_optimisation: there are no checkpoints");
   over_optimisation out;

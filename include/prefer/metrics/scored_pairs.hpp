@@ -9,6 +9,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/reference/reference.hpp>
 
@@ -16,7 +17,8 @@ namespace prefer {
 
 /// The numbers of a data set of pairs under a policy and a reference, for metrics before, during and after
 /// training.
-struct scored_pairs {
+template <class = on_demand>
+struct basic_scored_pairs {
   /// Of one side.
   struct side {
     std::vector<double> policy;     // [G] log_prob, nats
@@ -47,6 +49,7 @@ struct scored_pairs {
   pair_columns columns() const&& = delete;  // prefer: columns view the numbers; give them a name first
   // clang-format on
 };
+using scored_pairs = basic_scored_pairs<>;
 
 /// Scores every pair of a data set with log-probabilities, `micro_batch_size` pairs at a time.
 ///
@@ -72,10 +75,10 @@ template <class P, class R>
   for (std::size_t begin = 0; begin < n; begin += micro_batch_size) {
     std::size_t const count = detail::at_most(micro_batch_size, n - begin);
     // All groups have two completions, so the offsets of the first `count` groups are those of any.
-    choice_batch const batch{.prompt = std::span(data.prompt).subspan(begin, count),
-                             .completion = std::span(data.completion).subspan(2 * begin, 2 * count),
-                             .offset = std::span(data.offset).first(count + 1),
-                             .row = std::span<std::size_t const>(row).subspan(begin, count)};
+    choice_batch const batch{.prompt = view_of(data.prompt, begin, count),
+                             .completion = view_of(data.completion, 2 * begin, 2 * count),
+                             .offset = view_of(data.offset, 0, count + 1),
+                             .row = view_of(row, begin, count)};
     ours.resize(2 * count);
     theirs.resize(2 * count);
     policy.log_prob(batch, ours);

@@ -9,6 +9,7 @@
 #include <prefer/batch/statistics.hpp>
 #include <prefer/batch/sum_and_count.hpp>
 #include <prefer/metrics/rewards.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -38,7 +39,8 @@ struct token_metrics {
 
 namespace detail {
 
-inline void expects_tokens(token_columns const& tokens, char const* where) {
+template <class = on_demand>
+void expects_tokens(token_columns const& tokens, char const* where) {
   for (column const* each : {&tokens.entropy, &tokens.logit, &tokens.correct}) {
     if (each->present()) expects_size(each->size(), tokens.size(), where, "a column of tokens");
   }
@@ -52,8 +54,9 @@ struct sums_by_side {
 
   [[nodiscard]] sum_and_count all() const { return chosen + rejected; }
 };
-[[nodiscard]] inline sums_by_side sums_by_label(column const& numbers, column const& length,
-                                                column const& label) {
+template <class = on_demand>
+[[nodiscard]] sums_by_side sums_by_label(column const& numbers, column const& length,
+                                         column const& label) {
   if (!numbers.present()) return {};
   unpaired_columns const batch{.policy = numbers, .label = label, .length = length};
   auto const sums = batch_statistics(batch, "metrics").sums([](auto const& example) {
@@ -66,8 +69,8 @@ struct sums_by_side {
   });
   return {{sums[0], sums[1]}, {sums[2], sums[3]}};
 }
-[[nodiscard]] inline token_metrics token_metrics_of(token_columns const& tokens,
-                                                    column const& label) {
+template <class = on_demand>
+[[nodiscard]] token_metrics token_metrics_of(token_columns const& tokens, column const& label) {
   sums_by_side const logit = sums_by_label(tokens.logit, tokens.length, label);
   return {.entropy = sums_by_label(tokens.entropy, tokens.length, label).all(),
           .token_accuracy = sums_by_label(tokens.correct, tokens.length, label).chosen,
@@ -80,8 +83,8 @@ struct sums_by_side {
 /// Token statistics of pairs.
 ///
 /// Errors  precondition_error for sizes that disagree
-[[nodiscard]] inline token_metrics metrics(token_columns const& chosen,
-                                           token_columns const& rejected) {
+template <class = on_demand>
+[[nodiscard]] token_metrics metrics(token_columns const& chosen, token_columns const& rejected) {
   expects_size(rejected.size(), chosen.size(), "metrics", "rejected.length");
   detail::expects_tokens(chosen, "metrics");
   detail::expects_tokens(rejected, "metrics");
@@ -97,7 +100,8 @@ struct sums_by_side {
 ///
 /// TRL     KTOTrainer has no "mean_token_accuracy"; here it is that of the desirable ones
 /// Errors  precondition_error for sizes that disagree
-[[nodiscard]] inline token_metrics metrics(token_columns const& columns, column label) {
+template <class = on_demand>
+[[nodiscard]] token_metrics metrics(token_columns const& columns, column label) {
   expects_size(label.size(), columns.size(), "metrics", "label");
   detail::expects_tokens(columns, "metrics");
   return detail::token_metrics_of(columns, label);

@@ -17,6 +17,7 @@
 #include <prefer/model/choice_ids.hpp>
 #include <prefer/model/row_statistics.hpp>
 #include <prefer/model/softmax.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/completion_outputs.hpp>
 #include <prefer/policy/policy.hpp>
@@ -205,7 +206,7 @@ class bigram {
         current = draw(std::span<T const>(log_p), numbers);
         tokens.push_back(current);
       } while (tokens.size() != how.max_tokens && current != how.stop_token);
-      ids[i] = into.add(tokens);
+      ids[i] = into.add(view_of(tokens));
     }
   }
 

@@ -9,13 +9,15 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer::detail {
 
 /// Throws precondition_error unless the batch's shapes agree, a value per completion goes with it, and every id is
 /// below its limit. `where` is the caller's name.
-inline void expects_choices(choice_batch const& batch, std::size_t values, std::size_t prompts,
-                            std::size_t completions, char const* where) {
+template <class = on_demand>
+void expects_choices(choice_batch const& batch, std::size_t values, std::size_t prompts,
+                     std::size_t completions, char const* where) {
   expects_size(batch.offset.size(), batch.size() + 1, where, "batch.offset");
   expects_size(values, batch.completions(), where, "the column of values");
   expects_size(batch.offset.front(), 0, where,
@@ -41,8 +43,9 @@ inline void expects_choices(choice_batch const& batch, std::size_t values, std::
 }
 
 /// Throws precondition_error unless `prompt` is a prompt and `values` one number per completion.
-inline void expects_row(std::size_t prompt, std::size_t values, std::size_t prompts,
-                        std::size_t completions, char const* where) {
+template <class = on_demand>
+void expects_row(std::size_t prompt, std::size_t values, std::size_t prompts,
+                 std::size_t completions, char const* where) {
   if (prompt >= prompts) {
     broken(std::string(where) + ": prompt is " + std::to_string(prompt) + ", expected less than " +
            std::to_string(prompts));
@@ -52,10 +55,11 @@ inline void expects_row(std::size_t prompt, std::size_t values, std::size_t prom
 
 /// A set of numbers below a fixed limit. Lists its members in ascending order without a sort, and does not allocate
 /// after construction.
-class id_set {
+template <class = on_demand>
+class basic_id_set {
  public:
-  id_set() = default;
-  explicit id_set(std::size_t limit) : words_(limit / 64 + 1) {}
+  basic_id_set() = default;
+  explicit basic_id_set(std::size_t limit) : words_(limit / 64 + 1) {}
 
   void insert(std::size_t id) { words_[id / 64] |= std::uint64_t{1} << (id % 64); }
 
@@ -73,6 +77,7 @@ class id_set {
  private:
   std::vector<std::uint64_t> words_;
 };
+using id_set = basic_id_set<>;
 
 /// What backward has to remember of a softmax: the sum of coefficients of each prompt.
 ///
@@ -82,10 +87,11 @@ class id_set {
 /// The first part touches the rows of a batch's completions; the second every completion, but once per prompt. Sums are
 /// in example order, so no cut into micro-batches changes them, and where coefficients of chosen and rejected are
 /// opposite they are exactly 0 and the second part is left out.
-class coefficient_sums {
+template <class = on_demand>
+class basic_coefficient_sums {
  public:
-  coefficient_sums() = default;
-  explicit coefficient_sums(std::size_t prompts) : sum_(prompts), seen_(prompts) {}
+  basic_coefficient_sums() = default;
+  explicit basic_coefficient_sums(std::size_t prompts) : sum_(prompts), seen_(prompts) {}
 
   void add(std::size_t prompt, double coefficient) {
     seen_.insert(prompt);
@@ -105,5 +111,6 @@ class coefficient_sums {
   std::vector<double> sum_;
   id_set seen_;
 };
+using coefficient_sums = basic_coefficient_sums<>;
 
 }  // namespace prefer::detail

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -22,9 +23,10 @@ namespace prefer {
 ///         the last step is not checked
 /// Source  Ho et al. 2020, arXiv:2006.11239, section 2. The linear rates 0.1 to 20: Song et al. 2021,
 ///         arXiv:2011.13456, appendix C, of which the 1000 steps from 1e-4 to 0.02 are a discretisation
-class noise_schedule {
+template <class = on_demand>
+class basic_noise_schedule {
  public:
-  explicit noise_schedule(std::size_t steps, double low = 0.1, double high = 20.0) {
+  explicit basic_noise_schedule(std::size_t steps, double low = 0.1, double high = 20.0) {
     expects(steps > 0, "noise_schedule: steps must be greater than zero");
     if (!(low > 0 && low <= high && high <= 1e6)) {
       detail::broken("noise_schedule: rates are " + std::to_string(low) + " and " +
@@ -62,5 +64,6 @@ class noise_schedule {
   std::vector<double> signal_;
   std::vector<double> noise_;
 };
+using noise_schedule = basic_noise_schedule<>;
 
 }  // namespace prefer

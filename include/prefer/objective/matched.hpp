@@ -28,7 +28,8 @@ using gathered_by = decltype(backend_of_batch(std::declval<Columns const&>())
                                          std::declval<typename decltype(backend_of_batch(
                                              std::declval<Columns const&>()))::rows const&>()));
 
-inline void expects_rows(std::vector<std::uint32_t> const& order, std::size_t n) {
+template <class = on_demand>
+void expects_rows(std::vector<std::uint32_t> const& order, std::size_t n) {
   if (order.empty()) return;
   expects_size(order.size(), n, "evaluate", "the order of a loss that matches its batch");
   for (std::uint32_t const row : order) {
@@ -122,6 +123,7 @@ class sum_of_results {
  public:
   using backend = backend_of_t<C>;
   using result = typename backend::result;
+  using number = typename backend::number;
 
   sum_of_results(backend const& on, std::size_t pairs)
       : on_(on),
@@ -143,7 +145,7 @@ class sum_of_results {
     }
   }
   /// Returns the sum of all values.
-  auto write_to(basic_pair_results<result> const& results) const {
+  number write_to(basic_pair_results<result> const& results) const {
     auto const total = write(0, results.value);
     if (results.chosen.present()) (void)write(1, results.chosen);
     if (results.rejected.present()) (void)write(2, results.rejected);
@@ -151,7 +153,7 @@ class sum_of_results {
   }
 
  private:
-  [[nodiscard]] auto write(std::size_t n, result const& to) const {
+  [[nodiscard]] number write(std::size_t n, result const& to) const {
     return on_.for_each_record(
         basic_unpaired_columns<C>{.policy = sum_[n].view()},
         [](auto const& y) { return y.log_prob; }, std::array<result, 1>{to})[0];

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -62,6 +63,7 @@ struct single_process {
   static constexpr void all_sum(std::span<double> /*values*/) {}
   static constexpr void all_sum(std::span<float> /*values*/) {}
   static constexpr void broadcast(std::span<std::byte> /*bytes*/, std::size_t /*from*/) {}
+  template <class = on_demand>
   [[nodiscard]] static std::vector<double> all_gather(std::span<double const> mine) {
     return {mine.begin(), mine.end()};
   }

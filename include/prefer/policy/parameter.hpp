@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 
 namespace prefer {
 
@@ -23,14 +24,15 @@ class tensor_shape {
     for (std::size_t const each : sizes) size_[dimensions_++] = each;
   }
 
+  template <class = on_demand>
   [[nodiscard]] constexpr std::span<std::size_t const> sizes() const {
-    return {size_, dimensions_};
+    return view_of(size_, dimensions_);
   }
   [[nodiscard]] constexpr bool empty() const { return dimensions_ == 0; }
   /// Of the tensor: the product of the sizes.
   [[nodiscard]] constexpr std::size_t elements() const {
     std::size_t product = 1;
-    for (std::size_t const each : sizes()) product *= each;
+    for (std::size_t d = 0; d < dimensions_; ++d) product *= size_[d];
     return product;
   }
   friend constexpr bool operator==(tensor_shape const&, tensor_shape const&) = default;

@@ -14,6 +14,7 @@
 #include <prefer/batch/token_table.hpp>
 #include <prefer/bounded.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/philox.hpp>
 
@@ -56,10 +57,11 @@ concept SamplingPolicy = detail::writes_completions<P>;
 ///
 /// Of equal probabilities the lower token counts as the more likely. What has probability 0 is never drawn.
 /// NaN among the log-probabilities gives a token that means nothing; parameters are checked where they are trained.
-class token_sampler {
+template <class = on_demand>
+class basic_token_sampler {
  public:
   /// Errors  precondition_error for a temperature or a top_p out of range
-  explicit token_sampler(sampling_options const& how) : how_(how) {
+  explicit basic_token_sampler(sampling_options const& how) : how_(how) {
     expects_in_range(how.temperature, "token_sampler", "temperature");
     expects_in_range(how.top_p, "token_sampler", "top_p");
   }
@@ -148,6 +150,7 @@ class token_sampler {
   std::vector<std::uint32_t> heap_;  // the most likely token first
   std::vector<std::pair<std::uint32_t, double>> kept_;
 };
+using token_sampler = basic_token_sampler<>;
 
 namespace check {
 

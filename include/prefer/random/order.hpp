@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/philox.hpp>
 
@@ -27,8 +28,9 @@ constexpr void shuffle(std::span<T> values, random_stream& numbers) {
 /// The numbers 0 ... n-1 in a uniformly drawn order: the visiting order of n rows in one epoch.
 ///
 /// Errors  n > 2^32 or epoch >= 2^32 throws precondition_error
-[[nodiscard]] inline std::vector<std::uint32_t> permutation(std::size_t n, std::uint64_t seed,
-                                                            std::uint64_t epoch) {
+template <class = on_demand>
+[[nodiscard]] std::vector<std::uint32_t> permutation(std::size_t n, std::uint64_t seed,
+                                                     std::uint64_t epoch) {
   expects(n <= std::uint64_t{1} << 32, "permutation: n must be at most 2^32");
   std::vector<std::uint32_t> order(n);
   for (std::size_t i = 0; i != n; ++i) order[i] = static_cast<std::uint32_t>(i);
@@ -41,9 +43,10 @@ constexpr void shuffle(std::span<T> values, random_stream& numbers) {
 ///
 /// Errors  count > n throws precondition_error
 /// Source  Floyd's method (Bentley and Floyd 1987, "A sample of brilliance"), shuffled afterwards
-[[nodiscard]] inline std::vector<std::uint64_t> sample_without_replacement(std::uint64_t n,
-                                                                           std::size_t count,
-                                                                           random_stream& numbers) {
+template <class = on_demand>
+[[nodiscard]] std::vector<std::uint64_t> sample_without_replacement(std::uint64_t n,
+                                                                    std::size_t count,
+                                                                    random_stream& numbers) {
   expects(count <= n, "sample_without_replacement: count must be at most n");
   // An open-addressing set at most half full; `n` is no member and marks an empty slot.
   std::size_t const slots = std::bit_ceil(2 * count + 1);

@@ -14,6 +14,7 @@
 #include <prefer/file/archive.hpp>
 #include <prefer/file/archive_writer.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/reference/reference.hpp>
 
 namespace prefer {
@@ -136,8 +137,8 @@ class cached {
 
   // What a file must agree with: the reference, or what stands for it, and what it was asked.
   static std::uint64_t made_of(fingerprint reference, choice_data const& data) {
-    reference.add(std::span(data.prompt)).add(std::span(data.completion));
-    reference.add(std::span(data.offset)).add(std::span(data.kl_examples));
+    reference.add(view_of(data.prompt)).add(view_of(data.completion));
+    reference.add(view_of(data.offset)).add(view_of(data.kl_examples));
     return reference.value();
   }
   static std::uint64_t made_of(std::uint64_t identity, choice_data const& data) {
@@ -170,11 +171,10 @@ class cached {
       std::size_t const first = data.offset[begin];
       offset.clear();
       for (std::size_t g = 0; g <= count; ++g) offset.push_back(data.offset[begin + g] - first);
-      choice_batch const batch{
-          .prompt = std::span(data.prompt).subspan(begin, count),
-          .completion = std::span(data.completion).subspan(first, offset.back()),
-          .offset = offset,
-          .row = std::span(row).subspan(begin, count)};
+      choice_batch const batch{.prompt = view_of(data.prompt, begin, count),
+                               .completion = view_of(data.completion, first, offset.back()),
+                               .offset = offset,
+                               .row = view_of(row, begin, count)};
       ask(reference, batch, std::span(out.log_prob_).subspan(first, offset.back()),
           [](R& r, auto const& b, auto to) { r.log_prob(b, to); });
       if constexpr (gives_scores<R>) {
@@ -188,10 +188,10 @@ class cached {
       std::size_t const count = detail::at_most(rows_at_once, data.kl_examples.size() - begin);
       offset.clear();
       for (std::size_t g = 0; g <= count; ++g) offset.push_back(g);
-      choice_batch const batch{.prompt = std::span(data.prompt).subspan(begin, count),
-                               .completion = std::span(data.kl_examples).subspan(begin, count),
+      choice_batch const batch{.prompt = view_of(data.prompt, begin, count),
+                               .completion = view_of(data.kl_examples, begin, count),
                                .offset = offset,
-                               .row = std::span(row).subspan(begin, count),
+                               .row = view_of(row, begin, count),
                                .kl_examples = true};
       ask(reference, batch, std::span(out.kl_examples_).subspan(begin, count),
           [](R& r, auto const& b, auto to) { r.log_prob(b, to); });

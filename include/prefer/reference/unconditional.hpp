@@ -11,6 +11,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/reference/reference.hpp>
 #include <prefer/reference/reference_wrapper.hpp>
 
@@ -62,7 +63,7 @@ class unconditional : public reference_wrapper<R> {
  private:
   choice_batch without_prompts(choice_batch const& batch) {
     prompt_.assign(batch.size(), no_prompt_);
-    return {.prompt = prompt_,
+    return {.prompt = view_of(prompt_),
             .completion = batch.completion,
             .offset = batch.offset,
             .kl_examples = batch.kl_examples,

@@ -11,6 +11,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/minibatch.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/random/order.hpp>
 
 namespace prefer {
@@ -71,14 +72,15 @@ concept ExampleSource =
 /// The data is borrowed, outlives the source and does not change meanwhile. The last batch of an epoch has what is left.
 ///
 /// Errors  precondition_error for a batch size of 0
-class shuffled {
+template <class = on_demand>
+class basic_shuffled {
  public:
-  shuffled(choice_data const& data, std::size_t batch_size, std::uint64_t seed)
+  basic_shuffled(choice_data const& data, std::size_t batch_size, std::uint64_t seed)
       : data_(&data), batch_size_(batch_size), seed_(seed) {
     expects(batch_size > 0, "shuffled: batch_size must be at least 1");
   }
   // clang-format off
-  shuffled(choice_data const&&, std::size_t, std::uint64_t) = delete;  // prefer: the data outlives the source; give it a name
+  basic_shuffled(choice_data const&&, std::size_t, std::uint64_t) = delete;  // prefer: the data outlives the source; give it a name
   // clang-format on
 
   [[nodiscard]] choice_data const& data() const { return *data_; }
@@ -96,7 +98,7 @@ class shuffled {
       order_epoch_ = epoch;
     }
     std::size_t const count = detail::at_most(batch_size_, data_->size() - begin);
-    out.gather(*data_, part.of(std::span<std::uint32_t const>(order_).subspan(begin, count)), step);
+    out.gather(*data_, part.of(view_of(order_, begin, count)), step);
   }
 
  private:
@@ -106,5 +108,6 @@ class shuffled {
   std::vector<std::uint32_t> order_;
   std::uint64_t order_epoch_ = std::numeric_limits<std::uint64_t>::max();
 };
+using shuffled = basic_shuffled<>;
 
 }  // namespace prefer

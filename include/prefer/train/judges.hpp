@@ -11,6 +11,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/philox.hpp>
 #include <prefer/scalar/math.hpp>
@@ -26,10 +27,12 @@ struct written_completions {
       address;  ///< for what the judge draws; its `index` may be increased by 2^16 - 1 at most
 
   [[nodiscard]] std::size_t size() const { return completion.size(); }
+  template <class = on_demand>
   [[nodiscard]] std::span<std::uint32_t const> tokens(std::size_t i) const {
     return table.tokens(completion[i]);
   }
   /// Whether two of them are the same tokens, so that there is nothing to prefer.
+  template <class = on_demand>
   [[nodiscard]] bool same(std::size_t i, std::size_t j) const {
     auto const a = tokens(i);
     auto const b = tokens(j);
@@ -81,7 +84,8 @@ template <RewardFunction F>
   return out;
 }
 
-inline void add_length(written_completions const& written, std::size_t i, choice_data& examples) {
+template <class = on_demand>
+void add_length(written_completions const& written, std::size_t i, choice_data& examples) {
   examples.length.push_back(static_cast<float>(written.tokens(i).size()));
 }
 
@@ -171,7 +175,7 @@ struct ranked {
       detail::add_length(written, best, examples);
       examples.score.push_back(static_cast<float>(rewards[best]));
     }
-    examples.add_list(written.prompt, completion);
+    examples.add_list(written.prompt, view_of(completion));
   }
 };
 template <class F>

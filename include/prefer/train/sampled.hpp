@@ -14,6 +14,7 @@
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/policy/sampling_policy.hpp>
 #include <prefer/random/order.hpp>
 #include <prefer/random/philox.hpp>
@@ -73,7 +74,7 @@ class sampled {
   /// Of the prompts, the options and, where it has an identity, the judge.
   [[nodiscard]] std::uint64_t identity() const {
     fingerprint out;
-    out.add("sampled").add(std::span(prompts_)).add(options_.seed);
+    out.add("sampled").add(view_of(prompts_)).add(options_.seed);
     out.add(static_cast<std::uint64_t>(options_.prompts_per_step));
     out.add(static_cast<std::uint64_t>(options_.completions));
     auto const& how = options_.sampling;
@@ -105,7 +106,7 @@ class sampled {
     id_.resize(prompt_.size());
     table_->keep_first(own_completions_);
     // Addresses count completions and prompts within the batch of the step, whoever writes them.
-    policy_->sample(std::span<std::uint32_t const>(prompt_), options_.sampling,
+    policy_->sample(view_of(prompt_), options_.sampling,
                     {.seed = options_.seed,
                      .purpose = random_purpose::completion,
                      .step = step,
@@ -116,7 +117,7 @@ class sampled {
     name_.clear();
     for (std::size_t k = 0; k != prompt_.size() / n; ++k) {
       judge_(written_completions{.prompt = prompt_[k * n],
-                                 .completion = std::span(id_).subspan(k * n, n),
+                                 .completion = view_of(id_, k * n, n),
                                  .table = *table_,
                                  .address = {.seed = options_.seed,
                                              .purpose = random_purpose::preference,
@@ -126,7 +127,7 @@ class sampled {
       name_examples(examples.size(), (first + k) * n * n);
     }
     examples.expects_shapes("sampled");
-    out.gather_drawn(examples, name_, step);
+    out.gather_drawn(examples, view_of(name_), step);
   }
 
  private:
