@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/core/ivalue.h>  // clang wants it whole
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/scalar_tensor.h>
@@ -72,16 +73,16 @@ template <class L>
 
 /// The node: its derivatives are known before it is made.
 struct torch_loss_node : ::torch::autograd::Function<torch_loss_node> {
-  static at::Tensor forward(::torch::autograd::AutogradContext* context,
-                            at::TensorList by,
+  static at::Tensor forward(::torch::autograd::AutogradContext* context, at::TensorList by,
                             torch_derivatives const& derivatives) {
     context->save_for_backward(derivatives.coefficients);
     // Of 16 bits the mean of many would lose digits that matter.
     auto const type = by.front().scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     return at::scalar_tensor(derivatives.mean, by.front().options().dtype(type));
   }
-  static ::torch::autograd::variable_list backward(::torch::autograd::AutogradContext* context,
-                                                   ::torch::autograd::variable_list const& gradient) {
+  static ::torch::autograd::variable_list backward(
+      ::torch::autograd::AutogradContext* context,
+      ::torch::autograd::variable_list const& gradient) {
     expects(!at::GradMode::is_enabled(),
             "torch::loss has no second derivatives (create_graph): use torch::loss_by_autograd");
     ::torch::autograd::variable_list out;
@@ -113,8 +114,7 @@ template <Loss L, template <class> class Kind, Communicator Processes = single_p
   detail::torch_derivatives derivatives;
   auto const results = detail::torch_results<L>(batch, derivatives);
   auto const state = prepare(formula, view.columns(), memory, processes);
-  derivatives.mean = evaluate_into(formula, view.columns(), results, state,
-                                   {.threads = threads});
+  derivatives.mean = evaluate_into(formula, view.columns(), results, state, {.threads = threads});
   return detail::torch_loss_node::apply(at::TensorList(derivatives.by), derivatives);
 }
 

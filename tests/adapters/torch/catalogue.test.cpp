@@ -25,14 +25,16 @@ test::problem<double> problem_for() {
   auto shape = test::shape_of<L>();
   if (shape.arity == dynamic_arity && shape.list_size == 0) shape.list_size = 4;
   test::problem<double> out(shape, 23);
-  for (std::size_t i = 0; i != out.size(); ++i) out.weight.push_back(0.25 * static_cast<double>(i % 5));
+  for (std::size_t i = 0; i != out.size(); ++i)
+    out.weight.push_back(0.25 * static_cast<double>(i % 5));
   return out;
 }
 
 template <class Columns>
 void check_gradient(std::vector<double> const& expected, Columns const& column, double tolerance) {
   auto got = test::gradient_of(column);
-  if (got.empty()) got.resize(expected.size());  // autograd leaves none where the formula does not read the column
+  if (got.empty())
+    got.resize(expected.size());  // autograd leaves none where the formula does not read the column
   REQUIRE(got.size() == expected.size());
   for (std::size_t i = 0; i != got.size(); ++i) {
     CAPTURE(i, expected[i], got[i]);

@@ -25,7 +25,8 @@ template <class T, template <class> class Kind>
   });
   Kind<torch::column> out{};
   std::size_t next = 0;
-  detail::for_each_column(out, [&](auto, per, column_side, torch::column& one) { one = columns[next++]; });
+  detail::for_each_column(
+      out, [&](auto, per, column_side, torch::column& one) { one = columns[next++]; });
   if constexpr (requires { out.offset; }) out.offset = batch.offset;
   return out;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -36,8 +36,9 @@ at::Tensor with_history(std::vector<double> const& values, at::ScalarType type =
 
 /// Three pairs whose numbers 16 bits hold exactly.
 prefer::torch::pair_columns pairs(at::ScalarType type = at::kDouble) {
-  return {.policy = {with_history({-1.0, -2.0, -3.0}, type), with_history({-2.0, -2.5, -1.0}, type)},
-          .reference = {numbers({-1.5, -2.5, -3.0}, type), numbers({-1.5, -2.25, -1.5}, type)}};
+  return {
+      .policy = {with_history({-1.0, -2.0, -3.0}, type), with_history({-2.0, -2.5, -1.0}, type)},
+      .reference = {numbers({-1.5, -2.5, -3.0}, type), numbers({-1.5, -2.25, -1.5}, type)}};
 }
 
 double sigmoid_of(double x) { return 1.0 / (1.0 + std::exp(-x)); }
@@ -64,15 +65,17 @@ std::string message_of(Action&& action) {
 
 }  // namespace
 
-TEST_CASE("torch: value and gradient are those of the formula, in every type of element", "[torch]") {
+TEST_CASE("torch: value and gradient are those of the formula, in every type of element",
+          "[torch]") {
   // What the type of the gradient rounds, relative to coefficients below 1/12.
   struct type {
     at::ScalarType element;
     double tolerance;
     at::ScalarType of_mean;
   };
-  for (auto const& each : {type{at::kDouble, 1e-15, at::kDouble}, type{at::kFloat, 1e-7, at::kFloat},
-                           type{at::kHalf, 0x1p-11, at::kFloat}, type{at::kBFloat16, 0x1p-8, at::kFloat}}) {
+  for (auto const& each :
+       {type{at::kDouble, 1e-15, at::kDouble}, type{at::kFloat, 1e-7, at::kFloat},
+        type{at::kHalf, 0x1p-11, at::kFloat}, type{at::kBFloat16, 0x1p-8, at::kFloat}}) {
     auto const batch = pairs(each.element);
     auto const loss = prefer::torch::loss(dpo{.beta = beta}, batch);
     CHECK(loss.scalar_type() == each.of_mean);
@@ -84,7 +87,8 @@ TEST_CASE("torch: value and gradient are those of the formula, in every type of 
       auto const chosen = batch.policy.chosen.tensor().grad();
       CHECK(chosen.scalar_type() == each.element);
       CHECK(std::fabs(chosen[at].item<double>() - expected) <= each.tolerance);
-      CHECK(std::fabs(batch.policy.rejected.tensor().grad()[at].item<double>() + expected) <= each.tolerance);
+      CHECK(std::fabs(batch.policy.rejected.tensor().grad()[at].item<double>() + expected) <=
+            each.tolerance);
     }
     CHECK_FALSE(batch.reference.chosen.tensor().grad().defined());
   }
@@ -99,11 +103,13 @@ TEST_CASE("torch: a loss is one term of a graph", "[torch]") {
   total.backward();
   for (std::size_t i = 0; i != margins.size(); ++i) {
     double const expected = 3 * 2 * -beta * sigmoid_of(-beta * margins[i]) / 3 + 1;
-    CHECK(parameter.grad()[static_cast<std::int64_t>(i)].item<double>() == Approx(expected).epsilon(1e-14));
+    CHECK(parameter.grad()[static_cast<std::int64_t>(i)].item<double>() ==
+          Approx(expected).epsilon(1e-14));
   }
   // Without a history there is nothing to go back to.
-  auto const plain = prefer::torch::loss(dpo{}, prefer::torch::pair_columns{
-      .policy = {numbers({-1.0}), numbers({-2.0})}, .reference = {numbers({-1.0}), numbers({-1.0})}});
+  auto const plain = prefer::torch::loss(
+      dpo{}, prefer::torch::pair_columns{.policy = {numbers({-1.0}), numbers({-2.0})},
+                                         .reference = {numbers({-1.0}), numbers({-1.0})}});
   CHECK_FALSE(plain.requires_grad());
 }
 
@@ -113,19 +119,21 @@ TEST_CASE("torch: columns with steps, and integers as lengths and labels", "[tor
   auto const chosen = table.select(1, 0);
   REQUIRE(chosen.stride(0) == 2);
   auto const by_steps = prefer::torch::loss(
-      simpo{}, prefer::torch::pair_columns{.policy = {chosen, table.select(1, 1)}, .length = {lengths, lengths}});
+      simpo{}, prefer::torch::pair_columns{.policy = {chosen, table.select(1, 1)},
+                                           .length = {lengths, lengths}});
   auto const expected = prefer::torch::loss(
-      simpo{}, prefer::torch::pair_columns{.policy = {chosen.contiguous(), table.select(1, 1).contiguous()},
-                                           .length = {numbers({2, 4, 1}), numbers({2, 4, 1})}});
+      simpo{},
+      prefer::torch::pair_columns{.policy = {chosen.contiguous(), table.select(1, 1).contiguous()},
+                                  .length = {numbers({2, 4, 1}), numbers({2, 4, 1})}});
   CHECK(by_steps.item<double>() == expected.item<double>());
 
   auto const log_probs = numbers({-1.0, -2.0, -3.0});
   auto const of = [&](at::Tensor const& label) {
-    return prefer::torch::loss(kto{}, prefer::torch::unpaired_columns{
-                                          .policy = log_probs,
-                                          .reference = numbers({-1.5, -1.5, -2.0}),
-                                          .label = label,
-                                          .kl_examples = {log_probs, log_probs}})
+    return prefer::torch::loss(
+               kto{}, prefer::torch::unpaired_columns{.policy = log_probs,
+                                                      .reference = numbers({-1.5, -1.5, -2.0}),
+                                                      .label = label,
+                                                      .kl_examples = {log_probs, log_probs}})
         .item<double>();
   };
   auto const as_bool = of(at::tensor(std::vector<std::int64_t>{1, 0, 1}, at::kLong).to(at::kBool));
@@ -156,16 +164,18 @@ TEST_CASE("torch: second derivatives by autograd, and refused by the node", "[to
     CHECK(second[static_cast<std::int64_t>(i)].item<double>() ==
           Approx(beta * beta * p * (1 - p) / 3).epsilon(1e-13));
   }
-  CHECK_THAT(message_of([&] { (void)twice(prefer::torch::loss(dpo{.beta = beta}, batch)); }),
-             Contains("torch::loss has no second derivatives (create_graph): use torch::loss_by_autograd"));
+  CHECK_THAT(
+      message_of([&] { (void)twice(prefer::torch::loss(dpo{.beta = beta}, batch)); }),
+      Contains(
+          "torch::loss has no second derivatives (create_graph): use torch::loss_by_autograd"));
 }
 
 TEST_CASE("torch: metrics of tensors", "[torch]") {
   auto const batch = pairs();
   auto const view = prefer::torch::in_memory(batch);
-  auto const said = metrics(dpo{.beta = beta}, view.columns());
-  CHECK(said.accuracy == Approx(2.0 / 3));
-  CHECK(said.margin == Approx(beta * (1.0 + 0.75 - 0.5) / 3));
+  auto const said = metrics(view.columns(), beta);
+  CHECK(said.accuracy.mean() == Approx(2.0 / 3));
+  CHECK(said.reward_margin.mean() == Approx(beta * (1.0 + 0.75 - 0.5) / 3));
 }
 
 TEST_CASE("torch: tensors that are no columns are refused by name", "[torch]") {
@@ -174,10 +184,14 @@ TEST_CASE("torch: tensors that are no columns are refused by name", "[torch]") {
     change(batch);
     return message_of([&] { (void)prefer::torch::loss(dpo{}, batch); });
   };
-  CHECK_THAT(refused([](auto& b) { b.policy.chosen = at::ones({3, 1}, at::kDouble); }),
+  CHECK_THAT(refused([](auto& b) {
+               b.policy.chosen = at::ones({3, 1}, at::kDouble);
+             }),
              Contains("the tensor policy.chosen has 2 dimensions; a column has one"));
-  CHECK_THAT(refused([](auto& b) { b.policy.rejected = at::zeros({3}, at::kLong); }),
-             Contains("the tensor policy.rejected is of Long; it must be Float, Double, Half or BFloat16"));
+  CHECK_THAT(
+      refused([](auto& b) { b.policy.rejected = at::zeros({3}, at::kLong); }),
+      Contains(
+          "the tensor policy.rejected is of Long; it must be Float, Double, Half or BFloat16"));
   CHECK_THAT(refused([](auto& b) { b.reference.chosen = at::empty({3}, at::device(at::kMeta)); }),
              Contains("the tensor reference.chosen lies on meta"));
   CHECK_THAT(refused([](auto& b) { b.policy.chosen = at::ones({3}, at::kDouble).to_sparse(); }),

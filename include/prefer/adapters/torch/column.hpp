@@ -26,7 +26,8 @@ class column {
   using offsets = std::span<std::size_t const>;
 
   column() = default;
-  column(at::Tensor numbers) : numbers_(std::move(numbers)) {}  // NOLINT(google-explicit-constructor): tensors are columns
+  column(at::Tensor numbers)
+      : numbers_(std::move(numbers)) {}  // NOLINT(google-explicit-constructor): tensors are columns
 
   [[nodiscard]] bool present() const { return numbers_.defined(); }
   [[nodiscard]] std::size_t size() const {
@@ -145,7 +146,7 @@ namespace prefer::torch {
 /// A batch of tensors as columns of this library, without a copy but of integers: for `metrics`, `diagnose`, `evaluate`.
 ///
 ///   auto const view = prefer::torch::in_memory(batch);
-///   auto const said = prefer::metrics(loss, view.columns());
+///   auto const said = prefer::metrics(view.columns(), 0.1);
 ///
 /// Errors  precondition_error for a tensor that is no column: several dimensions, another element, another device
 template <template <class> class Kind>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h>  // clang wants it whole
 #include <ATen/ops/add.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/div.h>
@@ -59,7 +60,8 @@ class scalar {
   /// A constant: a number, or a hyper-parameter, which is a type that converts to one.
   template <std::convertible_to<double> C>
   scalar(C const& constant)  // NOLINT(google-explicit-constructor): formulas write constants
-      : numbers_(at::scalar_tensor(static_cast<double>(constant), c10::CppTypeToScalarType<T>::value)) {}
+      : numbers_(
+            at::scalar_tensor(static_cast<double>(constant), c10::CppTypeToScalarType<T>::value)) {}
 
   [[nodiscard]] at::Tensor const& tensor() const { return numbers_; }
 
@@ -76,8 +78,12 @@ class scalar {
   friend scalar operator/(scalar const& a, scalar const& b) {
     return scalar(at::div(a.numbers_, b.numbers_));
   }
-  friend mask<T> operator>(scalar const& a, scalar const& b) { return {at::gt(a.numbers_, b.numbers_)}; }
-  friend mask<T> operator<(scalar const& a, scalar const& b) { return {at::lt(a.numbers_, b.numbers_)}; }
+  friend mask<T> operator>(scalar const& a, scalar const& b) {
+    return {at::gt(a.numbers_, b.numbers_)};
+  }
+  friend mask<T> operator<(scalar const& a, scalar const& b) {
+    return {at::lt(a.numbers_, b.numbers_)};
+  }
   friend scalar exp(scalar const& a) { return scalar(at::exp(a.numbers_)); }
   friend scalar expm1(scalar const& a) { return scalar(at::expm1(a.numbers_)); }
   friend scalar log(scalar const& a) { return scalar(at::log(a.numbers_)); }
@@ -130,8 +136,8 @@ class torch_scalars {
   }
   [[nodiscard]] bool present() const { return numbers_.defined(); }
   [[nodiscard]] torch::scalar<T> operator[](std::size_t i) const {
-    return torch::scalar<T>(
-        numbers_.dim() == 2 ? numbers_.select(1, static_cast<std::int64_t>(i)) : numbers_);
+    return torch::scalar<T>(numbers_.dim() == 2 ? numbers_.select(1, static_cast<std::int64_t>(i))
+                                                : numbers_);
   }
 
  private:
@@ -144,8 +150,9 @@ template <class T, template <class> class Kind>
                                                 std::size_t list_size) {
   std::vector<torch_scalars<T>> columns;
   for_each_column(batch, [&](auto, per each, column_side, torch::column const& one) {
-    columns.push_back(one.present() ? torch_scalars<T>(one.tensor(), each == per::completion ? list_size : 0)
-                                    : torch_scalars<T>());
+    columns.push_back(one.present()
+                          ? torch_scalars<T>(one.tensor(), each == per::completion ? list_size : 0)
+                          : torch_scalars<T>());
   });
   Kind<torch_scalars<T>> out{};
   std::size_t next = 0;
@@ -229,7 +236,8 @@ template <Loss L, template <class> class Kind>
 [[nodiscard]] at::Tensor loss_by_autograd(L const& formula, Kind<column> const& batch,
                                           loss_memory<L>& memory) {
   static_assert(!detail::matches<L>,
-                "prefer: this loss puts the rows of a batch together in its own way, which no formula says: use "
+                "prefer: this loss puts the rows of a batch together in its own way, which no "
+                "formula says: use "
                 "prefer::torch::loss");
   detail::torch_batch<Kind> const view(batch);
   if constexpr (L::arity == 1) {
@@ -242,7 +250,7 @@ template <Loss L, template <class> class Kind>
   auto const state = prepare(formula, view.columns(), memory);
   bool const in_double = detail::policy_of(batch).scalar_type() == at::kDouble;
   return in_double ? detail::torch_mean<double>(formula, batch, state)
-                                   : detail::torch_mean<float>(formula, batch, state);
+                   : detail::torch_mean<float>(formula, batch, state);
 }
 
 template <Loss L, template <class> class Kind>
