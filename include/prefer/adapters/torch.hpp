@@ -36,12 +36,12 @@ struct torch_derivatives {
   std::vector<at::Tensor> coefficients;  ///< of the type of each
 
   /// Where the derivative by `column` goes; nowhere if there is no such column.
-  [[nodiscard]] mutable_column result(torch::column const& column, std::string const& name) {
+  [[nodiscard]] mutable_column result(torch::column const& column, torch_place where) {
     if (!column.present()) return {};
     by.push_back(column.tensor());
     coefficients.push_back(at::empty_like(column.tensor(), c10::MemoryFormat::Contiguous));
     mutable_column out;
-    with_torch_element(coefficients.back(), name,
+    with_torch_element(coefficients.back(), where,
                        [&]<class E>(E) { out = torch_numbers<E>(coefficients.back()); });
     return out;
   }
@@ -49,26 +49,27 @@ struct torch_derivatives {
 
 template <class L>
 [[nodiscard]] pair_results torch_results(torch::pair_columns const& batch, torch_derivatives& to) {
-  pair_results out{.chosen = to.result(batch.policy.chosen, "policy.chosen"),
-                   .rejected = to.result(batch.policy.rejected, "policy.rejected")};
+  pair_results out{.chosen = to.result(batch.policy.chosen, {"policy", column_side::chosen}),
+                   .rejected = to.result(batch.policy.rejected, {"policy", column_side::rejected})};
   if constexpr (differentiates_divergence<L>) {
-    out.chosen_divergence = to.result(batch.divergence.chosen, "divergence.chosen");
-    out.rejected_divergence = to.result(batch.divergence.rejected, "divergence.rejected");
+    out.chosen_divergence = to.result(batch.divergence.chosen, {"divergence", column_side::chosen});
+    out.rejected_divergence =
+        to.result(batch.divergence.rejected, {"divergence", column_side::rejected});
   }
   return out;
 }
 template <class L>
 [[nodiscard]] unpaired_results torch_results(torch::unpaired_columns const& batch,
                                              torch_derivatives& to) {
-  unpaired_results out{.coefficient = to.result(batch.policy, "policy")};
+  unpaired_results out{.coefficient = to.result(batch.policy, {"policy"})};
   if constexpr (differentiates_value<L>) {
-    out.value_estimate = to.result(batch.value_estimate, "value_estimate");
+    out.value_estimate = to.result(batch.value_estimate, {"value_estimate"});
   }
   return out;
 }
 template <class L>
 [[nodiscard]] list_results torch_results(torch::list_columns const& batch, torch_derivatives& to) {
-  return {.coefficient = to.result(batch.policy, "policy")};
+  return {.coefficient = to.result(batch.policy, {"policy"})};
 }
 
 /// The node: its derivatives are known before it is made.
@@ -85,9 +86,10 @@ struct torch_loss_node : ::torch::autograd::Function<torch_loss_node> {
       ::torch::autograd::variable_list const& gradient) {
     expects(!at::GradMode::is_enabled(),
             "torch::loss has no second derivatives (create_graph): use torch::loss_by_autograd");
-    ::torch::autograd::variable_list out;
-    for (at::Tensor const& each : context->get_saved_variables()) {
-      out.push_back(at::mul(each, gradient.front().to(each.scalar_type())));
+    ::torch::autograd::variable_list out = context->get_saved_variables();
+    // Where the loss is the whole of what is differentiated, the coefficients are the gradient.
+    if (gradient.front().item<double>() != 1.0) {
+      for (at::Tensor& each : out) each = at::mul(each, gradient.front().to(each.scalar_type()));
     }
     out.emplace_back();  // for `derivatives`
     return out;

@@ -60,13 +60,19 @@ template <class T>
   }
 }
 
-[[noreturn]] inline void torch_refused(std::string const& name, std::string const& sentence) {
-  broken("torch: the tensor " + name + " " + sentence);
+/// Which column of a batch a tensor is: its name is spelled where it is refused.
+struct torch_place {
+  char const* spelling;
+  column_side side = column_side::only;
+};
+
+[[noreturn]] inline void torch_refused(torch_place where, std::string const& sentence) {
+  broken("torch: the tensor " + label_of(where.spelling, where.side) + " " + sentence);
 }
 
 /// Calls use(element) with a number of the type in which this tensor holds numbers of 16 bits or more.
 template <class Use>
-void with_torch_element(at::Tensor const& of, std::string const& name, Use&& use) {
+void with_torch_element(at::Tensor const& of, torch_place where, Use&& use) {
   switch (of.scalar_type()) {
     case at::kDouble:
       return use(double{});
@@ -77,25 +83,25 @@ void with_torch_element(at::Tensor const& of, std::string const& name, Use&& use
     case at::kBFloat16:
       return use(bfloat16{});
     default:
-      torch_refused(name, std::string("is of ") + c10::toString(of.scalar_type()) +
-                              "; it must be Float, Double, Half or BFloat16: use .to(at::kFloat)");
+      torch_refused(where, std::string("is of ") + c10::toString(of.scalar_type()) +
+                               "; it must be Float, Double, Half or BFloat16: use .to(at::kFloat)");
   }
 }
 
 /// A tensor as numbers in memory; null elements for an absent one. Integers are copied, and the copy is kept in `kept`.
 template <class Rule>
-[[nodiscard]] column torch_view(torch::column const& from, std::string const& name, Rule rule,
+[[nodiscard]] column torch_view(torch::column const& from, torch_place where, Rule rule,
                                 std::vector<at::Tensor>& kept) {
   at::Tensor tensor = from.tensor();
   if (tensor.dim() != 1) {
-    torch_refused(name, "has " + std::to_string(tensor.dim()) +
-                            " dimensions; a column has one: use .flatten() or .select(...)");
+    torch_refused(where, "has " + std::to_string(tensor.dim()) +
+                             " dimensions; a column has one: use .flatten() or .select(...)");
   }
   if (!tensor.device().is_cpu()) {
-    torch_refused(name, "lies on " + tensor.device().str() +
-                            "; all columns lie in the memory of the CPU here: use .cpu()");
+    torch_refused(where, "lies on " + tensor.device().str() +
+                             "; all columns lie in the memory of the CPU here: use .cpu()");
   }
-  if (tensor.layout() != c10::kStrided) torch_refused(name, "is sparse; use .to_dense()");
+  if (tensor.layout() != c10::kStrided) torch_refused(where, "is sparse; use .to_dense()");
   bool const is_log_prob = rule == column_rule::log_prob || rule == column_rule::divergence;
   if (!is_log_prob && tensor.scalar_type() == at::kBool) {
     return strided<bool const>(static_cast<bool const*>(tensor.data_ptr()),
@@ -106,7 +112,7 @@ template <class Rule>
     tensor = kept.back();
   }
   column out;
-  with_torch_element(tensor, name, [&]<class E>(E) { out = torch_numbers<E const>(tensor); });
+  with_torch_element(tensor, where, [&]<class E>(E) { out = torch_numbers<E const>(tensor); });
   return out;
 }
 
@@ -117,7 +123,7 @@ class torch_batch {
   explicit torch_batch(Kind<torch::column> const& tensors) {
     std::vector<column> views;
     for_each_column(tensors, [&](auto is, per, column_side side, torch::column const& one) {
-      views.push_back(one.present() ? torch_view(one, label_of(is.spelling, side), is.rule, kept_)
+      views.push_back(one.present() ? torch_view(one, {is.spelling, side}, is.rule, kept_)
                                     : column());
     });
     std::size_t next = 0;
@@ -133,11 +139,6 @@ class torch_batch {
   std::vector<at::Tensor> kept_;
   Kind<column> columns_{};
 };
-
-template <class Columns>
-inline constexpr bool is_torch_columns = false;
-template <template <class> class Kind>
-inline constexpr bool is_torch_columns<Kind<torch::column>> = true;
 
 }  // namespace prefer::detail
 
