@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <prefer/parallel/thread_processes.hpp>
+#include <prefer/model/tabular.hpp>
 #include <prefer/prefer.hpp>
 #include <span>
 #include <string>

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <prefer/parallel/thread_pool.hpp>
+#include <prefer/model/matrix_factorization.hpp>
 #include <prefer/prefer.hpp>
 #include <string>
 #include <vector>
