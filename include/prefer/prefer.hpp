@@ -68,6 +68,7 @@
 #include <prefer/loss/ipo.hpp>
 #include <prefer/loss/kto.hpp>
 #include <prefer/loss/lipo.hpp>
+#include <prefer/loss/list_exponentials.hpp>
 #include <prefer/loss/ln_dpo.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/loss/meaning.hpp>
@@ -140,6 +141,7 @@
 #include <prefer/reference/without_adapter.hpp>
 #include <prefer/scalar/dual.hpp>
 #include <prefer/scalar/half.hpp>
+#include <prefer/scalar/interleave.hpp>
 #include <prefer/scalar/lane.hpp>
 #include <prefer/scalar/lane_math.hpp>
 #include <prefer/scalar/math.hpp>
@@ -157,7 +159,6 @@
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/micro_batches.hpp>
 #include <prefer/train/options.hpp>
-#include <prefer/train/pair_side.hpp>
 #include <prefer/train/policy_gradient.hpp>
 #include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/sampled.hpp>

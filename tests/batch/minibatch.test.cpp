@@ -41,11 +41,11 @@ TEST_CASE("minibatch: rows are gathered in the order that is asked for", "[train
   CHECK(batch.completions() == 5);
   CHECK(copy_of(batch.offset()) == indices{0, 3, 5});
   CHECK(copy_of(batch.row()) == indices{2, 0});
-  CHECK(copy_of(batch.label()) == std::vector<float>{1, 1});
-  CHECK(copy_of(batch.weight()) == std::vector<float>{3, 1});
-  CHECK(copy_of(batch.beta()) == std::vector<float>{0.75f, 0.25f});
-  CHECK(copy_of(batch.target_margin()) == std::vector<float>{6, 4});
-  CHECK(copy_of(batch.length()) == std::vector<float>{30, 31, 32, 10, 11});
+  CHECK(batch.data().label == std::vector<float>{1, 1});
+  CHECK(batch.data().weight == std::vector<float>{3, 1});
+  CHECK(batch.data().beta == std::vector<float>{0.75f, 0.25f});
+  CHECK(batch.data().target_margin == std::vector<float>{6, 4});
+  CHECK(batch.data().length == std::vector<float>{30, 31, 32, 10, 11});
   CHECK(batch.has_kl_examples());
 
   auto const all = batch.slice(0, 2);
@@ -118,11 +118,11 @@ TEST_CASE("minibatch: nothing of one batch is left in the next", "[train][miniba
   batch.gather(small::pairs(4), ids{3});
   CHECK(batch.size() == 1);
   CHECK(copy_of(batch.offset()) == indices{0, 2});
-  CHECK(batch.label().empty());
-  CHECK(batch.weight().empty());
-  CHECK(batch.beta().empty());
-  CHECK(batch.target_margin().empty());
-  CHECK(batch.length().empty());
+  CHECK(batch.data().label.empty());
+  CHECK(batch.data().weight.empty());
+  CHECK(batch.data().beta.empty());
+  CHECK(batch.data().target_margin.empty());
+  CHECK(batch.data().length.empty());
   CHECK_FALSE(batch.has_kl_examples());
 }
 

@@ -47,23 +47,13 @@ struct kind_of<prefer::dynamic_arity> {
   using results = prefer::basic_list_results<toy_column>;
 };
 
-/// Whether records of a kind have a column.
-template <class Columns>
-constexpr bool has_column(column_name name) {
-  prefer::detail::layout<Columns> const of_nothing{};
-  bool found = false;
-  prefer::detail::for_each_column(
-      of_nothing, [&](auto is, auto, auto, auto const&) { found = found || is.name == name; });
-  return found;
-}
-
 /// Adds up what a record has of a kind's columns, each with a factor and through a function of its own slope, so that
 /// every number is in the value and every derivative is another one.
 template <class Columns, class Record, class S>
 constexpr void add_members(Record const& record, S& sum) {
   using P = prefer::primal_t<S>;
   Record::describe(record, [&](auto is, auto const& member) {
-    if constexpr (has_column<Columns>(is.name)) {
+    if constexpr (prefer::detail::names_of<Columns>().contains(is.name)) {
       double const factor = 0.25 + 0.125 * static_cast<double>(static_cast<unsigned>(is.name) % 7);
       if constexpr (is.rule == prefer::column_rule::truth) {
         sum = sum + factor * select(member, P(1.0), P(0.0));

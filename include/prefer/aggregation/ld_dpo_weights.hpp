@@ -16,8 +16,7 @@ namespace prefer {
 /// Length-desensitized DPO: of the longer completion of a pair, the tokens beyond the length of the shorter count
 /// alpha.
 ///
-///   weight_t = 1      for t < min(|chosen|, |rejected|), t counted from 0
-///              alpha  after
+///   weight_t = 1 for t < min(|chosen|, |rejected|),  alpha after,  t counted from 0
 ///
 /// alpha = 1 is DPO, alpha = 0 cuts both to the same length. Pairs only.
 ///

@@ -56,6 +56,16 @@ struct layout_of<Kind<C>> {
 template <class Columns>
 using layout = typename layout_of<Columns>::type;
 
+/// The names of a kind's columns.
+template <class Columns>
+[[nodiscard]] consteval column_set names_of() {
+  layout<Columns> const of_nothing{};
+  column_set names;
+  for_each_column(of_nothing,
+                  [&](auto is, per, column_side, auto const&) { names = names | is.name; });
+  return names;
+}
+
 /// The columns that the records of a batch are made from, all but those of other completions, in the order of the
 /// description; those of pairs in twos, chosen first. Listed once for each kind of columns.
 template <class Columns>

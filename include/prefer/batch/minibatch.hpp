@@ -10,11 +10,32 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/strided.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/on_demand.hpp>
 
 namespace prefer {
+
+namespace detail {
+
+/// Calls visit(numbers, per) for the column of this name, where a kind of data has one.
+template <column_name Name, class Data, class Visit>
+void with_column(Data const& data, Visit const& visit) {
+  Data::describe(data, [&](auto is, per each, auto const& numbers) {
+    if constexpr (is.name == Name) visit(numbers, each);
+  });
+}
+
+/// What pairs have of their completions, which lie chosen, rejected, chosen, ..., as the two sides of a column.
+template <class Both, class T>
+void view_sides(Both& to, std::span<T> numbers) {
+  std::size_t const pairs = numbers.size() / 2;
+  to.chosen = strided<T>(numbers.data(), pairs, 2);
+  to.rejected = strided<T>(pairs == 0 ? numbers.data() : numbers.data() + 1, pairs, 2);
+}
+
+}  // namespace detail
 
 /// Rows of a choice_data gathered into one batch, of which any run of groups can be handed to a policy.
 /// Keeps its memory from batch to batch.
@@ -48,7 +69,6 @@ class basic_minibatch {  // a template, so that including it costs little
       if (!data.kl_examples.empty()) rows_.kl_examples.push_back(data.kl_examples[r]);
     }
     gather_columns(data, rows);
-    split_sides();
     one_each_.resize(rows_.prompt.size() + 1);
     for (std::size_t g = 0; g < one_each_.size(); ++g) one_each_[g] = g;
   }
@@ -69,15 +89,6 @@ class basic_minibatch {  // a template, so that including it costs little
   [[nodiscard]] std::size_t completions() const { return rows_.completion.size(); }
   [[nodiscard]] std::span<std::size_t const> offset() const { return view_of(rows_.offset); }
   [[nodiscard]] std::span<std::size_t const> row() const { return view_of(row_); }
-  [[nodiscard]] std::span<float const> label() const { return rows_.label; }
-  [[nodiscard]] std::span<float const> weight() const { return rows_.weight; }
-  [[nodiscard]] std::span<float const> beta() const { return rows_.beta; }
-  [[nodiscard]] std::span<float const> target_margin() const { return rows_.target_margin; }
-  [[nodiscard]] std::span<float const> chosen_from_reference() const {
-    return rows_.chosen_from_reference;
-  }
-  [[nodiscard]] std::span<float const> length() const { return rows_.length; }
-  [[nodiscard]] std::span<float const> score() const { return rows_.score; }
   [[nodiscard]] bool has_kl_examples() const { return !rows_.kl_examples.empty(); }
 
   /// Groups [begin, begin + count) as a batch; valid until the next gather or slice.
@@ -103,18 +114,22 @@ class basic_minibatch {  // a template, so that including it costs little
             .draw = draw_};
   }
   /// Hands groups [begin, begin + count) of every column that the data has to the column of the same name of `out`; of
-  /// pairs each side its own. A batch without rows hands over every column, each empty, so that nobody asks why one is
-  /// missing.
+  /// pairs, two completions each, every second number to each side. A batch without rows hands over every column, each
+  /// empty, so that nobody asks why one is missing.
   template <class Columns>
   void hand_over(Columns& out, std::size_t begin, std::size_t count) const {
+    std::size_t const first = rows_.offset[begin];
+    std::size_t const completions = rows_.offset[begin + count] - first;
     Columns::describe(out, [&](auto is, per, auto& to) {
-      if constexpr (requires { to.rejected; }) {
-        hand_over_one(is, to.chosen, sides_[0], begin, count, begin, count);
-        hand_over_one(is, to.rejected, sides_[1], begin, count, begin, count);
-      } else {
-        std::size_t const first = rows_.offset[begin];
-        hand_over_one(is, to, rows_, begin, count, first, rows_.offset[begin + count] - first);
-      }
+      detail::with_column<is.name>(rows_, [&](std::vector<float> const& numbers, per each) {
+        if (numbers.empty() && size() != 0) return;
+        if constexpr (requires { to.rejected; }) {
+          detail::view_sides(to, view_of(numbers, first, completions));
+        } else {
+          to = each == per::completion ? view_of(numbers, first, completions)
+                                       : view_of(numbers, begin, count);
+        }
+      });
     });
   }
 
@@ -134,36 +149,7 @@ class basic_minibatch {  // a template, so that including it costs little
     });
   }
 
-  /// What each completion has, for the two sides of pairs.
-  void split_sides() {
-    bool pairs = completions() == 2 * size();
-    for (std::size_t g = 0; pairs && g < size(); ++g) pairs = rows_.offset[g] == 2 * g;
-    for (std::size_t side = 0; side < 2; ++side) {
-      Data::describe(sides_[side], [&](auto is, per each, std::vector<float>& to) {
-        to.clear();
-        if (!pairs || each != per::completion) return;
-        Data::describe(rows_, [&](auto of, per, std::vector<float> const& from) {
-          if (of.name != is.name) return;
-          for (std::size_t i = side; i < from.size(); i += 2) to.push_back(from[i]);
-        });
-      });
-    }
-  }
-
-  template <class Description, class C>
-  void hand_over_one(Description, C& to, Data const& from, std::size_t example,
-                     std::size_t examples, std::size_t completion, std::size_t completions) const {
-    Data::describe(from, [&](auto is, per each, std::vector<float> const& values) {
-      if constexpr (is.name == Description::name) {
-        if (values.empty() && size() != 0) return;
-        to = each == per::completion ? view_of(values, completion, completions)
-                                     : view_of(values, example, examples);
-      }
-    });
-  }
-
-  Data rows_;      // those of the data set that the batch is made of
-  Data sides_[2];  // of pairs: chosen and rejected, in the columns of completions only
+  Data rows_;  // those of the data set that the batch is made of
   std::vector<std::size_t> slice_offset_;
   std::vector<std::size_t> one_each_;
   std::vector<std::size_t> row_;

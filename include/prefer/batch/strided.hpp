@@ -94,8 +94,8 @@ constexpr auto with_element(storage element, What const& what) {
   return what(double{});
 }
 
-// By bytes, because memory of somebody's own type of 16 bits holds no `half`. Steps of 1 have loops of their own, which
-// compilers make lanes of.
+// By bytes, because memory of somebody's own type of 16 bits holds no `half`. Steps of 1, and of 2 as the sides of pairs have,
+// have loops of their own, which compilers make lanes of.
 template <class E>
 [[nodiscard]] E load_element(void const* memory, std::ptrdiff_t at) {
   E out;
@@ -108,6 +108,10 @@ void load_elements(void const* memory, std::ptrdiff_t begin, std::ptrdiff_t stri
   if (stride == 1) {
     for (std::ptrdiff_t i = 0; i < count; ++i) {
       to[i] = static_cast<T>(load_element<E>(memory, begin + i));
+    }
+  } else if (stride == 2) {
+    for (std::ptrdiff_t i = 0; i < count; ++i) {
+      to[i] = static_cast<T>(load_element<E>(memory, (begin + i) * 2));
     }
   } else {
     for (std::ptrdiff_t i = 0; i < count; ++i) {
@@ -124,6 +128,8 @@ void store_elements(void* memory, std::ptrdiff_t begin, std::ptrdiff_t stride, s
   };
   if (stride == 1) {
     for (std::ptrdiff_t i = 0; i < count; ++i) store(begin + i, from[i]);
+  } else if (stride == 2) {
+    for (std::ptrdiff_t i = 0; i < count; ++i) store((begin + i) * 2, from[i]);
   } else {
     for (std::ptrdiff_t i = 0; i < count; ++i) store((begin + i) * stride, from[i]);
   }

@@ -56,8 +56,8 @@ struct apo_down {
 
 /// Anchored Preference Optimization, zero, on labelled completions: kto with a baseline of 0.
 ///
-///   desirable    desirable_weight   * sigmoid(-u)
-///   undesirable  undesirable_weight * sigmoid(u),  u = beta * log_ratio
+///   loss = desirable_weight * sigmoid(-u),  where desirable
+///   loss = undesirable_weight * sigmoid(u),  where undesirable,  u = beta * log_ratio
 ///
 /// Reads   policy and reference log_prob, label; beta per example where given
 /// Units   a weight times a probability

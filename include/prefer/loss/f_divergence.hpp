@@ -70,7 +70,7 @@ concept TakesScoreMap = PairLoss<L> && requires { requires L::takes_score_map; }
 
 /// f-DPO: a loss of the reward margin with another divergence in place of the reverse KL.
 ///
-///   loss = L on pairs whose log_ratio is phi(log_ratio); with dpo:
+///   loss = L on pairs whose log_ratio is phi(log_ratio),  with dpo:
 ///   loss = softplus(-beta * (phi(log_ratio_chosen) - phi(log_ratio_rejected)))
 ///
 ///   f_dpo<forward_kl>{.loss = {.beta = 0.1}}            f_dpo<js_divergence, hinge>{}

@@ -8,12 +8,26 @@
 
 namespace prefer {
 
+namespace detail {
+
+struct log_ratio_of_example {
+  constexpr auto operator()(auto const& example) const { return example.log_ratio(); }
+};
+struct log_ratios_of_pair {
+  constexpr auto operator()(auto const& pair) const {
+    return std::array{pair.chosen.log_ratio(), pair.rejected.log_ratio()};
+  }
+};
+
+}  // namespace detail
+
 /// Kahneman-Tversky Optimization: each labelled completion is pushed away from a baseline, with saturation.
 ///
-///   desirable    desirable_weight   * (1 - sigmoid(beta * (log_ratio - baseline)))
-///   undesirable  undesirable_weight * (1 - sigmoid(beta * (baseline - log_ratio)))
-///   baseline     max(0, mean log_ratio of KL examples), an estimate of KL(policy || reference);
-///                it carries no gradient
+///   loss = desirable_weight * (1 - sigmoid(beta * (log_ratio - baseline))),  where desirable
+///   loss = undesirable_weight * (1 - sigmoid(beta * (baseline - log_ratio))),  where undesirable
+///   baseline = max(0, mean log_ratio of KL examples)
+///
+/// The baseline is an estimate of KL(policy || reference), and carries no gradient.
 ///
 /// Reads   policy and reference log_prob, label; the batch's KL examples; beta per example where given
 /// Units   nats in; the loss is a weight times a probability
@@ -33,8 +47,7 @@ struct kto {
   non_negative undesirable_weight = 1.0;
 
   [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
-    double const estimate =
-        batch.kl_examples().means([](auto const& example) { return example.log_ratio(); });
+    double const estimate = batch.kl_examples().means(detail::log_ratio_of_example{});
     return {estimate < 0.0 ? 0.0 : estimate};  // NaN passes through
   }
   constexpr auto operator()(auto const& example, state const& batch) const {
@@ -54,7 +67,9 @@ struct kto {
 ///
 ///   loss = (sigmoid(-beta * (log_ratio_chosen - baseline_rejected)) +
 ///           sigmoid(beta * (log_ratio_rejected - baseline_chosen))) / 2
-///   baseline_chosen    max(0, mean log_ratio of the batch's chosen completions), without gradient; rejected likewise
+///   baseline_chosen = max(0, mean log_ratio of the batch's chosen completions)
+///
+/// The baseline of the rejected completions likewise; neither carries a gradient.
 ///
 /// Reads   policy and reference log_prob of both completions; beta per pair where given
 /// Units   a probability
@@ -74,9 +89,7 @@ struct kto_pair {
   positive beta = 0.1;
 
   [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
-    auto const [chosen, rejected] = batch.means([](auto const& pair) {
-      return std::array{pair.chosen.log_ratio(), pair.rejected.log_ratio()};
-    });
+    auto const [chosen, rejected] = batch.means(detail::log_ratios_of_pair{});
     return {relu(chosen), relu(rejected)};
   }
   constexpr auto operator()(auto const& pair, state const& batch) const {

@@ -7,8 +7,10 @@
 #include <string>
 #include <type_traits>
 
+#include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/on_demand.hpp>
+#include <prefer/scalar/probe.hpp>
 
 namespace prefer {
 
@@ -53,6 +55,62 @@ struct completion_output_set {
   return completion_output_set(a) | completion_output_set(b);
 }
 
+/// What is known of an output besides its numbers. The columns of a batch that a policy fills go by theirs.
+template <completion_output Output, column_set Column = column_set{}>
+struct completion_output_description {
+  static constexpr completion_output output = Output;
+  static constexpr column_set column = Column;  ///< its column, of those that are handed to a loss
+  static constexpr bool per_token = Output == completion_output::token_log_prob;
+
+  char const* spelling;  ///< as messages have it
+};
+
+namespace described {
+
+template <completion_output Output, column_set Column = column_set{}>
+using output_is = completion_output_description<Output, Column>;
+using o = completion_output;
+
+inline constexpr output_is<o::token_log_prob> token_log_prob_output{"token_log_prob"};
+inline constexpr output_is<o::divergence, n::divergence> divergence_output{"divergence"};
+inline constexpr output_is<o::alignment, n::alignment> alignment_output{"alignment"};
+inline constexpr output_is<o::perturbed, n::perturbed_toward> perturbed_toward_output{
+    "perturbed_toward"};
+inline constexpr output_is<o::perturbed, n::perturbed_away> perturbed_away_output{"perturbed_away"};
+inline constexpr output_is<o::entropy> entropy_output{"entropy"};
+inline constexpr output_is<o::mean_logit> mean_logit_output{"mean_logit"};
+inline constexpr output_is<o::token_accuracy> token_accuracy_output{"token_accuracy"};
+inline constexpr output_is<o::value, n::value_estimate> value_output{"value"};
+
+}  // namespace described
+
+namespace detail {
+
+/// Whether each column that is wanted is as long as what it has one number for.
+template <class Outputs>
+void expects_output_sizes(Outputs const& of, std::size_t completions, std::size_t tokens,
+                          char const* where) {
+  auto const expect = [where](auto column, std::size_t size, char const* name) {
+    if (!column.empty()) expects_size(column.size(), size, where, name);
+  };
+  expect(of.log_prob, completions, "log_prob");
+  Outputs::describe(of, [&](auto is, auto column) {
+    expect(column, is.per_token ? tokens : completions, is.spelling);
+  });
+  expect(of.token_weight, tokens, "token_weight");
+}
+/// The outputs that have a column.
+template <class Outputs>
+[[nodiscard]] constexpr completion_output_set outputs_in(Outputs const& of) {
+  completion_output_set out;
+  Outputs::describe(of, [&](auto is, auto column) {
+    if (!column.empty()) out = out | is.output;
+  });
+  return out;
+}
+
+}  // namespace detail
+
 /// What one forward pass over a batch is asked for, a column for each; what is empty is not wanted.
 ///
 /// One number per completion; token_log_prob has one per token, end to end in batch order, see `token_offsets`
@@ -77,44 +135,42 @@ struct completion_outputs {
   /// over all tokens. A token of weight 0 does not count even where its log-probability is not finite.
   std::span<double const> token_weight = {};
 
-  /// What is wanted besides log_prob.
-  [[nodiscard]] constexpr completion_output_set wanted() const {
-    completion_output_set out;
-    auto const add = [&](std::span<T> column, completion_output name) {
-      if (!column.empty()) out = out | name;
-    };
-    add(token_log_prob, completion_output::token_log_prob);
-    add(divergence, completion_output::divergence);
-    add(alignment, completion_output::alignment);
-    add(perturbed_toward, completion_output::perturbed);
-    add(perturbed_away, completion_output::perturbed);
-    add(entropy, completion_output::entropy);
-    add(mean_logit, completion_output::mean_logit);
-    add(token_accuracy, completion_output::token_accuracy);
-    add(value, completion_output::value);
-    return out;
+  /// visit(description, column) for each output besides log_prob.
+  static constexpr void describe(auto& self, auto&& visit) {
+    visit(described::token_log_prob_output, self.token_log_prob);
+    visit(described::divergence_output, self.divergence);
+    visit(described::alignment_output, self.alignment);
+    visit(described::perturbed_toward_output, self.perturbed_toward);
+    visit(described::perturbed_away_output, self.perturbed_away);
+    visit(described::entropy_output, self.entropy);
+    visit(described::mean_logit_output, self.mean_logit);
+    visit(described::token_accuracy_output, self.token_accuracy);
+    visit(described::value_output, self.value);
   }
+
+  /// What is wanted besides log_prob.
+  [[nodiscard]] constexpr completion_output_set wanted() const { return detail::outputs_in(*this); }
 
   /// Whether every column that is wanted has a number for each completion in the batch, or for each of their tokens.
   ///
   /// Errors  precondition_error naming the column
   void expects_sizes(std::size_t in_batch, std::size_t tokens, char const* where) const {
-    auto const expect = [where](auto column, std::size_t size, char const* name) {
-      if (!column.empty()) expects_size(column.size(), size, where, name);
-    };
-    expect(log_prob, in_batch, "log_prob");
-    expect(token_log_prob, tokens, "token_log_prob");
-    expect(divergence, in_batch, "divergence");
-    expect(alignment, in_batch, "alignment");
-    expect(perturbed_toward, in_batch, "perturbed_toward");
-    expect(perturbed_away, in_batch, "perturbed_away");
-    expect(entropy, in_batch, "entropy");
-    expect(mean_logit, in_batch, "mean_logit");
-    expect(token_accuracy, in_batch, "token_accuracy");
-    expect(value, in_batch, "value");
-    expect(token_weight, tokens, "token_weight");
+    detail::expects_output_sizes(*this, in_batch, tokens, where);
   }
 };
+
+namespace detail {
+
+/// How many outputs there are besides log_prob.
+template <class T>
+[[nodiscard]] consteval std::size_t count_outputs() {
+  completion_outputs<T> const none;
+  std::size_t count = 0;
+  completion_outputs<T>::describe(none, [&](auto, auto const&) { ++count; });
+  return count;
+}
+
+}  // namespace detail
 
 /// What one backward pass over a batch is given: derivatives of the loss with respect to outputs of its forward
 /// pass, with those columns' shapes. What is empty is zero.
@@ -128,25 +184,19 @@ struct completion_gradients {
   std::span<T const> value = {};
   std::span<double const> token_weight = {};  ///< of log_prob, as in the forward pass
 
-  /// What is given besides log_prob.
-  [[nodiscard]] constexpr completion_output_set given() const {
-    completion_output_set out;
-    if (!token_log_prob.empty()) out = out | completion_output::token_log_prob;
-    if (!divergence.empty()) out = out | completion_output::divergence;
-    if (!value.empty()) out = out | completion_output::value;
-    return out;
+  /// As that of completion_outputs.
+  static constexpr void describe(auto& self, auto&& visit) {
+    visit(described::token_log_prob_output, self.token_log_prob);
+    visit(described::divergence_output, self.divergence);
+    visit(described::value_output, self.value);
   }
+
+  /// What is given besides log_prob.
+  [[nodiscard]] constexpr completion_output_set given() const { return detail::outputs_in(*this); }
 
   /// As that of completion_outputs.
   void expects_sizes(std::size_t in_batch, std::size_t tokens, char const* where) const {
-    auto const expect = [where](auto column, std::size_t size, char const* name) {
-      if (!column.empty()) expects_size(column.size(), size, where, name);
-    };
-    expect(log_prob, in_batch, "log_prob");
-    expect(token_log_prob, tokens, "token_log_prob");
-    expect(divergence, in_batch, "divergence");
-    expect(value, in_batch, "value");
-    expect(token_weight, tokens, "token_weight");
+    detail::expects_output_sizes(*this, in_batch, tokens, where);
   }
 };
 
@@ -174,22 +224,17 @@ inline constexpr completion_output_set against_a_reference =
 template <class = on_demand>
 void expects_outputs(completion_output_set given, completion_output_set wanted, char const* where) {
   if (given.contains(wanted)) return;
-  static constexpr struct {
-    completion_output output;
-    char const* name;
-  } names[] = {{completion_output::token_log_prob, "token_log_prob"},
-               {completion_output::divergence, "divergence"},
-               {completion_output::alignment, "alignment"},
-               {completion_output::perturbed, "perturbed_toward and perturbed_away"},
-               {completion_output::entropy, "entropy"},
-               {completion_output::mean_logit, "mean_logit"},
-               {completion_output::token_accuracy, "token_accuracy"},
-               {completion_output::value, "value"}};
-  for (auto const& [output, name] : names) {
-    if (!wanted.contains(output) || given.contains(output)) continue;
-    broken(std::string(where) + ": this policy does not give " + name +
-           ", or not against this reference");
-  }
+  completion_output_set first;  // of those that are missing
+  std::string names;
+  completion_outputs<double> const none;
+  completion_outputs<double>::describe(none, [&](auto is, auto) {
+    if (!wanted.contains(is.output) || given.contains(is.output)) return;
+    if (first.empty()) first = is.output;
+    if (first == is.output)
+      names += names.empty() ? is.spelling : std::string(" and ") + is.spelling;
+  });
+  broken(std::string(where) + ": this policy does not give " + names +
+         ", or not against this reference");
 }
 
 template <class P, class B, class R>

@@ -41,7 +41,7 @@ struct ema {
 
 /// Trust Region DPO: the reference takes over the policy, in part (soft) or whole (hard), now and then.
 ///
-///   every `every` steps: reference = (1 - alpha) * reference + alpha * policy;  hard: alpha = 1
+///   reference = (1 - alpha) * reference + alpha * policy,  every `every` steps,  hard: alpha = 1
 ///
 /// After a hard update all log-ratios are 0, so DPO's loss is ln 2 again.
 ///

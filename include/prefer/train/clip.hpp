@@ -87,7 +87,7 @@ template <class Parameters>
 
 /// Shortens the gradient to `max_norm` if it is longer, and returns the norm that it had before.
 ///
-///   gradient *= max_norm / norm    if norm > max_norm
+///   gradient *= max_norm / norm,  if norm > max_norm
 ///
 /// A norm that is not finite is returned and changes no gradient: the caller refuses the step. An infinite `max_norm`
 /// only measures. PyTorch divides by norm + 1e-6, which leaves the result that much shorter than asked for.

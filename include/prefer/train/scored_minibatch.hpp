@@ -8,8 +8,11 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
+#include <prefer/batch/each_column.hpp>
 #include <prefer/batch/gather.hpp>
 #include <prefer/batch/minibatch.hpp>
+#include <prefer/batch/statistics.hpp>
+#include <prefer/batch/strided.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/metrics/rewards.hpp>
@@ -24,7 +27,6 @@
 #include <prefer/reference/reference.hpp>
 #include <prefer/train/example_source.hpp>
 #include <prefer/train/example_values.hpp>
-#include <prefer/train/pair_side.hpp>
 
 namespace prefer::detail {
 
@@ -36,18 +38,25 @@ class scored_minibatch {
   using value_type = typename P::value_type;
 
   static constexpr std::size_t group_size = L::arity;  // 0: any
-  static constexpr bool reads_divergence =
-      group_size == 2 && needs<L>.contains(column_name::divergence);
-  static constexpr bool reads_alignment =
-      group_size == 2 && needs<L>.contains(column_name::alignment);
-  static constexpr bool reads_perturbed =
-      group_size == 2 && (needs<L>.contains(column_name::perturbed_toward) ||
-                          needs<L>.contains(column_name::perturbed_away));
-  static constexpr bool reads_value =
-      group_size == 1 && needs<L>.contains(column_name::value_estimate);
+  using columns_type =
+      std::conditional_t<group_size == 1, unpaired_columns,
+                         std::conditional_t<group_size == 2, pair_columns, list_columns>>;
+  /// Whether the loss reads this column, of those that a policy fills besides log_prob.
+  template <column_set Column>
+  static constexpr bool reads_output =
+      !Column.empty() && names_of<columns_type>().contains(Column) && needs<L>.contains(Column);
+  static constexpr bool reads_divergence = reads_output<column_name::divergence>;
+  static constexpr bool reads_value = reads_output<column_name::value_estimate>;
+  static constexpr bool reads_any_output = [] {
+    bool any = false;
+    completion_outputs<value_type> const none;
+    completion_outputs<value_type>::describe(
+        none, [&](auto is, auto const&) { any = any || reads_output<is.column>; });
+    return any;
+  }();
   /// Scores are no forward pass: whoever is asked for more than log_prob computes that on the way.
-  static constexpr bool can_score = margin_only<L> && ScoringPolicy<P, choice_batch> &&
-                                    !reads_divergence && !reads_alignment && !reads_perturbed;
+  static constexpr bool can_score =
+      margin_only<L> && ScoringPolicy<P, choice_batch> && !reads_any_output;
 
   scored_minibatch(P& policy, R& reference, bool reads_reference, bool allow_scores)
       : policy_(policy),
@@ -92,8 +101,9 @@ class scored_minibatch {
   void score_policy_again(std::size_t begin, std::size_t count) {
     choice_batch const slice = batch_.slice(begin, count);
     completion_outputs<value_type> wanted{.log_prob = part(log_prob_, slice, begin)};
-    if constexpr (reads_divergence) wanted.divergence = part(divergence_, slice, begin);
-    if constexpr (reads_value) wanted.value = part(value_estimate_, slice, begin);
+    for_each_output(wanted, [&](auto is, std::span<value_type>& to, auto& numbers) {
+      if constexpr (variables.contains(is.column)) to = part(numbers, slice, begin);
+    });
     ask_policy(slice, wanted);
   }
   /// Of the completions of other prompts, where the data has them; whether the loss wants them, its prepare says.
@@ -107,52 +117,64 @@ class scored_minibatch {
   }
 
   /// Groups [begin, begin + count) as the loss reads them.
-  [[nodiscard]] auto columns(std::size_t begin, std::size_t count) {
+  [[nodiscard]] columns_type columns(std::size_t begin, std::size_t count) {
+    columns_type out{};
+    columns_type::describe(out, [&](auto is, per, auto& to) {
+      if constexpr (is.name == column_name::policy) {
+        view(to, of_completions(log_prob_, begin, count));
+      } else if constexpr (is.name == column_name::reference) {
+        if (reads_reference_) view(to, of_completions(reference_log_prob_, begin, count));
+      } else if constexpr (is.name == column_name::uniform) {
+        if (!uniform_.empty() || size() == 0) to = std::span(uniform_).subspan(begin, count);
+      } else {
+        completion_outputs<value_type> none;
+        for_each_output(none, [&](auto output, auto&, auto& numbers) {
+          if constexpr (output.column == is.name) view(to, of_completions(numbers, begin, count));
+        });
+      }
+    });
+    batch_.hand_over(out, begin, count);
     if constexpr (group_size == 1) {
-      return unpaired_slice(begin, count);
-    } else if constexpr (group_size == 2) {
-      return pair_slice(begin, count);
-    } else {
-      return list_slice(begin, count);
+      if (!kl_policy_.empty() || size() == 0) out.kl_examples = {kl_policy_, kl_reference_};
+    } else if constexpr (group_size != 2) {
+      std::size_t const first = batch_.offset()[begin];
+      list_offset_.resize(count + 1);
+      for (std::size_t g = 0; g <= count; ++g) list_offset_[g] = batch_.offset()[begin + g] - first;
+      out.offset = list_offset_;
     }
+    return out;
   }
 
   /// Values, and coefficients of the mean over the whole batch.
   void evaluate(L const& loss, std::size_t begin, std::size_t count, loss_state<L> const& state,
                 executor threads) {
-    std::size_t const first = batch_.offset()[begin];
-    std::size_t const size = batch_.offset()[begin + count] - first;
-    auto const coefficients = std::span(coefficient_).subspan(first, size);
-    auto const values = std::span(value_).subspan(begin, count);
-    value_type const mean = share_of_mean();
+    auto const coefficients = of_completions(coefficient_, begin, count);
+    auto const others = of_completions(other_coefficient_, begin, count);
     evaluate_options const each{.reduce = reduction::none, .threads = threads};
-    auto const read = columns(begin, count);
-    if constexpr (group_size == 2) {
-      auto const chosen = std::span(chosen_.coefficient).subspan(begin, count);
-      auto const rejected = std::span(rejected_.coefficient).subspan(begin, count);
-      pair_results results{.value = values, .chosen = chosen, .rejected = rejected};
-      if constexpr (reads_divergence) {
-        results.chosen_divergence = std::span(chosen_.divergence_coefficient).subspan(begin, count);
-        results.rejected_divergence =
-            std::span(rejected_.divergence_coefficient).subspan(begin, count);
-      }
-      evaluate_into(loss, read, results, state, each);
-      for (std::size_t g = 0; g < count; ++g) {
-        coefficients[2 * g] = chosen[g] * mean;
-        coefficients[2 * g + 1] = rejected[g] * mean;
-      }
-    } else {
-      if constexpr (reads_value) {
-        auto const of_value = std::span(value_coefficient_).subspan(first, size);
-        evaluate_into(loss, read,
-                      {.value = values, .coefficient = coefficients, .value_estimate = of_value},
-                      state, each);
-        for (value_type& c : of_value) c *= mean;
+    auto results = [&] {
+      mutable_column const value = std::span(value_).subspan(begin, count);
+      if constexpr (group_size == 2) {
+        pair_results out{.value = value};
+        view_sides(out, coefficients);
+        if constexpr (reads_divergence) {
+          basic_completions<mutable_column> both;
+          view_sides(both, others);
+          out.chosen_divergence = both.chosen;
+          out.rejected_divergence = both.rejected;
+        }
+        return out;
+      } else if constexpr (group_size == 1) {
+        unpaired_results out{.value = value, .coefficient = coefficients};
+        if constexpr (reads_value) out.value_estimate = others;
+        return out;
       } else {
-        evaluate_into(loss, read, {.value = values, .coefficient = coefficients}, state, each);
+        return list_results{.value = value, .coefficient = coefficients};
       }
-      for (value_type& c : coefficients) c *= mean;
-    }
+    }();
+    evaluate_into(loss, columns(begin, count), results, state, each);
+    auto const mean = static_cast<value_type>(1.0 / static_cast<double>(examples_));
+    for (value_type& c : coefficients) c *= mean;
+    for (value_type& c : others) c *= mean;
   }
 
   /// The same for the whole batch and a loss that puts together rows of all processes: each evaluates them all, as double,
@@ -183,16 +205,8 @@ class scored_minibatch {
         return;
       }
     }
-    if constexpr (reads_divergence) {
-      value_type const mean = share_of_mean();
-      auto const to = part(divergence_coefficient_, slice, begin);
-      for (std::size_t g = 0; g < slice.size(); ++g) {
-        to[2 * g] = chosen_.divergence_coefficient[begin + g] * mean;
-        to[2 * g + 1] = rejected_.divergence_coefficient[begin + g] * mean;
-      }
-      given.divergence = to;
-    }
-    if constexpr (reads_value) given.value = part(value_coefficient_, slice, begin);
+    if constexpr (reads_divergence) given.divergence = part(other_coefficient_, slice, begin);
+    if constexpr (reads_value) given.value = part(other_coefficient_, slice, begin);
     backward_pass(policy_, slice, given, reference_);
   }
 
@@ -206,26 +220,23 @@ class scored_minibatch {
   }
 
   /// Of pairs.
-  [[nodiscard]] pair_metrics rewards(L const& loss) const {
-    return metrics(pair_columns_of(0, batch_.size()), reward_rule_of(loss));
+  [[nodiscard]] pair_metrics rewards(L const& loss) {
+    return metrics(columns(0, size()), reward_rule_of(loss));
   }
   /// Of pairs: whether the columns hold log-probabilities, not scores.
   [[nodiscard]] bool has_log_probs() const { return !by_scores_; }
   /// Of pairs: the share whose chosen completion is less likely under the policy than under the reference.
-  [[nodiscard]] sum_and_count displaced_share() const {
-    sum_and_count fell;
-    if (by_scores_ || !reads_reference_) return fell;
-    for (std::size_t g = 0; g < batch_.size(); ++g) {
-      bool const below =
-          static_cast<double>(chosen_.policy[g]) < static_cast<double>(chosen_.reference[g]);
-      fell = fell + sum_and_count{below ? 1.0 : 0.0, 1.0};
-    }
-    return fell;
+  [[nodiscard]] sum_and_count displaced_share() {
+    if (by_scores_ || !reads_reference_) return {};
+    auto const fell =
+        batch_statistics(columns(0, size()), "displaced_share").sums([](auto const& pair) {
+          auto const r = pair.chosen.log_ratio();
+          return where(r < 0.0, std::remove_const_t<decltype(r)>(1.0));
+        });
+    return {fell, static_cast<double>(size())};
   }
 
  private:
-  using side = pair_side<value_type, typename R::value_type>;
-
   static_assert(
       !reads_divergence || DivergencePolicy<P, R, choice_batch>,
       "prefer: this loss reads divergence, which this policy and reference do not give: a "
@@ -234,44 +245,34 @@ class scored_minibatch {
       !reads_value || outputs_of<P>().contains(completion_output::value),
       "prefer: this loss reads value_estimate, which this policy does not give: one with a "
       "value head gives it as outputs.value of evaluate(batch, outputs)");
-  static_assert(!reads_alignment || AlignmentPolicy<P, choice_batch>,
+  static_assert(!reads_output<column_name::alignment> || AlignmentPolicy<P, choice_batch>,
                 "prefer: this loss reads alignment, which this policy does not give: a policy over "
                 "tokens gives it in evaluate(batch, outputs)");
   static_assert(
-      !reads_perturbed || PerturbablePolicy<P, R, choice_batch>,
+      !(reads_output<column_name::perturbed_toward> || reads_output<column_name::perturbed_away>) ||
+          PerturbablePolicy<P, R, choice_batch>,
       "prefer: this loss reads log-probabilities of perturbed policies, which this policy "
       "and reference do not give: a policy over tokens gives them in evaluate(batch, outputs, "
       "reference)");
-
-  [[nodiscard]] value_type share_of_mean() const {
-    return static_cast<value_type>(1.0 / static_cast<double>(examples_));
-  }
 
   void resize(std::size_t groups, std::size_t completions) {
     log_prob_.resize(completions);
     coefficient_.resize(completions);
     reference_log_prob_.resize(completions);
     value_.resize(groups);
-    if constexpr (reads_divergence) {
-      divergence_.resize(completions);
-      divergence_coefficient_.resize(completions);
-    }
-    if constexpr (reads_alignment) alignment_.resize(completions);
-    if constexpr (reads_value) {
-      value_estimate_.resize(completions);
-      value_coefficient_.resize(completions);
-    }
-    if constexpr (reads_perturbed) {
-      perturbed_toward_.resize(completions);
-      perturbed_away_.resize(completions);
-    }
-    if constexpr (group_size == 2) {
-      for (side* column : {&chosen_, &rejected_}) {
-        column->resize(groups, {.divergence = reads_divergence,
-                                .alignment = reads_alignment,
-                                .perturbed = reads_perturbed});
-      }
-    }
+    if constexpr (reads_divergence || reads_value) other_coefficient_.resize(completions);
+    completion_outputs<value_type> none;
+    for_each_output(none, [&](auto, auto&, auto& numbers) { numbers.resize(completions); });
+  }
+
+  /// Calls visit(description, its member of `of`, numbers of all completions) for each output that the loss reads.
+  template <class Visit>
+  void for_each_output(completion_outputs<value_type>& of, Visit const& visit) {
+    std::size_t at = 0;
+    completion_outputs<value_type>::describe(of, [&](auto is, auto& member) {
+      if constexpr (reads_output<is.column>) visit(is, member, said_[at]);
+      ++at;
+    });
   }
 
   // One number per pair, addressed by step and row: the same for any order and any micro-batch.
@@ -286,11 +287,27 @@ class scored_minibatch {
     }
   }
 
-  // Of a column with one number per completion, what belongs to a slice of groups that starts at `begin`.
+  // Of a column with one number per completion, what belongs to groups.
+  template <class T>
+  [[nodiscard]] std::span<T> of_completions(std::vector<T>& values, std::size_t begin,
+                                            std::size_t count) {
+    if (values.empty()) return {};
+    std::size_t const first = batch_.offset()[begin];
+    return std::span(values).subspan(first, batch_.offset()[begin + count] - first);
+  }
   template <class T>
   [[nodiscard]] std::span<T> part(std::vector<T>& values, choice_batch const& slice,
                                   std::size_t begin) {
-    return std::span(values).subspan(batch_.offset()[begin], slice.completions());
+    return of_completions(values, begin, slice.size());
+  }
+  // As a column; of pairs every second number is one side's.
+  template <class To, class T>
+  static void view(To& to, std::span<T> numbers) {
+    if constexpr (requires { to.rejected; }) {
+      view_sides(to, numbers);
+    } else {
+      to = numbers;
+    }
   }
 
   void ask_reference(choice_batch const& slice, std::span<typename R::value_type> out) {
@@ -304,16 +321,12 @@ class scored_minibatch {
     reference_.log_prob(slice, out);
   }
 
-  void ask_policy([[maybe_unused]] L const& loss, choice_batch const& slice, std::size_t begin) {
+  void ask_policy(L const& loss, choice_batch const& slice, std::size_t begin) {
     completion_outputs<value_type> wanted{.log_prob = part(log_prob_, slice, begin)};
-    if constexpr (reads_divergence) wanted.divergence = part(divergence_, slice, begin);
-    if constexpr (reads_alignment) wanted.alignment = part(alignment_, slice, begin);
-    if constexpr (reads_value) wanted.value = part(value_estimate_, slice, begin);
-    if constexpr (reads_perturbed) {
-      wanted.perturbed_toward = part(perturbed_toward_, slice, begin);
-      wanted.perturbed_away = part(perturbed_away_, slice, begin);
-      wanted.perturbation = parameter_or(loss, "perturbation", wanted.perturbation);
-    }
+    for_each_output(wanted, [&](auto, std::span<value_type>& to, auto& numbers) {
+      to = part(numbers, slice, begin);
+    });
+    wanted.perturbation = parameter_or(loss, "perturbation", wanted.perturbation);
     ask_policy(slice, wanted);
   }
   void ask_policy(choice_batch const& slice, completion_outputs<value_type> const& wanted) {
@@ -324,79 +337,6 @@ class scored_minibatch {
       }
     }
     forward_pass(policy_, slice, wanted, reference_);
-  }
-
-  // Absent where the data has no such column. A part without rows has every column, each empty, so that it is asked for
-  // no reason why one is missing.
-  [[nodiscard]] column part(auto const& values, std::size_t begin, std::size_t count) const {
-    if (values.empty() && batch_.size() != 0) return {};
-    return std::span(values).subspan(begin, count);
-  }
-
-  [[nodiscard]] pair_columns pair_slice(std::size_t begin, std::size_t count) {
-    for (std::size_t g = begin; g < begin + count; ++g) {
-      std::size_t const i = batch_.offset()[g];
-      chosen_.policy[g] = log_prob_[i];
-      rejected_.policy[g] = log_prob_[i + 1];
-      chosen_.reference[g] = reference_log_prob_[i];
-      rejected_.reference[g] = reference_log_prob_[i + 1];
-      auto const split = [&](std::vector<value_type> side::*column,
-                             std::vector<value_type> const& from) {
-        (chosen_.*column)[g] = from[i];
-        (rejected_.*column)[g] = from[i + 1];
-      };
-      if constexpr (reads_divergence) split(&side::divergence, divergence_);
-      if constexpr (reads_alignment) split(&side::alignment, alignment_);
-      if constexpr (reads_perturbed) {
-        split(&side::perturbed_toward, perturbed_toward_);
-        split(&side::perturbed_away, perturbed_away_);
-      }
-    }
-    return pair_columns_of(begin, count);
-  }
-
-  template <class T>
-  [[nodiscard]] completions both(std::vector<T> side::*column, std::size_t begin,
-                                 std::size_t count) const {
-    return {part(chosen_.*column, begin, count), part(rejected_.*column, begin, count)};
-  }
-
-  [[nodiscard]] pair_columns pair_columns_of(std::size_t begin, std::size_t count) const {
-    pair_columns columns{
-        .policy = {part(chosen_.policy, begin, count), part(rejected_.policy, begin, count)},
-        .divergence = both(&side::divergence, begin, count),
-        .alignment = both(&side::alignment, begin, count),
-        .perturbed_toward = both(&side::perturbed_toward, begin, count),
-        .perturbed_away = both(&side::perturbed_away, begin, count),
-        .uniform = part(uniform_, begin, count)};
-    batch_.hand_over(columns, begin, count);
-    if (reads_reference_) {
-      columns.reference = {part(chosen_.reference, begin, count),
-                           part(rejected_.reference, begin, count)};
-    }
-    return columns;
-  }
-
-  [[nodiscard]] unpaired_columns unpaired_slice(std::size_t begin, std::size_t count) const {
-    unpaired_columns columns{.policy = part(log_prob_, begin, count)};
-    batch_.hand_over(columns, begin, count);
-    if (reads_reference_) columns.reference = part(reference_log_prob_, begin, count);
-    if constexpr (reads_value) columns.value_estimate = part(value_estimate_, begin, count);
-    if (!kl_policy_.empty() || batch_.size() == 0) {
-      columns.kl_examples = {kl_policy_, kl_reference_};
-    }
-    return columns;
-  }
-
-  [[nodiscard]] list_columns list_slice(std::size_t begin, std::size_t count) {
-    std::size_t const first = batch_.offset()[begin];
-    std::size_t const size = batch_.offset()[begin + count] - first;
-    list_offset_.resize(count + 1);
-    for (std::size_t g = 0; g <= count; ++g) list_offset_[g] = batch_.offset()[begin + g] - first;
-    list_columns columns{.policy = part(log_prob_, first, size), .offset = list_offset_};
-    batch_.hand_over(columns, begin, count);
-    if (reads_reference_) columns.reference = part(reference_log_prob_, first, size);
-    return columns;
   }
 
   P& policy_;
@@ -410,15 +350,8 @@ class scored_minibatch {
   std::vector<typename R::value_type> reference_log_prob_;
   std::vector<value_type> coefficient_;
   std::vector<value_type> value_;
-  side chosen_;
-  side rejected_;
-  std::vector<value_type> divergence_;
-  std::vector<value_type> divergence_coefficient_;
-  std::vector<value_type> alignment_;
-  std::vector<value_type> value_estimate_;
-  std::vector<value_type> value_coefficient_;
-  std::vector<value_type> perturbed_toward_;
-  std::vector<value_type> perturbed_away_;
+  std::vector<value_type> other_coefficient_;  // of the output that has one: divergence or value
+  std::vector<value_type> said_[count_outputs<value_type>()];  // those that are read, as described
   std::vector<float> uniform_;
   std::vector<value_type> kl_policy_;
   std::vector<typename R::value_type> kl_reference_;

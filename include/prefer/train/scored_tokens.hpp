@@ -54,11 +54,10 @@ class scored_tokens {
     reference_log_prob_.resize(reads_reference_ ? tokens : 0);
     value_.resize(tokens);
     coefficient_.resize(tokens);
-    spread(batch_.label(), label_);
-    spread(batch_.length(), length_);
-    spread(batch_.score(), score_);
-    spread(batch_.weight(), weight_);
-    spread(batch_.beta(), beta_);
+    choice_data::describe(of_tokens_, [&](auto is, per, std::vector<float>& to) {
+      with_column<is.name>(batch_.data(),
+                           [&](std::vector<float> const& from, per) { spread(from, to); });
+    });
     examples_ = tokens;
   }
   void be_part_of(std::size_t examples) { examples_ = examples; }
@@ -91,12 +90,13 @@ class scored_tokens {
 
   /// The tokens of groups [begin, begin + count) as the loss reads them.
   [[nodiscard]] unpaired_columns columns(std::size_t begin, std::size_t count) {
-    unpaired_columns out{.policy = of_tokens(log_prob_, begin, count),
-                         .label = optional(label_, begin, count),
-                         .length = optional(length_, begin, count),
-                         .score = optional(score_, begin, count),
-                         .weight = optional(weight_, begin, count),
-                         .beta = optional(beta_, begin, count)};
+    unpaired_columns out{.policy = of_tokens(log_prob_, begin, count)};
+    unpaired_columns::describe(out, [&](auto is, per, column& to) {
+      with_column<is.name>(of_tokens_, [&](std::vector<float> const& numbers, per) {
+        // Absent where the data has no such column; a part without rows has every column, each empty.
+        if (!numbers.empty() || batch_.size() == 0) to = of_tokens(numbers, begin, count);
+      });
+    });
     if (reads_reference_) out.reference = of_tokens(reference_log_prob_, begin, count);
     return out;
   }
@@ -126,19 +126,10 @@ class scored_tokens {
 
  private:
   // Groups have one completion each, so its tokens are theirs.
-  template <class T>
-  [[nodiscard]] std::span<T> of_tokens(std::vector<T>& values, std::size_t begin,
-                                       std::size_t count) const {
+  [[nodiscard]] auto of_tokens(auto& values, std::size_t begin, std::size_t count) const {
     std::size_t const first = token_offset_[begin];
     return std::span(values).subspan(first, token_offset_[begin + count] - first);
   }
-  // Absent where the data has no such column; a part without rows has every column, each empty.
-  [[nodiscard]] column optional(std::vector<float>& values, std::size_t begin,
-                                std::size_t count) const {
-    if (values.empty() && batch_.size() != 0) return {};
-    return of_tokens(values, begin, count);
-  }
-
   // One number per completion to one per token.
   void spread(std::span<float const> from, std::vector<float>& to) const {
     to.clear();
@@ -165,7 +156,7 @@ class scored_tokens {
   std::vector<typename R::value_type> reference_log_prob_;
   std::vector<value_type> coefficient_;
   std::vector<value_type> value_;
-  std::vector<float> label_, length_, score_, weight_, beta_;
+  choice_data of_tokens_;  // what the data says of each token's completion
 };
 
 }  // namespace prefer::detail
