@@ -2,7 +2,8 @@
 #pragma once
 
 // The core in one include; it depends on the standard library alone. Outside: loss/catalogue.hpp (losses by
-// name, for tools), diagnosis/ (what is wrong with a batch or a run), the thread pool, and the components.
+// name, for tools), model/ (policies that are ready made, one header each), diagnosis/ (what is wrong with a batch or a
+// run), the thread pool, and the components.
 
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/aggregation/ld_dpo_weights.hpp>

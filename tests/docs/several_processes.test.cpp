@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <prefer/parallel/thread_processes.hpp>
 #include <prefer/model/tabular.hpp>
+#include <prefer/parallel/thread_processes.hpp>
 #include <prefer/prefer.hpp>
 #include <span>
 #include <string>

@@ -2,8 +2,8 @@
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <prefer/parallel/thread_pool.hpp>
 #include <prefer/model/matrix_factorization.hpp>
+#include <prefer/parallel/thread_pool.hpp>
 #include <prefer/prefer.hpp>
 #include <string>
 #include <vector>

@@ -28,9 +28,11 @@ struct not_finite {
 /// The first group in [begin, begin + count) with a value or a coefficient that is not finite; group g has those in
 /// [offset[g], offset[g + 1]).
 template <class T>
-[[nodiscard]] not_finite first_not_finite(std::span<T const> value, std::span<std::size_t const> value_offset,
-    std::span<T const> coefficient, std::span<std::size_t const> coefficient_offset,
-    std::size_t begin, std::size_t count) {
+[[nodiscard]] not_finite first_not_finite(std::span<T const> value,
+                                          std::span<std::size_t const> value_offset,
+                                          std::span<T const> coefficient,
+                                          std::span<std::size_t const> coefficient_offset,
+                                          std::size_t begin, std::size_t count) {
   auto const any = [](std::span<T const> of, std::size_t from, std::size_t to) {
     for (std::size_t i = from; i < to; ++i) {
       if (!std::isfinite(of[i])) return true;
