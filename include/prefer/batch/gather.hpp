@@ -95,7 +95,8 @@ template <class Columns, Communicator Processes>
     if ((present >> (offset.size() - 1) & 1u) != 0) {
       std::vector<double> own(one.size());
       for (std::size_t i = 0; i < own.size(); ++i) own[i] = one[i];
-      for (double const number : processes.all_gather(own)) numbers.push_back(number);
+      std::vector<double> const of_column = processes.all_gather(own);
+      numbers.insert(numbers.end(), of_column.begin(), of_column.end());
     }
     offset.push_back(numbers.size());
   });

@@ -70,7 +70,7 @@ struct plackett_luce {
     out[count - 1] = list_beta * share;
     return loss;
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

@@ -86,7 +86,7 @@ inline constexpr std::size_t compares_from = [] {
 /// a beta, and of its first part where none has: `cpo{} + 0.1 * nll_per_token{}` those of cpo.
 template <Loss L>
 [[nodiscard]] constexpr reward_rule reward_rule_of(L const& loss) {
-  expects_parameters_in_range(loss);
+  expects_hyper_parameters_in_range(loss);
   if constexpr (detail::has_parts<L> && !requires { L::rewards_per_token; }) {
     reward_rule out;
     bool first = true;

@@ -36,9 +36,9 @@ class scored_tokens {
  public:
   using value_type = typename P::value_type;
 
-  static constexpr bool can_score = false;
+  static constexpr bool takes_logits = false;
 
-  scored_tokens(P& policy, R& reference, bool reads_reference, bool /*allow_scores*/)
+  scored_tokens(P& policy, R& reference, bool reads_reference, bool /*allow_logits*/)
       : policy_(policy), reference_(reference), reads_reference_(reads_reference) {
     expects(!reads_reference || TokenReference<R, choice_batch>,
             "trainer: this loss reads a reference token by token, which this reference does not "
