@@ -23,6 +23,7 @@ set(prefer_core_headers
   batch/minibatch.hpp
   batch/pair_order.hpp
   batch/probe_record.hpp
+  batch/record_from.hpp
   batch/reduce.hpp
   batch/statistics.hpp
   batch/step_pairs.hpp
@@ -70,6 +71,7 @@ set(prefer_core_headers
   loss/ipo.hpp
   loss/kto.hpp
   loss/lipo.hpp
+  loss/list_exponentials.hpp
   loss/ln_dpo.hpp
   loss/loss.hpp
   loss/meaning.hpp
@@ -155,6 +157,7 @@ set(prefer_core_headers
   reference/without_adapter.hpp
   scalar/dual.hpp
   scalar/half.hpp
+  scalar/interleave.hpp
   scalar/lane.hpp
   scalar/lane_math.hpp
   scalar/math.hpp
@@ -228,6 +231,18 @@ set(prefer_threads_headers
 
 set(prefer_eigen_headers
   adapters/eigen.hpp
+)
+
+set(prefer_cuda_headers
+  adapters/cuda.hpp
+  adapters/cuda/backend.cuh
+  adapters/cuda/column.cuh
+  adapters/cuda/dialect.cuh
+  adapters/cuda/evaluation.cuh
+  adapters/cuda/kernels.cuh
+  adapters/cuda/runtime.cuh
+  adapters/cuda/sort.cuh
+  adapters/cuda/token_log_prob.cuh
 )
 
 set(prefer_armadillo_headers

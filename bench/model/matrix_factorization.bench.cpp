@@ -169,16 +169,16 @@ void part_adam(benchmark::State& state) {
   }
 }
 
-// For losses in which normalisers cancel: scores instead of log-probabilities.
+// For losses in which normalisers cancel: logits instead of log-probabilities.
 void cancelled(benchmark::State& state) {
   prefer::thread_pool pool(threads_of(state));
   step s(pool.executor());
   std::size_t b = 0;
   for (auto _ : state) {
     s.policy.clear_gradient();
-    s.policy.score(s.batch(b), s.log_prob);
+    s.policy.logit(s.batch(b), s.log_prob);
     s.evaluate(b);
-    s.policy.backward_score(s.batch(b), s.coefficient);
+    s.policy.backward_logit(s.batch(b), s.coefficient);
     s.optimizer.step(s.parameters, 1e-3, s.threads);
     b = (b + 1) % batches;
   }
@@ -190,9 +190,9 @@ void cancelled_without_adam(benchmark::State& state) {
   std::size_t b = 0;
   for (auto _ : state) {
     s.policy.clear_gradient();
-    s.policy.score(s.batch(b), s.log_prob);
+    s.policy.logit(s.batch(b), s.log_prob);
     s.evaluate(b);
-    s.policy.backward_score(s.batch(b), s.coefficient);
+    s.policy.backward_logit(s.batch(b), s.coefficient);
     b = (b + 1) % batches;
   }
   rates(state);

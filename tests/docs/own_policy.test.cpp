@@ -9,21 +9,21 @@
 namespace own_policy {
 
 // [policy]
-/// One score per completion, the same for every prompt: log_prob(y) = score(y) - log sum exp(score).
-class item_scores {
+/// One logit per completion, the same for every prompt: log_prob(y) = logit(y) - log sum exp(logit).
+class item_policy {
  public:
   using value_type = double;  // float or double
 
-  explicit item_scores(std::size_t items) : score_(items), gradient_(items) {}
+  explicit item_policy(std::size_t items) : logit_(items), gradient_(items) {}
 
   void log_prob(prefer::choice_batch const& batch, std::span<double> out) {
     double const normaliser = log_sum();
     for (std::size_t i = 0; i < out.size(); ++i) {
-      out[i] = score_[batch.completion[i]] - normaliser;
+      out[i] = logit_[batch.completion[i]] - normaliser;
     }
   }
 
-  /// Adds sum_i coefficient_i * d log_prob_i / d score to the gradient: here the part of the score
+  /// Adds sum_i coefficient_i * d log_prob_i / d logit to the gradient: here the part of the logit
   /// itself, example by example.
   void backward(prefer::choice_batch const& batch, std::span<double const> coefficient) {
     for (std::size_t i = 0; i < coefficient.size(); ++i) {
@@ -35,42 +35,42 @@ class item_scores {
   /// The part of the normaliser, once per step.
   void finish_backward() {
     double const normaliser = log_sum();
-    for (std::size_t y = 0; y < score_.size(); ++y) {
-      gradient_[y] -= total_ * std::exp(score_[y] - normaliser);
+    for (std::size_t y = 0; y < logit_.size(); ++y) {
+      gradient_[y] -= total_ * std::exp(logit_[y] - normaliser);
     }
     total_ = 0.0;
   }
 
   std::vector<prefer::parameter<double>> parameters() {
-    return {{.name = "score", .value = score_, .gradient = gradient_}};
+    return {{.name = "logit", .value = logit_, .gradient = gradient_}};
   }
 
  private:
   [[nodiscard]] double log_sum() const {
     double total = 0.0;
-    for (double const s : score_) total += std::exp(s);
+    for (double const s : logit_) total += std::exp(s);
     return std::log(total);
   }
 
-  std::vector<double> score_;
+  std::vector<double> logit_;
   std::vector<double> gradient_;
   double total_ = 0.0;  // of the coefficients since the last finish_backward
 };
 
-static_assert(prefer::check::policy<item_scores, prefer::choice_batch>());
+static_assert(prefer::check::policy<item_policy, prefer::choice_batch>());
 // [/policy]
 
-// [scores]
+// [logits]
 /// The same policy, which also offers log_prob up to a constant.
-class scored_items : public item_scores {
+class item_policy_with_logits : public item_policy {
  public:
-  using item_scores::item_scores;
+  using item_policy::item_policy;
 
-  void score(prefer::choice_batch const& batch, std::span<double> out) {
+  void logit(prefer::choice_batch const& batch, std::span<double> out) {
     auto const values = parameters()[0].value;
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = values[batch.completion[i]];
   }
-  void backward_score(prefer::choice_batch const& batch, std::span<double const> coefficient) {
+  void backward_logit(prefer::choice_batch const& batch, std::span<double const> coefficient) {
     auto const gradient = parameters()[0].gradient;
     for (std::size_t i = 0; i < coefficient.size(); ++i) {
       gradient[batch.completion[i]] += coefficient[i];
@@ -78,11 +78,11 @@ class scored_items : public item_scores {
   }
 };
 
-static_assert(prefer::ScoringPolicy<scored_items, prefer::choice_batch>);
-// [/scores]
+static_assert(prefer::LogitPolicy<item_policy_with_logits, prefer::choice_batch>);
+// [/logits]
 
 template <class P>
-std::vector<double> trained(bool allow_scores, std::size_t micro_batch_size) {
+std::vector<double> trained(bool allow_logits, std::size_t micro_batch_size) {
   prefer::choice_data data;
   data.add_pair(0, 2, 1);
   data.add_pair(0, 3, 1);
@@ -94,7 +94,7 @@ std::vector<double> trained(bool allow_scores, std::size_t micro_batch_size) {
                             .micro_batch_size = micro_batch_size,
                             .steps = 100,
                             .rate = 0.05,
-                            .allow_scores = allow_scores});
+                            .allow_logits = allow_logits});
   training.run();
   auto const values = policy.parameters()[0].value;
   return {values.begin(), values.end()};
@@ -112,7 +112,7 @@ TEST_CASE("own policy: backward is the transpose of log_prob's derivative", "[do
   prefer::choice_batch const batch{.prompt = prompt, .completion = completion, .offset = offset};
   std::vector<double> const coefficient = {0.7, -0.2, 0.4};
 
-  item_scores policy(3);
+  item_policy policy(3);
   auto const parameter = policy.parameters()[0];
   parameter.value[1] = 0.3;
   std::vector<double> log_prob(3);
@@ -142,17 +142,17 @@ TEST_CASE("own policy: backward is the transpose of log_prob's derivative", "[do
 
 TEST_CASE("own policy: it trains, to the same bits for any micro-batch size",
           "[docs][own_policy]") {
-  auto const whole = trained<item_scores>(true, 0);
+  auto const whole = trained<item_policy>(true, 0);
   CHECK(whole[2] > whole[1]);
   CHECK(whole[3] > whole[1]);
-  CHECK(whole == trained<item_scores>(true, 1));
+  CHECK(whole == trained<item_policy>(true, 1));
 }
 
-TEST_CASE("own policy: scores give what log-probabilities give, to rounding",
+TEST_CASE("own policy: logits give what log-probabilities give, to rounding",
           "[docs][own_policy]") {
-  auto const full = trained<scored_items>(false, 0);
-  auto const scores = trained<scored_items>(true, 0);
+  auto const full = trained<item_policy_with_logits>(false, 0);
+  auto const logits = trained<item_policy_with_logits>(true, 0);
   for (std::size_t y = 0; y < full.size(); ++y) {
-    CHECK(scores[y] == Approx(full[y]).margin(1e-6));
+    CHECK(logits[y] == Approx(full[y]).margin(1e-6));
   }
 }

@@ -207,16 +207,16 @@ TEST_CASE("laws: a score is a log-probability up to a constant per prompt", "[la
     auto reference = make(policy);
     train(policy, reference, 3);
     rows_of at;
-    numbers score(30);
-    if constexpr (requires { reference.score(at.all(), score); }) {
+    numbers logit(30);
+    if constexpr (requires { reference.logit(at.all(), logit); }) {
       scored.insert(name);
       auto const log_prob = said_by(reference);
-      reference.score(at.all(), score);
+      reference.logit(at.all(), logit);
       for (std::size_t x = 0; x < small::prompts; ++x) {
         for (std::size_t y = 1; y < 5; ++y) {
-          double const by_score = score[5 * x + y] - score[5 * x];
+          double const by_logit = logit[5 * x + y] - logit[5 * x];
           double const by_log_prob = log_prob[5 * x + y] - log_prob[5 * x];
-          CHECK(std::abs(by_score - by_log_prob) <= 16 * 4 * 0x1p-52);
+          CHECK(std::abs(by_logit - by_log_prob) <= 16 * 4 * 0x1p-52);
         }
       }
     }

@@ -209,10 +209,10 @@ void check_log_probs(P policy, double tolerance) {
   }
 }
 
-/// Scores and log-probabilities differ by a constant per prompt, and so do their gradients: not at
+/// Logits and log-probabilities differ by a constant per prompt, and so do their gradients: not at
 /// all where a group's coefficients add up to 0.
 template <class P>
-void check_scores(P const& start, double tolerance) {
+void check_logits(P const& start, double tolerance) {
   using T = typename P::value_type;
   choice_data data;
   spread from(5);
@@ -223,23 +223,23 @@ void check_scores(P const& start, double tolerance) {
                   static_cast<std::uint32_t>(chosen), static_cast<std::uint32_t>(rejected));
   }
   P policy = start;
-  std::vector<T> score(60);
-  policy.score(data.batch(), score);
+  std::vector<T> logit(60);
+  policy.logit(data.batch(), logit);
   auto coefficient = numbers<T>(60, 79);
   for (std::size_t i = 0; i != 60; i += 2) coefficient[i + 1] = -coefficient[i];
-  policy.backward_score(data.batch(), coefficient);
-  auto const by_score = gradient_of(policy);
+  policy.backward_logit(data.batch(), coefficient);
+  auto const by_logit = gradient_of(policy);
 
   outcome<P> const full(start, data, coefficient);
   for (std::size_t i = 0; i != 60; i += 2) {
-    double const difference = static_cast<double>(score[i]) - static_cast<double>(score[i + 1]);
+    double const difference = static_cast<double>(logit[i]) - static_cast<double>(logit[i + 1]);
     double const expected =
         static_cast<double>(full.log_prob[i]) - static_cast<double>(full.log_prob[i + 1]);
     CHECK(difference == Approx(expected).margin(tolerance));
-    // Not the same numbers: log-probabilities are below 0 whatever the scores are.
+    // Not the same numbers: log-probabilities are below 0 whatever the logits are.
     CHECK(full.log_prob[i] < 0);
   }
-  CHECK(same_bytes(by_score, full.gradient));
+  CHECK(same_bytes(by_logit, full.gradient));
 }
 
 /// Ids, sizes and offsets that do not fit are refused by every member, by name, value and limit,
@@ -255,9 +255,9 @@ void check_refusals(P policy, std::string const& name) {
   auto const refused = [&](choice_batch const& batch, std::vector<T>& column,
                            std::string const& why) {
     CHECK_THROWS_WITH(policy.log_prob(batch, column), Contains(name + "::log_prob: " + why));
-    CHECK_THROWS_WITH(policy.score(batch, column), Contains(name + "::score: " + why));
+    CHECK_THROWS_WITH(policy.logit(batch, column), Contains(name + "::logit: " + why));
     CHECK_THROWS_WITH(policy.backward(batch, column), Contains(name + "::backward: " + why));
-    CHECK_THROWS_WITH(policy.backward_score(batch, column), Contains(name + "::backward: " + why));
+    CHECK_THROWS_WITH(policy.backward_logit(batch, column), Contains(name + "::backward: " + why));
     CHECK_THROWS_AS(policy.log_prob(batch, column), precondition_error);
   };
   std::vector<std::uint32_t> const first = {0};

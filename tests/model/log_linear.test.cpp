@@ -20,7 +20,7 @@ log_linear<T> filled(std::size_t prompts, std::size_t completions, std::size_t f
   return policy;
 }
 
-// Two features, three completions, weights log 2 and log 3: scores 0, log 2, log 3.
+// Two features, three completions, weights log 2 and log 3: logits 0, log 2, log 3.
 log_linear<double> sixths() {
   log_linear<double> policy(2, 3, 2, {0, 0, 1, 0, 0, 1});
   policy.parameters()[0].value[0] = std::log(2.0);
@@ -81,9 +81,9 @@ TEST_CASE("log_linear: probabilities add up to 1", "[policy][log_linear]") {
   test::check_log_probs(filled<double>(3, 37, 6, false), 1e-14);
 }
 
-TEST_CASE("log_linear: scores are log-probabilities up to a constant", "[policy][log_linear]") {
-  test::check_scores(filled<float>(7, 19, 4, false), 1e-5);
-  test::check_scores(filled<double>(7, 19, 4, true), 1e-13);
+TEST_CASE("log_linear: logits are log-probabilities up to a constant", "[policy][log_linear]") {
+  test::check_logits(filled<float>(7, 19, 4, false), 1e-5);
+  test::check_logits(filled<double>(7, 19, 4, true), 1e-13);
 }
 
 TEST_CASE("log_linear: what does not fit is refused", "[policy][log_linear]") {

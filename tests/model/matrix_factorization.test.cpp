@@ -23,7 +23,7 @@ matrix_factorization<T> filled(std::size_t users, std::size_t items, std::size_t
   return policy;
 }
 
-// Scores of user 1: 0, log 2, log 3, the last from its bias.
+// Logits of user 1: 0, log 2, log 3, the last from its bias.
 matrix_factorization<double> sixths() {
   matrix_factorization<double> policy(2, 3, 2);
   auto const parameters = policy.parameters();
@@ -52,21 +52,21 @@ test::outcome<matrix_factorization<T>> by_definition(matrix_factorization<T> pol
   test::outcome<matrix_factorization<T>> out(policy, {}, {});
   for (std::size_t g = 0; g != data.size(); ++g) {
     std::size_t const u = data.prompt[g];
-    std::vector<long double> score(items);
+    std::vector<long double> logit(items);
     long double total = 0;
     for (std::size_t i = 0; i != items; ++i) {
-      score[i] = value(2, i);
+      logit[i] = value(2, i);
       for (std::size_t f = 0; f != factors; ++f) {
-        score[i] += value(0, u * factors + f) * value(1, i * factors + f);
+        logit[i] += value(0, u * factors + f) * value(1, i * factors + f);
       }
-      total += std::exp(score[i]);
+      total += std::exp(logit[i]);
     }
     for (std::size_t n = data.offset[g]; n != data.offset[g + 1]; ++n) {
       std::size_t const y = data.completion[n];
-      out.log_prob.push_back(static_cast<T>(score[y] - std::log(total)));
+      out.log_prob.push_back(static_cast<T>(logit[y] - std::log(total)));
       for (std::size_t i = 0; i != items; ++i) {
         long double const c = static_cast<long double>(coefficient[n]) *
-                              ((i == y ? 1.0L : 0.0L) - std::exp(score[i]) / total);
+                              ((i == y ? 1.0L : 0.0L) - std::exp(logit[i]) / total);
         gradient[2][i] += c;
         for (std::size_t f = 0; f != factors; ++f) {
           gradient[0][u * factors + f] += c * value(1, i * factors + f);
@@ -132,12 +132,12 @@ TEST_CASE("matrix_factorization: the gradient of one log-probability",
   policy.backward(data.batch(), coefficient);
   policy.finish_backward();
   auto const parameters = policy.parameters();
-  // d score = 6 * (one-hot - softmax) = -1, 4, -3
+  // d logit = 6 * (one-hot - softmax) = -1, 4, -3
   CHECK(parameters[2].gradient[0] == Approx(-1));
   CHECK(parameters[2].gradient[1] == Approx(4));
   CHECK(parameters[2].gradient[2] == Approx(-3));
-  CHECK(parameters[1].gradient[4] == Approx(-3));  // d score_2 * user_0
-  CHECK(parameters[1].gradient[5] == Approx(-6));  // d score_2 * user_1
+  CHECK(parameters[1].gradient[4] == Approx(-3));  // d logit_2 * user_0
+  CHECK(parameters[1].gradient[5] == Approx(-6));  // d logit_2 * user_1
   CHECK(parameters[0].gradient[2] == Approx(-4 * std::log(2.0) - 6));
   CHECK(parameters[0].gradient[3] == Approx(4 * std::log(2.0) + 3));
   CHECK(parameters[0].gradient[0] == 0);
@@ -239,8 +239,8 @@ TEST_CASE("matrix_factorization: clear_gradient leaves nothing behind",
   auto const data = test::lists(15, 20, 90);
   auto const coefficient = test::numbers<float>(data.completion.size(), 84);
   std::vector<float> out(coefficient.size());
-  policy.score(data.batch(), out);
-  policy.backward_score(data.batch(), coefficient);
+  policy.logit(data.batch(), out);
+  policy.backward_logit(data.batch(), coefficient);
   CHECK(!all_zero(policy));
   policy.clear_gradient();
   CHECK(all_zero(policy));
@@ -258,10 +258,10 @@ TEST_CASE("matrix_factorization: probabilities add up to 1", "[policy][matrix_fa
   test::check_log_probs(filled<double>(3, 137, 6), 1e-14);
 }
 
-TEST_CASE("matrix_factorization: scores are log-probabilities up to a constant",
+TEST_CASE("matrix_factorization: logits are log-probabilities up to a constant",
           "[policy][matrix_factorization]") {
-  test::check_scores(filled<float>(7, 19, 4), 1e-5);
-  test::check_scores(filled<double>(7, 119, 64), 1e-12);
+  test::check_logits(filled<float>(7, 19, 4), 1e-5);
+  test::check_logits(filled<double>(7, 119, 64), 1e-12);
 }
 
 TEST_CASE("matrix_factorization: NaN flows through", "[policy][matrix_factorization]") {

@@ -16,30 +16,30 @@ TEMPLATE_TEST_CASE("softmax: normalisers of every length agree with the definiti
   using T = TestType;
   double const epsilon = static_cast<double>(std::numeric_limits<T>::epsilon());
   for (std::size_t n = 1; n != 100; ++n) {
-    auto score = test::numbers<T>(n, n);
-    for (T& each : score) each *= T(30);
-    long double high = score[0];
-    for (T const each : score) high = std::fmax(high, static_cast<long double>(each));
+    auto logit = test::numbers<T>(n, n);
+    for (T& each : logit) each *= T(30);
+    long double high = logit[0];
+    for (T const each : logit) high = std::fmax(high, static_cast<long double>(each));
     long double total = 0;
-    for (T const each : score) total += std::exp(static_cast<long double>(each) - high);
+    for (T const each : logit) total += std::exp(static_cast<long double>(each) - high);
 
-    auto const normaliser = normalise(std::span<T const>(score));
+    auto const normaliser = normalise(std::span<T const>(logit));
     CHECK(static_cast<long double>(normaliser.max) == high);
     CHECK(static_cast<double>(normaliser.sum) ==
           Approx(static_cast<double>(total)).epsilon(40 * epsilon));
-    CHECK(static_cast<double>(normaliser.log_prob(score[0])) ==
-          Approx(static_cast<double>(static_cast<long double>(score[0]) - high - std::log(total)))
+    CHECK(static_cast<double>(normaliser.log_prob(logit[0])) ==
+          Approx(static_cast<double>(static_cast<long double>(logit[0]) - high - std::log(total)))
               .margin(80 * epsilon)
               .epsilon(4 * epsilon));
 
-    auto exponentials = score;
+    auto exponentials = logit;
     exponentiate(std::span<T>(exponentials), normaliser.max);
     auto to = test::numbers<T>(n, 1000 + n);
     auto const before = to;
-    add_exponentials(std::span<T const>(score), normaliser.max, T(-0.5), std::span<T>(to));
+    add_exponentials(std::span<T const>(logit), normaliser.max, T(-0.5), std::span<T>(to));
     // Differences of up to 60 are rounded before they are exponents.
     for (std::size_t j = 0; j != n; ++j) {
-      double const e = static_cast<double>(std::exp(static_cast<long double>(score[j]) - high));
+      double const e = static_cast<double>(std::exp(static_cast<long double>(logit[j]) - high));
       CHECK(static_cast<double>(exponentials[j]) == Approx(e).epsilon(70 * epsilon).margin(1e-37));
       CHECK(static_cast<double>(to[j]) ==
             Approx(static_cast<double>(before[j]) - 0.5 * e).margin(40 * epsilon));

@@ -19,7 +19,7 @@ tabular<T> filled(std::size_t prompts, std::size_t completions) {
   return policy;
 }
 
-// Scores 0, log 2, log 3: probabilities 1/6, 2/6, 3/6 for prompt 1.
+// Logits 0, log 2, log 3: probabilities 1/6, 2/6, 3/6 for prompt 1.
 tabular<double> sixths() { return {2, 3, {0, 0, 0, 0, std::log(2.0), std::log(3.0)}}; }
 
 }  // namespace
@@ -72,9 +72,9 @@ TEST_CASE("tabular: probabilities add up to 1", "[policy][tabular]") {
   test::check_log_probs(filled<double>(3, 64), 1e-14);
 }
 
-TEST_CASE("tabular: scores are log-probabilities up to a constant", "[policy][tabular]") {
-  test::check_scores(filled<float>(7, 19), 1e-5);
-  test::check_scores(filled<double>(7, 19), 1e-13);
+TEST_CASE("tabular: logits are log-probabilities up to a constant", "[policy][tabular]") {
+  test::check_logits(filled<float>(7, 19), 1e-5);
+  test::check_logits(filled<double>(7, 19), 1e-13);
 }
 
 TEST_CASE("tabular: a far completion keeps its log-probability", "[policy][tabular]") {

@@ -81,7 +81,7 @@ TEMPLATE_TEST_CASE("cached: says the same bits as what it was made of", "[refere
 
 TEST_CASE("cached: training on it has the bits of training on the model", "[reference][cached]") {
   prefer::train_options const options{
-      .batch_size = 4, .epochs = 3, .rate = 0.05, .allow_scores = false};
+      .batch_size = 4, .epochs = 3, .rate = 0.05, .allow_logits = false};
   auto const compare = [&](auto const& loss, choice_data const& data) {
     auto start = small::policy<table>();
     auto direct = prefer::frozen(start);
@@ -182,7 +182,7 @@ TEST_CASE("cached: a file of another size or type is refused although its identi
     file.add("format", whole.text("format"));
     file.add("made of", whole.number<std::uint64_t>("made of"));
     file.add("log_prob", std::vector<double>(completions));
-    file.add("score", std::vector<double>());
+    file.add("logit", std::vector<double>());
     file.add("kl_examples", std::vector<double>(kl_examples));
     file.commit();
     return message_of([&] { (void)cached<double>::load(path, data, 7); });
@@ -307,7 +307,7 @@ TEST_CASE("cached: given numbers that equal a model's train to its bits, from a 
   auto again = cached<double>::load(folder / "cache", data, 7);
   auto direct = prefer::frozen(start);
   prefer::train_options const options{
-      .batch_size = 4, .epochs = 3, .rate = 0.05, .allow_scores = false};
+      .batch_size = 4, .epochs = 3, .rate = 0.05, .allow_logits = false};
   auto one = small::policy<table>();
   auto two = small::policy<table>();
   prefer::trainer(one, prefer::dpo{}, direct, data, options).run();

@@ -50,8 +50,8 @@ TEST_CASE("cached_on_demand: training on it has the bits of training on what it 
           "[reference][on_demand]") {
   auto const compare = [](auto const& loss, choice_data const& data, auto const& rule,
                           prefer::train_options options) {
-    for (bool const allow_scores : {true, false}) {
-      options.allow_scores = allow_scores;
+    for (bool const allow_logits : {true, false}) {
+      options.allow_logits = allow_logits;
       auto one = small::policy<table>();
       auto two = one;
       moving_average direct(one, rule);

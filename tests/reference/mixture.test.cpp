@@ -116,26 +116,26 @@ TEST_CASE("geometric_mixture: adds log-probabilities", "[reference][mixture]") {
   CHECK(of(geometric_mixture({2.0}, says{-4.0})) == -8.0);
 }
 
-TEST_CASE("geometric_mixture: its scores are its log_prob up to a constant per prompt",
+TEST_CASE("geometric_mixture: its logits are its log_prob up to a constant per prompt",
           "[reference][mixture]") {
   auto const data = small::pairs(10);
   geometric_mixture reference({0.5, 1.5}, frozen(small::policy<table>()),
                               frozen(table(6, 5, small::values<double>(30))));
   std::vector<double> log_prob(20);
-  std::vector<double> score(20);
+  std::vector<double> logit(20);
   reference.log_prob(data.batch(), log_prob);
-  reference.score(data.batch(), score);
+  reference.logit(data.batch(), logit);
   for (std::size_t i = 0; i < 20; i += 2) {
-    CHECK(std::abs(score[i] - score[i + 1] - (log_prob[i] - log_prob[i + 1])) <= 32 * epsilon);
+    CHECK(std::abs(logit[i] - logit[i + 1] - (log_prob[i] - log_prob[i + 1])) <= 32 * epsilon);
   }
-  constexpr auto scores = [](auto& r) {
-    return requires(choice_batch const& b, std::span<double> out) { r.score(b, out); };
+  constexpr auto logits = [](auto& r) {
+    return requires(choice_batch const& b, std::span<double> out) { r.logit(b, out); };
   };
   mixture arithmetic({1.0}, frozen(small::policy<table>()));
   geometric_mixture without({1.0}, says{-1.0});
-  CHECK(scores(reference));
-  CHECK_FALSE(scores(arithmetic));
-  CHECK_FALSE(scores(without));
+  CHECK(logits(reference));
+  CHECK_FALSE(logits(arithmetic));
+  CHECK_FALSE(logits(without));
 }
 
 TEST_CASE("geometric_mixture: two KL penalties end where one to it does", "[reference][mixture]") {

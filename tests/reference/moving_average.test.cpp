@@ -353,7 +353,7 @@ TEST_CASE("moving_average: a version tells when it has moved", "[reference][movi
   CHECK(reference.version() == 3);
 }
 
-TEMPLATE_TEST_CASE("moving_average: keeps the policy's own type and scores", "[reference][moving]",
+TEMPLATE_TEST_CASE("moving_average: keeps the policy's own type and logits", "[reference][moving]",
                    prefer::tabular<float>, prefer::tabular<double>,
                    prefer::matrix_factorization<float>) {
   using T = typename TestType::value_type;
@@ -367,9 +367,9 @@ TEMPLATE_TEST_CASE("moving_average: keeps the policy's own type and scores", "[r
   policy.log_prob(data.batch(), ours);
   reference.log_prob(data.batch(), theirs);
   CHECK(ours == theirs);
-  if constexpr (requires { policy.score(data.batch(), ours); }) {
-    policy.score(data.batch(), ours);
-    reference.score(data.batch(), theirs);
+  if constexpr (requires { policy.logit(data.batch(), ours); }) {
+    policy.logit(data.batch(), ours);
+    reference.logit(data.batch(), theirs);
     CHECK(ours == theirs);
   }
 }

@@ -75,10 +75,10 @@ TEST_CASE("per_prompt: a cache by row may be one of them", "[reference][per_prom
 }
 
 TEST_CASE("per_prompt: parts that are the same give the bits of one", "[reference][per_prompt]") {
-  for (bool const allow_scores : {true, false}) {
+  for (bool const allow_logits : {true, false}) {
     auto const data = small::pairs(10);
     prefer::train_options options = small::in_short_steps;
-    options.allow_scores = allow_scores;
+    options.allow_logits = allow_logits;
     auto one = small::policy<table>();
     auto two = one;
     auto direct = frozen(one);

@@ -82,7 +82,7 @@ TEST_CASE("no_reference: says 0 of everything", "[reference][none]") {
   none.log_prob(data.batch(), out);
   CHECK(out == std::vector<double>(6));
   out.assign(6, 1.0);
-  none.score(data.batch(), out);
+  none.logit(data.batch(), out);
   CHECK(out == std::vector<double>(6));
 }
 
@@ -110,17 +110,17 @@ TEST_CASE("frozen: offers what the policy offers and no more", "[reference][froz
   prefer::frozen reference(policy);
   std::vector<double> ours(6);
   std::vector<double> theirs(6);
-  policy.score(data.batch(), ours);
-  reference.score(data.batch(), theirs);
+  policy.logit(data.batch(), ours);
+  reference.logit(data.batch(), theirs);
   CHECK(ours == theirs);
-  constexpr auto scores = [](auto& r) {
-    return requires(choice_batch const& b, std::span<double> out) { r.score(b, out); };
+  constexpr auto logits = [](auto& r) {
+    return requires(choice_batch const& b, std::span<double> out) { r.logit(b, out); };
   };
   constexpr auto takes_threads = [](auto& r) { return requires { r.use(prefer::executor()); }; };
   prefer::frozen bare(spoken_policy{});
-  CHECK(scores(reference));
+  CHECK(logits(reference));
   CHECK(takes_threads(reference));
-  CHECK_FALSE(scores(bare));
+  CHECK_FALSE(logits(bare));
   CHECK_FALSE(takes_threads(bare));
 }
 

@@ -18,7 +18,7 @@ class unused {
 /// What a policy archetype leaves out, or breaks.
 enum class policy_lacks { nothing, value_type, floating_value, log_prob, backward, parameters };
 
-/// Exactly what Policy asks for: no copies, no executor, no scores, no finish_backward, and parameters() that
+/// Exactly what Policy asks for: no copies, no executor, no logits, no finish_backward, and parameters() that
 /// only converts to the vector that is asked for. Every log-probability is `log_prob_of_all`.
 template <policy_lacks L = policy_lacks::nothing, class T = double>
 class policy_archetype {

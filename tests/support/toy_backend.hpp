@@ -14,8 +14,7 @@
 
 #include <prefer/batch/backend.hpp>
 #include <prefer/batch/columns.hpp>
-#include <prefer/batch/each_column.hpp>
-#include <prefer/batch/load_record.hpp>
+#include <prefer/batch/record_from.hpp>
 
 // A backend whose numbers the host cannot read one by one: what a device would be, in as few lines as it takes. Whatever
 // does cross from it to the host is counted.
@@ -114,10 +113,9 @@ class toy {
     for (std::size_t g = 0; g < batch.size(); ++g) {
       std::size_t const begin = batch.offset[g];
       std::size_t const length = batch.offset[g + 1] - begin;
-      list_record<double, at> list(length, at{&batch, begin});
-      fill<column_side::only>(list, batch, g, per::example);
+      auto const list = list_from<double>(batch, g, number_at{});
       std::vector<double> out(length), room(F::room * length);
-      double const weight = batch.weight.present() ? (*batch.weight.numbers_)[g] : 1.0;
+      double const weight = weight_from<double>(batch, g, number_at{});
       double const of_list = formula(list, weight, std::span<double>(out), std::span<double>(room));
       sum += of_list;
       if (of_lists.present()) (*of_lists.numbers_)[g] = of_list;
@@ -177,39 +175,16 @@ class toy {
   }
 
  private:
-  /// Gives a record's members the numbers of one row.
-  template <column_side Side, class Record, class Columns>
-  static void fill(Record& record, Columns const& batch, std::size_t row, per what) {
-    detail::for_each_column(batch, [&](auto is, per each, column_side side, auto const& one) {
-      if (each != what || side != Side || !one.present()) return;
-      Record::describe(record, [&](auto of, auto& member) {
-        if constexpr (of.name == is.name) {
-          detail::set_member<is.rule>(member, (*one.numbers_)[row]);
-        }
-      });
-    });
-  }
-  struct at {
-    basic_list_columns<toy_column> const* batch;
-    std::size_t begin;
-    completion_record<double> operator()(std::size_t i) const {
-      completion_record<double> out{};
-      fill<column_side::only>(out, *batch, begin + i, per::completion);
-      return out;
+  /// What the library asks for when it makes records.
+  struct number_at {
+    double operator()(toy_column const& column, std::size_t row) const {
+      return (*column.numbers_)[row];
     }
   };
   template <class Columns, class F>
   static auto numbers_at(Columns const& batch, F const& formula, std::size_t i) {
-    detail::record_over_t<Columns, double> record{};
-    if constexpr (requires { record.rejected; }) {
-      fill<column_side::chosen>(record.chosen, batch, i, per::completion);
-      fill<column_side::rejected>(record.rejected, batch, i, per::completion);
-    } else {
-      fill<column_side::only>(record, batch, i, per::completion);
-    }
-    fill<column_side::only>(record, batch, i, per::example);
-    double const weight = batch.weight.present() ? (*batch.weight.numbers_)[i] : 1.0;
-    return detail::numbers_of_record(formula, record, weight);
+    return apply_formula(formula, record_from<double>(batch, i, number_at{}),
+                         weight_from<double>(batch, i, number_at{}));
   }
   template <class Columns, class F>
   static std::vector<double> each_number(Columns const& batch, F const& formula) {

@@ -64,8 +64,8 @@ TEST_CASE("trainer: a target margin per pair reaches the loss, or is refused", "
   CHECK(run.step().loss == Approx(expected).epsilon(1e-14));  // the policy's own margins are 0
 }
 
-TEST_CASE("cached: scores of the start policy give margins of exactly 0", "[reference][cached]") {
-  // With log_prob on one side and scores on the other, ties would be broken by rounding.
+TEST_CASE("cached: logits of the start policy give margins of exactly 0", "[reference][cached]") {
+  // With log_prob on one side and logits on the other, ties would be broken by rounding.
   prefer::matrix_factorization<float> policy(3, 40, 7);
   std::uint64_t step = 0;
   for (auto const& each : policy.parameters()) {

@@ -288,7 +288,7 @@ TEST_CASE("resume: another loss, beta, seed, batch size, rate or optimizer is re
   CHECK(with([](train_options& o) { o.optimizer.epsilon = 1e-6; }) == expected);
   CHECK(with([](train_options& o) { o.optimizer.weight_decay = 0.1; }) == expected);
   CHECK(with([](train_options& o) { o.max_gradient_norm = 1; }) == expected);
-  CHECK(with([](train_options& o) { o.allow_scores = false; }) == expected);
+  CHECK(with([](train_options& o) { o.allow_logits = false; }) == expected);
 }
 
 TEST_CASE("resume: losses without a name are told apart by what they compute", "[train][resume]") {

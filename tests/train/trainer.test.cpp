@@ -88,33 +88,33 @@ TEMPLATE_TEST_CASE("trainer: enough work for several threads changes no bit eith
   CHECK(state_with({}, 50) == expected);
 }
 
-TEST_CASE("trainer: scores in place of log-probabilities change rounding alone",
+TEST_CASE("trainer: logits in place of log-probabilities change rounding alone",
           "[train][trainer]") {
   // A margin of log-probabilities up to 8 nats is off by at most 4 roundings of 2^-50 nats, and of
-  // scores by less. AdamW divides a gradient by its own size, so a relative error of 1e-14 stays one
+  // logits by less. AdamW divides a gradient by its own size, so a relative error of 1e-14 stays one
   // in each of the 9 moves of 0.05.
   auto const data = small::pairs(23);
   train_options options{.batch_size = 10, .epochs = 3, .rate = 0.05};
-  auto const with_scores = trained<table>(prefer::dpo{}, data, options);
-  options.allow_scores = false;
+  auto const with_logits = trained<table>(prefer::dpo{}, data, options);
+  options.allow_logits = false;
   auto const without = trained<table>(prefer::dpo{}, data, options);
-  for (std::size_t i = 0; i < with_scores.parameters.size(); ++i) {
-    CHECK(std::abs(with_scores.parameters[i] - without.parameters[i]) < 1e-12);
+  for (std::size_t i = 0; i < with_logits.parameters.size(); ++i) {
+    CHECK(std::abs(with_logits.parameters[i] - without.parameters[i]) < 1e-12);
   }
-  for (std::size_t i = 0; i < with_scores.losses.size(); ++i) {
-    CHECK(std::abs(with_scores.losses[i] - without.losses[i]) < 1e-12);
+  for (std::size_t i = 0; i < with_logits.losses.size(); ++i) {
+    CHECK(std::abs(with_logits.losses[i] - without.losses[i]) < 1e-12);
   }
 }
 
-TEST_CASE("trainer: uses scores for losses of margins alone, and only if allowed",
+TEST_CASE("trainer: uses logits for losses of margins alone, and only if allowed",
           "[train][trainer]") {
   struct counting : table {
     using table::tabular;
     int scored = 0;
     int normalised = 0;
-    void score(choice_batch const& batch, std::span<double> out) {
+    void logit(choice_batch const& batch, std::span<double> out) {
       ++scored;
-      table::score(batch, out);
+      table::logit(batch, out);
     }
     void log_prob(choice_batch const& batch, std::span<double> out) {
       ++normalised;
@@ -127,7 +127,7 @@ TEST_CASE("trainer: uses scores for losses of margins alone, and only if allowed
   trainer(policy, prefer::dpo{}, reference, data).step();
   CHECK(policy.scored == 1);
   CHECK(policy.normalised == 0);
-  trainer(policy, prefer::dpo{}, reference, data, {.allow_scores = false}).step();
+  trainer(policy, prefer::dpo{}, reference, data, {.allow_logits = false}).step();
   CHECK(policy.scored == 1);
   CHECK(policy.normalised == 1);
   trainer(policy, prefer::simpo{}, reference, data).step();
@@ -180,7 +180,7 @@ TEST_CASE("trainer: what does not apply to a step is NaN in its report", "[train
   CHECK(std::isnan(report.accuracy));
 }
 
-TEST_CASE("trainer: log-probabilities and what fell below the reference are reported if not scores",
+TEST_CASE("trainer: log-probabilities and what fell below the reference are reported if not logits",
           "[train][trainer]") {
   // Logits 0 and ln 3 give probabilities 1/4 and 3/4; the reference gives 1/2 to both. Chosen are, in
   // turn, completion 1 and twice completion 0: two of three fell.
@@ -190,17 +190,17 @@ TEST_CASE("trainer: log-probabilities and what fell below the reference are repo
   data.add_pair(0, 1, 0);
   data.add_pair(0, 0, 1);
   data.add_pair(0, 0, 1);
-  auto const report_of = [&](auto const& loss, bool allow_scores) {
+  auto const report_of = [&](auto const& loss, bool allow_logits) {
     table start = policy;
-    return trainer(start, loss, reference, data, {.allow_scores = allow_scores}).step();
+    return trainer(start, loss, reference, data, {.allow_logits = allow_logits}).step();
   };
   auto const report = report_of(prefer::dpo{}, false);
   CHECK(report.log_prob_chosen == Approx((std::log(0.75) + 2 * std::log(0.25)) / 3));
   CHECK(report.log_prob_rejected == Approx((std::log(0.25) + 2 * std::log(0.75)) / 3));
   CHECK(report.displaced_share == Approx(2.0 / 3));
-  CHECK(std::isnan(report_of(prefer::dpo{}, true).log_prob_chosen));  // scores: log_prob + anything
+  CHECK(std::isnan(report_of(prefer::dpo{}, true).log_prob_chosen));  // logits: log_prob + anything
   CHECK(std::isnan(report_of(prefer::dpo{}, true).displaced_share));
-  // NLL reads no margin, so never scores; and no reference.
+  // NLL reads no margin, so never logits; and no reference.
   CHECK(report_of(prefer::nll{}, true).log_prob_chosen == report.log_prob_chosen);
   CHECK(std::isnan(report_of(prefer::nll{}, true).displaced_share));
 }

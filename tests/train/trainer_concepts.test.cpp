@@ -34,8 +34,8 @@ TEST_CASE("Policy: each missing member makes the concept false", "[train][traine
   STATIC_REQUIRE_FALSE(Policy<policy_archetype<policy_lacks::log_prob>, choice_batch>);
   STATIC_REQUIRE_FALSE(Policy<policy_archetype<policy_lacks::backward>, choice_batch>);
   STATIC_REQUIRE_FALSE(Policy<policy_archetype<policy_lacks::parameters>, choice_batch>);
-  STATIC_REQUIRE_FALSE(prefer::ScoringPolicy<policy_archetype<>, choice_batch>);
-  STATIC_REQUIRE(prefer::ScoringPolicy<table, choice_batch>);
+  STATIC_REQUIRE_FALSE(prefer::LogitPolicy<policy_archetype<>, choice_batch>);
+  STATIC_REQUIRE(prefer::LogitPolicy<table, choice_batch>);
 }
 
 TEMPLATE_TEST_CASE_SIG("trainer: asks no more of policy, reference and loss than their concepts",

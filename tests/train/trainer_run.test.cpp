@@ -218,7 +218,7 @@ TEST_CASE("trainer: policy and reference may store different floats", "[train][t
   auto exact = prefer::frozen(start);
   auto reference = prefer::cached<double>::of(exact, data, 0);
   trainer run(policy, prefer::dpo{}, reference, data,
-              {.reference_is_start = true, .allow_scores = false});
+              {.reference_is_start = true, .allow_logits = false});
   CHECK(run.step().loss == Approx(std::numbers::ln2).epsilon(1e-6));
 }
 

@@ -20,7 +20,7 @@ TEST_CASE("header lists: cmake/headers.cmake lists exactly the headers on disk, 
     listed.insert(listed.end(), headers.begin(), headers.end());
   }
   std::sort(listed.begin(), listed.end());
-  auto const on_disk = tree::files_below(tree::header_root, ".hpp");
+  auto const on_disk = tree::public_headers();
   std::vector<std::string> not_listed;
   std::set_difference(on_disk.begin(), on_disk.end(), listed.begin(), listed.end(),
                       std::back_inserter(not_listed));
@@ -33,7 +33,7 @@ TEST_CASE("header lists: cmake/headers.cmake lists exactly the headers on disk, 
 
 TEST_CASE("header lists: every header begins with the licence and the include guard",
           "[tree][header_lists]") {
-  for (std::string const& header : tree::files_below(tree::header_root, ".hpp")) {
+  for (std::string const& header : tree::public_headers()) {
     INFO("include/prefer/" << header);
     auto const lines = tree::lines_of(tree::read(tree::header_root / header));
     REQUIRE(lines.size() > 2);

@@ -61,6 +61,14 @@ inline std::vector<std::string> files_below(fs::path const& root, std::string_vi
   return files;
 }
 
+/// Every public header, those for CUDA's compilers included.
+inline std::vector<std::string> public_headers() {
+  std::vector<std::string> files = files_below(header_root, ".hpp");
+  for (std::string const& kernels : files_below(header_root, ".cuh")) files.push_back(kernels);
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 /// The lists of cmake/headers.cmake: component -> headers, in the order of the file.
 inline std::map<std::string, std::vector<std::string>> header_lists(std::string const& text) {
   std::map<std::string, std::vector<std::string>> lists;

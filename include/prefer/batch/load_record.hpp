@@ -44,7 +44,7 @@ constexpr void set_member(Member& member, P const& number) {
 /// be absent. Other members, and those of absent columns, keep their defaults. `in` are the columns of a block.
 template <class Columns, class Lane, column_set Needed, column_set Possible,
           column_side Side = column_side::only, class Record, class Pointers>
-inline void load_members(Record& record, Pointers const& in, std::size_t i) {
+constexpr void load_members(Record& record, Pointers const& in, std::size_t i) {
   Record::describe(record, [&](auto is, auto& member) {
     constexpr column_name name = is.name;
     constexpr std::size_t at = input_of<Columns, name, Side>;

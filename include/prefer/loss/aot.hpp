@@ -8,6 +8,27 @@
 
 namespace prefer {
 
+namespace detail {
+
+struct policy_margin {
+  constexpr auto operator()(auto const& pair) const {
+    return pair.chosen.log_prob - pair.rejected.log_prob;
+  }
+};
+struct reference_margin {
+  constexpr auto operator()(auto const& pair) const {
+    return pair.chosen.reference_log_prob - pair.rejected.reference_log_prob;
+  }
+};
+struct log_ratio_of_chosen {
+  constexpr auto operator()(auto const& pair) const { return pair.chosen.log_ratio(); }
+};
+struct log_ratio_of_rejected {
+  constexpr auto operator()(auto const& pair) const { return pair.rejected.log_ratio(); }
+};
+
+}  // namespace detail
+
 /// Alignment via Optimal Transport, paired: the policy's margins are pushed above the reference's as distributions, rank
 /// against rank.
 ///
@@ -31,17 +52,13 @@ struct aot {
   flip_probability label_smoothing = 0.0;
 
   void match(auto const& batch, auto& order) const {
-    order.reference = batch.same_rank(
-        [](auto const& pair) { return pair.chosen.log_prob - pair.rejected.log_prob; },
-        [](auto const& pair) {
-          return pair.chosen.reference_log_prob - pair.rejected.reference_log_prob;
-        });
+    order.reference = batch.same_rank(detail::policy_margin{}, detail::reference_margin{});
   }
   constexpr auto operator()(auto const& pair) const {
     auto const z = pair.beta_or(beta) * pair.log_ratio_margin();
     return smoothed_logistic(z, label_smoothing);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("label_smoothing", self.label_smoothing);
   }
@@ -69,14 +86,14 @@ struct aot_unpaired {
   flip_probability label_smoothing = 0.0;
 
   void match(auto const& batch, auto& order) const {
-    order.rejected = batch.same_rank([](auto const& pair) { return pair.chosen.log_ratio(); },
-                                     [](auto const& pair) { return pair.rejected.log_ratio(); });
+    order.rejected =
+        batch.same_rank(detail::log_ratio_of_chosen{}, detail::log_ratio_of_rejected{});
   }
   constexpr auto operator()(auto const& pair) const {
     auto const z = pair.beta_or(beta) * (pair.chosen.log_ratio() - pair.rejected.log_ratio());
     return smoothed_logistic(z, label_smoothing);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("label_smoothing", self.label_smoothing);
   }

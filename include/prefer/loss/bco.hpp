@@ -27,8 +27,28 @@ struct bco_pair {
     auto const b = pair.beta_or(beta);
     return softplus(-(b * pair.chosen.log_ratio())) + softplus(b * pair.rejected.log_ratio());
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
+
+namespace detail {
+
+/// beta * log_ratio, nats.
+struct reward_at {
+  double beta;
+
+  constexpr auto operator()(auto const& example) const {
+    return example.beta_or(beta) * example.log_ratio();
+  }
+};
+template <class F>
+struct squared_distance {
+  F of;
+  double from;
+
+  constexpr auto operator()(auto const& example) const { return square(of(example) - from); }
+};
+
+}  // namespace detail
 
 /// Binary Classifier Optimization: a classifier of good and bad completions whose threshold is a running mean of the
 /// implicit rewards.
@@ -68,13 +88,10 @@ struct bco {
   positive beta = 0.1;
 
   [[nodiscard]] constexpr state prepare(auto const& batch, memory& so_far) const {
-    auto const reward = [b = double{beta}](auto const& example) {
-      return example.beta_or(b) * example.log_ratio();
-    };
+    detail::reward_at const reward{beta};
     double const examples = batch.count();
     double const mean = batch.means(reward);
-    double const spread =
-        batch.sums([&](auto const& example) { return square(reward(example) - mean); });
+    double const spread = batch.sums(detail::squared_distance<detail::reward_at>{reward, mean});
     // Two means and spreads become one (Chan, Golub and LeVeque 1979).
     double const count = so_far.count + examples;
     double const step = mean - so_far.mean;
@@ -90,7 +107,7 @@ struct bco {
   static constexpr void metrics(state const& batch, auto&& visit) {
     visit("delta", batch.threshold);
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 /// The weight of an undesirable example in bco: how much likelier its prompt is among desirable examples.

@@ -10,6 +10,43 @@
 
 namespace prefer {
 
+namespace detail {
+
+/// What the batch says of margins, nats: their mean, and 1 / spread.
+struct margin_statistics {
+  double mean = 0.0;
+  double precision = 0.0;
+};
+
+struct margin_of_pair {
+  constexpr auto operator()(auto const& pair) const { return value_of(pair.log_ratio_margin()); }
+};
+struct squared_margin_from {
+  double mean;
+
+  constexpr auto operator()(auto const& pair) const { return square(margin_of_pair{}(pair)-mean); }
+};
+/// The pairs with the largest keys stay: a draw without replacement, with weights exp(-((m - mean) / spread)^2 / 2).
+struct key_of_draw {
+  margin_statistics batch;
+
+  constexpr auto operator()(auto const& pair) const {
+    // -log(-log(u)) has the Gumbel distribution; u = 0 has no logarithm, so u is moved by less than it can differ.
+    return -0.5 * square((margin_of_pair{}(pair)-batch.mean) * batch.precision) -
+           log(-log(pair.uniform * (1.0 - 0x1p-20) + 0x1p-21));
+  }
+};
+struct margin_of_drawn {
+  key_of_draw key;
+  double threshold;
+
+  constexpr auto operator()(auto const& pair) const {
+    return where(key(pair) > threshold, margin_of_pair{}(pair));
+  }
+};
+
+}  // namespace detail
+
 /// beta-DPO: beta follows the quality of each batch, and pairs with unusual margins are left out. Any loss of pairs with
 /// a beta takes the rule.
 ///
@@ -58,27 +95,24 @@ struct beta_dpo {
 
   static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
   [[nodiscard]] constexpr state prepare(auto const& batch, memory& so_far) const {
-    auto const margin = [](auto const& pair) { return value_of(pair.log_ratio_margin()); };
     double const pairs = batch.count();
-    double const mean = batch.means(margin);
-    double const squares =
-        batch.sums([&](auto const& pair) { return square(margin(pair) - mean); });
+    double const mean = batch.means(detail::margin_of_pair{});
+    double const squares = batch.sums(detail::squared_margin_from{mean});
     double const variance = pairs > 1.0 ? squares / (pairs - 1.0) : 0.0;
     so_far.mean += rate * (mean - so_far.mean);
     so_far.spread += rate * ((variance > 0.0 ? prefer::sqrt(variance) : 0.0) - so_far.spread);
 
     state out{.mean = so_far.mean, .precision = so_far.spread > 0.0 ? 1.0 / so_far.spread : 0.0};
-    auto const key = [&](auto const& pair) { return key_of(margin(pair), pair.uniform, out); };
+    detail::key_of_draw const key = key_by(out);
     upper_part const kept = batch.largest(key, kept_share);
-    double const of_kept = batch.sums(
-        [&](auto const& pair) { return where(key(pair) > kept.threshold, margin(pair)); });
+    double const of_kept = batch.sums(detail::margin_of_drawn{key, kept.threshold});
     out.threshold = kept.threshold;
     out.scale = pairs / kept.count;
     out.factor = 1.0 + sensitivity * (of_kept / kept.count - so_far.mean);
     return out;
   }
   constexpr auto operator()(auto const& pair, state const& batch, auto const& at_beta) const {
-    auto const key = key_of(value_of(pair.log_ratio_margin()), pair.uniform, batch);
+    auto const key = key_by(batch)(pair);
     auto adjusted = pair;
     using number = std::remove_cvref_t<decltype(adjusted.pair_beta.value)>;
     auto const wanted = pair.beta_or(beta_of(loss)) * batch.factor;
@@ -87,7 +121,7 @@ struct beta_dpo {
     // Not `key > threshold`: a key that is NaN shows in the loss.
     return select(key < batch.threshold, 0.0, batch.scale * at_beta(adjusted));
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("sensitivity", self.sensitivity);
     visit("kept_share", self.kept_share);
     visit("rate", self.rate);
@@ -96,11 +130,8 @@ struct beta_dpo {
  private:
   static constexpr double least_beta = 1e-3;
 
-  [[nodiscard]] static constexpr auto key_of(auto const& margin, auto const& uniform,
-                                             state const& batch) {
-    // -log(-log(u)) has the Gumbel distribution; u = 0 has no logarithm, so u is moved by less than it can differ.
-    return -0.5 * square((margin - batch.mean) * batch.precision) -
-           log(-log(uniform * (1.0 - 0x1p-20) + 0x1p-21));
+  [[nodiscard]] static constexpr detail::key_of_draw key_by(state const& batch) {
+    return {{.mean = batch.mean, .precision = batch.precision}};
   }
 };
 

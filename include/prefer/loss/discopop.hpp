@@ -34,12 +34,12 @@ struct discopop {
     // margin is added.
     auto const at = value_of(margin);
     using number = std::remove_cvref_t<decltype(at)>;
-    number const least = -1e30;
+    number const least = number(-1e30);
     auto const z = with_slope(margin, select(at < least, least, at), number(1.0));
     auto const t = z * (1.0 / temperature);
     return sigmoid(-t) * softplus(-z) + exp(-softplus(-t) - z) + relu(least - at);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("temperature", self.temperature);
   }

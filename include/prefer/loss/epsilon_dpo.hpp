@@ -10,6 +10,28 @@
 
 namespace prefer {
 
+namespace detail {
+
+/// 1 where a pair's margin rises all the way from the policy moved towards the reference to the policy moved away from
+/// it, -1 where it falls all the way, else 0; without gradient.
+struct step_of_margin {
+  [[nodiscard]] constexpr auto operator()(auto const& pair) const {
+    auto const margin = [](auto const& chosen, auto const& rejected) {
+      return value_of(chosen) - value_of(rejected);
+    };
+    auto const toward =
+        margin(pair.chosen.perturbed_toward_log_prob, pair.rejected.perturbed_toward_log_prob);
+    auto const here = margin(pair.chosen.log_prob, pair.rejected.log_prob);
+    auto const away =
+        margin(pair.chosen.perturbed_away_log_prob, pair.rejected.perturbed_away_log_prob);
+    auto const rises = select(away > here, 1.0, 0.0) * select(here > toward, 1.0, 0.0);
+    auto const falls = select(toward > here, 1.0, 0.0) * select(here > away, 1.0, 0.0);
+    return rises - falls;
+  }
+};
+
+}  // namespace detail
+
 /// epsilon-DPO: each pair's beta follows how its margin would change if the KL penalty did. Any loss of pairs with a beta
 /// takes the rule.
 ///
@@ -49,13 +71,13 @@ struct epsilon_dpo {
 
   static constexpr auto parts(auto& self, auto&& visit) { return visit(self.loss); }
   [[nodiscard]] constexpr state prepare(auto const& batch, memory& so_far) const {
-    double const mean_step = batch.means([](auto const& pair) { return step_of(pair); });
+    double const mean_step = batch.means(detail::step_of_margin{});
     state const now{so_far.factor};
     so_far.factor /= 1.0 + perturbation * mean_step;
     return now;
   }
   constexpr auto operator()(auto const& pair, state const& batch, auto const& at_beta) const {
-    auto const step = step_of(pair);
+    auto const step = detail::step_of_margin{}(pair);
     auto adjusted = pair;
     adjusted.pair_beta.present = true;
     using number = std::remove_cvref_t<decltype(adjusted.pair_beta.value)>;
@@ -63,23 +85,8 @@ struct epsilon_dpo {
         number(pair.beta_or(beta_of(loss)) * batch.factor / (1.0 + perturbation * step));
     return at_beta(adjusted);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("perturbation", self.perturbation);
-  }
-
- private:
-  [[nodiscard]] static constexpr auto step_of(auto const& pair) {
-    auto const margin = [](auto const& chosen, auto const& rejected) {
-      return value_of(chosen) - value_of(rejected);
-    };
-    auto const toward =
-        margin(pair.chosen.perturbed_toward_log_prob, pair.rejected.perturbed_toward_log_prob);
-    auto const here = margin(pair.chosen.log_prob, pair.rejected.log_prob);
-    auto const away =
-        margin(pair.chosen.perturbed_away_log_prob, pair.rejected.perturbed_away_log_prob);
-    auto const rises = select(away > here, 1.0, 0.0) * select(here > toward, 1.0, 0.0);
-    auto const falls = select(toward > here, 1.0, 0.0) * select(here > away, 1.0, 0.0);
-    return rises - falls;
   }
 };
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <type_traits>
 
 #include <prefer/batch/column_rules.hpp>
+#include <prefer/loss/list_exponentials.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -42,10 +44,10 @@ struct exo_pair {
     auto const value = select(left, log_odds_left, log_odds_right) -
                        softplus(select(left, at, -at)) + select(left, pull, -pull);
     // The derivative, written out: the terms of those forms that cancel in it would leave their rounding errors.
-    auto const slope = (1.0 - small_share) * pull;
+    number const slope = (number(1.0) - small_share) * pull;
     return with_slope(z, value, slope);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("label_smoothing", self.label_smoothing);
   }
@@ -87,7 +89,38 @@ struct exo {
     for (std::size_t i = 1; i < list.size(); ++i) total = total + term(i);
     return total;
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+
+  /// The loss, and d loss / d log_prob_i = beta * q_i (log(q_i / p_i) - loss) into `out`, q = softmax(s),
+  /// p = softmax(score / reward_beta); the logarithms in `room`. Those of both sums are one, of their ratio.
+  static constexpr std::size_t coefficient_room = 1;
+  template <class S>
+  [[nodiscard]] constexpr S coefficients(auto const& list, std::span<S> out,
+                                         std::span<S> room) const {
+    if (list.size() == 1) {
+      out[0] = 0.0;
+      return 0.0;
+    }
+    S const list_beta = list.beta_or(beta);
+    S const sharpness = S(1.0 / reward_beta);
+    auto const s = [&](auto const& y) { return list_beta * y.log_ratio(); };
+    auto const reward = [&](auto const& y) { return y.score * sharpness; };
+    auto const of_reward = exponentials(list, reward, room);
+    auto const of_policy = exponentials(list, s, out);
+    S const per_policy = S(1.0) / of_policy.total;
+    S const log_sums = log(of_reward.total * per_policy);
+    S const least = S(-1e30);  // so that the logarithm of q = 0 times q is 0
+    S loss = 0.0;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      S const below = s(list[i]) - of_policy.largest;
+      room[i] =
+          select(below > least, below, least) - (reward(list[i]) - of_reward.largest) + log_sums;
+      out[i] = out[i] * per_policy;
+      loss = loss + out[i] * room[i];
+    }
+    for (std::size_t i = 0; i < list.size(); ++i) out[i] = list_beta * out[i] * (room[i] - loss);
+    return loss;
+  }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("reward_beta", self.reward_beta);
   }

@@ -8,6 +8,19 @@
 
 namespace prefer {
 
+namespace detail {
+
+struct log_ratio_of_example {
+  constexpr auto operator()(auto const& example) const { return example.log_ratio(); }
+};
+struct log_ratios_of_pair {
+  constexpr auto operator()(auto const& pair) const {
+    return std::array{pair.chosen.log_ratio(), pair.rejected.log_ratio()};
+  }
+};
+
+}  // namespace detail
+
 /// Kahneman-Tversky Optimization: each labelled completion is pushed away from a baseline, with saturation.
 ///
 ///   loss = desirable_weight * (1 - sigmoid(beta * (log_ratio - baseline))),  where desirable
@@ -35,8 +48,8 @@ struct kto {
 
   [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
     double const estimate =
-        batch.kl_examples().means([](auto const& example) { return example.log_ratio(); });
-    return {estimate < 0.0 ? 0.0 : estimate};  // NaN passes through
+        batch.kl_examples().with_infinities().means(detail::log_ratio_of_example{});
+    return {estimate < 0.0 ? 0.0 : estimate};
   }
   constexpr auto operator()(auto const& example, state const& batch) const {
     auto const gain = example.beta_or(beta) * (example.log_ratio() - batch.baseline);
@@ -44,7 +57,7 @@ struct kto {
                   weighted(undesirable_weight, sigmoid(gain)));
   }
   static constexpr void metrics(state const& batch, auto&& visit) { visit("kl", batch.baseline); }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("desirable_weight", self.desirable_weight);
     visit("undesirable_weight", self.undesirable_weight);
@@ -77,9 +90,7 @@ struct kto_pair {
   positive beta = 0.1;
 
   [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
-    auto const [chosen, rejected] = batch.means([](auto const& pair) {
-      return std::array{pair.chosen.log_ratio(), pair.rejected.log_ratio()};
-    });
+    auto const [chosen, rejected] = batch.with_infinities().means(detail::log_ratios_of_pair{});
     return {relu(chosen), relu(rejected)};
   }
   constexpr auto operator()(auto const& pair, state const& batch) const {
@@ -87,7 +98,7 @@ struct kto_pair {
     return 0.5 * (sigmoid(-(b * (pair.chosen.log_ratio() - batch.rejected_baseline))) +
                   sigmoid(b * (pair.rejected.log_ratio() - batch.chosen_baseline)));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

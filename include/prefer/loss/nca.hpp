@@ -5,6 +5,7 @@
 #include <span>
 
 #include <prefer/batch/column_rules.hpp>
+#include <prefer/loss/list_exponentials.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -30,7 +31,7 @@ struct nca_pair {
     auto const rejected = b * pair.rejected.log_ratio();
     return softplus(-chosen) + 0.5 * softplus(chosen) + 0.5 * softplus(rejected);
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 /// InfoNCA: cross-entropy from the softmax of a reward to the policy's softmax over a list.
@@ -68,27 +69,33 @@ struct info_nca {
     return total;
   }
 
-  /// The loss, and d loss / d log_prob_i = beta * (softmax(s)_i - p_i) into `out`, in time linear in the list.
+  /// The loss, and d loss / d log_prob_i = beta * (softmax(s)_i - p_i) into `out`, with p in `room`.
+  static constexpr std::size_t coefficient_room = 1;
   template <class S>
-  [[nodiscard]] S coefficients(auto const& list, std::span<S> out) const {
+  [[nodiscard]] constexpr S coefficients(auto const& list, std::span<S> out,
+                                         std::span<S> room) const {
     if (list.size() == 1) {
       out[0] = 0.0;
       return 0.0;
     }
-    auto const s = [&](auto const& y) { return list.beta_or(beta) * y.log_ratio(); };
-    auto const reward = [&](auto const& y) { return y.score / temperature; };
-    S const log_z = log_sum_exp(list, 0, s);
-    S const log_reward_z = log_sum_exp(list, 0, reward);
+    S const list_beta = list.beta_or(beta);
+    auto const s = [&](auto const& y) { return list_beta * y.log_ratio(); };
+    S const sharpness = S(1.0 / temperature);
+    auto const reward = [&](auto const& y) { return y.score * sharpness; };
+    auto const of_policy = exponentials(list, s, out);
+    auto const of_reward = exponentials(list, reward, room);
+    S const log_z = of_policy.largest + log(of_policy.total);
+    S const per_policy = S(1.0) / of_policy.total;
+    S const per_reward = S(1.0) / of_reward.total;
     S loss = 0.0;
     for (std::size_t i = 0; i < list.size(); ++i) {
-      S const log_q = s(list[i]) - log_z;
-      S const p = exp(reward(list[i]) - log_reward_z);
-      loss = loss - p * log_q;
-      out[i] = list.beta_or(beta) * (exp(log_q) - p);
+      S const p = room[i] * per_reward;
+      loss = loss + p * (log_z - s(list[i]));
+      out[i] = list_beta * (out[i] * per_policy - p);
     }
     return loss;
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("temperature", self.temperature);
   }
@@ -125,7 +132,31 @@ struct nca {
     for (std::size_t i = 1; i < list.size(); ++i) total = total + term(i);
     return total;
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+
+  /// The loss, and d loss / d log_prob_i = beta * (sigmoid(s_i) / K - p_i sigmoid(-s_i)) into `out`: both softplus and both
+  /// sigmoids from one exponential, that of -|s|.
+  template <class S>
+  [[nodiscard]] constexpr S coefficients(auto const& list, std::span<S> out) const {
+    S const list_beta = list.beta_or(beta);
+    S const sharpness = S(1.0 / temperature);
+    auto const reward = [&](auto const& y) { return y.score * sharpness; };
+    auto const of_reward = exponentials(list, reward, out);
+    S const per_reward = S(1.0) / of_reward.total;
+    S const share = S(1.0 / static_cast<double>(list.size()));
+    S loss = 0.0;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      S const p = out[i] * per_reward;
+      S const s = list_beta * list[i].log_ratio();
+      auto const above = s > 0.0;
+      S const left = select(above, -s, s);
+      S const small = sigmoid(left);
+      S const large = S(1.0) - small;
+      loss = loss + (select(above, share, -p) * s + (p + share) * softplus(left));
+      out[i] = list_beta * (share * select(above, large, small) - p * select(above, small, large));
+    }
+    return loss;
+  }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("temperature", self.temperature);
   }

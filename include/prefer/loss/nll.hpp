@@ -39,6 +39,15 @@ struct nll_per_token {
   constexpr auto operator()(auto const& pair) const { return -pair.chosen.mean_log_prob(); }
 };
 
+namespace detail {
+
+/// What statistics are of has a name: a device's compiler takes no lambda of the host.
+struct length_of_chosen {
+  constexpr auto operator()(auto const& pair) const { return pair.chosen.completion_length; }
+};
+
+}  // namespace detail
+
 /// Negative log-likelihood of the chosen completions per token of the batch: long completions count more, and a pair's
 /// loss depends on the others.
 ///
@@ -59,7 +68,7 @@ struct nll_per_batch_token {
   };
 
   [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
-    return {batch.means([](auto const& pair) { return pair.chosen.completion_length; })};
+    return {batch.means(detail::length_of_chosen{})};
   }
   constexpr auto operator()(auto const& pair, state const& batch) const {
     return -pair.chosen.log_prob / batch.tokens_per_pair;

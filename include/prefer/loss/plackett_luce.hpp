@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <span>
 
+#include <prefer/loss/list_exponentials.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -39,31 +40,37 @@ struct plackett_luce {
   ///
   ///   beta * (sum over k < i of softmax_{j >= k}(s)_i - [i < K - 1] * sum over j > i of softmax_{j >= i}(s)_j)
   ///
-  /// with s = beta * log_ratio. All of it is in the gaps between s_i and log sum over j > i of exp(s_j), so
-  /// nothing near 1 is subtracted from 1.
+  /// with s = beta * log_ratio: from one exponential and one logarithm for each rank, of sums less the largest s behind it,
+  /// so that nothing overflows and nothing near 1 is subtracted from 1.
   template <class S>
   [[nodiscard]] S coefficients(auto const& list, std::span<S> out) const {
     std::size_t const count = list.size();
     S const list_beta = list.beta_or(beta);
-    S tail = list_beta * list[count - 1].log_ratio();  // log sum over j > i of exp(s_j)
+    S loss = 0.0;
+    S largest = list_beta * list[count - 1].log_ratio();  // of s_j, j > i
+    S behind = 1.0;                                       // sum over j > i of exp(s_j - largest)
     for (std::size_t i = count - 1; i-- > 0;) {
       S const own = list_beta * list[i].log_ratio();
-      out[i] = own - tail;  // the gap, until its coefficient is known
-      tail = log_add_exp(own, tail);
+      S const lead = own - largest;
+      auto const ahead = lead > 0.0;
+      S const smaller = exp(select(ahead, -lead, lead));
+      largest = select(ahead, own, largest);
+      behind = select(ahead, smaller, S(1.0)) * behind;
+      auto const sum = sum_with_own(select(ahead, S(1.0), smaller), behind, ahead);
+      loss = loss + (sum.logarithm + relu(-lead));
+      out[i] = behind * sum.inverse;  // what softmax_{j >= i} leaves to those behind i
+      behind = sum.value;
     }
-    S loss = 0.0;
-    S share = 0.0;  // sum over k < i of exp(tail from i on - tail from k on)
+    S share = 0.0;  // sum over k < i of the product of what k ... i - 1 leave
     for (std::size_t i = 0; i + 1 < count; ++i) {
-      S const gap = out[i];
-      S const rest = sigmoid(-gap);  // what softmax_{j >= i} leaves to those behind i
-      loss = loss + softplus(-gap);
-      out[i] = list_beta * (share * sigmoid(gap) - rest);
-      share = (share + 1.0) * rest;
+      S const rest = out[i];
+      out[i] = list_beta * (share * (S(1.0) - rest) - rest);
+      share = (share + S(1.0)) * rest;
     }
     out[count - 1] = list_beta * share;
     return loss;
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

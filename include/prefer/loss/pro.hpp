@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include <prefer/batch/column_rules.hpp>
+#include <prefer/loss/list_exponentials.hpp>
 #include <prefer/loss/loss.hpp>
 
 namespace prefer {
@@ -47,7 +49,62 @@ struct pro {
     }
     return total;
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+
+  /// The loss, and its derivatives into `out`: of each k by a_k and all a_i behind it
+  ///
+  ///   -share_k T_kk  and  share_k T_ki softmax_{i > k}(T_ki a_i),  share_k = sigmoid(log_sum_k - T_kk a_k)
+  ///
+  /// where log_sum is the logarithm of the sum over those behind; with 1 / length, a and one exponential of each
+  /// completion in `room`, and one more exponential and one logarithm for each k.
+  static constexpr std::size_t coefficient_room = 3;
+  template <class S>
+  [[nodiscard]] constexpr S coefficients(auto const& list, std::span<S> out,
+                                         std::span<S> room) const {
+    std::size_t const count = list.size();
+    std::span<S> const per_token = room.first(count);
+    std::span<S> const a = room.subspan(count, count);
+    std::span<S> const scaled = room.subspan(2 * count);  // T_ki a_i, then its exponential
+    for (std::size_t i = 0; i < count; ++i) {
+      per_token[i] = S(1.0) / list[i].completion_length;
+      a[i] = list[i].log_prob * per_token[i];
+      out[i] = 0.0;
+    }
+    auto const gap = [&](std::size_t k, std::size_t i) { return list[k].score - list[i].score; };
+    auto const others = static_cast<double>(count - 1);
+    double const likelihood = sft_weight * others * others;
+    S loss = -weighted(likelihood, list[0].log_prob);
+    for (std::size_t k = 0; k + 1 < count; ++k) {
+      S sharpest = gap(k, k + 1);
+      S largest = weighted(sharpest, a[k + 1]);
+      scaled[k + 1] = largest;
+      for (std::size_t i = k + 2; i < count; ++i) {
+        S const temperature = gap(k, i);
+        sharpest = select(temperature > sharpest, temperature, sharpest);
+        scaled[i] = weighted(temperature, a[i]);
+        largest = select(scaled[i] > largest, scaled[i], largest);
+      }
+      S total = 1.0;  // of one, which may be minus infinity
+      scaled[k + 1] = k + 2 == count ? S(1.0) : S(exp(scaled[k + 1] - largest));
+      if (k + 2 < count) total = scaled[k + 1];
+      for (std::size_t i = k + 2; i < count; ++i) {
+        scaled[i] = exp(scaled[i] - largest);
+        total = total + scaled[i];
+      }
+      S const lead = weighted(sharpest, a[k]) - largest;
+      auto const ahead = lead > 0.0;
+      S const smaller = exp(select(ahead, -lead, lead));
+      S const side = select(ahead, smaller, S(1.0));
+      auto const sum = sum_with_own(select(ahead, S(1.0), smaller), side * total, ahead);
+      loss = loss + (sum.logarithm + relu(-lead));
+      S const share = side * sum.inverse;
+      out[k] = out[k] - share * total * sharpest;
+      for (std::size_t i = k + 1; i < count; ++i) out[i] = out[i] + share * scaled[i] * gap(k, i);
+    }
+    for (std::size_t i = 0; i < count; ++i) out[i] = out[i] * per_token[i];
+    out[0] = out[0] - likelihood;
+    return loss;
+  }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("sft_weight", self.sft_weight);
   }
 };

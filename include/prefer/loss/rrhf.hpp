@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
@@ -44,7 +45,42 @@ struct rrhf {
     }
     return total;
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+
+  /// The loss, and its derivatives into `out`, with 1 / length^length_power of each completion and p in `room`:
+  ///
+  ///   length_i^-length_power * weight * (number of better j with p_i > p_j - number of worse j with p_j > p_i)
+  ///   - [i = 0] / length_first
+  static constexpr std::size_t coefficient_room = 2;
+  template <class S>
+  [[nodiscard]] constexpr S coefficients(auto const& list, std::span<S> out,
+                                         std::span<S> room) const {
+    std::size_t const count = list.size();
+    std::span<S> const scale = room.first(count);
+    std::span<S> const p = room.subspan(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      scale[i] = exp(-length_power * log(list[i].completion_length));
+      p[i] = list[i].log_prob * scale[i];
+      out[i] = 0.0;
+    }
+    S ranking = 0.0;
+    for (std::size_t i = 0; i < count; ++i) {
+      for (std::size_t j = i + 1; j < count; ++j) {
+        S const lead = p[j] - p[i];
+        auto const first_better = list[i].score > list[j].score;
+        auto const second_better = list[j].score > list[i].score;
+        S const miss = select(first_better, lead, select(second_better, -lead, S(0.0)));
+        ranking = ranking + relu(miss);
+        S const slope = select(miss > 0.0, select(first_better, S(1.0), S(-1.0)), S(0.0));
+        out[i] = out[i] - slope;
+        out[j] = out[j] + slope;
+      }
+    }
+    for (std::size_t i = 0; i < count; ++i) out[i] = out[i] * (weight * scale[i]);
+    S const per_token = S(1.0) / list[0].completion_length;
+    out[0] = out[0] - per_token;
+    return weighted(weight, ranking) - list[0].log_prob * per_token;
+  }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("weight", self.weight);
     visit("length_power", self.length_power);
   }

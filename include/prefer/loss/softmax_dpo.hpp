@@ -58,7 +58,7 @@ struct softmax_dpo {
     out[0] = -(others * per_weight);
     return softplus(log(others) - gap);  // log of a sum of 0, of a list of one, is -infinity
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <type_traits>
@@ -85,7 +86,7 @@ inline constexpr std::size_t compares_from = [] {
 /// a beta, and of its first part where none has: `cpo{} + 0.1 * nll_per_token{}` those of cpo.
 template <Loss L>
 [[nodiscard]] constexpr reward_rule reward_rule_of(L const& loss) {
-  expects_parameters_in_range(loss);
+  expects_hyper_parameters_in_range(loss);
   if constexpr (detail::has_parts<L> && !requires { L::rewards_per_token; }) {
     reward_rule out;
     bool first = true;
@@ -152,16 +153,13 @@ template <class Columns>
   return own * score;
 }
 
-/// Implicit rewards and log-probabilities of a batch of pairs: per example first, then added up.
-///
-///   implicit_reward = beta * (log_prob - reference log_prob), or beta * log_prob without a reference,
-///                     or beta * log_prob / length with rule.per_token
-///
-/// TRL reports beta * log_ratio for every DPO loss, averaging ones included; and per token for SimPO.
-/// Errors  precondition_error for sizes that disagree
-template <class C = column>
-[[nodiscard]] pair_metrics metrics(basic_pair_columns<C> const& batch, reward_rule rule) {
-  auto const sums = detail::ruled(batch, rule, "metrics").sums([rule](auto const& pair) {
+namespace detail {
+
+// What is added up has a name: a device's compiler takes no lambda of the host.
+struct rewards_of_pair {
+  reward_rule rule;
+
+  constexpr auto operator()(auto const& pair) const {
     auto const chosen = reward_by(rule, pair, pair.chosen);
     auto const rejected = reward_by(rule, pair, pair.rejected);
     using S = std::remove_const_t<decltype(chosen)>;
@@ -171,7 +169,34 @@ template <class C = column>
                       where(chosen > rejected, S(1.0)),
                       log_prob_by(rule, pair.chosen),
                       log_prob_by(rule, pair.rejected)};
-  });
+  }
+};
+struct rewards_of_example {
+  reward_rule rule;
+
+  constexpr auto operator()(auto const& example) const {
+    auto const reward = reward_by(rule, example, example);
+    auto const log_prob = log_prob_by(rule, example);
+    using S = std::remove_const_t<decltype(reward)>;
+    S const none = 0.0;
+    return std::array{where(example.desirable, reward), select(example.desirable, none, reward),
+                      where(example.desirable, log_prob), select(example.desirable, none, log_prob),
+                      where(example.desirable, S(1.0))};
+  }
+};
+
+}  // namespace detail
+
+/// Implicit rewards and log-probabilities of a batch of pairs: per example first, then added up.
+///
+///   implicit_reward = beta * (log_prob - reference log_prob), or beta * log_prob without a reference,
+///                     or beta * log_prob / length with rule.per_token
+///
+/// TRL reports beta * log_ratio for every DPO loss, averaging ones included; and per token for SimPO.
+/// Errors  precondition_error for sizes that disagree
+template <class C = column>
+[[nodiscard]] pair_metrics metrics(basic_pair_columns<C> const& batch, reward_rule rule) {
+  auto const sums = detail::ruled(batch, rule, "metrics").sums(detail::rewards_of_pair{rule});
   auto const n = static_cast<double>(batch.size());
   return {{sums[0], n}, {sums[1], n}, {sums[2], n}, {sums[3], n}, {sums[4], n}, {sums[5], n}};
 }
@@ -211,6 +236,26 @@ struct best_and_others {
   return best_and_others<S>{best, total - best, largest};
 }
 
+enum class comparison : std::uint8_t { of_best, of_others, is_best_largest };
+
+/// A number of each list that has something to compare; 0 of the others.
+struct compared_list {
+  reward_rule rule;
+  bool of_rewards;  // else of log-probabilities
+  comparison what;
+
+  constexpr auto operator()(auto const& list) const {
+    using S = std::remove_cvref_t<decltype(log_prob_by(rule, list[0]))>;
+    if (list.size() < rule.first + 2) return S(0.0);
+    auto const of = compare_by(rule, list, [&](auto const& y) {
+      return of_rewards ? S(reward_by(rule, list, y)) : S(log_prob_by(rule, y));
+    });
+    if (what == comparison::of_best) return S(of.best);
+    if (what == comparison::is_best_largest) return where(of.best > of.largest_other, S(1.0));
+    return S(of.sum_of_others / static_cast<double>(list.size() - rule.first - 1));
+  }
+};
+
 }  // namespace detail
 
 /// The same of lists: the best completion stands for chosen, the mean of the others for rejected, and accuracy is the
@@ -229,38 +274,20 @@ template <class C = column>
   }
   auto const on = detail::backend_of_batch(batch);
   using result = typename std::remove_const_t<decltype(on)>::result;
-  // Of lists that have something to compare; the others add nothing.
-  auto const sum = [&](auto const& number) -> sum_and_count {
-    detail::number_of_list const formula{[rule, number](auto const& list) {
-      using S = decltype(number(list));
-      return list.size() < rule.first + 2 ? S(0.0) : number(list);
-    }};
-    return {on.read(std::array{on.for_each_list(batch, formula, result{}, result{})})[0], lists};
+  auto const sum = [&](bool of_rewards, detail::comparison what) {
+    detail::number_of_list const formula{detail::compared_list{rule, of_rewards, what}};
+    return on.for_each_list(batch, formula, result{}, result{});
   };
-  auto const rewards = [rule](auto const& list) {
-    return detail::compare_by(rule, list, [&](auto const& y) { return reward_by(rule, list, y); });
-  };
-  auto const log_probs = [rule](auto const& list) {
-    return detail::compare_by(rule, list, [&](auto const& y) { return log_prob_by(rule, y); });
-  };
-  auto const others = [rule](auto const& list) {
-    return static_cast<double>(list.size() - rule.first - 1);
-  };
-  sum_and_count const best = sum([rewards](auto const& list) { return rewards(list).best; });
-  sum_and_count const rest = sum(
-      [rewards, others](auto const& list) { return rewards(list).sum_of_others / others(list); });
-  return {.reward_chosen = best,
-          .reward_rejected = rest,
-          .reward_margin = {best.sum - rest.sum, lists},
-          .accuracy = sum([rewards](auto const& list) {
-            auto const both = rewards(list);
-            return where(both.best > both.largest_other,
-                         std::remove_cvref_t<decltype(both.best)>(1.0));
-          }),
-          .log_prob_chosen = sum([log_probs](auto const& list) { return log_probs(list).best; }),
-          .log_prob_rejected = sum([log_probs, others](auto const& list) {
-            return log_probs(list).sum_of_others / others(list);
-          })};
+  using enum detail::comparison;
+  auto const [best, rest, wins, best_log_prob, other_log_probs] =
+      on.read(std::array{sum(true, of_best), sum(true, of_others), sum(true, is_best_largest),
+                         sum(false, of_best), sum(false, of_others)});
+  return {.reward_chosen = {best, lists},
+          .reward_rejected = {rest, lists},
+          .reward_margin = {best - rest, lists},
+          .accuracy = {wins, lists},
+          .log_prob_chosen = {best_log_prob, lists},
+          .log_prob_rejected = {other_log_probs, lists}};
 }
 
 /// The same of labelled completions.
@@ -270,15 +297,7 @@ template <class C = column>
 template <class C = column>
 [[nodiscard]] unpaired_metrics metrics(basic_unpaired_columns<C> const& batch, reward_rule rule) {
   expects_size(batch.label.size(), batch.size(), "metrics", "label");
-  auto const sums = detail::ruled(batch, rule, "metrics").sums([rule](auto const& example) {
-    auto const reward = reward_by(rule, example, example);
-    auto const log_prob = log_prob_by(rule, example);
-    using S = std::remove_const_t<decltype(reward)>;
-    S const none = 0.0;
-    return std::array{where(example.desirable, reward), select(example.desirable, none, reward),
-                      where(example.desirable, log_prob), select(example.desirable, none, log_prob),
-                      where(example.desirable, S(1.0))};
-  });
+  auto const sums = detail::ruled(batch, rule, "metrics").sums(detail::rewards_of_example{rule});
   double const desirable = sums[4];
   double const undesirable = static_cast<double>(batch.size()) - desirable;
   return {

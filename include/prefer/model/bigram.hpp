@@ -34,7 +34,7 @@ namespace prefer {
 ///
 /// A prompt is the token before the first of the completion; a completion is a number that `table` turns into
 /// tokens. The table outlives the policy and may grow meanwhile. There is no end of sequence: the
-/// probabilities of all completions of one length add up to 1. There is no `score` either: normalisers
+/// probabilities of all completions of one length add up to 1. There is no `logit` either: normalisers
 /// depend on the completion and do not cancel.
 ///
 /// Token columns are flat and ragged: the tokens of the batch's completions end to end, in batch order, see
@@ -183,9 +183,9 @@ class bigram {
   /// Log-probabilities of every token after `current`, the same bits as from a batch.
   void token_log_probs(std::uint32_t current, std::span<T> out) const {
     detail::expects_row(current, out.size(), vocabulary_, vocabulary_, "bigram::token_log_probs");
-    auto const scores = row(current);
-    auto const normaliser = normalise(scores);
-    for (std::size_t v = 0; v != vocabulary_; ++v) out[v] = normaliser.log_prob(scores[v]);
+    auto const logits = row(current);
+    auto const normaliser = normalise(logits);
+    for (std::size_t v = 0; v != vocabulary_; ++v) out[v] = normaliser.log_prob(logits[v]);
   }
 
   /// A completion for each prompt, see SamplingPolicy; `into` may be the policy's own table.

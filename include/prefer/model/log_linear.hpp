@@ -21,8 +21,8 @@ namespace prefer {
 
 /// A softmax over a linear function of known features: the policy class of the theory of preference optimization.
 ///
-///   score(x, y)    = sum_f features[x, y, f] * weight[f]
-///   log_prob(x, y) = score(x, y) - log sum_y' exp(score(x, y'))
+///   logit(x, y)    = sum_f features[x, y, f] * weight[f]
+///   log_prob(x, y) = logit(x, y) - log sum_y' exp(logit(x, y'))
 ///
 /// Features are [prompts, completions, F], or [completions, F] when they do not depend on the prompt; the policy owns
 /// them.
@@ -57,7 +57,7 @@ class log_linear {
     normaliser_.resize(rows_);
     in_batch_ = detail::id_set(rows_);
     sums_ = detail::coefficient_sums(rows_);
-    score_.resize(group_ * completions_);
+    logit_.resize(group_ * completions_);
     expected_.resize(group_ * width_);
     list_.reserve(rows_);
   }
@@ -88,16 +88,16 @@ class log_linear {
       std::size_t const count = detail::at_most(group_, list_.size() - first);
       threads_.for_each_chunk(count, [&](std::size_t i) {
         std::size_t const row = list_[first + i].row;
-        normaliser_[row] = normalise(std::span<T const>(scores(row, i)));
+        normaliser_[row] = normalise(std::span<T const>(logits(row, i)));
       });
     }
     for_each(batch, [&](std::size_t i, std::size_t row, std::size_t y) {
-      out[i] = normaliser_[row].log_prob(score_of(row, y));
+      out[i] = normaliser_[row].log_prob(logit_of(row, y));
     });
   }
 
   void backward(choice_batch const& batch, std::span<T const> coefficient) {
-    backward_score(batch, coefficient);
+    backward_logit(batch, coefficient);
     for_each(batch, [&](std::size_t i, std::size_t row, std::size_t) {
       sums_.add(row, static_cast<double>(coefficient[i]));
     });
@@ -115,13 +115,13 @@ class log_linear {
     }
   }
 
-  void score(choice_batch const& batch, std::span<T> out) {
-    detail::expects_choices(batch, out.size(), prompts_, completions_, "log_linear::score");
+  void logit(choice_batch const& batch, std::span<T> out) {
+    detail::expects_choices(batch, out.size(), prompts_, completions_, "log_linear::logit");
     for_each(batch,
-             [&](std::size_t i, std::size_t row, std::size_t y) { out[i] = score_of(row, y); });
+             [&](std::size_t i, std::size_t row, std::size_t y) { out[i] = logit_of(row, y); });
   }
 
-  void backward_score(choice_batch const& batch, std::span<T const> coefficient) {
+  void backward_logit(choice_batch const& batch, std::span<T const> coefficient) {
     detail::expects_choices(batch, coefficient.size(), prompts_, completions_,
                             "log_linear::backward");
     for_each(batch, [&](std::size_t i, std::size_t row, std::size_t y) {
@@ -132,7 +132,7 @@ class log_linear {
   /// Log-probabilities of every completion of one prompt, the same bits as from a batch.
   void log_probs(std::uint32_t prompt, std::span<T> out) const {
     detail::expects_row(prompt, out.size(), prompts_, completions_, "log_linear::log_probs");
-    for (std::size_t y = 0; y != completions_; ++y) out[y] = score_of(row_of(prompt), y);
+    for (std::size_t y = 0; y != completions_; ++y) out[y] = logit_of(row_of(prompt), y);
     auto const normaliser = normalise(std::span<T const>(out));
     for (T& each : out) each = normaliser.log_prob(each);
   }
@@ -143,12 +143,12 @@ class log_linear {
     double coefficient;
   };
 
-  // Prompts with the same features have one row of scores between them.
+  // Prompts with the same features have one row of logits between them.
   [[nodiscard]] std::size_t row_of(std::size_t prompt) const { return rows_ == 1 ? 0 : prompt; }
   [[nodiscard]] T const* features_of(std::size_t row, std::size_t y) const {
     return features_.data() + (row * completions_ + y) * width_;
   }
-  [[nodiscard]] T score_of(std::size_t row, std::size_t y) const {
+  [[nodiscard]] T logit_of(std::size_t row, std::size_t y) const {
     return detail::dot(features_of(row, y), weight_.data(), width_);
   }
 
@@ -160,23 +160,23 @@ class log_linear {
     }
   }
 
-  // Scores of a whole row, in place i of the group's working memory.
-  std::span<T> scores(std::size_t row, std::size_t i) {
-    auto const out = std::span<T>(score_).subspan(i * completions_, completions_);
-    for (std::size_t y = 0; y != completions_; ++y) out[y] = score_of(row, y);
+  // Logits of a whole row, in place i of the group's working memory.
+  std::span<T> logits(std::size_t row, std::size_t i) {
+    auto const out = std::span<T>(logit_).subspan(i * completions_, completions_);
+    for (std::size_t y = 0; y != completions_; ++y) out[y] = logit_of(row, y);
     return out;
   }
 
   // coefficient * sum_y softmax_y features_y
   void expect_features(row_sum const& of, std::size_t i) {
-    auto const score = scores(of.row, i);
-    auto const normaliser = normalise(std::span<T const>(score));
-    exponentiate(score, normaliser.max);
+    auto const logit = logits(of.row, i);
+    auto const normaliser = normalise(std::span<T const>(logit));
+    exponentiate(logit, normaliser.max);
     auto const scale = static_cast<T>(of.coefficient / static_cast<double>(normaliser.sum));
     T* const expected = expected_.data() + i * width_;
     for (std::size_t f = 0; f != width_; ++f) expected[f] = 0;
     for (std::size_t y = 0; y != completions_; ++y) {
-      detail::add_scaled(expected, scale * score[y], features_of(of.row, y), width_);
+      detail::add_scaled(expected, scale * logit[y], features_of(of.row, y), width_);
     }
   }
 
@@ -192,7 +192,7 @@ class log_linear {
   detail::id_set in_batch_;
   detail::coefficient_sums sums_;
   std::vector<row_sum> list_;
-  std::vector<T> score_;     // [group, completions]
+  std::vector<T> logit_;     // [group, completions]
   std::vector<T> expected_;  // [group, width]
   executor threads_;
 };

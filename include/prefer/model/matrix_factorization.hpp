@@ -22,8 +22,8 @@ namespace prefer {
 /// Matrix factorization with a softmax over all items: a recommender as a policy. The prompt is a user, the completion
 /// an item.
 ///
-///   score(u, i)    = sum_f user[u, f] * item[i, f] + bias[i]
-///   log_prob(u, i) = score(u, i) - log sum_i' exp(score(u, i'))
+///   logit(u, i)    = sum_f user[u, f] * item[i, f] + bias[i]
+///   log_prob(u, i) = logit(u, i) - log sum_i' exp(logit(u, i'))
 ///
 /// The whole softmax of every user of a batch is computed once, as matrix products, and kept from log_prob to
 /// finish_backward if it fits into kept_bytes of working memory. If not, or if a step has several micro-batches, it is
@@ -89,12 +89,12 @@ class matrix_factorization {
     pack_items();
     for_each_group([&](std::size_t first, std::size_t count) { exponentials(first, count); });
     for_each_part(batch, [&](std::size_t n, std::size_t u, std::size_t i) {
-      out[n] = normaliser_[u].log_prob(score_of(u, i));
+      out[n] = normaliser_[u].log_prob(logit_of(u, i));
     });
   }
 
   void backward(choice_batch const& batch, std::span<T const> coefficient) {
-    backward_score(batch, coefficient);
+    backward_logit(batch, coefficient);
     for_each(batch, 0, batch.size(), [&](std::size_t n, std::size_t u, std::size_t) {
       sums_.add(u, static_cast<double>(coefficient[n]));
     });
@@ -118,13 +118,13 @@ class matrix_factorization {
     kept_.clear();  // parameters may move from here on
   }
 
-  void score(choice_batch const& batch, std::span<T> out) {
-    detail::expects_choices(batch, out.size(), users_, items_, "matrix_factorization::score");
+  void logit(choice_batch const& batch, std::span<T> out) {
+    detail::expects_choices(batch, out.size(), users_, items_, "matrix_factorization::logit");
     for_each_part(batch,
-                  [&](std::size_t n, std::size_t u, std::size_t i) { out[n] = score_of(u, i); });
+                  [&](std::size_t n, std::size_t u, std::size_t i) { out[n] = logit_of(u, i); });
   }
 
-  void backward_score(choice_batch const& batch, std::span<T const> coefficient) {
+  void backward_logit(choice_batch const& batch, std::span<T const> coefficient) {
     detail::expects_choices(batch, coefficient.size(), users_, items_,
                             "matrix_factorization::backward");
     // Users' rows and items' rows are apart, so that each chunk can go through the examples in order.
@@ -169,7 +169,7 @@ class matrix_factorization {
   /// Log-probabilities of every item for one user; log_prob's up to rounding.
   void log_probs(std::uint32_t prompt, std::span<T> out) const {
     detail::expects_row(prompt, out.size(), users_, items_, "matrix_factorization::log_probs");
-    for (std::size_t i = 0; i != items_; ++i) out[i] = score_of(prompt, i);
+    for (std::size_t i = 0; i != items_; ++i) out[i] = logit_of(prompt, i);
     auto const normaliser = normalise(std::span<T const>(out));
     for (T& each : out) each = normaliser.log_prob(each);
   }
@@ -177,7 +177,7 @@ class matrix_factorization {
  private:
   using pack = lane<T>;
   static constexpr std::size_t width = pack::width;
-  // Scores lie in strips of 64 items, [strips][users of the batch][64]: then the items of a user, and the users of an
+  // Logits lie in strips of 64 items, [strips][users of the batch][64]: then the items of a user, and the users of an
   // item, are both near each other, which the products of finish_backward go along.
   static constexpr std::size_t strip = 64;
   static constexpr std::size_t block =
@@ -192,7 +192,7 @@ class matrix_factorization {
 
   [[nodiscard]] T const* user_row(std::size_t u) const { return user_.data() + u * factors_; }
   [[nodiscard]] T const* item_row(std::size_t i) const { return item_.data() + i * factors_; }
-  [[nodiscard]] T score_of(std::size_t u, std::size_t i) const {
+  [[nodiscard]] T logit_of(std::size_t u, std::size_t i) const {
     return detail::dot(user_row(u), item_row(i), factors_) + bias_[i];
   }
   [[nodiscard]] T* exponential(std::size_t s, std::size_t row) {
@@ -233,7 +233,7 @@ class matrix_factorization {
     });
   }
 
-  // exp(score - max) of all items for rows [first, first + count), and their normalisers.
+  // exp(logit - max) of all items for rows [first, first + count), and their normalisers.
   void exponentials(std::size_t first, std::size_t count) {
     // 24 modulo 32 lets the strips of a block of users fall on different sets of a cache.
     stride_ = (count + 7) / 32 * 32 + 24;
@@ -270,10 +270,10 @@ class matrix_factorization {
       total[c] = 0.0;
     }
     for (std::size_t s = 0; s != strips_; ++s) {
-      T const* const score = exponential(s, r);
+      T const* const logit = exponential(s, r);
       for (std::size_t j = 0; j != strip; j += chains * width) {
         for (std::size_t c = 0; c != chains; ++c) {
-          high[c] = max(pack::load(score + j + c * width), high[c]);
+          high[c] = max(pack::load(logit + j + c * width), high[c]);
         }
       }
     }
@@ -281,11 +281,11 @@ class matrix_factorization {
     out.max = detail::largest(max(max(high[0], high[1]), max(high[2], high[3])));
     pack const shift = out.max;
     for (std::size_t s = 0; s != strips_; ++s) {
-      T* const score = exponential(s, r);
+      T* const logit = exponential(s, r);
       for (std::size_t j = 0; j != strip; j += chains * width) {
         for (std::size_t c = 0; c != chains; ++c) {
-          pack const e = detail::exp_nonpositive(pack::load(score + j + c * width) - shift);
-          e.store(score + j + c * width);
+          pack const e = detail::exp_nonpositive(pack::load(logit + j + c * width) - shift);
+          e.store(logit + j + c * width);
           total[c] += e;
         }
       }
@@ -318,7 +318,7 @@ class matrix_factorization {
     return true;
   }
 
-  // Adds to the gradients the part of the normalisers, with e = exp(score - max):
+  // Adds to the gradients the part of the normalisers, with e = exp(logit - max):
   //   user[u] -= a_u / sum_u * sum_i e_ui item[i]
   //   item[i] -= sum_u e_ui * a_u / sum_u * user[u]
   void add_expectations(std::size_t first, std::size_t count) {

@@ -12,18 +12,18 @@
 
 namespace prefer {
 
-/// What turns one prompt's scores into log-probabilities.
+/// What turns one prompt's logits into log-probabilities.
 ///
-///   log_prob_j = (score_j - max) - log(sum_k exp(score_k - max))
+///   log_prob_j = (logit_j - max) - log(sum_k exp(logit_k - max))
 ///
-/// NaN and +infinity among the scores, and scores that are all -infinity, give NaN.
+/// NaN and +infinity among the logits, and logits that are all -infinity, give NaN.
 template <class T>
 struct softmax_normaliser {
   T max = 0;
-  T sum = 1;  ///< of exp(score - max), so from 1 to the number of completions
+  T sum = 1;  ///< of exp(logit - max), so from 1 to the number of completions
   T log_sum = 0;
 
-  [[nodiscard]] T log_prob(T score) const { return (score - max) - log_sum; }
+  [[nodiscard]] T log_prob(T logit) const { return (logit - max) - log_sum; }
 };
 
 namespace detail {
@@ -56,26 +56,26 @@ template <class T, std::size_t W>
 
 }  // namespace detail
 
-/// The normaliser of a row of scores; the same bits wherever the row lies.
+/// The normaliser of a row of logits; the same bits wherever the row lies.
 template <class T>
-[[nodiscard]] softmax_normaliser<T> normalise(std::span<T const> score) {
+[[nodiscard]] softmax_normaliser<T> normalise(std::span<T const> logit) {
   using pack = lane<T>;
   constexpr std::size_t width = pack::width;
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  std::size_t const whole = score.size() / width * width;
-  std::size_t const rest = score.size() - whole;
+  std::size_t const whole = logit.size() / width * width;
+  std::size_t const rest = logit.size() - whole;
   // The rest of the last lane is -infinity, whose exponential is 0.
-  pack const last = detail::load_part(score.data() + whole, rest, -infinity);
+  pack const last = detail::load_part(logit.data() + whole, rest, -infinity);
 
   pack high = last;
-  for (std::size_t j = 0; j != whole; j += width) high = max(pack::load(score.data() + j), high);
+  for (std::size_t j = 0; j != whole; j += width) high = max(pack::load(logit.data() + j), high);
   softmax_normaliser<T> out;
   out.max = detail::largest(high);
 
   pack const shift = out.max;
   pack total = 0.0;
   for (std::size_t j = 0; j != whole; j += width) {
-    total += detail::exp_nonpositive(pack::load(score.data() + j) - shift);
+    total += detail::exp_nonpositive(pack::load(logit.data() + j) - shift);
   }
   total += detail::exp_nonpositive(last - shift);
   out.sum = sum(total);
@@ -83,41 +83,41 @@ template <class T>
   return out;
 }
 
-/// Replaces each score by exp(score - max).
+/// Replaces each logit by exp(logit - max).
 template <class T>
-void exponentiate(std::span<T> score, T max) {
+void exponentiate(std::span<T> logit, T max) {
   using pack = lane<T>;
   constexpr std::size_t width = pack::width;
-  std::size_t const whole = score.size() / width * width;
-  std::size_t const rest = score.size() - whole;
+  std::size_t const whole = logit.size() / width * width;
+  std::size_t const rest = logit.size() - whole;
   pack const shift = max;
   for (std::size_t j = 0; j != whole; j += width) {
-    detail::exp_nonpositive(pack::load(score.data() + j) - shift).store(score.data() + j);
+    detail::exp_nonpositive(pack::load(logit.data() + j) - shift).store(logit.data() + j);
   }
   if (rest != 0) {
-    pack const last = detail::load_part(score.data() + whole, rest, 0.0);
-    detail::store_part(detail::exp_nonpositive(last - shift), score.data() + whole, rest);
+    pack const last = detail::load_part(logit.data() + whole, rest, 0.0);
+    detail::store_part(detail::exp_nonpositive(last - shift), logit.data() + whole, rest);
   }
 }
 
-/// to_j += weight * exp(score_j - max): with weight = a / sum, a times the softmax.
+/// to_j += weight * exp(logit_j - max): with weight = a / sum, a times the softmax.
 template <class T>
-void add_exponentials(std::span<T const> score, T max, T weight, std::span<T> to) {
+void add_exponentials(std::span<T const> logit, T max, T weight, std::span<T> to) {
   using pack = lane<T>;
   constexpr std::size_t width = pack::width;
-  std::size_t const whole = score.size() / width * width;
-  std::size_t const rest = score.size() - whole;
+  std::size_t const whole = logit.size() / width * width;
+  std::size_t const rest = logit.size() - whole;
   pack const shift = max;
   pack const scale = weight;
-  auto const added = [&](pack values, pack scores) {
-    return values + scale * detail::exp_nonpositive(scores - shift);
+  auto const added = [&](pack values, pack logits) {
+    return values + scale * detail::exp_nonpositive(logits - shift);
   };
   for (std::size_t j = 0; j != whole; j += width) {
-    added(pack::load(to.data() + j), pack::load(score.data() + j)).store(to.data() + j);
+    added(pack::load(to.data() + j), pack::load(logit.data() + j)).store(to.data() + j);
   }
   if (rest != 0) {
     detail::store_part(added(detail::load_part(to.data() + whole, rest, 0.0),
-                             detail::load_part(score.data() + whole, rest, 0.0)),
+                             detail::load_part(logit.data() + whole, rest, 0.0)),
                        to.data() + whole, rest);
   }
 }

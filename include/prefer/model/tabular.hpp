@@ -19,8 +19,8 @@ namespace prefer {
 /// A table with one logit for every prompt and completion: the policy without an assumption, for which what a loss does
 /// can be computed exactly.
 ///
-///   score(x, y)    = logits[x, y]
-///   log_prob(x, y) = score(x, y) - log sum_y' exp(score(x, y'))
+///   logit(x, y)    = logits[x, y]
+///   log_prob(x, y) = logit(x, y) - log sum_y' exp(logit(x, y'))
 ///
 /// Parameters  "logits" [prompts, completions], initially 0, which is the uniform policy
 /// Errors      precondition_error for an id out of range, a batch whose shapes disagree, a column that is not one
@@ -75,7 +75,7 @@ class tabular {
   }
 
   void backward(choice_batch const& batch, std::span<T const> coefficient) {
-    backward_score(batch, coefficient);
+    backward_logit(batch, coefficient);
     for (std::size_t g = 0; g != batch.size(); ++g) {
       for (std::size_t i = batch.offset[g]; i != batch.offset[g + 1]; ++i) {
         sums_.add(batch.prompt[g], static_cast<double>(coefficient[i]));
@@ -97,8 +97,8 @@ class tabular {
         });
   }
 
-  void score(choice_batch const& batch, std::span<T> out) {
-    detail::expects_choices(batch, out.size(), prompts_, completions_, "tabular::score");
+  void logit(choice_batch const& batch, std::span<T> out) {
+    detail::expects_choices(batch, out.size(), prompts_, completions_, "tabular::logit");
     for (std::size_t g = 0; g != batch.size(); ++g) {
       for (std::size_t i = batch.offset[g]; i != batch.offset[g + 1]; ++i) {
         out[i] = logits_[batch.prompt[g] * completions_ + batch.completion[i]];
@@ -106,7 +106,7 @@ class tabular {
     }
   }
 
-  void backward_score(choice_batch const& batch, std::span<T const> coefficient) {
+  void backward_logit(choice_batch const& batch, std::span<T const> coefficient) {
     detail::expects_choices(batch, coefficient.size(), prompts_, completions_, "tabular::backward");
     for (std::size_t g = 0; g != batch.size(); ++g) {
       for (std::size_t i = batch.offset[g]; i != batch.offset[g + 1]; ++i) {
@@ -118,9 +118,9 @@ class tabular {
   /// Log-probabilities of every completion of one prompt, the same bits as from a batch.
   void log_probs(std::uint32_t prompt, std::span<T> out) const {
     detail::expects_row(prompt, out.size(), prompts_, completions_, "tabular::log_probs");
-    auto const scores = row(prompt);
-    auto const normaliser = normalise(scores);
-    for (std::size_t y = 0; y != completions_; ++y) out[y] = normaliser.log_prob(scores[y]);
+    auto const logits = row(prompt);
+    auto const normaliser = normalise(logits);
+    for (std::size_t y = 0; y != completions_; ++y) out[y] = normaliser.log_prob(logits[y]);
   }
 
  private:

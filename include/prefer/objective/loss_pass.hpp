@@ -143,7 +143,10 @@ struct seeded_at {
     auto out = as_constants<completion_record<D>>((*list)[i]);
     // Both are arrays or numbers of one scalar, never pointers that stand for arrays. NOLINTNEXTLINE(bugprone-sizeof-expression)
     constexpr std::size_t partials = sizeof(out.log_prob.partial) / sizeof(out.log_prob.value);
-    if (i - first < partials) out.log_prob = D::variable(out.log_prob.value, i - first);
+    // One by one: an index known only at run time would keep a device's partials in memory.
+    for (std::size_t p = 0; p < partials; ++p) {
+      if (i - first == p) out.log_prob = D::variable(out.log_prob.value, p);
+    }
     return out;
   }
 };
@@ -236,6 +239,8 @@ struct list_pass {
   double scale;
 
   static constexpr std::size_t room = coefficient_room<L>();
+  static constexpr column_set needs = prefer::needs<L>;
+  static constexpr column_set may_read = detail::may_read<L>;
 
   [[nodiscard]] constexpr column_set reads() const { return inputs_for(loss); }
 

@@ -117,6 +117,14 @@ void for_each_term(double factor, L const& loss, loss_state<L> const& state, Vis
   }
 }
 
+// Named, because a device's compiler takes no lambda of the host.
+struct copied_number {
+  constexpr auto operator()(auto const& y) const { return y.log_prob; }
+};
+struct sum_of_two_numbers {
+  constexpr auto operator()(auto const& y) const { return y.log_prob + y.reference_log_prob; }
+};
+
 /// The results of a sum's terms, added up on the backend that the batch is on.
 template <class C>
 class sum_of_results {
@@ -139,8 +147,7 @@ class sum_of_results {
     for (std::size_t n = 0; n < 3; ++n) {
       (void)on_.for_each_record(
           basic_unpaired_columns<C>{.policy = own_[n].view(), .reference = sum_[n].view()},
-          [](auto const& y) { return y.log_prob + y.reference_log_prob; },
-          std::array<result, 1>{next_.result()});
+          sum_of_two_numbers{}, std::array<result, 1>{next_.result()});
       std::swap(sum_[n], next_);
     }
   }
@@ -154,9 +161,8 @@ class sum_of_results {
 
  private:
   [[nodiscard]] number write(std::size_t n, result const& to) const {
-    return on_.for_each_record(
-        basic_unpaired_columns<C>{.policy = sum_[n].view()},
-        [](auto const& y) { return y.log_prob; }, std::array<result, 1>{to})[0];
+    return on_.for_each_record(basic_unpaired_columns<C>{.policy = sum_[n].view()}, copied_number{},
+                               std::array<result, 1>{to})[0];
   }
 
   using room = decltype(std::declval<backend const&>().room(0));

@@ -56,9 +56,8 @@ template <class L, class C, class R>
   own.rejected = in_order.result();
   auto const sum = sum_of_pairs(loss, state, matched.columns(), own, scale);
   auto const back = on.scatter(in_order.view(), order.rejected);
-  (void)on.for_each_record(
-      basic_unpaired_columns<C>{.policy = back.view()},
-      [](auto const& one) { return one.log_prob; }, std::array<R, 1>{results.rejected});
+  (void)on.for_each_record(basic_unpaired_columns<C>{.policy = back.view()}, copied_number{},
+                           std::array<R, 1>{results.rejected});
   return sum;
 }
 

@@ -74,7 +74,7 @@ concept has_parameters = requires(P& policy) {
 ///             once per step than once per call. Gradients are complete only after it.
 ///             With nothing pending it does nothing; it is called so to discard what a failed step left.
 ///             `clear_gradient()`: sets to 0 what backward has written, where that is less than everything
-/// Scores      `score(batch, out)` and `backward_score(batch, coefficient)`: log_prob up to a constant per
+/// Logits      `logit(batch, out)` and `backward_logit(batch, coefficient)`: log_prob up to a constant per
 ///             prompt, for losses in which that constant cancels (margin_only)
 /// Tokens      `token_offsets`, `token_log_prob` and `token_backward`, see TokenPolicy
 ///             `group_tokens(batch, out)`: how many tokens a forward pass of each group takes, prompt included;
@@ -94,13 +94,13 @@ template <class P, class B>
 concept Policy = detail::has_value_type<P> && detail::gives_log_prob<P, B> &&
                  detail::takes_coefficients<P, B> && detail::has_parameters<P>;
 
-/// The policy offers unnormalised scores as well.
+/// The policy offers logits as well.
 template <class P, class B>
-concept ScoringPolicy =
+concept LogitPolicy =
     Policy<P, B> && requires(P& policy, B const& batch, std::span<typename P::value_type> out,
                              std::span<typename P::value_type const> coefficient) {
-      policy.score(batch, out);
-      policy.backward_score(batch, coefficient);
+      policy.logit(batch, out);
+      policy.backward_logit(batch, coefficient);
     };
 
 namespace check {

@@ -85,7 +85,7 @@ class cached {
     file.add("made of", made_of_);
     file.add("normalised", std::uint64_t{normalised_ ? 1u : 0u});
     file.add("log_prob", log_prob_);
-    file.add("score", score_);
+    file.add("logit", logit_);
     file.add("kl_examples", kl_examples_);
     file.commit();
   }
@@ -105,17 +105,17 @@ class cached {
   void log_prob(choice_batch const& batch, std::span<T> out) const {
     look_up(batch, out, batch.kl_examples ? kl_examples_ : log_prob_);
   }
-  /// The reference's scores where it had any, so that they equal, bit for bit, those of a policy that is still
-  /// the reference; else log_prob, which is a score too.
-  void score(choice_batch const& batch, std::span<T> out) const {
-    look_up(batch, out, batch.kl_examples ? kl_examples_ : score_.empty() ? log_prob_ : score_);
+  /// The reference's logits where it had any, so that they equal, bit for bit, those of a policy that is still
+  /// the reference; else log_prob, which is a logit too.
+  void logit(choice_batch const& batch, std::span<T> out) const {
+    look_up(batch, out, batch.kl_examples ? kl_examples_ : logit_.empty() ? log_prob_ : logit_);
   }
 
   /// Of what it was made of and of every number in it.
   [[nodiscard]] std::uint64_t identity() const {
     fingerprint out;
     out.add(made_of_).add(std::span<T const>(log_prob_));
-    out.add(std::span<T const>(score_)).add(std::span<T const>(kl_examples_));
+    out.add(std::span<T const>(logit_)).add(std::span<T const>(kl_examples_));
     return out.value();
   }
   /// As the reference was that it was made of.
@@ -125,8 +125,8 @@ class cached {
   static constexpr std::size_t rows_at_once = 1024;
 
   template <class R>
-  static constexpr bool gives_scores = requires(
-      R& r, choice_batch const& b, std::span<typename R::value_type> to) { r.score(b, to); };
+  static constexpr bool gives_logits = requires(
+      R& r, choice_batch const& b, std::span<typename R::value_type> to) { r.logit(b, to); };
 
   template <class R>
   static consteval void expects_identity() {
@@ -177,10 +177,10 @@ class cached {
                                .row = view_of(row, begin, count)};
       ask(reference, batch, std::span(out.log_prob_).subspan(first, offset.back()),
           [](R& r, auto const& b, auto to) { r.log_prob(b, to); });
-      if constexpr (gives_scores<R>) {
-        out.score_.resize(data.completion.size());
-        ask(reference, batch, std::span(out.score_).subspan(first, offset.back()),
-            [](R& r, auto const& b, auto to) { r.score(b, to); });
+      if constexpr (gives_logits<R>) {
+        out.logit_.resize(data.completion.size());
+        ask(reference, batch, std::span(out.logit_).subspan(first, offset.back()),
+            [](R& r, auto const& b, auto to) { r.logit(b, to); });
       }
     }
     out.kl_examples_.resize(data.kl_examples.size());
@@ -216,7 +216,7 @@ class cached {
     out.offset_.assign(data.offset.begin(), data.offset.end());
     out.normalised_ = !file.contains("normalised") || file.number<std::uint64_t>("normalised") != 0;
     out.log_prob_ = file.get<T>("log_prob");
-    out.score_ = file.get<T>("score");
+    out.logit_ = file.get<T>("logit");
     out.kl_examples_ = file.get<T>("kl_examples");
     auto const expect = [&](std::size_t in_cache, std::size_t in_data, char const* what) {
       if (in_cache == in_data) return;
@@ -225,7 +225,7 @@ class cached {
                                      "; the data set has " + std::to_string(in_data)));
     };
     expect(out.log_prob_.size(), data.completion.size(), "completions");
-    if (!out.score_.empty()) expect(out.score_.size(), data.completion.size(), "scores");
+    if (!out.logit_.empty()) expect(out.logit_.size(), data.completion.size(), "logits");
     expect(out.kl_examples_.size(), data.kl_examples.size(), "KL examples");
     return out;
   }
@@ -276,7 +276,7 @@ class cached {
   bool normalised_ = true;
   std::vector<std::size_t> offset_;
   std::vector<T> log_prob_;
-  std::vector<T> score_;  // empty where the reference gives none
+  std::vector<T> logit_;  // empty where the reference gives none
   std::vector<T> kl_examples_;
 };
 

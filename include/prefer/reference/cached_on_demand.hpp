@@ -63,11 +63,11 @@ class cached_on_demand : public reference_wrapper<R> {
     look_up(batch, out, batch.kl_examples ? kl_examples_ : log_prob_,
             [this](auto const& b, auto to) { reference_.log_prob(b, to); });
   }
-  void score(choice_batch const& batch, std::span<value_type> out)
-    requires requires(R& r) { r.score(batch, out); }
+  void logit(choice_batch const& batch, std::span<value_type> out)
+    requires requires(R& r) { r.logit(batch, out); }
   {
-    look_up(batch, out, batch.kl_examples ? kl_score_ : score_,
-            [this](auto const& b, auto to) { reference_.score(b, to); });
+    look_up(batch, out, batch.kl_examples ? kl_logit_ : logit_,
+            [this](auto const& b, auto to) { reference_.logit(b, to); });
   }
 
   // Its identity is the wrapped reference's: a cache changes no result, so a run may be resumed with or without one.
@@ -169,9 +169,9 @@ class cached_on_demand : public reference_wrapper<R> {
   std::vector<std::size_t> offset_;
   std::size_t kl_rows_ = 0;
   numbers log_prob_;
-  numbers score_;
+  numbers logit_;
   numbers kl_examples_;
-  numbers kl_score_;
+  numbers kl_logit_;
   std::uint64_t computed_ = 0;
   std::uint64_t asked_ = 0;
 

@@ -42,8 +42,8 @@ struct first_of {
 };
 
 template <class R, class B>
-concept gives_scores =
-    requires(R& r, B const& batch, std::span<typename R::value_type> out) { r.score(batch, out); };
+concept gives_logits =
+    requires(R& r, B const& batch, std::span<typename R::value_type> out) { r.logit(batch, out); };
 template <class R>
 concept versioned = requires(R const& r) {
   { r.version() } -> std::convertible_to<std::uint64_t>;

@@ -34,10 +34,10 @@ class frozen {
     policy_.log_prob(batch, out);
   }
   template <class B>
-  void score(B const& batch, std::span<value_type> out)
-    requires requires(P& p) { p.score(batch, out); }
+  void logit(B const& batch, std::span<value_type> out)
+    requires requires(P& p) { p.logit(batch, out); }
   {
-    policy_.score(batch, out);
+    policy_.logit(batch, out);
   }
   template <class B>
   void token_offsets(B const& batch, std::vector<std::size_t>& out)

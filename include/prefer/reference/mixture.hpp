@@ -142,7 +142,7 @@ class weighted_references : public composite<R...> {
 ///
 ///   prefer::mixture reference({0.7, 0.3}, prefer::frozen(start), std::move(stronger));
 ///
-/// A probability again where the parts are, so good for every loss. It offers no scores: an unknown constant
+/// A probability again where the parts are, so good for every loss. It offers no logits: an unknown constant
 /// in a part would not cancel. This is the sequence-level mixture; one of token probabilities is another.
 ///
 /// Errors  precondition_error for a weight that is not greater than zero, weights that do not sum to 1 (to
@@ -207,10 +207,10 @@ class geometric_mixture : public detail::weighted_references<R...> {
     mix_log_probabilities<column>(this->weights(), said, mutable_column(out));
   }
   template <class B>
-    requires(detail::gives_scores<R, B> && ...)  //
-  void score(B const& batch, std::span<value_type> out) {
+    requires(detail::gives_logits<R, B> && ...)  //
+  void logit(B const& batch, std::span<value_type> out) {
     auto const said =
-        this->ask_all(out.size(), [&](auto& part, auto to) { part.score(batch, to); });
+        this->ask_all(out.size(), [&](auto& part, auto to) { part.logit(batch, to); });
     mix_log_probabilities<column>(this->weights(), said, mutable_column(out));
   }
 

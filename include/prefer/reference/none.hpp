@@ -20,7 +20,7 @@ struct no_reference {
   void log_prob(auto const& /*batch*/, std::span<T> out) const {
     for (T& each : out) each = 0;
   }
-  void score(auto const& batch, std::span<T> out) const { log_prob(batch, out); }
+  void logit(auto const& batch, std::span<T> out) const { log_prob(batch, out); }
 
   [[nodiscard]] static std::uint64_t identity() {
     return fingerprint().add("no_reference").value();

@@ -31,7 +31,7 @@ template <class... R>
 class per_prompt : public composite<R...> {
  public:
   using value_type = typename composite<R...>::value_type;
-  static constexpr bool scores = (detail::gives_scores<R, choice_batch> && ...);
+  static constexpr bool logits = (detail::gives_logits<R, choice_batch> && ...);
 
   explicit per_prompt(std::vector<std::uint32_t> which, R... parts)
       : composite<R...>(std::move(parts)...), which_(std::move(which)) {
@@ -45,10 +45,10 @@ class per_prompt : public composite<R...> {
   void log_prob(choice_batch const& batch, std::span<value_type> out) {
     dispatch(batch, out, [](auto& part, auto const& own, auto to) { part.log_prob(own, to); });
   }
-  void score(choice_batch const& batch, std::span<value_type> out)
-    requires scores
+  void logit(choice_batch const& batch, std::span<value_type> out)
+    requires logits
   {
-    dispatch(batch, out, [](auto& part, auto const& own, auto to) { part.score(own, to); });
+    dispatch(batch, out, [](auto& part, auto const& own, auto to) { part.logit(own, to); });
   }
 
   [[nodiscard]] std::uint64_t identity() {

@@ -22,7 +22,7 @@ namespace prefer {
 /// Asked for   `value_type` and `log_prob(batch, out)`, one number per completion in nats
 /// Semantics   the same batch gives the same numbers until `after_step` changes the reference
 /// Optional    `after_step(policy, step)`, called when an optimizer step is done
-///             `score(batch, out)`: log_prob up to a constant per prompt, as for a ScoringPolicy
+///             `logit(batch, out)`: log_prob up to a constant per prompt, as for a LogitPolicy
 ///             `save(archive_writer&)`, `load(archive const&)`: what a checkpoint holds of it
 ///             `identity()`: a number that stands for all that its numbers depend on, besides what it saves; see
 ///             identity_of_reference

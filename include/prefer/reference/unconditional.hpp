@@ -46,10 +46,10 @@ class unconditional : public reference_wrapper<R> {
   void log_prob(choice_batch const& batch, std::span<value_type> out) {
     reference_.log_prob(without_prompts(batch), out);
   }
-  void score(choice_batch const& batch, std::span<value_type> out)
-    requires requires(R& r) { r.score(batch, out); }
+  void logit(choice_batch const& batch, std::span<value_type> out)
+    requires requires(R& r) { r.logit(batch, out); }
   {
-    reference_.score(without_prompts(batch), out);
+    reference_.logit(without_prompts(batch), out);
   }
 
   [[nodiscard]] std::uint64_t identity() {

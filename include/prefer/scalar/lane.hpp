@@ -50,7 +50,11 @@ template <class V>
 template <class T, std::size_t W, std::size_t... I>
 [[nodiscard]] inline vector<T, sizeof...(I)> picked(vector<T, W> a, vector<T, W> b,
                                                     std::index_sequence<I...>) {
+#if defined(__CUDACC__)  // whose front end expands no pack there
+  return vector<T, sizeof...(I)>{(I < W ? a[I % W] : b[I % W])...};
+#else
   return __builtin_shufflevector(a, b, static_cast<int>(I)...);
+#endif
 }
 #else
 template <class T, std::size_t W>

@@ -177,8 +177,8 @@ template <class W, class S>
 /// the 0 of an exponential. The derivative is 0 there.
 template <class S>
 [[nodiscard]] constexpr S finite(S const& x) {
-  S const most = 1e30;
-  S const least = -1e30;
+  S const most = S(1e30);
+  S const least = S(-1e30);
   return select(x > most, most, select(x < least, least, x));
 }
 

@@ -32,10 +32,10 @@ class batch_passes {
       std::conditional_t<is_over_tokens<L>, scored_tokens<P, L, R>, scored_minibatch<P, L, R>>;
 
  public:
-  static constexpr bool can_score = scored_batch::can_score;
+  static constexpr bool takes_logits = scored_batch::takes_logits;
 
   batch_passes(P& policy, R& reference, bool reads_reference, train_options const& options)
-      : batch_(policy, reference, reads_reference, options.allow_scores), options_(options) {}
+      : batch_(policy, reference, reads_reference, options.allow_logits), options_(options) {}
 
   /// Takes this process's part of the batch of a step, counted from 0.
   void gather(auto& source, std::uint64_t step, auto const& all) {
@@ -138,8 +138,8 @@ class batch_passes {
   void expect_finite(std::size_t begin, std::size_t count) const {
     auto const bad = batch_.first_not_finite(begin, count);
     if (!bad) return;
-    broken("trainer: at step " + std::to_string(step_ + 1) + " " + bad->what + " of row " +
-           std::to_string(batch_.row(bad->group)) + " is not finite");
+    broken("trainer: at step " + std::to_string(step_ + 1) + " " + bad.what + " of row " +
+           std::to_string(batch_.row(bad.group)) + " is not finite");
   }
 
   scored_batch batch_;

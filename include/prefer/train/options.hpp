@@ -25,7 +25,7 @@ struct train_options {
   adamw_options optimizer = {};
   double max_gradient_norm = std::numeric_limits<double>::infinity();  ///< infinite: not measured
   bool reference_is_start = false;  ///< check at step 0 that the log-ratios are 0
-  bool allow_scores = true;         ///< use unnormalised scores where the loss reads only margins
+  bool allow_logits = true;         ///< use logits where the loss reads only margins
   executor threads = {};
 };
 

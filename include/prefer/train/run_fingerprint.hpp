@@ -33,7 +33,7 @@ void apply_beta(L& loss, Beta const& beta, std::uint64_t step) {
   if constexpr (is_scheduled<Beta>) {
     with_context("trainer: step " + std::to_string(step + 1) + ": ", [&] {
       if (set_beta(loss, static_cast<double>(beta(step))) == 0) {
-        broken("beta comes from a schedule, but this loss has no parameter beta");
+        broken("beta comes from a schedule, but this loss has no hyper-parameter beta");
       }
     });
   }
@@ -44,12 +44,12 @@ void apply_beta(L& loss, Beta const& beta, std::uint64_t step) {
 /// What must agree for a checkpoint to continue a run, besides examples, reference and base. Not micro-batches and threads, which do not change results, nor
 /// epochs and steps, so that a run can be prolonged.
 template <Loss L, class Beta, class T>
-[[nodiscard]] std::uint64_t run_fingerprint(train_options const& options, bool by_scores,
+[[nodiscard]] std::uint64_t run_fingerprint(train_options const& options, bool by_logits,
                                             L const& loss, Beta const& beta,
                                             std::span<parameter<T> const> parameters) {
   fingerprint identity;
   identity.add(static_cast<std::uint64_t>(options.batch_size)).add(options.seed);
-  identity.add(options.max_gradient_norm).add(by_scores);
+  identity.add(options.max_gradient_norm).add(by_logits);
   for (std::uint64_t s = 0; s < std::uint64_t{1} << 32; s = 2 * s + 1) {
     identity.add(options.rate(s));
     if constexpr (detail::is_scheduled<Beta> && !detail::has_beta_state<Beta>) {
@@ -68,7 +68,7 @@ template <Loss L, class Beta, class T>
   } else {
     detail::apply_beta(constant, beta, 0);  // as it is at this step; the schedule is above
   }
-  for_each_parameter(constant, [&](char const* name, auto const& value) {
+  for_each_hyper_parameter(constant, [&](char const* name, auto const& value) {
     identity.add(name).add(static_cast<double>(value));
   });
   identity.add(fingerprint_of_formula(constant));

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -55,15 +54,15 @@ class scored_minibatch {
         none, [&](auto is, auto const&) { any = any || reads_output<is.column>; });
     return any;
   }();
-  /// Scores are no forward pass: whoever is asked for more than log_prob computes that on the way.
-  static constexpr bool can_score =
-      margin_only<L> && ScoringPolicy<P, choice_batch> && !reads_any_output;
+  /// Logits are no forward pass: whoever is asked for more than log_prob computes that on the way.
+  static constexpr bool takes_logits =
+      margin_only<L> && LogitPolicy<P, choice_batch> && !reads_any_output;
 
-  scored_minibatch(P& policy, R& reference, bool reads_reference, bool allow_scores)
+  scored_minibatch(P& policy, R& reference, bool reads_reference, bool allow_logits)
       : policy_(policy),
         reference_(reference),
         reads_reference_(reads_reference),
-        by_scores_(can_score && allow_scores) {}
+        by_logits_(takes_logits && allow_logits) {}
 
   /// Takes a part of the batch of a step, of `seed` what is random about its rows.
   void gather(ExampleSource auto& source, std::uint64_t step, batch_part const& part,
@@ -200,9 +199,9 @@ class scored_minibatch {
   void backward(std::size_t begin, std::size_t count) {
     choice_batch const slice = batch_.slice(begin, count);
     completion_gradients<value_type> given{.log_prob = part(coefficient_, slice, begin)};
-    if constexpr (can_score) {
-      if (by_scores_) {
-        policy_.backward_score(slice, given.log_prob);
+    if constexpr (takes_logits) {
+      if (by_logits_) {
+        policy_.backward_logit(slice, given.log_prob);
         return;
       }
     }
@@ -214,8 +213,7 @@ class scored_minibatch {
   /// Of the values of the last evaluation.
   [[nodiscard]] sum_and_count loss() const { return sum_of_values<value_type>(value_); }
   /// The first group in [begin, begin + count) with a value or a coefficient that is not finite.
-  [[nodiscard]] std::optional<not_finite> first_not_finite(std::size_t begin,
-                                                           std::size_t count) const {
+  [[nodiscard]] not_finite first_not_finite(std::size_t begin, std::size_t count) const {
     return detail::first_not_finite<value_type>(value_, {}, coefficient_, batch_.offset(), begin,
                                                 count);
   }
@@ -224,11 +222,11 @@ class scored_minibatch {
   [[nodiscard]] pair_metrics rewards(L const& loss) {
     return metrics(columns(0, size()), reward_rule_of(loss));
   }
-  /// Of pairs: whether the columns hold log-probabilities, not scores.
-  [[nodiscard]] bool has_log_probs() const { return !by_scores_; }
+  /// Of pairs: whether the columns hold log-probabilities, not logits.
+  [[nodiscard]] bool has_log_probs() const { return !by_logits_; }
   /// Of pairs: the share whose chosen completion is less likely under the policy than under the reference.
   [[nodiscard]] sum_and_count displaced_share() {
-    if (by_scores_ || !reads_reference_) return {};
+    if (by_logits_ || !reads_reference_) return {};
     auto const fell =
         batch_statistics(columns(0, size()), "displaced_share").sums([](auto const& pair) {
           auto const r = pair.chosen.log_ratio();
@@ -312,10 +310,10 @@ class scored_minibatch {
   }
 
   void ask_reference(choice_batch const& slice, std::span<typename R::value_type> out) {
-    // Where only margins are read, scores do: a shift by a constant per prompt cancels on either side.
-    if constexpr (can_score && requires { reference_.score(slice, out); }) {
-      if (by_scores_) {
-        reference_.score(slice, out);
+    // Where only margins are read, logits do: a shift by a constant per prompt cancels on either side.
+    if constexpr (takes_logits && requires { reference_.logit(slice, out); }) {
+      if (by_logits_) {
+        reference_.logit(slice, out);
         return;
       }
     }
@@ -327,13 +325,13 @@ class scored_minibatch {
     for_each_output(wanted, [&](auto, std::span<value_type>& to, auto& numbers) {
       to = part(numbers, slice, begin);
     });
-    wanted.perturbation = parameter_or(loss, "perturbation", wanted.perturbation);
+    wanted.perturbation = hyper_parameter_or(loss, "perturbation", wanted.perturbation);
     ask_policy(slice, wanted);
   }
   void ask_policy(choice_batch const& slice, completion_outputs<value_type> const& wanted) {
-    if constexpr (can_score) {
-      if (by_scores_) {
-        policy_.score(slice, wanted.log_prob);
+    if constexpr (takes_logits) {
+      if (by_logits_) {
+        policy_.logit(slice, wanted.log_prob);
         return;
       }
     }
@@ -343,7 +341,7 @@ class scored_minibatch {
   P& policy_;
   R& reference_;
   bool reads_reference_;
-  bool by_scores_;
+  bool by_logits_;
 
   choice_minibatch batch_;
   std::size_t examples_ = 0;

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -37,9 +36,9 @@ class scored_tokens {
  public:
   using value_type = typename P::value_type;
 
-  static constexpr bool can_score = false;
+  static constexpr bool takes_logits = false;
 
-  scored_tokens(P& policy, R& reference, bool reads_reference, bool /*allow_scores*/)
+  scored_tokens(P& policy, R& reference, bool reads_reference, bool /*allow_logits*/)
       : policy_(policy), reference_(reference), reads_reference_(reads_reference) {
     expects(!reads_reference || TokenReference<R, choice_batch>,
             "trainer: this loss reads a reference token by token, which this reference does not "
@@ -119,8 +118,7 @@ class scored_tokens {
   }
 
   [[nodiscard]] sum_and_count loss() const { return sum_of_values<value_type>(value_); }
-  [[nodiscard]] std::optional<not_finite> first_not_finite(std::size_t begin,
-                                                           std::size_t count) const {
+  [[nodiscard]] not_finite first_not_finite(std::size_t begin, std::size_t count) const {
     return detail::first_not_finite<value_type>(value_, token_offset_, coefficient_, token_offset_,
                                                 begin, count);
   }

@@ -17,7 +17,7 @@ struct step_report {
   double gradient_norm = std::numeric_limits<double>::quiet_NaN();  ///< before clipping
   double reward_margin = std::numeric_limits<double>::quiet_NaN();  ///< mean over pairs, nats
   double accuracy = std::numeric_limits<double>::quiet_NaN();  ///< share of pairs with margin > 0
-  // Of pairs, where log-probabilities were computed and not scores (see allow_scores);
+  // Of pairs, where log-probabilities were computed and not logits (see allow_logits);
   // per token where rewards are.
   double log_prob_chosen = std::numeric_limits<double>::quiet_NaN();    ///< mean, nats
   double log_prob_rejected = std::numeric_limits<double>::quiet_NaN();  ///< mean, nats

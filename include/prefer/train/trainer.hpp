@@ -205,7 +205,7 @@ class trainer {
             "trainer: max_gradient_norm must be greater than zero");
     L loss = loss_;
     detail::apply_beta(loss, beta_, 0);
-    expects_parameters_in_range(loss);
+    expects_hyper_parameters_in_range(loss);
     if constexpr (has_data) expects_one_beta(source_.data());
     expects_shapes(parameters(), "trainer");
     expects(is_normalised(reference_) || !reads(loss_).contains(column_name::reference) ||
@@ -226,7 +226,7 @@ class trainer {
   // Computed when it is first asked for, because it may take in every number of a large model.
   [[nodiscard]] checkpoint_identity const& identity() const {
     if (!identity_) {
-      identity_ = {.run = run_fingerprint(options_, passes_.can_score && options_.allow_scores,
+      identity_ = {.run = run_fingerprint(options_, passes_.takes_logits && options_.allow_logits,
                                           loss_, beta_, parameters()),
                    .data = static_cast<std::uint64_t>(source_.identity()),
                    .reference = held_near_ ? *held_near_ : identity_of_reference(reference_),

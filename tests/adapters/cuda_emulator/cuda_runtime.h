@@ -136,8 +136,8 @@ T atomicMax(T* to, T value) {
 }
 template <class T>
 T atomicCAS(T* to, T expected, T value) {
-  return ::cuda_emulator::atomically(
-      to, [&](T before) { return before == expected ? value : before; });
+  return ::cuda_emulator::atomically(to,
+                                     [&](T before) { return before == expected ? value : before; });
 }
 
 // The runtime.
