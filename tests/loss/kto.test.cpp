@@ -59,9 +59,9 @@ TEST_CASE("kto: weights multiply their kind of example alone", "[loss][kto]") {
   CHECK(weighted.coefficient[1] == 0.0);
 }
 
-TEST_CASE("kto: NaN among the KL examples reaches the loss", "[loss][kto]") {
+TEST_CASE("kto: NaN among the KL examples is refused", "[loss][kto]") {
   std::vector<double> const p = {std::nan("")}, r = {0.0};
-  CHECK(std::isnan(evaluate(kto{}, batch(p, r)).loss));
+  CHECK_THROWS_WITH(evaluate(kto{}, batch(p, r)), Catch::Matchers::Contains("KL example 0"));
 }
 
 // Log-ratios 1 and -4 of chosen, 0.5 and 2 of rejected completions.

@@ -47,8 +47,9 @@ struct kto {
   non_negative undesirable_weight = 1.0;
 
   [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
-    double const estimate = batch.kl_examples().means(detail::log_ratio_of_example{});
-    return {estimate < 0.0 ? 0.0 : estimate};  // NaN passes through
+    double const estimate =
+        batch.kl_examples().with_infinities().means(detail::log_ratio_of_example{});
+    return {estimate < 0.0 ? 0.0 : estimate};
   }
   constexpr auto operator()(auto const& example, state const& batch) const {
     auto const gain = example.beta_or(beta) * (example.log_ratio() - batch.baseline);
@@ -89,7 +90,7 @@ struct kto_pair {
   positive beta = 0.1;
 
   [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
-    auto const [chosen, rejected] = batch.means(detail::log_ratios_of_pair{});
+    auto const [chosen, rejected] = batch.with_infinities().means(detail::log_ratios_of_pair{});
     return {relu(chosen), relu(rejected)};
   }
   constexpr auto operator()(auto const& pair, state const& batch) const {
