@@ -70,13 +70,14 @@ struct arguments {
 };
 
 void declare(CLI::App& app, arguments& given) {
-  app.add_flag("--list", given.list, "Every loss: parameters, defaults, what it reads, paper");
+  app.add_flag("--list", given.list,
+               "Every loss: hyper-parameters, defaults, what it reads, paper");
   app.add_option("--loss", given.losses,
                  "A loss by its name here or in TRL, with own settings behind a colon; for --plot "
                  "several times")
       ->type_name("NAME[:K=V,...]")
       ->allow_extra_args(false);
-  app.add_option("--set", given.settings, "A parameter, for every --loss that has it")
+  app.add_option("--set", given.settings, "A hyper-parameter, for every --loss that has it")
       ->type_name("K=V")
       ->allow_extra_args(false);
   app.add_option("--reduction", given.reduction,

@@ -27,7 +27,7 @@ std::vector<std::string> split(std::string const& text, char separator) {
 template <prefer::Loss L>
 std::string parameters_of(L const& loss) {
   std::string out;
-  prefer::for_each_parameter(loss, [&](std::string const& name, double value) {
+  prefer::for_each_hyper_parameter(loss, [&](std::string const& name, double value) {
     out += (out.empty() ? "" : " ") + name + "=" + prefer::text::shortest(value);
   });
   return out;
@@ -47,7 +47,7 @@ named_loss erased(L const& loss, prefer::loss_info const& info, remembering from
   out.meaning = prefer::meaning_of<L>;
   out.own_samples = info.own_samples;
   out.remembers = !std::same_as<prefer::loss_memory<L>, prefer::nothing>;
-  prefer::for_each_parameter(loss, [&](std::string_view name, double value) {
+  prefer::for_each_hyper_parameter(loss, [&](std::string_view name, double value) {
     if (name == "beta") out.beta = value;
     if (name == "perturbation") out.perturbation = value;
   });
@@ -133,7 +133,7 @@ std::vector<named_loss> make_losses(std::vector<std::string> const& written,
 }
 
 std::string list_of_losses() {
-  prefer::report::table losses({{"loss"}, {"over"}, {"parameters"}, {"reads"}, {"paper"}});
+  prefer::report::table losses({{"loss"}, {"over"}, {"hyper-parameters"}, {"reads"}, {"paper"}});
   prefer::report::table meanings({{"loss"}, {"loss of one example"}, {"TRL"}});
   prefer::for_each_loss([&]<prefer::Loss L>(L const& loss, prefer::loss_info const& info) {
     std::string read = to_string(prefer::needs<L>);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <bit>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <numeric>
+#include <random>
 #include <vector>
 
 #include <prefer/batch/pair_order.hpp>
@@ -58,6 +60,27 @@ TEST_CASE("ascending_order: longer arrays agree with the library's stable sort",
     std::stable_sort(expected.begin(), expected.end(),
                      [&](std::uint32_t a, std::uint32_t b) { return x[a] < x[b]; });
     CHECK(order_of(x) == expected);
+  }
+}
+
+TEST_CASE("ascending_order: numbers that differ in any bits, from few at the end to all of them",
+          "[batch][pair_order]") {
+  std::mt19937_64 random(7);
+  for (std::size_t const n : {5u, 64u, 65u, 1000u, 5000u}) {
+    for (unsigned const bits : {1u, 12u, 30u, 51u, 52u, 63u, 64u}) {
+      CAPTURE(n, bits);
+      std::vector<double> x;
+      while (x.size() < n) {
+        auto const differing = random() >> (64 - bits);
+        auto const number = std::bit_cast<double>(std::bit_cast<std::uint64_t>(1.0) ^ differing);
+        if (!std::isnan(number)) x.push_back(number);
+      }
+      rows expected(n);
+      std::iota(expected.begin(), expected.end(), 0u);
+      std::stable_sort(expected.begin(), expected.end(),
+                       [&](std::uint32_t a, std::uint32_t b) { return x[a] < x[b]; });
+      CHECK(order_of(x) == expected);
+    }
   }
 }
 

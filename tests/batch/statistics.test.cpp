@@ -5,10 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <type_traits>
 #include <vector>
 
 #include <prefer/batch/statistics.hpp>
+#include <prefer/loss/bco.hpp>
+#include <prefer/loss/kto.hpp>
+#include <prefer/objective/evaluate.hpp>
 #include <prefer/parallel/thread_pool.hpp>
 #include <prefer/parallel/thread_processes.hpp>
 
@@ -195,6 +199,49 @@ TEST_CASE("statistics: the host is a backend", "[batch][backend]") {
   STATIC_REQUIRE_FALSE(prefer::detail::maps_lists<without_lists>);
   STATIC_REQUIRE_FALSE(prefer::detail::has_room<without_room>);
   STATIC_REQUIRE(std::is_same_v<prefer::backend_of_t<prefer::column>, prefer::host>);
+}
+
+TEST_CASE("statistics: those that a loss prepares from are finite, or the row is named",
+          "[batch][statistics]") {
+  double const infinity = std::numeric_limits<double>::infinity();
+  numbers const policy = {-1.0, -2.0, -infinity, -4.0}, reference = {-1.0, -1.0, -1.0, -1.0},
+                label = {1, 0, 1, 0}, others = {-1.0, std::nan("")}, fine = {-1.0, -2.0},
+                never = {-infinity, -1.0};
+  unpaired_columns labelled{.policy = policy, .reference = reference, .label = label};
+  prefer::loss_memory<prefer::bco> memory;
+  CHECK_THROWS_WITH(prefer::evaluate(prefer::bco{}, labelled, memory),
+                    "prepare: this loss takes a statistic of the batch, which example 2 makes "
+                    "infinite or NaN, and with it the loss of every example; diagnose(batch) names "
+                    "the column");
+  // KTO's baseline is cut at 0, which it is for a KL example that the policy never writes.
+  labelled.policy = reference;
+  labelled.kl_examples = {.policy = never, .reference = fine};
+  CHECK(prefer::evaluate(prefer::kto{}, labelled).loss == 0.5);
+  labelled.kl_examples.policy = others;
+  CHECK_THROWS_WITH(prefer::evaluate(prefer::kto{}, labelled),
+                    "prepare: this loss takes a statistic of the batch, which KL example 1 makes "
+                    "NaN, and with it the loss of every example; diagnose(batch) names the column");
+  // A metric says what there is.
+  CHECK(batch_statistics(unpaired_columns{.policy = policy}, "test").means([](auto const& y) {
+    return y.log_prob;
+  }) == -infinity);
+}
+
+TEST_CASE("statistics: a row that is not finite is refused by every process",
+          "[batch][statistics]") {
+  std::string messages[2];
+  prefer::thread_processes::run(2, [&](auto const& processes) {
+    numbers const own = {-1.0, processes.rank() == 0 ? -3.0 : std::nan("")};
+    try {
+      (void)batch_statistics(unpaired_columns{.policy = own}, processes).sums([](auto const& y) {
+        return y.log_prob;
+      });
+    } catch (prefer::precondition_error const& error) {
+      messages[processes.rank()] = error.what();
+    }
+  });
+  CHECK_THAT(messages[0], Contains("which a row of another process makes infinite or NaN"));
+  CHECK_THAT(messages[1], Contains("which example 1 makes infinite or NaN"));
 }
 
 }  // namespace

@@ -251,5 +251,5 @@ TEST_CASE("adaptive_beta: a loss without beta is refused", "[beta][adaptive]") {
   auto reference = prefer::frozen(policy);
   adaptive_beta const rule(kl_target{}, measure);
   CHECK_THAT(message_of([&] { prefer::trainer(policy, prefer::nll{}, reference, data, {}, rule); }),
-             Contains("this loss has no parameter beta"));
+             Contains("this loss has no hyper-parameter beta"));
 }

@@ -1,4 +1,4 @@
-// expect: prefer: a loss is trivially copyable: parameters by value, no pointers to own
+// expect: prefer: a loss is trivially copyable: hyper-parameters by value, no pointers to own
 // SPDX-License-Identifier: MIT
 #include <string>
 

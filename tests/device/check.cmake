@@ -4,6 +4,8 @@
 #   compiles   it must, for sm_90; nvcc warns of branches that templates do not take
 #   refused    line 1 is `// expect: <phrase>`: compilation must fail, and the first error says so. DIALECT stands in for
 #              the options that our sources are compiled with
+#   clang      CLANG as CUDA's compiler finds no fault in it, for whom a call from device code to a function that is not
+#              constexpr is an error; nvcc leaves it out without a word
 #   hidden     a shared library made of it must export no kernel
 #   calls      the PTX must contain the exponential of the device, ex2; with FLAGS -DLEFT_OUT it must not, or this check
 #              could not tell a formula from one whose calls nvcc has dropped
@@ -40,6 +42,17 @@ if(MODE STREQUAL "compiles" OR MODE STREQUAL "refused")
   math(EXPR last "${first_error} + 400 + ${length}")
   if(result EQUAL 0 OR at EQUAL -1 OR at GREATER last)
     fail("${SOURCE} must be refused with: ${phrase}\nnvcc says:\n${output}")
+  endif()
+elseif(MODE STREQUAL "clang")
+  # Its own headers for CUDA want one that newer toolkits do not have, and that nothing here needs.
+  file(WRITE "${work}/texture_fetch_functions.h" "")
+  get_filename_component(toolkit "${NVCC}" REALPATH)
+  get_filename_component(toolkit "${toolkit}/../.." ABSOLUTE)
+  execute_process(COMMAND "${CLANG}" -x cuda --cuda-device-only -fsyntax-only -std=c++20 "--cuda-path=${toolkit}"
+      --cuda-gpu-arch=sm_90 -Wno-unknown-cuda-version "-I${work}" "-I${toolkit}/include/cccl" ${INCLUDES} "${SOURCE}"
+    RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    fail("${SOURCE} must be device code to clang too, which says:\n${output}")
   endif()
 elseif(MODE STREQUAL "hidden")
   execute_process(COMMAND "${NVCC}" ${common} -arch=sm_90 -Xcompiler -fPIC -shared "${SOURCE}" -o "${work}.so"

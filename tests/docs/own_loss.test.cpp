@@ -18,7 +18,7 @@ struct exponential {
   constexpr auto operator()(auto const& pair) const {
     return exp(-pair.beta_or(beta) * pair.log_ratio_margin());
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 static_assert(prefer::check::loss<exponential>());
@@ -100,7 +100,7 @@ struct saturated {
   constexpr auto operator()(auto const& pair, auto const& part) const {
     return -most * expm1(-part(pair) / most);
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("most", self.most); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("most", self.most); }
 };
 
 static_assert(prefer::check::loss<saturated<prefer::kto_pair>>());  // with its state

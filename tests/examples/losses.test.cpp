@@ -263,8 +263,8 @@ TEST_CASE("losses: bad arguments are refused with the nearest good one", "[examp
   refused("--loss dpoo", "no loss is named \"dpoo\"; did you mean \"dpo\"?");
   refused("--loss cdpo", "it is dpo with label_smoothing > 0");
   refused("--loss dpo --set bta=1",
-          "--set bta=1: dpo has no parameter \"bta\"; did you mean \"beta\"?");
-  refused("--loss dpo:gamma=1", "dpo has no parameter \"gamma\"");
+          "--set bta=1: dpo has no hyper-parameter \"bta\"; did you mean \"beta\"?");
+  refused("--loss dpo:gamma=1", "dpo has no hyper-parameter \"gamma\"");
   refused("--loss dpo --set beta=0",
           "--set beta=0: dpo: beta is 0, expected a finite number greater than zero");
   refused("--loss dpo:beta=-1", "dpo: beta is -1, expected a finite number greater than zero");

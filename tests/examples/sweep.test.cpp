@@ -192,7 +192,7 @@ TEST_CASE("sweep: each bad argument gets one sentence", "[examples][sweep]") {
   check_refused("--loss dop", "did you mean \"dpo\"?");
   check_refused("--loss dpo,", "has an empty place");
   check_refused("--loss dpo:beta=0.1", "--loss dpo:beta=0.1: beta comes from --beta");
-  check_refused("--loss dpo:gamma=1", "dpo has no parameter \"gamma\"");
+  check_refused("--loss dpo:gamma=1", "dpo has no hyper-parameter \"gamma\"");
   check_refused("--loss dpo:label_smoothing=x", "\"x\" is not a finite number");
   check_refused("--loss xpo", "it reads chosen_from_reference, which no task of this program has");
   check_refused("--loss tdpo1",

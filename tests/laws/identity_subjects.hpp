@@ -181,12 +181,12 @@ auto follower(std::string const& name, Rule const& rule) {
   using average = prefer::moving_average<table, Rule>;
   subject<average> out{name, [=] { return average(start(), rule); }, {}};
   std::size_t count = 0;
-  Rule::parameters(rule, [&](char const* parameter, auto const&) {
+  Rule::hyper_parameters(rule, [&](char const* parameter, auto const&) {
     std::size_t const which = count++;
     out.others.push_back({parameter, [=] {
                             Rule other = rule;
                             std::size_t k = 0;
-                            Rule::parameters(other, [&]<class N>(char const*, N& value) {
+                            Rule::hyper_parameters(other, [&]<class N>(char const*, N& value) {
                               if (k++ == which) {
                                 value = static_cast<N>(
                                     std::is_integral_v<N> ? static_cast<double>(value) + 1.0

@@ -126,7 +126,7 @@ struct subject_functions {
   static std::vector<parameter_edge> edges() {
     std::vector<parameter_edge> out(1);
     L const loss = law_loss<L>();
-    for_each_parameter(loss, [&](std::string const& name, auto const&) {
+    for_each_hyper_parameter(loss, [&](std::string const& name, auto const&) {
       for (double const value : {0.0, 0.25, 1.0}) {
         try {
           (void)at_edge({name, value});

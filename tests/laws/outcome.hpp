@@ -84,7 +84,7 @@ template <Loss L>
       side.perturbed_toward = side.perturbed_away = side.policy;
     }
   }
-  for_each_parameter(loss, [&](std::string const& name, auto const& value) {
+  for_each_hyper_parameter(loss, [&](std::string const& name, auto const& value) {
     out.parameters.emplace_back(name, static_cast<double>(value));
   });
   out.name = name_of<L>();

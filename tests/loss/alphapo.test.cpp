@@ -84,9 +84,9 @@ TEST_CASE("alphapo: label smoothing is the two-term form", "[loss][alphapo]") {
 }
 
 TEST_CASE("alphapo: parameters out of range are refused, any alpha is taken", "[loss][alphapo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(alphapo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(alphapo{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(alphapo{.label_smoothing = 0.5}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(alphapo{.label_smoothing = 0.5}),
                   prefer::precondition_error);
   CHECK_NOTHROW(alphapo{.gamma = -1.0, .alpha = -0.5});
 }

@@ -139,13 +139,13 @@ TEST_CASE("aot: at the reference every pair meets its own margin, and the loss i
 }
 
 TEST_CASE("aot: parameters out of range are refused", "[loss][aot]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(aot{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(aot{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(aot{.label_smoothing = 0.5}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(aot{.label_smoothing = 0.5}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(aot_unpaired{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(aot_unpaired{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(aot_unpaired{.label_smoothing = -0.1}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(aot_unpaired{.label_smoothing = -0.1}),
                   prefer::precondition_error);
 }
 

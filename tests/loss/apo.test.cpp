@@ -79,16 +79,17 @@ TEST_CASE("apo_zero_unpaired: it is each half of apo_zero, times its weight", "[
 }
 
 TEST_CASE("apo: parameters out of range are refused", "[loss][apo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(apo_zero{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(apo_zero{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(apo_down{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(apo_down{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(apo_zero_unpaired{.beta = 0.0}),
-                  prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(apo_zero_unpaired{.desirable_weight = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(apo_zero_unpaired{.beta = 0.0}),
                   prefer::precondition_error);
   CHECK_THROWS_AS(
-      prefer::expects_parameters_in_range(apo_zero_unpaired{.undesirable_weight = -1.0}),
+      prefer::expects_hyper_parameters_in_range(apo_zero_unpaired{.desirable_weight = -1.0}),
+      prefer::precondition_error);
+  CHECK_THROWS_AS(
+      prefer::expects_hyper_parameters_in_range(apo_zero_unpaired{.undesirable_weight = -1.0}),
       prefer::precondition_error);
 }
 

@@ -108,9 +108,9 @@ TEST_CASE("density_ratio_weight: the odds of the prompt, between its bounds", "[
 }
 
 TEST_CASE("bco: beta out of range is refused", "[loss][bco]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(bco_pair{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(bco_pair{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(bco{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(bco{.beta = 0.0}),
                   prefer::precondition_error);
 }
 

@@ -194,13 +194,13 @@ TEST_CASE("beta_dpo: what it reads is what its loss reads, and a random number",
 }
 
 TEST_CASE("beta_dpo: parameters out of range are refused", "[loss][beta_dpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(beta_dpo<>{.loss = {.beta = 0.0}}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(beta_dpo<>{.loss = {.beta = 0.0}}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(beta_dpo<>{.kept_share = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(beta_dpo<>{.kept_share = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(beta_dpo<>{.kept_share = 1.5}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(beta_dpo<>{.kept_share = 1.5}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(beta_dpo<>{.rate = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(beta_dpo<>{.rate = 0.0}),
                   prefer::precondition_error);
 }
 

@@ -43,7 +43,7 @@ TEST_CASE("bradley_terry: a pair's own margin replaces the loss's", "[loss][brad
 }
 
 TEST_CASE("bradley_terry: parameters out of range are refused", "[loss][bradley_terry]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(bradley_terry{.centering = -0.01}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(bradley_terry{.centering = -0.01}),
                   prefer::precondition_error);
 }
 

@@ -34,7 +34,7 @@ TEST_CASE("cal_dpo: unlike dpo it lets no log-ratio run away", "[loss][cal_dpo]"
 }
 
 TEST_CASE("cal_dpo: beta out of range is refused", "[loss][cal_dpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(cal_dpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(cal_dpo{.beta = 0.0}),
                   prefer::precondition_error);
 }
 

@@ -191,12 +191,13 @@ TEST_CASE("catalogue: a composed loss has the parameters of its parts", "[loss][
   prefer::set_parameter(sum, "beta", 0.4);
   CHECK(sum.second.beta == 0.4);
   CHECK_THROWS_WITH(prefer::set_parameter(sum, "gamma", 1.0),
-                    StartsWith("this loss has no parameter \"gamma\""));
+                    StartsWith("this loss has no hyper-parameter \"gamma\""));
 }
 
 TEST_CASE("catalogue: an unknown parameter is answered with those there are", "[loss][catalogue]") {
-  CHECK_THAT(complaint_about<prefer::dpo>("bta", 1.0),
-             StartsWith("dpo has no parameter \"bta\"") && Contains("did you mean \"beta\"?"));
+  CHECK_THAT(
+      complaint_about<prefer::dpo>("bta", 1.0),
+      StartsWith("dpo has no hyper-parameter \"bta\"") && Contains("did you mean \"beta\"?"));
   CHECK_THAT(complaint_about<prefer::dpo>("gamma", 1.0), EndsWith("known: beta, label_smoothing"));
   CHECK_THAT(complaint_about<prefer::nll>("beta", 1.0), EndsWith("it has none"));
 }

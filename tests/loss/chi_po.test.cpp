@@ -45,9 +45,9 @@ TEST_CASE("chi_po: no log-ratio makes it infinite", "[loss][chi_po]") {
 }
 
 TEST_CASE("chi_po: parameters out of range are refused", "[loss][chi_po]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(chi_po{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(chi_po{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(chi_po{.reward_bound = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(chi_po{.reward_bound = 0.0}),
                   prefer::precondition_error);
 }
 

@@ -240,16 +240,17 @@ TEST_CASE("losses: rewards are those of the first part that has a beta", "[loss]
   CHECK(reward_rule_of(squared<simpo>{}).per_token);
 }
 
-TEST_CASE("losses: parameters are visited by name, of every part", "[loss][parameters]") {
+TEST_CASE("losses: hyper-parameters are visited by name, of every part", "[loss][parameters]") {
   auto const names_of = [](auto loss) {
     std::string names;
-    for_each_parameter(loss, [&](char const* name, auto&) { names += std::string(name) + " "; });
+    for_each_hyper_parameter(loss,
+                             [&](char const* name, auto&) { names += std::string(name) + " "; });
     return names;
   };
   CHECK(names_of(simpo{}) == "beta gamma label_smoothing ");
   CHECK(names_of(0.5 * dpo{} + hinge{}) == "beta label_smoothing weight beta ");
   auto loss = dpo{};
-  dpo::parameters(loss, [](char const*, auto& value) { value = 0.25; });
+  dpo::hyper_parameters(loss, [](char const*, auto& value) { value = 0.25; });
   CHECK(loss.beta == 0.25);
   CHECK(loss.label_smoothing == 0.25);
 }

@@ -48,15 +48,15 @@ TEST_CASE("cpo_simpo: it is simpo and the likelihood per token", "[loss][cpo]") 
 }
 
 TEST_CASE("cpo: parameters out of range are refused", "[loss][cpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(cpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(cpo{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(cpo{.alpha = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(cpo{.alpha = -1.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(cpo{.label_smoothing = 0.5}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(cpo{.label_smoothing = 0.5}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(cpo_simpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(cpo_simpo{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(cpo_simpo{.alpha = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(cpo_simpo{.alpha = -1.0}),
                   prefer::precondition_error);
 }
 

@@ -33,7 +33,7 @@ TEST_CASE("diffusion_dpo: it is dpo with half of beta", "[loss][diffusion_dpo]")
 }
 
 TEST_CASE("diffusion_dpo: beta out of range is refused", "[loss][diffusion_dpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(diffusion_dpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(diffusion_dpo{.beta = 0.0}),
                   prefer::precondition_error);
 }
 

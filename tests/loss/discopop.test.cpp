@@ -52,9 +52,9 @@ TEST_CASE("discopop: where exp(-z) overflows the loss is -z and no NaN", "[loss]
 }
 
 TEST_CASE("discopop: parameters out of range are refused", "[loss][discopop]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(discopop{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(discopop{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(discopop{.temperature = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(discopop{.temperature = 0.0}),
                   prefer::precondition_error);
 }
 

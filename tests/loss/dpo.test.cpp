@@ -65,17 +65,17 @@ TEST_CASE("dpo: a pair's own beta replaces the loss's", "[loss][dpo]") {
 }
 
 TEST_CASE("dpo: parameters out of range are refused", "[loss][dpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(dpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(dpo{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(dpo{.beta = -0.1}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(dpo{.beta = -0.1}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(dpo{.beta = std::nan("")}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(dpo{.beta = std::nan("")}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(dpo{.beta = INFINITY}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(dpo{.beta = INFINITY}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(dpo{.label_smoothing = 0.5}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(dpo{.label_smoothing = 0.5}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(dpo{.label_smoothing = -0.01}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(dpo{.label_smoothing = -0.01}),
                   prefer::precondition_error);
   CHECK_NOTHROW(dpo{.beta = 1e-6, .label_smoothing = 0.499});
 }

@@ -48,9 +48,9 @@ TEST_CASE("dpop: without a penalty it is dpo", "[loss][dpop]") {
 }
 
 TEST_CASE("dpop: parameters out of range are refused", "[loss][dpop]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(dpop{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(dpop{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(dpop{.penalty = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(dpop{.penalty = -1.0}),
                   prefer::precondition_error);
 }
 

@@ -94,9 +94,9 @@ TEST_CASE("epsilon_dpo: what it reads follows from its formula", "[loss][epsilon
 }
 
 TEST_CASE("epsilon_dpo: parameters out of range are refused", "[loss][epsilon_dpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(epsilon_dpo<>{.perturbation = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(epsilon_dpo<>{.perturbation = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(epsilon_dpo<>{.loss = {.beta = 0.0}}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(epsilon_dpo<>{.loss = {.beta = 0.0}}),
                   prefer::precondition_error);
 }
 

@@ -71,15 +71,15 @@ TEST_CASE("exo: at log_ratio = score / (beta reward_beta) the loss is 0, and far
 }
 
 TEST_CASE("exo: parameters out of range are refused", "[loss][exo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(exo_pair{.beta = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(exo_pair{.beta = -1.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(exo_pair{.label_smoothing = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(exo_pair{.label_smoothing = 0.0}),
                   prefer::precondition_error);  // infinite
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(exo_pair{.label_smoothing = 0.5}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(exo_pair{.label_smoothing = 0.5}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(exo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(exo{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(exo{.reward_beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(exo{.reward_beta = 0.0}),
                   prefer::precondition_error);
 }
 

@@ -192,10 +192,12 @@ TEST_CASE("f_dpo: losses of the margin take a divergence, losses of absolute log
 }
 
 TEST_CASE("f_dpo: parameters out of range are refused", "[loss][f_divergence]") {
-  CHECK_THROWS_WITH(prefer::expects_parameters_in_range(f_dpo<forward_kl>{.loss = {.beta = 0.0}}),
-                    "dpo: beta is 0, expected a finite number greater than zero");
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(alpha_divergence{.largest_exponent = 0.0}),
-                  prefer::precondition_error);
+  CHECK_THROWS_WITH(
+      prefer::expects_hyper_parameters_in_range(f_dpo<forward_kl>{.loss = {.beta = 0.0}}),
+      "dpo: beta is 0, expected a finite number greater than zero");
+  CHECK_THROWS_AS(
+      prefer::expects_hyper_parameters_in_range(alpha_divergence{.largest_exponent = 0.0}),
+      prefer::precondition_error);
 }
 
 }  // namespace

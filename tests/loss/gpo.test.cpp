@@ -90,7 +90,7 @@ TEST_CASE("gpo: a link of one's own makes a loss", "[loss][gpo]") {
 }
 
 TEST_CASE("gpo: beta out of range is refused", "[loss][gpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(prefer::gpo_savage{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(prefer::gpo_savage{.beta = 0.0}),
                   prefer::precondition_error);
 }
 

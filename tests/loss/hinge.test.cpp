@@ -32,7 +32,7 @@ TEST_CASE("hinge: the loss is linear below the kink", "[loss][hinge]") {
 }
 
 TEST_CASE("hinge: beta out of range is refused", "[loss][hinge]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(hinge{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(hinge{.beta = 0.0}),
                   prefer::precondition_error);
 }
 

@@ -19,7 +19,7 @@ using namespace prefer;
 template <class L>
 std::vector<std::string> names_of(L const& loss) {
   std::vector<std::string> names;
-  for_each_parameter(loss, [&](char const* name, auto const&) { names.push_back(name); });
+  for_each_hyper_parameter(loss, [&](char const* name, auto const&) { names.push_back(name); });
   return names;
 }
 
@@ -58,16 +58,16 @@ TEST_CASE("beta_of: the first part that has one, and 1 where none has", "[loss][
   STATIC_REQUIRE(beta_of(dpo{.beta = 0.5}) == 0.5);  // known to the compiler
 }
 
-TEST_CASE("parameter_or: by whole names, not by their beginnings", "[loss][parameters]") {
-  CHECK(detail::parameter_or(simpo{.gamma = 0.7}, "gamma", 9.0) == 0.7);
-  CHECK(detail::parameter_or(simpo{}, "gam", 9.0) == 9.0);
-  CHECK(detail::parameter_or(simpo{}, "gammas", 9.0) == 9.0);
-  CHECK(detail::parameter_or(nll{}, "gamma", 9.0) == 9.0);
+TEST_CASE("hyper_parameter_or: by whole names, not by their beginnings", "[loss][parameters]") {
+  CHECK(detail::hyper_parameter_or(simpo{.gamma = 0.7}, "gamma", 9.0) == 0.7);
+  CHECK(detail::hyper_parameter_or(simpo{}, "gam", 9.0) == 9.0);
+  CHECK(detail::hyper_parameter_or(simpo{}, "gammas", 9.0) == 9.0);
+  CHECK(detail::hyper_parameter_or(nll{}, "gamma", 9.0) == 9.0);
   CHECK(detail::same_name("", ""));
   CHECK_FALSE(detail::same_name("", "b"));
 }
 
-TEST_CASE("for_each_parameter: parts come in order, the outer one's own last",
+TEST_CASE("for_each_hyper_parameter: parts come in order, the outer one's own last",
           "[loss][parameters]") {
   CHECK(names_of(beta_dpo<>{}) ==
         std::vector<std::string>{"beta", "label_smoothing", "sensitivity", "kept_share", "rate"});

@@ -51,9 +51,9 @@ TEST_CASE("ipo: extreme margins are finite", "[loss][ipo]") {
 }
 
 TEST_CASE("ipo: beta out of range is refused", "[loss][ipo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(ipo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(ipo{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(ipo_sum{.beta = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(ipo_sum{.beta = -1.0}),
                   prefer::precondition_error);
 }
 

@@ -59,9 +59,9 @@ TEST_CASE("kto: weights multiply their kind of example alone", "[loss][kto]") {
   CHECK(weighted.coefficient[1] == 0.0);
 }
 
-TEST_CASE("kto: NaN among the KL examples reaches the loss", "[loss][kto]") {
+TEST_CASE("kto: NaN among the KL examples is refused", "[loss][kto]") {
   std::vector<double> const p = {std::nan("")}, r = {0.0};
-  CHECK(std::isnan(evaluate(kto{}, batch(p, r)).loss));
+  CHECK_THROWS_WITH(evaluate(kto{}, batch(p, r)), Catch::Matchers::Contains("KL example 0"));
 }
 
 // Log-ratios 1 and -4 of chosen, 0.5 and 2 of rejected completions.
@@ -93,14 +93,15 @@ TEST_CASE("kto_pair: value and derivatives are the paper's, the baselines consta
 }
 
 TEST_CASE("kto: parameters out of range are refused", "[loss][kto]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(kto_pair{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(kto_pair{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(kto{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(kto{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(kto{.desirable_weight = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(kto{.desirable_weight = -1.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(kto{.undesirable_weight = std::nan("")}),
-                  prefer::precondition_error);
+  CHECK_THROWS_AS(
+      prefer::expects_hyper_parameters_in_range(kto{.undesirable_weight = std::nan("")}),
+      prefer::precondition_error);
 }
 
 }  // namespace

@@ -125,7 +125,7 @@ TEST_CASE("lipo: equal scores, and a list of one, have loss 0", "[loss][lipo]") 
 }
 
 TEST_CASE("lipo: beta out of range is refused", "[loss][lipo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(lipo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(lipo{.beta = 0.0}),
                   prefer::precondition_error);
 }
 

@@ -25,7 +25,7 @@ TEST_CASE("ln_dpo: for equal lengths it is dpo with beta over the length", "[los
 }
 
 TEST_CASE("ln_dpo: beta out of range is refused", "[loss][ln_dpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(ln_dpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(ln_dpo{.beta = 0.0}),
                   prefer::precondition_error);
 }
 

@@ -38,13 +38,13 @@ TEST_CASE("mpo: its defaults are 0.8 dpo + 0.2 bco_pair + nll_per_token", "[loss
 }
 
 TEST_CASE("mpo: parameters out of range are refused", "[loss][mpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(mpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(mpo{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(mpo{.preference = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(mpo{.preference = -1.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(mpo{.quality = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(mpo{.quality = -1.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(mpo{.generation = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(mpo{.generation = -1.0}),
                   prefer::precondition_error);
 }
 

@@ -32,7 +32,7 @@ TEST_CASE("nash_md: labels are not read", "[loss][nash_md]") {
 }
 
 TEST_CASE("nash_md: beta out of range is refused", "[loss][nash_md]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(nash_md{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(nash_md{.beta = 0.0}),
                   prefer::precondition_error);
 }
 

@@ -92,15 +92,15 @@ TEST_CASE("nca: of two completions, with all weight on the first, it is nca_pair
 }
 
 TEST_CASE("nca: parameters out of range are refused", "[loss][nca]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(nca_pair{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(nca_pair{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(info_nca{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(info_nca{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(info_nca{.temperature = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(info_nca{.temperature = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(nca{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(nca{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(nca{.temperature = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(nca{.temperature = -1.0}),
                   prefer::precondition_error);
 }
 

@@ -66,11 +66,11 @@ TEST_CASE("dpo_with_margin: a pair's own margin replaces gamma", "[loss][odpo]")
 }
 
 TEST_CASE("odpo: parameters out of range are refused", "[loss][odpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(odpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(odpo{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(odpo{.alpha = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(odpo{.alpha = -1.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(dpo_with_margin{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(dpo_with_margin{.beta = 0.0}),
                   prefer::precondition_error);
   CHECK_NOTHROW(dpo_with_margin{.gamma = -1.0});
 }

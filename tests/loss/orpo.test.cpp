@@ -74,9 +74,9 @@ TEST_CASE("orpo: a pair's own beta is the weight of its odds ratio", "[loss][orp
 }
 
 TEST_CASE("orpo: beta out of range is refused", "[loss][orpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(orpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(orpo{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(odds_ratio{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(odds_ratio{.beta = 0.0}),
                   prefer::precondition_error);
 }
 

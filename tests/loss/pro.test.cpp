@@ -80,7 +80,7 @@ TEST_CASE("pro: a list of one has loss 0", "[loss][pro]") {
 }
 
 TEST_CASE("pro: parameters out of range are refused", "[loss][pro]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(pro{.sft_weight = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(pro{.sft_weight = -1.0}),
                   prefer::precondition_error);
 }
 

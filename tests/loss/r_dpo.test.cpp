@@ -30,7 +30,7 @@ TEST_CASE("r_dpo: a longer chosen completion asks for less of the policy, a shor
 }
 
 TEST_CASE("r_dpo: beta out of range is refused, any alpha is taken", "[loss][r_dpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(r_dpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(r_dpo{.beta = 0.0}),
                   prefer::precondition_error);
   CHECK_NOTHROW(r_dpo{.alpha = -0.1});
 }

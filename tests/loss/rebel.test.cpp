@@ -37,7 +37,7 @@ TEST_CASE("rebel: which completion is called chosen does not matter", "[loss][re
 }
 
 TEST_CASE("rebel: eta out of range is refused", "[loss][rebel]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(rebel{.eta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(rebel{.eta = 0.0}),
                   prefer::precondition_error);
 }
 

@@ -42,11 +42,11 @@ TEST_CASE("robust_dpo: the loss is unbounded below, with a slope of -e / (1 - 2e
 }
 
 TEST_CASE("robust_dpo: parameters out of range are refused", "[loss][robust_dpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(robust_dpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(robust_dpo{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(robust_dpo{.label_smoothing = 0.5}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(robust_dpo{.label_smoothing = 0.5}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(robust_dpo{.label_smoothing = -0.1}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(robust_dpo{.label_smoothing = -0.1}),
                   prefer::precondition_error);
 }
 

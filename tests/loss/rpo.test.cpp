@@ -30,9 +30,9 @@ TEST_CASE("rpo: chosen is pulled up however well the pair is ranked", "[loss][rp
 }
 
 TEST_CASE("rpo: parameters out of range are refused", "[loss][rpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(rpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(rpo{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(rpo{.alpha = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(rpo{.alpha = -1.0}),
                   prefer::precondition_error);
   CHECK_NOTHROW(rpo{.alpha = 0.0});
 }

@@ -51,7 +51,7 @@ TEST_CASE("rrhf: length_power 0 compares sums, and leaves the likelihood per tok
 }
 
 TEST_CASE("rrhf: parameters out of range are refused", "[loss][rrhf]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(rrhf{.weight = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(rrhf{.weight = -1.0}),
                   prefer::precondition_error);
 }
 

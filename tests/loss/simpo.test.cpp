@@ -50,7 +50,7 @@ TEST_CASE("simpo: extreme margins have their limits", "[loss][simpo]") {
 }
 
 TEST_CASE("simpo: beta out of range is refused, any gamma is taken", "[loss][simpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(simpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(simpo{.beta = 0.0}),
                   prefer::precondition_error);
   CHECK_NOTHROW(simpo{.gamma = -1.0});
 }

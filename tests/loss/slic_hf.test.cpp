@@ -39,7 +39,7 @@ TEST_CASE("slic_hf: the reference is not read; a pair's own margin replaces the 
 }
 
 TEST_CASE("slic_hf: parameters out of range are refused", "[loss][slic_hf]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(slic_hf{.lambda = -0.1}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(slic_hf{.lambda = -0.1}),
                   prefer::precondition_error);
 }
 

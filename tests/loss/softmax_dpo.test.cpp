@@ -49,7 +49,7 @@ TEST_CASE("softmax_dpo: extreme log-ratios have their limits", "[loss][softmax_d
 }
 
 TEST_CASE("softmax_dpo: beta out of range is refused", "[loss][softmax_dpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(softmax_dpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(softmax_dpo{.beta = 0.0}),
                   prefer::precondition_error);
 }
 

@@ -47,9 +47,9 @@ TEST_CASE("sppo: beta is 1 / eta: the paper's 0.001 asks for 500 nats, 0.1 for 5
 }
 
 TEST_CASE("sppo: beta out of range is refused", "[loss][sppo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(sppo_hard{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(sppo_hard{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(sppo_soft{.beta = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(sppo_soft{.beta = -1.0}),
                   prefer::precondition_error);
 }
 

@@ -73,11 +73,11 @@ TEST_CASE("tdpo: where policy and reference agree it is dpo", "[loss][tdpo]") {
 }
 
 TEST_CASE("tdpo: parameters out of range are refused", "[loss][tdpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(tdpo1{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(tdpo1{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(tdpo2{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(tdpo2{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(tdpo2{.alpha = -0.5}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(tdpo2{.alpha = -0.5}),
                   prefer::precondition_error);
 }
 

@@ -66,15 +66,15 @@ TEST_CASE("tpo: the reference is not read", "[loss][tpo]") {
 }
 
 TEST_CASE("tpo: parameters out of range are refused", "[loss][tpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(tpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(tpo{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(tpo{.alpha = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(tpo{.alpha = -1.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(tpo{.label_smoothing = 0.5}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(tpo{.label_smoothing = 0.5}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(tpo_l{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(tpo_l{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(tpo_l{.alpha = -1.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(tpo_l{.alpha = -1.0}),
                   prefer::precondition_error);
 }
 

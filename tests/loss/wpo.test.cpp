@@ -65,9 +65,9 @@ TEST_CASE("wpo: what it reads follows from its formula", "[loss][wpo]") {
 }
 
 TEST_CASE("wpo: parameters out of range are refused", "[loss][wpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(wpo<>{.largest_weight = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(wpo<>{.largest_weight = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(wpo<>{.loss = {.beta = 0.0}}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(wpo<>{.loss = {.beta = 0.0}}),
                   prefer::precondition_error);
 }
 

@@ -56,9 +56,9 @@ TEST_CASE("xpo: with another loss it is a sum", "[loss][xpo]") {
 }
 
 TEST_CASE("xpo: parameters out of range are refused", "[loss][xpo]") {
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(xpo{.beta = 0.0}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(xpo{.beta = 0.0}),
                   prefer::precondition_error);
-  CHECK_THROWS_AS(prefer::expects_parameters_in_range(xpo{.alpha = -1e-5}),
+  CHECK_THROWS_AS(prefer::expects_hyper_parameters_in_range(xpo{.alpha = -1e-5}),
                   prefer::precondition_error);
 }
 

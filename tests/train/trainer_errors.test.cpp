@@ -23,9 +23,9 @@ TEST_CASE("trainer: refuses a beta schedule that cannot hold", "[train][trainer]
   no_reference reference;
   auto data = small::pairs(4);
   auto const formula = prefer::pair_loss([](auto const& p) { return -p.log_prob_margin(); });
-  CHECK(message_of([&] {
-          trainer(policy, formula, reference, data, {}, prefer::constant_beta{1.0});
-        }) == "trainer: step 1: beta comes from a schedule, but this loss has no parameter beta");
+  CHECK(message_of(
+            [&] { trainer(policy, formula, reference, data, {}, prefer::constant_beta{1.0}); }) ==
+        "trainer: step 1: beta comes from a schedule, but this loss has no hyper-parameter beta");
   CHECK(message_of([&] { trainer(policy, prefer::dpo{.beta = -1}, reference, data); }) ==
         "dpo: beta is -1, expected a finite number greater than zero");
   auto const falls_to_zero = [](std::uint64_t step) { return step == 0 ? 1.0 : 0.0; };
@@ -145,7 +145,7 @@ TEST_CASE("trainer: an id that the policy does not have stops the step", "[train
   data.add_pair(0, 0, small::completions);
   auto const before = state_of(policy);
   CHECK(message_of([&] { trainer(policy, prefer::dpo{}, reference, data).step(); }) ==
-        "tabular::score: completion 1 is 5, expected less than 5");
+        "tabular::logit: completion 1 is 5, expected less than 5");
   CHECK(state_of(policy) == before);
 }
 

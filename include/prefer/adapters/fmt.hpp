@@ -47,8 +47,8 @@ void write_loss(fmt::memory_buffer& out, L const& loss) {
     write_loss(out, part);
     between = ", ";
   });
-  if constexpr (requires { L::parameters(loss, [](char const*, auto const&) {}); }) {
-    L::parameters(loss, [&](char const* name, auto const& value) {
+  if constexpr (requires { L::hyper_parameters(loss, [](char const*, auto const&) {}); }) {
+    L::hyper_parameters(loss, [&](char const* name, auto const& value) {
       fmt::format_to(std::back_inserter(out), "{}{}={}", between, name, static_cast<double>(value));
       between = ", ";
     });

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -40,6 +42,25 @@ template <class Columns, class F, std::size_t N>
     return numbers[0];
   }
 }
+
+/// The numbers of one column, given as log-probabilities of unpaired completions: what copies them, or reads them one by one.
+struct copied_number {
+  constexpr auto operator()(auto const& one) const { return one.log_prob; }
+};
+
+/// The sum of all numbers that a formula gives for a record.
+template <class F>
+struct all_numbers {
+  F formula;
+
+  template <class Record, class S>
+  constexpr S operator()(Record const& record, S const& weight) const {
+    auto const each = numbers_of_record(formula, record, weight);
+    S sum = each[0];
+    for (std::size_t n = 1; n < each.size(); ++n) sum = sum + each[n];
+    return sum;
+  }
+};
 
 /// A formula that gives one number of a list and none of its completions, as `for_each_list` takes it.
 template <class F>
@@ -79,11 +100,16 @@ template <class Columns, Communicator Processes = single_process>
 class batch_statistics {
  public:
   /// Sizes that disagree are told in the name of `function`.
-  batch_statistics(Columns const& batch, Processes const& processes,
-                   char const* function = "prepare")
+  batch_statistics(Columns const& batch, Processes const& processes, char const* function)
       : batch_(batch), processes_(processes) {
     detail::check_sides(batch, function);
     detail::check_sizes(batch, function);
+  }
+  /// For a loss's `prepare`, whose examples all depend on what is summed: a sum that is infinite or NaN is refused, with the
+  /// row that made it so (decision 0045). Elsewhere it is what it is.
+  batch_statistics(Columns const& batch, Processes const& processes)
+      : batch_statistics(batch, processes, "prepare") {
+    refuses_ = "example";
   }
   explicit batch_statistics(Columns const& batch, char const* function)
     requires std::same_as<Processes, single_process>
@@ -136,6 +162,13 @@ class batch_statistics {
     return on.gather(ascending(second), on.inverse(ascending(first)));
   }
 
+  /// The same questions of a loss that has a limit where a sum is infinite, so that only NaN is refused.
+  [[nodiscard]] batch_statistics with_infinities() const {
+    batch_statistics out = *this;
+    out.infinite_is_good_ = true;
+    return out;
+  }
+
   /// The batch's completions of other prompts, as examples of their own.
   ///
   /// Errors  precondition_error without them
@@ -146,11 +179,29 @@ class batch_statistics {
           "unpaired_columns: this loss takes its baseline from KL examples; give "
           "kl_examples.policy and kl_examples.reference");
     }
-    return batch_statistics(Columns{.policy = of.policy, .reference = of.reference}, processes_);
+    batch_statistics out(Columns{.policy = of.policy, .reference = of.reference}, processes_);
+    out.refuses_ = "KL example";
+    return out;
   }
 
  private:
   static constexpr single_process alone = {};
+
+  /// What the formula gives for each row leaves the backend here only.
+  template <class F>
+  void refuse_not_finite(F const& formula) const {
+    std::vector<double> const numbers =
+        detail::backend_of_batch(batch_).numbers(batch_, detail::all_numbers<F>{formula});
+    std::string place = "a row of another process";
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      if (infinite_is_good_ ? !std::isnan(numbers[i]) : std::isfinite(numbers[i])) continue;
+      place = std::string(refuses_) + " " + std::to_string(i);
+      break;
+    }
+    detail::broken("prepare: this loss takes a statistic of the batch, which " + place + " makes " +
+                   (infinite_is_good_ ? "NaN" : "infinite or NaN") +
+                   ", and with it the loss of every example; diagnose(batch) names the column");
+  }
 
   template <class F>
   [[nodiscard]] auto sums_and_count(F const& formula) const {
@@ -165,11 +216,18 @@ class batch_statistics {
     processes_.all_sum(std::span<double>(all));
     std::pair<std::array<double, width>, double> out{{}, all[width]};
     for (std::size_t n = 0; n < width; ++n) out.first[n] = all[n];
+    for (std::size_t n = 0; refuses_ != nullptr && n < width; ++n) {
+      if (infinite_is_good_ ? std::isnan(all[n]) : !std::isfinite(all[n])) {
+        refuse_not_finite(formula);
+      }
+    }
     return out;
   }
 
   Columns batch_;
   Processes const& processes_;
+  char const* refuses_ = nullptr;  // what a row is called in a refusal; null where none is
+  bool infinite_is_good_ = false;
 };
 
 /// The same questions without a batch: every number is 0, and it is kept which columns the formulas read.
@@ -194,6 +252,7 @@ class probed_statistics {
     note(formula);
     return {0.0, 1.0};
   }
+  [[nodiscard]] constexpr probed_statistics with_infinities() const { return *this; }
   /// Examples of their own: what is read of them is no column that a formula of the loss sees.
   [[nodiscard]] constexpr probed_statistics kl_examples() const { return {}; }
 

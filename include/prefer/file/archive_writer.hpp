@@ -34,7 +34,7 @@ namespace prefer {
 ///
 /// Errors  an empty name or one added twice throws precondition_error; add and commit throw backend_error with path
 ///         and reason, and the target keeps its old content
-template <class = on_demand>
+template <class When = on_demand>
 class basic_archive_writer {
  public:
   basic_archive_writer() { begin(); }
@@ -163,7 +163,7 @@ class basic_archive_writer {
     pad();
   }
 
-  std::optional<atomic_file> file_;
+  std::optional<basic_atomic_file<When>> file_;
   std::vector<unsigned char> written_;  // where there is no file
   std::vector<unsigned char> block_;    // what comes next
   fingerprint sum_;                     // of what was written

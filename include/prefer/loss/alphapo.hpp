@@ -38,7 +38,7 @@ struct alphapo {
                    pair.target_margin_or(gamma);
     return smoothed_logistic(z, label_smoothing);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("gamma", self.gamma);
     visit("alpha", self.alpha);

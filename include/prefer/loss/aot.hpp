@@ -58,7 +58,7 @@ struct aot {
     auto const z = pair.beta_or(beta) * pair.log_ratio_margin();
     return smoothed_logistic(z, label_smoothing);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("label_smoothing", self.label_smoothing);
   }
@@ -93,7 +93,7 @@ struct aot_unpaired {
     auto const z = pair.beta_or(beta) * (pair.chosen.log_ratio() - pair.rejected.log_ratio());
     return smoothed_logistic(z, label_smoothing);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("label_smoothing", self.label_smoothing);
   }

@@ -27,7 +27,7 @@ struct apo_zero {
     auto const b = pair.beta_or(beta);
     return sigmoid(-(b * pair.chosen.log_ratio())) + sigmoid(b * pair.rejected.log_ratio());
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 /// Anchored Preference Optimization, down: lowers both completions, rejected ones more.
@@ -51,7 +51,7 @@ struct apo_down {
     auto const b = pair.beta_or(beta);
     return sigmoid(b * pair.chosen.log_ratio()) + sigmoid(-(b * pair.log_ratio_margin()));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 /// Anchored Preference Optimization, zero, on labelled completions: kto with a baseline of 0.
@@ -77,7 +77,7 @@ struct apo_zero_unpaired {
     return select(example.desirable, weighted(desirable_weight, sigmoid(-u)),
                   weighted(undesirable_weight, sigmoid(u)));
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("desirable_weight", self.desirable_weight);
     visit("undesirable_weight", self.undesirable_weight);

@@ -27,7 +27,7 @@ struct bco_pair {
     auto const b = pair.beta_or(beta);
     return softplus(-(b * pair.chosen.log_ratio())) + softplus(b * pair.rejected.log_ratio());
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 namespace detail {
@@ -107,7 +107,7 @@ struct bco {
   static constexpr void metrics(state const& batch, auto&& visit) {
     visit("delta", batch.threshold);
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 /// The weight of an undesirable example in bco: how much likelier its prompt is among desirable examples.

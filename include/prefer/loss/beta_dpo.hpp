@@ -121,7 +121,7 @@ struct beta_dpo {
     // Not `key > threshold`: a key that is NaN shows in the loss.
     return select(key < batch.threshold, 0.0, batch.scale * at_beta(adjusted));
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("sensitivity", self.sensitivity);
     visit("kept_share", self.kept_share);
     visit("rate", self.rate);

@@ -31,7 +31,7 @@ struct bradley_terry {
     return softplus(pair.target_margin_or(margin) - pair.log_prob_margin()) +
            weighted(centering, square(pair.chosen.log_prob + pair.rejected.log_prob));
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("margin", self.margin);
     visit("centering", self.centering);
   }

@@ -28,7 +28,7 @@ struct cal_dpo {
     return softplus(-pair.log_ratio_margin()) + 0.5 * (square(pair.chosen.log_ratio() - target) +
                                                        square(pair.rejected.log_ratio() + target));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

@@ -60,7 +60,7 @@
 
 namespace prefer {
 
-/// What a tool says about a loss besides its name, its parameters and what it reads.
+/// What a tool says about a loss besides its name, its hyper-parameters and what it reads.
 struct loss_info {
   char const* summary;  ///< the formula, or the idea, in less than a line
   char const* paper;
@@ -293,7 +293,7 @@ inline constexpr other_name parameter_aliases[] = {
     {"orpo.lambda", "beta"},
     {"odds_ratio.lambda", "beta"},
     {"dpop.lambda", "penalty"}};
-inline constexpr refused_name refused_parameters[] = {
+inline constexpr refused_name refused_hyper_parameters[] = {
     {"simpo.gamma_beta_ratio", "it is a ratio; set gamma = gamma_beta_ratio * beta"},
     {"simpo.cpo_alpha", "it weights an NLL term that is not part of simpo; that sum is cpo_simpo"},
     {"dpo.rpo_alpha", "it weights an NLL term that is not part of dpo; that sum is rpo"},
@@ -361,12 +361,12 @@ void with_loss(std::string_view name, auto&& visit) {
   detail::broken("no loss is named " + quoted + known.hint());
 }
 
-/// Whether this loss has the parameter, by our name or by another that means the same.
+/// Whether this loss has the hyper-parameter, by our name or by another that means the same.
 template <Loss L>
 [[nodiscard]] bool has_parameter(L const& loss, std::string_view name) {
   bool found = false;
-  for_each_parameter(loss,
-                     [&](std::string_view own, auto const&) { found = found || own == name; });
+  for_each_hyper_parameter(
+      loss, [&](std::string_view own, auto const&) { found = found || own == name; });
   for (auto const& alias : detail::parameter_aliases) {
     found = found || alias.written == std::string(name_of<L>()) + "." + std::string(name);
   }
@@ -376,7 +376,7 @@ template <Loss L>
 /// Sets a hyper-parameter by name: ours, or another that means the same for this loss.
 ///
 /// Errors  precondition_error for an unknown name, with the nearest known one, and for a value that the
-///         parameter does not take: "dpo: beta is 0, expected a finite number greater than zero"
+///         hyper-parameter does not take: "dpo: beta is 0, expected a finite number greater than zero"
 template <Loss L>
 void set_parameter(L& loss, std::string_view name, double value) {
   std::string const written_name(name);
@@ -386,7 +386,7 @@ void set_parameter(L& loss, std::string_view name, double value) {
     if (alias.written == written) ours = alias.ours;
   }
   bool found = false;
-  for_each_parameter(loss, [&](std::string_view own, auto& parameter) {
+  for_each_hyper_parameter(loss, [&](std::string_view own, auto& parameter) {
     if (own != ours) return;
     found = true;
     auto changed = parameter;
@@ -397,12 +397,12 @@ void set_parameter(L& loss, std::string_view name, double value) {
   if (found) return;
 
   std::string const missing =
-      std::string(name_of<L>()) + " has no parameter \"" + std::string(name) + "\"";
-  for (auto const& refused : detail::refused_parameters) {
+      std::string(name_of<L>()) + " has no hyper-parameter \"" + std::string(name) + "\"";
+  for (auto const& refused : detail::refused_hyper_parameters) {
     if (refused.written == written) detail::broken(missing + ": " + refused.reason);
   }
   detail::known_names known(name);
-  for_each_parameter(loss, [&](std::string_view own, auto const&) { known.add(own); });
+  for_each_hyper_parameter(loss, [&](std::string_view own, auto const&) { known.add(own); });
   detail::broken(missing + known.hint());
 }
 

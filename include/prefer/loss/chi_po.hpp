@@ -32,7 +32,7 @@ struct chi_po {
         pair.beta_or(beta) * (phi(pair.chosen.log_ratio()) - phi(pair.rejected.log_ratio()));
     return softplus(-clamp(z, -2.0 * reward_bound, 2.0 * reward_bound));
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("reward_bound", self.reward_bound);
   }

@@ -10,46 +10,48 @@
 
 namespace prefer {
 
+namespace detail {
+
+/// A callable as a loss over the records that it takes.
+template <class F, std::size_t Arity>
+struct loss_of_formula {
+  static constexpr std::size_t arity = Arity;
+  F formula;
+
+  constexpr loss_of_formula()
+    requires std::default_initializable<F>
+      : formula() {}
+  constexpr explicit loss_of_formula(F f) : formula(f) {}
+  constexpr auto operator()(auto const& record) const { return formula(record); }
+};
+
+}  // namespace detail
+
 /// A generic callable as a loss over pairs:
 ///
 ///   auto const mine = prefer::pair_loss([](auto const& p) { return softplus(-0.1 * p.log_ratio_margin()); });
 template <class F>
-struct pair_loss {
-  static constexpr std::size_t arity = 2;
-  F formula;
-
-  constexpr pair_loss()
-    requires std::default_initializable<F>
-      : formula() {}
-  constexpr explicit pair_loss(F f) : formula(f) {}
-  constexpr auto operator()(auto const& pair) const { return formula(pair); }
+struct pair_loss : detail::loss_of_formula<F, 2> {
+  using detail::loss_of_formula<F, 2>::loss_of_formula;
 };
+template <class F>
+pair_loss(F) -> pair_loss<F>;
 
 /// A generic callable as a loss over labelled completions.
 template <class F>
-struct unpaired_loss {
-  static constexpr std::size_t arity = 1;
-  F formula;
-
-  constexpr unpaired_loss()
-    requires std::default_initializable<F>
-      : formula() {}
-  constexpr explicit unpaired_loss(F f) : formula(f) {}
-  constexpr auto operator()(auto const& example) const { return formula(example); }
+struct unpaired_loss : detail::loss_of_formula<F, 1> {
+  using detail::loss_of_formula<F, 1>::loss_of_formula;
 };
+template <class F>
+unpaired_loss(F) -> unpaired_loss<F>;
 
 /// A generic callable as a loss over lists.
 template <class F>
-struct list_loss {
-  static constexpr std::size_t arity = dynamic_arity;
-  F formula;
-
-  constexpr list_loss()
-    requires std::default_initializable<F>
-      : formula() {}
-  constexpr explicit list_loss(F f) : formula(f) {}
-  constexpr auto operator()(auto const& list) const { return formula(list); }
+struct list_loss : detail::loss_of_formula<F, dynamic_arity> {
+  using detail::loss_of_formula<F, dynamic_arity>::loss_of_formula;
 };
+template <class F>
+list_loss(F) -> list_loss<F>;
 
 /// weight * loss.
 template <Loss L>
@@ -63,7 +65,7 @@ struct scaled_loss {
   constexpr auto operator()(auto const& record, auto const& part) const {
     return weighted(weight, part(record));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("weight", self.weight); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("weight", self.weight); }
 };
 
 /// first + second, on the same records.

@@ -32,7 +32,7 @@ struct cpo {
     auto const z = pair.beta_or(beta) * pair.log_prob_margin();
     return smoothed_logistic(z, label_smoothing) - weighted(alpha, pair.chosen.mean_log_prob());
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("alpha", self.alpha);
     visit("label_smoothing", self.label_smoothing);
@@ -62,7 +62,7 @@ struct cpo_simpo {
     return softplus(pair.target_margin_or(gamma) - pair.beta_or(beta) * margin) -
            weighted(alpha, chosen);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("gamma", self.gamma);
     visit("alpha", self.alpha);

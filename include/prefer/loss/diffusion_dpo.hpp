@@ -32,7 +32,7 @@ struct diffusion_dpo {
   constexpr auto operator()(auto const& pair) const {
     return softplus(-0.5 * pair.beta_or(beta) * pair.log_ratio_margin());
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

@@ -39,7 +39,7 @@ struct discopop {
     auto const t = z * (1.0 / temperature);
     return sigmoid(-t) * softplus(-z) + exp(-softplus(-t) - z) + relu(least - at);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("temperature", self.temperature);
   }

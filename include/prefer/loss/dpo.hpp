@@ -30,7 +30,7 @@ struct dpo {
     auto const z = pair.beta_or(beta) * pair.log_ratio_margin();
     return smoothed_logistic(z, label_smoothing);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("label_smoothing", self.label_smoothing);
   }

@@ -28,7 +28,7 @@ struct dpop {
     auto const fall = relu(-pair.chosen.log_ratio());
     return softplus(-(pair.beta_or(beta) * (pair.log_ratio_margin() - weighted(penalty, fall))));
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("penalty", self.penalty);
   }

@@ -85,7 +85,7 @@ struct epsilon_dpo {
         number(pair.beta_or(beta_of(loss)) * batch.factor / (1.0 + perturbation * step));
     return at_beta(adjusted);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("perturbation", self.perturbation);
   }
 };

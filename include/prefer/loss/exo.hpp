@@ -47,7 +47,7 @@ struct exo_pair {
     number const slope = (number(1.0) - small_share) * pull;
     return with_slope(z, value, slope);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("label_smoothing", self.label_smoothing);
   }
@@ -120,7 +120,7 @@ struct exo {
     for (std::size_t i = 0; i < list.size(); ++i) out[i] = list_beta * out[i] * (room[i] - loss);
     return loss;
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("reward_beta", self.reward_beta);
   }

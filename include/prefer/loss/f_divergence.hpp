@@ -23,7 +23,7 @@ struct forward_kl {
   static constexpr char const* loss_name = "f_dpo_forward_kl";
 
   [[nodiscard]] static constexpr auto score(auto const& u) { return -bounded_expm1(-u); }
-  static constexpr void parameters(auto& /*self*/, auto&& /*visit*/) {}
+  static constexpr void hyper_parameters(auto& /*self*/, auto&& /*visit*/) {}
 };
 
 /// Jensen-Shannon divergence: phi(u) = log 2 + log sigmoid(u), which saturates for u >> 0.
@@ -33,7 +33,7 @@ struct js_divergence {
   [[nodiscard]] static constexpr auto score(auto const& u) {
     return 0.69314718055994530942 + log_sigmoid(u);
   }
-  static constexpr void parameters(auto& /*self*/, auto&& /*visit*/) {}
+  static constexpr void hyper_parameters(auto& /*self*/, auto&& /*visit*/) {}
 };
 
 /// Alpha divergence: phi(u) = (exp((coefficient - 1) u) - 1) / (coefficient - 1); phi(u) = u, the reverse KL, at 1.
@@ -57,7 +57,7 @@ struct alpha_divergence {
                                                  : bounded_expm1(exponent);
     return number(phi / power);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("coefficient", self.coefficient);
     visit("largest_exponent", self.largest_exponent);
   }
@@ -103,8 +103,8 @@ struct f_dpo {
     mapped.rejected.reference_log_prob = 0.0;
     return of_scores(mapped);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
-    Divergence::parameters(self.divergence, visit);
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
+    Divergence::hyper_parameters(self.divergence, visit);
   }
 };
 

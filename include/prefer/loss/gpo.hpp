@@ -29,7 +29,7 @@ struct gpo {
   constexpr auto operator()(auto const& pair) const {
     return Link::of(pair.beta_or(beta) * pair.log_ratio_margin());
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 /// (1 - z)^2. With beta = 2 tau it is 4 tau^2 times ipo_sum.

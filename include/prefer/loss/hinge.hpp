@@ -27,7 +27,7 @@ struct hinge {
   constexpr auto operator()(auto const& pair) const {
     return relu(1.0 - pair.beta_or(beta) * pair.log_ratio_margin());
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

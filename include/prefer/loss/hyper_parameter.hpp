@@ -20,10 +20,11 @@ constexpr bool same_name(char const* a, char const* b) {
 
 /// The hyper-parameter of this name, of the first part of a composed loss that has it; else `otherwise`.
 template <Loss L>
-[[nodiscard]] constexpr double parameter_or(L const& loss, char const* wanted, double otherwise) {
+[[nodiscard]] constexpr double hyper_parameter_or(L const& loss, char const* wanted,
+                                                  double otherwise) {
   double out = otherwise;
   bool found = false;
-  for_each_parameter(loss, [&](char const* name, auto const& value) {
+  for_each_hyper_parameter(loss, [&](char const* name, auto const& value) {
     if (found || !same_name(name, wanted)) return;
     out = value;
     found = true;
@@ -31,7 +32,7 @@ template <Loss L>
   return out;
 }
 
-/// A visitor of parameters that counts those called beta. A type with a name: nvcc's front end does not survive a
+/// A visitor of hyper-parameters that counts those called beta. A type with a name: nvcc's front end does not survive a
 /// generic lambda in the initialiser of a variable template.
 struct beta_counter {
   int count = 0;
@@ -43,7 +44,7 @@ struct beta_counter {
 template <class L>
 [[nodiscard]] constexpr int count_betas(L const& loss) {
   beta_counter counter;
-  for_each_parameter(loss, counter);
+  for_each_hyper_parameter(loss, counter);
   return counter.count;
 }
 
@@ -64,12 +65,12 @@ template <Loss L>
 constexpr int set_beta(L& loss, double beta) {
   L changed = loss;
   int count = 0;
-  for_each_parameter(changed, [&](char const* name, auto& value) {
+  for_each_hyper_parameter(changed, [&](char const* name, auto& value) {
     if (!detail::same_name(name, "beta")) return;
     value = beta;
     ++count;
   });
-  expects_parameters_in_range(changed);
+  expects_hyper_parameters_in_range(changed);
   loss = changed;
   return count;
 }
@@ -77,7 +78,7 @@ constexpr int set_beta(L& loss, double beta) {
 /// The beta of a loss, or of the first part that has one; 1 for a loss without beta.
 template <Loss L>
 [[nodiscard]] constexpr double beta_of(L const& loss) {
-  return detail::parameter_or(loss, "beta", 1.0);
+  return detail::hyper_parameter_or(loss, "beta", 1.0);
 }
 
 }  // namespace prefer

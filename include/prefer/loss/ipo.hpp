@@ -28,7 +28,7 @@ struct ipo {
     return square(pair.chosen.mean_log_ratio() - pair.rejected.mean_log_ratio() -
                   0.5 / pair.beta_or(beta));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 /// Identity Preference Optimization as in its paper, on summed log-ratios.
@@ -50,7 +50,7 @@ struct ipo_sum {
   constexpr auto operator()(auto const& pair) const {
     return square(pair.log_ratio_margin() - 0.5 / pair.beta_or(beta));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

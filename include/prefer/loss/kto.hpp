@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include <prefer/loss/loss.hpp>
 
@@ -15,7 +16,8 @@ struct log_ratio_of_example {
 };
 struct log_ratios_of_pair {
   constexpr auto operator()(auto const& pair) const {
-    return std::array{pair.chosen.log_ratio(), pair.rejected.log_ratio()};
+    auto const chosen = pair.chosen.log_ratio();
+    return std::array<std::remove_const_t<decltype(chosen)>, 2>{chosen, pair.rejected.log_ratio()};
   }
 };
 
@@ -47,8 +49,9 @@ struct kto {
   non_negative undesirable_weight = 1.0;
 
   [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
-    double const estimate = batch.kl_examples().means(detail::log_ratio_of_example{});
-    return {estimate < 0.0 ? 0.0 : estimate};  // NaN passes through
+    double const estimate =
+        batch.kl_examples().with_infinities().means(detail::log_ratio_of_example{});
+    return {estimate < 0.0 ? 0.0 : estimate};
   }
   constexpr auto operator()(auto const& example, state const& batch) const {
     auto const gain = example.beta_or(beta) * (example.log_ratio() - batch.baseline);
@@ -56,7 +59,7 @@ struct kto {
                   weighted(undesirable_weight, sigmoid(gain)));
   }
   static constexpr void metrics(state const& batch, auto&& visit) { visit("kl", batch.baseline); }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("desirable_weight", self.desirable_weight);
     visit("undesirable_weight", self.undesirable_weight);
@@ -89,7 +92,7 @@ struct kto_pair {
   positive beta = 0.1;
 
   [[nodiscard]] constexpr state prepare(auto const& batch, nothing&) const {
-    auto const [chosen, rejected] = batch.means(detail::log_ratios_of_pair{});
+    auto const [chosen, rejected] = batch.with_infinities().means(detail::log_ratios_of_pair{});
     return {relu(chosen), relu(rejected)};
   }
   constexpr auto operator()(auto const& pair, state const& batch) const {
@@ -97,7 +100,7 @@ struct kto_pair {
     return 0.5 * (sigmoid(-(b * (pair.chosen.log_ratio() - batch.rejected_baseline))) +
                   sigmoid(b * (pair.rejected.log_ratio() - batch.chosen_baseline)));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

@@ -102,7 +102,7 @@ struct lipo {
     }
     return loss;
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 
  private:
   static constexpr double ln2 = 0.69314718055994530942;

@@ -27,7 +27,7 @@ struct ln_dpo {
     return softplus(
         -(pair.beta_or(beta) * (pair.chosen.mean_log_ratio() - pair.rejected.mean_log_ratio())));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

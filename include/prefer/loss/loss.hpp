@@ -141,7 +141,7 @@ concept names_its_parts = has_parts<L> || !wraps_a_loss<L>;
 ///             `coefficients(...)`, an analytic override for lists (see evaluate.hpp);
 ///             `list_size`, for lists that all have that many completions;
 ///             `example`, for a loss of arity 1 whose examples are tokens (see example_of);
-///             `parameters(self, visit)`, which names the hyper-parameters for tools and for errors;
+///             `hyper_parameters(self, visit)`, which names the hyper-parameters for tools and for errors;
 ///             `metrics(state, visit)`, which names what a state has to report;
 ///             `rewards_per_token`, where rewards are not reported as what it reads suggests;
 ///             `compares_from`, of a list loss: the completions before it are not compared with others;
@@ -149,7 +149,7 @@ concept names_its_parts = has_parts<L> || !wraps_a_loss<L>;
 ///             `parts(self, visit)`, for a loss made of losses: returns visit(part, part, ...). Its formula takes the
 ///             parts last, each to be called with a record: `operator()(record, part...)`, or with a state of its own
 ///             `operator()(record, state, part...)`. States, memories, matches, list sizes, columns, metrics,
-///             parameters and the reward rule of the parts follow
+///             hyper-parameters and the reward rule of the parts follow
 /// Semantics   the value is per example, in nats or squared nats, before weights and the mean; the same
 ///             arguments give the same value; nothing is captured by reference
 template <class L>
@@ -269,7 +269,7 @@ template <Loss L>
 template <Loss L, class Columns, Communicator Processes = single_process>
 [[nodiscard]] loss_state<L> prepare(L const& loss, Columns const& columns, loss_memory<L>& memory,
                                     Processes const& processes = {}) {
-  expects_parameters_in_range(loss);
+  expects_hyper_parameters_in_range(loss);
   if constexpr (std::same_as<loss_state<L>, nothing>) {
     return {};
   } else {
@@ -399,8 +399,9 @@ consteval bool loss() {
                   "it has one, then its parts, each to be called with a record");
     static_assert(detail::has_parts<L> || detail::formula_over<L, detail::probe_record_for<L>>,
                   "prefer: a loss has a const operator() that takes a record of any Scalar");
-    static_assert(std::is_trivially_copyable_v<L>,
-                  "prefer: a loss is trivially copyable: parameters by value, no pointers to own");
+    static_assert(
+        std::is_trivially_copyable_v<L>,
+        "prefer: a loss is trivially copyable: hyper-parameters by value, no pointers to own");
   }
   return true;
 }

@@ -35,7 +35,7 @@ struct mpo {
                                  softplus(b * pair.rejected.log_ratio())) -
            weighted(generation, pair.chosen.mean_log_prob());
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("preference", self.preference);
     visit("quality", self.quality);

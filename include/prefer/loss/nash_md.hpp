@@ -34,7 +34,7 @@ struct nash_md {
     return (token.beta_or(beta) * value_of(token.log_ratio()) - (token.score - 0.5)) *
            token.log_prob;
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

@@ -31,7 +31,7 @@ struct nca_pair {
     auto const rejected = b * pair.rejected.log_ratio();
     return softplus(-chosen) + 0.5 * softplus(chosen) + 0.5 * softplus(rejected);
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 /// InfoNCA: cross-entropy from the softmax of a reward to the policy's softmax over a list.
@@ -95,7 +95,7 @@ struct info_nca {
     }
     return loss;
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("temperature", self.temperature);
   }
@@ -156,7 +156,7 @@ struct nca {
     }
     return loss;
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("temperature", self.temperature);
   }

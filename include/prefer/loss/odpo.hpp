@@ -32,7 +32,7 @@ struct odpo {
     auto const offset = weighted(alpha, log(pair.chosen.score - pair.rejected.score));
     return softplus(-(pair.beta_or(beta) * pair.log_ratio_margin() - offset));
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("alpha", self.alpha);
   }
@@ -58,7 +58,7 @@ struct dpo_with_margin {
   constexpr auto operator()(auto const& pair) const {
     return softplus(pair.target_margin_or(gamma) - pair.beta_or(beta) * pair.log_ratio_margin());
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("gamma", self.gamma);
   }

@@ -30,7 +30,7 @@ struct odds_ratio {
     };
     return pair.beta_or(beta) * softplus(log_odds(pair.rejected) - log_odds(pair.chosen));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 /// Odds Ratio Preference Optimization: supervised fine-tuning and preference in one stage, without a reference.
@@ -51,7 +51,7 @@ struct orpo {
   constexpr auto operator()(auto const& pair) const {
     return odds_ratio{.beta = beta}(pair)-pair.chosen.mean_log_prob();
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

@@ -277,10 +277,11 @@ template <class L, class... P>
 /// Calls `visit(name, value)` for each hyper-parameter of a loss, those of its parts before its own; `value` converts from
 /// and to double. Nothing for a loss that names none.
 template <class L>
-constexpr void for_each_parameter(L&& loss, auto&& visit) {
+constexpr void for_each_hyper_parameter(L&& loss, auto&& visit) {
   using plain = std::remove_cvref_t<L>;
-  detail::for_each_part(loss, [&](auto, auto& part) { for_each_parameter(part, visit); });
-  if constexpr (requires { plain::parameters(loss, visit); }) plain::parameters(loss, visit);
+  detail::for_each_part(loss, [&](auto, auto& part) { for_each_hyper_parameter(part, visit); });
+  if constexpr (requires { plain::hyper_parameters(loss, visit); })
+    plain::hyper_parameters(loss, visit);
 }
 
 namespace detail {
@@ -317,12 +318,13 @@ constexpr char const* name_of_parts(part_list<P>) {
 /// Throws precondition_error for a hyper-parameter out of its range, of a loss or of a part of it: "dpo: beta is -1,
 /// expected a finite number greater than zero". Whatever takes a loss asks this first.
 template <class L>
-constexpr void expects_parameters_in_range(L const& loss) {
-  detail::for_each_part(loss, [](auto, auto const& part) { expects_parameters_in_range(part); });
+constexpr void expects_hyper_parameters_in_range(L const& loss) {
+  detail::for_each_part(loss,
+                        [](auto, auto const& part) { expects_hyper_parameters_in_range(part); });
   auto const check = [](char const* name, auto const& value) {
     expects_in_range(value, name_of<L>(), name);
   };
-  if constexpr (requires { L::parameters(loss, check); }) L::parameters(loss, check);
+  if constexpr (requires { L::hyper_parameters(loss, check); }) L::hyper_parameters(loss, check);
 }
 
 }  // namespace prefer

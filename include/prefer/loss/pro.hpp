@@ -104,7 +104,7 @@ struct pro {
     out[0] = out[0] - likelihood;
     return loss;
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("sft_weight", self.sft_weight);
   }
 };

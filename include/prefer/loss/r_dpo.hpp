@@ -33,7 +33,7 @@ struct r_dpo {
     auto const longer = pair.chosen.completion_length - pair.rejected.completion_length;
     return softplus(-(pair.beta_or(beta) * pair.log_ratio_margin() + alpha * longer));
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("alpha", self.alpha);
   }

@@ -30,7 +30,7 @@ struct rebel {
   constexpr auto operator()(auto const& pair) const {
     return square(pair.log_ratio_margin() / eta - (pair.chosen.score - pair.rejected.score));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("eta", self.eta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("eta", self.eta); }
 };
 
 }  // namespace prefer

@@ -30,7 +30,7 @@ struct robust_dpo {
     // A smoothed loss whose flipped share is -e / (1 - 2 e).
     return smoothed_logistic(z, -label_smoothing / (1.0 - 2.0 * label_smoothing));
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("label_smoothing", self.label_smoothing);
   }

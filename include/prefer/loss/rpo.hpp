@@ -30,7 +30,7 @@ struct rpo {
     return softplus(-(pair.beta_or(beta) * pair.log_ratio_margin())) -
            weighted(alpha, pair.chosen.mean_log_prob());
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("alpha", self.alpha);
   }

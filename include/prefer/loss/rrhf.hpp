@@ -80,7 +80,7 @@ struct rrhf {
     out[0] = out[0] - per_token;
     return weighted(weight, ranking) - list[0].log_prob * per_token;
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("weight", self.weight);
     visit("length_power", self.length_power);
   }

@@ -33,7 +33,7 @@ struct simpo {
         pair.target_margin_or(gamma);
     return smoothed_logistic(z, label_smoothing);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("gamma", self.gamma);
     visit("label_smoothing", self.label_smoothing);

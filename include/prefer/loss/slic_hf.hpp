@@ -29,7 +29,7 @@ struct slic_hf {
     return relu(pair.target_margin_or(margin) - pair.log_prob_margin()) -
            weighted(lambda, pair.chosen.mean_log_prob());
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("margin", self.margin);
     visit("lambda", self.lambda);
   }

@@ -27,7 +27,7 @@ struct sppo_hard {
     auto const target = 0.5 / pair.beta_or(beta);
     return square(pair.chosen.log_ratio() - target) + square(pair.rejected.log_ratio() + target);
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 /// Self-Play Preference Optimization: log-ratios are regressed to estimated win probabilities.
@@ -53,7 +53,7 @@ struct sppo_soft {
     };
     return 0.5 * (miss(pair.chosen) + miss(pair.rejected));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 }  // namespace prefer

@@ -28,7 +28,7 @@ struct tdpo1 {
     return softplus(-(pair.beta_or(beta) * (pair.log_ratio_margin() -
                                             (pair.rejected.divergence - pair.chosen.divergence))));
   }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
 /// Token-level DPO, second form: the divergence of chosen completions carries no gradient.
@@ -52,7 +52,7 @@ struct tdpo2 {
     auto const gap = pair.rejected.divergence - value_of(pair.chosen.divergence);
     return softplus(-(pair.beta_or(beta) * (pair.log_ratio_margin() - alpha * gap)));
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("alpha", self.alpha);
   }

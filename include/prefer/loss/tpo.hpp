@@ -33,7 +33,7 @@ struct tpo {
     auto const z = list.beta_or(beta) * (list[1].log_prob - list[2].log_prob);
     return smoothed_logistic(z, label_smoothing) - weighted(alpha, list[0].mean_log_prob());
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("alpha", self.alpha);
     visit("label_smoothing", self.label_smoothing);
@@ -66,7 +66,7 @@ struct tpo_l {
     auto const z = list.beta_or(beta) * (list[1].mean_log_prob() - list[2].mean_log_prob()) - gamma;
     return smoothed_logistic(z, label_smoothing) - weighted(alpha, list[0].mean_log_prob());
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("gamma", self.gamma);
     visit("alpha", self.alpha);

@@ -32,7 +32,7 @@ struct wpo {
         clamp(exp(pair.chosen.alignment + pair.rejected.alignment), 0.0, largest_weight);
     return weight * weighted(pair);
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("largest_weight", self.largest_weight);
   }
 };

@@ -45,7 +45,7 @@ struct xpo {
     return softplus(-(pair.beta_or(beta) * pair.log_ratio_margin())) +
            weighted(alpha, optimism{}(pair));
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("beta", self.beta);
     visit("alpha", self.alpha);
   }

@@ -26,7 +26,7 @@ namespace detail {
 /// What is wrong with the batch for this loss, as a sentence; nothing for a good one.
 template <Loss L, class Columns>
 void check_columns(L const& loss, Columns const& columns, char const* function) {
-  expects_parameters_in_range(loss);
+  expects_hyper_parameters_in_range(loss);
   column_set const read = reads(loss);
   column_set const available = columns.available();
   if (!available.contains(read - optional_columns)) {

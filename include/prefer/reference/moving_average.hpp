@@ -36,7 +36,7 @@ struct ema {
   [[nodiscard]] constexpr bool due(std::uint64_t /*step*/) const { return true; }
   [[nodiscard]] constexpr double weight(std::uint64_t /*step*/) const { return rate; }
   void check() const { expects_in_range(rate, "ema", "rate"); }
-  static constexpr void parameters(auto& self, auto&& visit) { visit("rate", self.rate); }
+  static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("rate", self.rate); }
 };
 
 /// Trust Region DPO: the reference takes over the policy, in part (soft) or whole (hard), now and then.
@@ -60,7 +60,7 @@ struct tr_dpo {
     expects_in_range(alpha, "tr_dpo", "alpha");
     expects(every > 0, "tr_dpo: every must be at least 1");
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("alpha", self.alpha);
     visit("every", self.every);
   }
@@ -108,13 +108,13 @@ struct bema {
 
   void check() const {
     expects(every > 0, "bema: every must be at least 1");
-    parameters(*this, [](char const* parameter, auto const& value) {
+    hyper_parameters(*this, [](char const* parameter, auto const& value) {
       expects_in_range(value, name, parameter);
     });
     expects(age(begin + every) >= 1.0,
             "bema: lag + multiplier * step must be at least 1 at the first update");
   }
-  static constexpr void parameters(auto& self, auto&& visit) {
+  static constexpr void hyper_parameters(auto& self, auto&& visit) {
     visit("every", self.every);
     visit("ema_power", self.ema_power);
     visit("bias_power", self.bias_power);
@@ -133,7 +133,7 @@ struct bema {
 /// When a moving average takes the policy in, and with which weight.
 ///
 /// Asked for   `name`; `due(step)`, `weight(step)` in [0, 1], steps counted from 1; `check()`, which refuses
-///             what makes no sense; `parameters(self, visit)`, what a checkpoint compares
+///             what makes no sense; `hyper_parameters(self, visit)`, what a checkpoint compares
 /// Optional    `correction(step)` and `starts(step)`, as bema has them
 ///             `every_step`: it is due after every step
 template <class Rule>
@@ -171,7 +171,7 @@ class moving_average {
     std::vector<parameter<parameter_type>> const ours = copy_.parameters();
     fingerprint identity;
     identity.add("moving average").add(Rule::name).add(identity_of_base(copy_));
-    Rule::parameters(rule_, [&](char const* name, auto const& value) {
+    Rule::hyper_parameters(rule_, [&](char const* name, auto const& value) {
       identity.add(name).add(static_cast<double>(value));
     });
     for (auto const& each : ours) {
@@ -253,7 +253,7 @@ class moving_average {
                                  "other numbers in it, or other parameters"));
     }
     std::vector<parameter<parameter_type>> const ours = copy_.parameters();
-    std::vector<char> averaged = averaged_;
+    std::vector<unsigned char> averaged = averaged_;
     std::vector<std::vector<parameter_type>> values(ours.size());
     std::vector<std::vector<parameter_type>> averages(average_.size());
     std::vector<std::vector<parameter_type>> starts(start_.size());
@@ -351,7 +351,7 @@ class moving_average {
   executor threads_;
   std::uint64_t identity_ = 0;
   std::uint64_t version_ = 0;
-  std::vector<char> averaged_;  // per parameter: it trains, or has trained
+  std::vector<unsigned char> averaged_;  // per parameter: it trains, or has trained
   std::vector<std::vector<parameter_type>>
       average_;  // bema: per parameter, empty before its first use
   std::vector<std::vector<parameter_type>> start_;

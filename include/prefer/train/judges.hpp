@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -162,18 +163,17 @@ struct ranked {
   F reward;
 
   void operator()(written_completions const& written, choice_data& examples) const {
-    auto const rewards = detail::rewards_of(reward, written);
+    auto rewards = detail::rewards_of(reward, written);
     std::vector<std::uint32_t> completion;
-    std::vector<bool> taken(rewards.size());
     while (completion.size() != rewards.size()) {
-      std::size_t best = rewards.size();
-      for (std::size_t i = 0; i != rewards.size(); ++i) {
-        if (!taken[i] && (best == rewards.size() || rewards[i] > rewards[best])) best = i;
+      std::size_t best = 0;
+      for (std::size_t i = 1; i < rewards.size(); ++i) {
+        if (rewards[i] > rewards[best]) best = i;
       }
-      taken[best] = true;
       completion.push_back(written.completion[best]);
       detail::add_length(written, best, examples);
       examples.score.push_back(static_cast<float>(rewards[best]));
+      rewards[best] = -std::numeric_limits<double>::infinity();  // is taken
     }
     examples.add_list(written.prompt, view_of(completion));
   }

@@ -33,7 +33,7 @@ void apply_beta(L& loss, Beta const& beta, std::uint64_t step) {
   if constexpr (is_scheduled<Beta>) {
     with_context("trainer: step " + std::to_string(step + 1) + ": ", [&] {
       if (set_beta(loss, static_cast<double>(beta(step))) == 0) {
-        broken("beta comes from a schedule, but this loss has no parameter beta");
+        broken("beta comes from a schedule, but this loss has no hyper-parameter beta");
       }
     });
   }
@@ -68,7 +68,7 @@ template <Loss L, class Beta, class T>
   } else {
     detail::apply_beta(constant, beta, 0);  // as it is at this step; the schedule is above
   }
-  for_each_parameter(constant, [&](char const* name, auto const& value) {
+  for_each_hyper_parameter(constant, [&](char const* name, auto const& value) {
     identity.add(name).add(static_cast<double>(value));
   });
   identity.add(fingerprint_of_formula(constant));

@@ -205,7 +205,7 @@ class trainer {
             "trainer: max_gradient_norm must be greater than zero");
     L loss = loss_;
     detail::apply_beta(loss, beta_, 0);
-    expects_parameters_in_range(loss);
+    expects_hyper_parameters_in_range(loss);
     if constexpr (has_data) expects_one_beta(source_.data());
     expects_shapes(parameters(), "trainer");
     expects(is_normalised(reference_) || !reads(loss_).contains(column_name::reference) ||

@@ -137,7 +137,8 @@ struct online_softmax {
 
 /// The softmaxes of a block's threads as one, in the first thread; in the same order always.
 __device__ inline online_softmax combine_block(online_softmax mine) {
-  __shared__ online_softmax of_warp[threads_of_block / 32];
+  constexpr unsigned warps = threads_of_block / 32;
+  __shared__ float largest[warps], sum[warps], weighted[warps], squares[warps];
   for (unsigned by = 16; by > 0; by /= 2) {
     online_softmax other;
     other.largest = __shfl_down_sync(~0u, mine.largest, by);
@@ -146,10 +147,18 @@ __device__ inline online_softmax combine_block(online_softmax mine) {
     other.squares = __shfl_down_sync(~0u, mine.squares, by);
     mine.add(other);  // what the last lanes get is not used
   }
-  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = mine;
+  unsigned const own = threadIdx.x / 32;
+  if (threadIdx.x % 32 == 0) {
+    largest[own] = mine.largest;
+    sum[own] = mine.sum;
+    weighted[own] = mine.weighted;
+    squares[own] = mine.squares;
+  }
   __syncthreads();
   if (threadIdx.x == 0) {
-    for (unsigned w = 1; w < threads_of_block / 32; ++w) mine.add(of_warp[w]);
+    for (unsigned w = 1; w < warps; ++w) {
+      mine.add(online_softmax{largest[w], sum[w], weighted[w], squares[w]});
+    }
   }
   return mine;
 }

@@ -28,22 +28,22 @@ TEST_CASE("laws: a loss has no number that it does not name", "[laws][parameters
   for_each_loss([]<Loss L>(L const& loss, loss_info const&) {
     INFO(L::name);
     std::size_t named = 0;
-    for_each_parameter(loss, [&](char const*, auto const& value) { named += sizeof value; });
+    for_each_hyper_parameter(loss, [&](char const*, auto const& value) { named += sizeof value; });
     CHECK(named == (std::is_empty_v<L> ? 0 : sizeof(L)));
   });
 }
 
-TEST_CASE("laws: a parameter out of its range is refused by loss, name and value",
+TEST_CASE("laws: a hyper-parameter out of its range is refused by loss, name and value",
           "[laws][parameters]") {
   std::size_t refused = 0;
   for_each_loss([&]<Loss L>(L const&, loss_info const&) {
     std::size_t count = 0;
-    for_each_parameter(L{}, [&](char const*, auto const&) { ++count; });
+    for_each_hyper_parameter(L{}, [&](char const*, auto const&) { ++count; });
     for (std::size_t k = 0; k < count; ++k) {
       L loss{};
       std::size_t at = 0;
       std::string wanted;
-      for_each_parameter(loss, [&](char const* name, auto& value) {
+      for_each_hyper_parameter(loss, [&](char const* name, auto& value) {
         if (at++ != k) return;
         if constexpr (requires { value.in_range(); }) {
           value = -7.0;
@@ -59,7 +59,7 @@ TEST_CASE("laws: a parameter out of its range is refused by loss, name and value
   CHECK(refused > 67);  // most have a beta and something else
 }
 
-TEST_CASE("laws: whatever takes a loss refuses a parameter first", "[laws][parameters]") {
+TEST_CASE("laws: whatever takes a loss refuses a hyper-parameter first", "[laws][parameters]") {
   std::string const sentence = "dpo: beta is -1, expected a finite number greater than zero";
   std::vector<double> const one = {-1.0};
   auto const batch = pair_columns{.policy = {one, one}, .reference = {one, one}};
