@@ -17,7 +17,7 @@ namespace prefer {
 ///
 /// Of a template the compiler makes what a unit calls. Of a class or a function that is none it makes all that they
 /// name, every member function of a vector among them, for every unit that includes them.
-struct on_demand;
+struct on_demand {};
 
 /// A view of `count` elements in memory, of a vector's, or of `count` of a vector's from `begin` on.
 ///
