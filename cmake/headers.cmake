@@ -264,3 +264,9 @@ set(prefer_fmt_headers
 set(prefer_mpi_headers
   adapters/mpi.hpp
 )
+
+set(prefer_torch_headers
+  adapters/torch.hpp
+  adapters/torch/column.hpp
+  adapters/torch/scalar.hpp
+)

@@ -2,7 +2,8 @@
 #pragma once
 
 // The core in one include; it depends on the standard library alone. Outside: loss/catalogue.hpp (losses by
-// name, for tools), diagnosis/ (what is wrong with a batch or a run), the thread pool, and the components.
+// name, for tools), model/ (policies that are ready made, one header each), diagnosis/ (what is wrong with a batch or a
+// run), the thread pool, and the components.
 
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/aggregation/ld_dpo_weights.hpp>
@@ -107,18 +108,6 @@
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/metrics/scored_pairs.hpp>
 #include <prefer/metrics/tokens.hpp>
-#include <prefer/model/bigram.hpp>
-#include <prefer/model/bigram_reference.hpp>
-#include <prefer/model/choice_ids.hpp>
-#include <prefer/model/denoiser.hpp>
-#include <prefer/model/log_linear.hpp>
-#include <prefer/model/matrix_factorization.hpp>
-#include <prefer/model/matrix_product.hpp>
-#include <prefer/model/noise_schedule.hpp>
-#include <prefer/model/row_statistics.hpp>
-#include <prefer/model/softmax.hpp>
-#include <prefer/model/tabular.hpp>
-#include <prefer/model/two_layer_network.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/objective/formula_fingerprint.hpp>
 #include <prefer/objective/kernel.hpp>

@@ -1,5 +1,6 @@
 // expect: prefer: this reference moves while the policy trains, so a cache made ahead of time would go stale
 // SPDX-License-Identifier: MIT
+#include <prefer/model/tabular.hpp>
 #include <prefer/prefer.hpp>
 
 prefer::cached<double> ahead_of_time(prefer::tabular<double> const& start,

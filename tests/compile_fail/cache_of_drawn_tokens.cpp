@@ -1,5 +1,6 @@
 // expect: prefer: this reference draws anew in each step, so its numbers cannot be cached
 // SPDX-License-Identifier: MIT
+#include <prefer/model/bigram.hpp>
 #include <prefer/prefer.hpp>
 
 prefer::token_table const table;

@@ -1,5 +1,6 @@
 // expect: prefer: this loss is over tokens, which this policy does not give
 // SPDX-License-Identifier: MIT
+#include <prefer/model/tabular.hpp>
 #include <prefer/prefer.hpp>
 
 void train(prefer::tabular<double>& policy, prefer::tabular<double>& reference,

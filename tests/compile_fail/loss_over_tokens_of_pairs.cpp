@@ -1,5 +1,6 @@
 // expect: prefer: a loss over tokens has arity 1
 // SPDX-License-Identifier: MIT
+#include <prefer/model/bigram.hpp>
 #include <prefer/prefer.hpp>
 
 struct over_pairs_of_tokens {

@@ -1,5 +1,6 @@
 // expect: prefer: this loss reads value_estimate, which this policy does not give
 // SPDX-License-Identifier: MIT
+#include <prefer/model/tabular.hpp>
 #include <prefer/prefer.hpp>
 
 struct regression {

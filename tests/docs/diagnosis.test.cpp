@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <prefer/diagnosis/batch.hpp>
 #include <prefer/diagnosis/training.hpp>
+#include <prefer/model/tabular.hpp>
 #include <prefer/prefer.hpp>
 #include <span>
 #include <string>

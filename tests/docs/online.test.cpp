@@ -6,6 +6,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <prefer/model/bigram.hpp>
+#include <prefer/model/tabular.hpp>
 #include <prefer/prefer.hpp>
 
 namespace online {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <prefer/model/tabular.hpp>
 #include <prefer/prefer.hpp>
 #include <span>
 #include <string>

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdio>
+#include <prefer/model/tabular.hpp>
 #include <prefer/prefer.hpp>
 #include <vector>
 

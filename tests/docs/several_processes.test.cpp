@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <prefer/model/tabular.hpp>
 #include <prefer/parallel/thread_processes.hpp>
 #include <prefer/prefer.hpp>
 #include <span>

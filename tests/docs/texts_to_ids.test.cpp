@@ -10,6 +10,8 @@
 #include <prefer/data/byte_tokenizer.hpp>
 #include <prefer/data/encode.hpp>
 #include <prefer/data/preference.hpp>
+#include <prefer/model/bigram.hpp>
+#include <prefer/model/tabular.hpp>
 #include <prefer/prefer.hpp>
 #include <sstream>
 #include <string>

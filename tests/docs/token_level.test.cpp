@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdint>
+#include <prefer/model/bigram.hpp>
 #include <prefer/prefer.hpp>
 #include <span>
 #include <vector>

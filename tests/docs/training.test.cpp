@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <prefer/model/matrix_factorization.hpp>
 #include <prefer/parallel/thread_pool.hpp>
 #include <prefer/prefer.hpp>
 #include <string>

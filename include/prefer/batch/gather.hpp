@@ -11,6 +11,7 @@
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/each_column.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/parallel/communicator.hpp>
 
 namespace prefer {
@@ -19,17 +20,24 @@ namespace prefer {
 template <class Columns>
 class gathered_rows {
  public:
-  /// One vector for every column, in the order of the description; absent columns are empty.
-  gathered_rows(std::vector<std::vector<double>> numbers, std::uint64_t present, std::size_t begin,
-                std::size_t count)
-      : numbers_(std::move(numbers)), present_(present), begin_(begin), count_(count) {}
+  /// The numbers of every column, in the order of the description, and where each begins and the last one ends; of
+  /// absent columns there are none.
+  gathered_rows(std::vector<double> numbers, std::vector<std::size_t> offset, std::uint64_t present,
+                std::size_t begin, std::size_t count)
+      : numbers_(std::move(numbers)),
+        offset_(std::move(offset)),
+        present_(present),
+        begin_(begin),
+        count_(count) {}
 
   /// The whole batch, in order of rank. Views of this object's numbers: valid as long as it lives.
   [[nodiscard]] Columns columns() const {
     Columns out{};
     std::size_t next = 0;
     detail::for_each_column(out, [&](auto, per, column_side, column& to) {
-      if ((present_ >> next & 1u) != 0) to = numbers_[next];
+      if ((present_ >> next & 1u) != 0) {
+        to = strided(numbers_.data() + offset_[next], offset_[next + 1] - offset_[next]);
+      }
       ++next;
     });
     return out;
@@ -38,7 +46,8 @@ class gathered_rows {
   [[nodiscard]] std::size_t count() const { return count_; }  ///< how many rows are one's own
 
  private:
-  std::vector<std::vector<double>> numbers_;
+  std::vector<double> numbers_;
+  std::vector<std::size_t> offset_;
   std::uint64_t present_;
   std::size_t begin_;
   std::size_t count_;
@@ -81,15 +90,18 @@ template <class Columns, Communicator Processes>
   }
   if (first != processes.size()) present = static_cast<std::uint64_t>(of_all[2 * first + 1]);
 
-  std::vector<std::vector<double>> numbers;
+  std::vector<double> numbers;
+  std::vector<std::size_t> offset = {0};
   detail::for_each_column(mine, [&](auto, per, column_side, column const& one) {
-    numbers.emplace_back();
-    if ((present >> (numbers.size() - 1) & 1u) == 0) return;
-    std::vector<double> own(one.size());
-    for (std::size_t i = 0; i < own.size(); ++i) own[i] = one[i];
-    numbers.back() = processes.all_gather(own);
+    if ((present >> (offset.size() - 1) & 1u) != 0) {
+      std::vector<double> own(one.size());
+      for (std::size_t i = 0; i < own.size(); ++i) own[i] = one[i];
+      std::vector<double> const of_column = processes.all_gather(own);
+      append(numbers, of_column);
+    }
+    offset.push_back(numbers.size());
   });
-  return {std::move(numbers), present, begin, mine.size()};
+  return {std::move(numbers), std::move(offset), present, begin, mine.size()};
 }
 
 }  // namespace prefer

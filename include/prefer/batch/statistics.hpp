@@ -43,6 +43,11 @@ template <class Columns, class F, std::size_t N>
   }
 }
 
+/// The numbers of one column, given as log-probabilities of unpaired completions: what copies them, or reads them one by one.
+struct copied_number {
+  constexpr auto operator()(auto const& one) const { return one.log_prob; }
+};
+
 /// The sum of all numbers that a formula gives for a record.
 template <class F>
 struct all_numbers {

@@ -34,7 +34,7 @@ namespace prefer {
 ///
 /// Errors  an empty name or one added twice throws precondition_error; add and commit throw backend_error with path
 ///         and reason, and the target keeps its old content
-template <class = on_demand>
+template <class When = on_demand>
 class basic_archive_writer {
  public:
   basic_archive_writer() { begin(); }
@@ -77,7 +77,7 @@ class basic_archive_writer {
   [[nodiscard]] std::vector<unsigned char> bytes() const {
     expects(!file_, "archive_writer::bytes: this one writes into a file");
     std::vector<unsigned char> out = written_;
-    out.insert(out.end(), block_.begin(), block_.end());
+    append(out, block_.data(), block_.size());
     append_number(out, std::uint64_t{names_.size()});
     append_number(out, size_ + detail::archive_trailer_size);
     append_number(out, detail::archive_checksum(view_of(out)));
@@ -163,7 +163,7 @@ class basic_archive_writer {
     pad();
   }
 
-  std::optional<atomic_file> file_;
+  std::optional<basic_atomic_file<When>> file_;
   std::vector<unsigned char> written_;  // where there is no file
   std::vector<unsigned char> block_;    // what comes next
   fingerprint sum_;                     // of what was written

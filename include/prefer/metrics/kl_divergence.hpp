@@ -24,12 +24,34 @@ namespace detail {
 
 inline constexpr double mass_tolerance = 1e-3;  // by which probabilities may miss 1
 
-/// The sum of a list's probabilities.
-[[nodiscard]] constexpr auto mass_of(auto const& list) {
-  auto mass = exp(list[0].log_prob);
-  for (std::size_t i = 1; i < list.size(); ++i) mass = mass + exp(list[i].log_prob);
-  return mass;
-}
+// Formulas over lists of all completions; named, because a device's compiler takes no lambda of the host.
+
+/// The sum of the probabilities.
+struct mass_of_list {
+  constexpr auto operator()(auto const& list) const {
+    auto mass = exp(list[0].log_prob);
+    for (std::size_t i = 1; i < list.size(); ++i) mass = mass + exp(list[i].log_prob);
+    return mass;
+  }
+};
+/// 1 where the probabilities do not sum to 1.
+struct incomplete_list {
+  constexpr auto operator()(auto const& list) const {
+    auto const excess = -1.0 + mass_of_list{}(list);
+    using S = std::remove_const_t<decltype(excess)>;
+    return where(select(excess < 0.0, -excess, excess) > mass_tolerance, S(1.0));
+  }
+};
+/// KL(policy || reference). What the policy never writes counts 0, whatever the reference says of it.
+struct kl_of_list {
+  constexpr auto operator()(auto const& list) const {
+    auto sum = weighted(exp(list[0].log_prob), list[0].log_ratio());
+    for (std::size_t i = 1; i < list.size(); ++i) {
+      sum = sum + weighted(exp(list[i].log_prob), list[i].log_ratio());
+    }
+    return sum;
+  }
+};
 
 /// Refuses the first list whose probabilities do not sum to 1; `name(g)` is what list g is called. Its numbers leave the
 /// backend here only.
@@ -37,12 +59,10 @@ template <class Columns, class Name>
 void refuse_incomplete_list(Columns const& all, Name const& name) {
   auto const on = backend_of_batch(all);
   auto mass = on.room(all.size());
-  auto const formula = number_of_list{[](auto const& list) { return mass_of(list); }};
-  (void)on.for_each_list(all, formula, mass.result(), {});
+  (void)on.for_each_list(all, number_of_list{mass_of_list{}}, mass.result(), {});
   basic_unpaired_columns<typename std::remove_const_t<decltype(on)>::column> const lists{
       .policy = mass.view()};
-  std::vector<double> const masses =
-      on.numbers(lists, [](auto const& list) { return list.log_prob; });
+  std::vector<double> const masses = on.numbers(lists, copied_number{});
   for (std::size_t g = 0; g < masses.size(); ++g) {
     if (!(std::abs(masses[g] - 1.0) > mass_tolerance)) continue;
     broken("kl_divergence: the probabilities of " + name(g) + " sum to " +
@@ -57,21 +77,11 @@ template <class Columns, class Name>
   check_lists(all, 0, "kl_divergence");
   check_sizes(all, "kl_divergence");
   auto const on = backend_of_batch(all);
-  // What the policy never writes counts 0, whatever the reference says of it.
-  auto const kl = number_of_list{[](auto const& list) {
-    auto sum = weighted(exp(list[0].log_prob), list[0].log_ratio());
-    for (std::size_t i = 1; i < list.size(); ++i) {
-      sum = sum + weighted(exp(list[i].log_prob), list[i].log_ratio());
-    }
-    return sum;
-  }};
-  auto const incomplete = number_of_list{[](auto const& list) {
-    auto const excess = mass_of(list) - 1.0;
-    using S = std::remove_const_t<decltype(excess)>;
-    return where(select(excess < 0.0, -excess, excess) > mass_tolerance, S(1.0));
-  }};
-  auto const [sum, lists] = on.read(
-      std::array{on.for_each_list(all, kl, {}, {}), on.for_each_list(all, incomplete, {}, {})});
+  auto const sum_over_lists = [&](auto const& formula) {
+    return on.for_each_list(all, number_of_list{formula}, {}, {});
+  };
+  auto const [sum, lists] =
+      on.read(std::array{sum_over_lists(kl_of_list{}), sum_over_lists(incomplete_list{})});
   if (lists > 0.0) refuse_incomplete_list(all, name);
   return sum / static_cast<double>(all.size());
 }

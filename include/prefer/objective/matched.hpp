@@ -118,9 +118,6 @@ void for_each_term(double factor, L const& loss, loss_state<L> const& state, Vis
 }
 
 // Named, because a device's compiler takes no lambda of the host.
-struct copied_number {
-  constexpr auto operator()(auto const& y) const { return y.log_prob; }
-};
 struct sum_of_two_numbers {
   constexpr auto operator()(auto const& y) const { return y.log_prob + y.reference_log_prob; }
 };

@@ -105,15 +105,17 @@ class basic_token_sampler {
     std::size_t const most_tokens = how_.top_k == 0 ? heap_.size() : how_.top_k;
     if (how_.top_p < 1.0 && most_tokens < heap_.size()) total = sum_of_most_likely(most_tokens);
     kept_.clear();
+    kept_weight_.clear();
     double sum = 0.0;
     while (!heap_.empty() && kept_.size() != most_tokens &&
            (kept_.empty() || sum < how_.top_p * total)) {
-      kept_.push_back({heap_.front(), weight_[heap_.front()]});
-      sum += kept_.back().second;
+      kept_.push_back(heap_.front());
+      kept_weight_.push_back(weight_[heap_.front()]);
+      sum += kept_weight_.back();
       pop();
     }
     for (double& each : weight_) each = 0.0;
-    for (auto const& [token, weight] : kept_) weight_[token] = weight;
+    for (std::size_t k = 0; k != kept_.size(); ++k) weight_[kept_[k]] = kept_weight_[k];
     return sum;
   }
 
@@ -148,7 +150,8 @@ class basic_token_sampler {
   sampling_options how_;
   std::vector<double> weight_;       // [vocabulary]
   std::vector<std::uint32_t> heap_;  // the most likely token first
-  std::vector<std::pair<std::uint32_t, double>> kept_;
+  std::vector<std::uint32_t> kept_;
+  std::vector<double> kept_weight_;  // of each
 };
 using token_sampler = basic_token_sampler<>;
 

@@ -253,7 +253,7 @@ class moving_average {
                                  "other numbers in it, or other parameters"));
     }
     std::vector<parameter<parameter_type>> const ours = copy_.parameters();
-    std::vector<char> averaged = averaged_;
+    std::vector<unsigned char> averaged = averaged_;
     std::vector<std::vector<parameter_type>> values(ours.size());
     std::vector<std::vector<parameter_type>> averages(average_.size());
     std::vector<std::vector<parameter_type>> starts(start_.size());
@@ -351,7 +351,7 @@ class moving_average {
   executor threads_;
   std::uint64_t identity_ = 0;
   std::uint64_t version_ = 0;
-  std::vector<char> averaged_;  // per parameter: it trains, or has trained
+  std::vector<unsigned char> averaged_;  // per parameter: it trains, or has trained
   std::vector<std::vector<parameter_type>>
       average_;  // bema: per parameter, empty before its first use
   std::vector<std::vector<parameter_type>> start_;

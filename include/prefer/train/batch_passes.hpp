@@ -138,8 +138,8 @@ class batch_passes {
   void expect_finite(std::size_t begin, std::size_t count) const {
     auto const bad = batch_.first_not_finite(begin, count);
     if (!bad) return;
-    broken("trainer: at step " + std::to_string(step_ + 1) + " " + bad->what + " of row " +
-           std::to_string(batch_.row(bad->group)) + " is not finite");
+    broken("trainer: at step " + std::to_string(step_ + 1) + " " + bad.what + " of row " +
+           std::to_string(batch_.row(bad.group)) + " is not finite");
   }
 
   scored_batch batch_;

@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstddef>
-#include <optional>
 #include <span>
 
 #include <prefer/batch/sum_and_count.hpp>
@@ -18,18 +17,22 @@ template <class T>
   return total;
 }
 
+/// A number that is not finite, and the group of examples that has it; or none, which is false.
 struct not_finite {
-  std::size_t group;
-  char const* what;
+  std::size_t group = 0;
+  char const* what = nullptr;
+
+  [[nodiscard]] explicit operator bool() const { return what != nullptr; }
 };
 
 /// The first group in [begin, begin + count) with a value or a coefficient that is not finite; group g has those in
 /// [offset[g], offset[g + 1]).
 template <class T>
-[[nodiscard]] std::optional<not_finite> first_not_finite(
-    std::span<T const> value, std::span<std::size_t const> value_offset,
-    std::span<T const> coefficient, std::span<std::size_t const> coefficient_offset,
-    std::size_t begin, std::size_t count) {
+[[nodiscard]] not_finite first_not_finite(std::span<T const> value,
+                                          std::span<std::size_t const> value_offset,
+                                          std::span<T const> coefficient,
+                                          std::span<std::size_t const> coefficient_offset,
+                                          std::size_t begin, std::size_t count) {
   auto const any = [](std::span<T const> of, std::size_t from, std::size_t to) {
     for (std::size_t i = from; i < to; ++i) {
       if (!std::isfinite(of[i])) return true;
@@ -39,13 +42,13 @@ template <class T>
   for (std::size_t g = begin; g < begin + count; ++g) {
     bool const per_group = value_offset.empty();
     if (any(value, per_group ? g : value_offset[g], per_group ? g + 1 : value_offset[g + 1])) {
-      return not_finite{g, "the loss"};
+      return {g, "the loss"};
     }
     if (any(coefficient, coefficient_offset[g], coefficient_offset[g + 1])) {
-      return not_finite{g, "the derivative of the loss"};
+      return {g, "the derivative of the loss"};
     }
   }
-  return std::nullopt;
+  return {};
 }
 
 }  // namespace prefer::detail

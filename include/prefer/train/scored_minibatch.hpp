@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -214,8 +213,7 @@ class scored_minibatch {
   /// Of the values of the last evaluation.
   [[nodiscard]] sum_and_count loss() const { return sum_of_values<value_type>(value_); }
   /// The first group in [begin, begin + count) with a value or a coefficient that is not finite.
-  [[nodiscard]] std::optional<not_finite> first_not_finite(std::size_t begin,
-                                                           std::size_t count) const {
+  [[nodiscard]] not_finite first_not_finite(std::size_t begin, std::size_t count) const {
     return detail::first_not_finite<value_type>(value_, {}, coefficient_, batch_.offset(), begin,
                                                 count);
   }

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -119,8 +118,7 @@ class scored_tokens {
   }
 
   [[nodiscard]] sum_and_count loss() const { return sum_of_values<value_type>(value_); }
-  [[nodiscard]] std::optional<not_finite> first_not_finite(std::size_t begin,
-                                                           std::size_t count) const {
+  [[nodiscard]] not_finite first_not_finite(std::size_t begin, std::size_t count) const {
     return detail::first_not_finite<value_type>(value_, token_offset_, coefficient_, token_offset_,
                                                 begin, count);
   }
