@@ -17,7 +17,7 @@ namespace prefer {
 ///
 /// Of a template the compiler makes what a unit calls. Of a class or a function that is none it makes all that they
 /// name, every member function of a vector among them, for every unit that includes them.
-struct on_demand;
+struct on_demand {};
 
 /// A view of `count` elements in memory, of a vector's, or of `count` of a vector's from `begin` on.
 ///
@@ -35,6 +35,12 @@ template <class T>
 [[nodiscard]] std::span<T const> view_of(std::vector<T> const& all, std::size_t begin,
                                          std::size_t count) {
   return {all.data() + begin, count};
+}
+
+/// Puts numbers at the end of a vector: a span of them, or another vector.
+template <class T, class Numbers>
+void append(std::vector<T>& to, Numbers const& from) {
+  to.insert(to.end(), from.begin(), from.end());
 }
 
 }  // namespace prefer

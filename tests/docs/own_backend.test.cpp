@@ -15,13 +15,20 @@
 #include "../../examples/stub_backend/stub_backend.hpp"
 #include "support/toy_backend.hpp"
 
-namespace {
+namespace own_backend {
 
+/// A list formula that every backend could run.
 struct weight_of_list {
   static constexpr std::size_t room = 0;
   [[nodiscard]] static constexpr prefer::column_set reads() { return prefer::column_name::weight; }
   constexpr auto operator()(auto const&, auto const& weight, auto, auto) const { return weight; }
 };
+
+}  // namespace own_backend
+
+namespace {
+
+using own_backend::weight_of_list;
 
 TEST_CASE("own backend: the stub names what is unimplemented, by operation",
           "[docs][own_backend]") {

@@ -145,7 +145,7 @@ TEST_CASE("trainer: an id that the policy does not have stops the step", "[train
   data.add_pair(0, 0, small::completions);
   auto const before = state_of(policy);
   CHECK(message_of([&] { trainer(policy, prefer::dpo{}, reference, data).step(); }) ==
-        "tabular::score: completion 1 is 5, expected less than 5");
+        "tabular::logit: completion 1 is 5, expected less than 5");
   CHECK(state_of(policy) == before);
 }
 

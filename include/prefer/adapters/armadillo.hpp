@@ -43,10 +43,12 @@ template <class X>
 concept armadillo_column = armadillo_in_memory<X> && is_element<typename X::elem_type>;
 
 /// Cubes and sparse matrices are no Base.
+template <class E>
+void armadillo_cube_or_sparse(arma::Cube<E> const&);
+template <class E, class X>
+void armadillo_cube_or_sparse(arma::SpBase<E, X> const&);
 template <class X>
-concept armadillo_other = requires(X const& x) {
-  []<class E>(arma::Cube<E> const&) {}(x);
-} || requires(X const& x) { []<class E, class D>(arma::SpBase<E, D> const&) {}(x); };
+concept armadillo_other = requires(X const& x) { armadillo_cube_or_sparse(x); };
 
 /// Armadillo keeps matrices column by column, so that a row steps over as many elements as they have rows.
 template <class E, armadillo_column X>
