@@ -268,5 +268,6 @@ set(prefer_mpi_headers
 set(prefer_torch_headers
   adapters/torch.hpp
   adapters/torch/column.hpp
+  adapters/torch/policy.hpp
   adapters/torch/scalar.hpp
 )

@@ -3,7 +3,7 @@
 // Every loss of the catalogue: value-free pass over float columns (lists: double), coefficients of all completions, in
 // batches of 10,000 examples on one thread; nanoseconds per example and allocations per call. A list has four
 // completions, or as many as its loss takes. The first row is the bound: a loop that reads the four columns of log-
-// probabilities and writes both coefficients.
+// probabilities and writes both coefficients. The last is what lists are compared with: DPO over pairs of double.
 
 #include <atomic>
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <new>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -72,20 +73,20 @@ void measure(benchmark::State& state, Pass const& pass) {
   report(state, allocations.load() - before);
 }
 
-template <prefer::PairLoss L>
+template <class T, prefer::PairLoss L>
 void loss_pass(benchmark::State& state, L const& loss) {
   auto const side = [](double low, double width, std::uint64_t seed) {
-    return std::pair(numbers<float>(examples, low, width, seed),
-                     numbers<float>(examples, low, width, seed + 1));
+    return std::pair(numbers<T>(examples, low, width, seed),
+                     numbers<T>(examples, low, width, seed + 1));
   };
   auto const [policy_chosen, policy_rejected] = side(-60.0, 30.0, 1);
   auto const [reference_chosen, reference_rejected] = side(-60.0, 30.0, 3);
   auto const [length_chosen, length_rejected] = side(10.0, 20.0, 5);
   auto const [divergence_chosen, divergence_rejected] = side(0.0, 2.0, 7);
-  auto const alignment = numbers<float>(examples, -1.0, 0.5, 9);
-  auto const score_chosen = numbers<float>(examples, 0.6, 0.4, 10);
-  auto const score_rejected = numbers<float>(examples, 0.1, 0.4, 11);
-  auto const uniform = numbers<float>(examples, 0.0, 1.0, 12);
+  auto const alignment = numbers<T>(examples, -1.0, 0.5, 9);
+  auto const score_chosen = numbers<T>(examples, 0.6, 0.4, 10);
+  auto const score_rejected = numbers<T>(examples, 0.1, 0.4, 11);
+  auto const uniform = numbers<T>(examples, 0.0, 1.0, 12);
   prefer::pair_columns const batch{.policy = {policy_chosen, policy_rejected},
                                    .reference = {reference_chosen, reference_rejected},
                                    .length = {length_chosen, length_rejected},
@@ -96,7 +97,7 @@ void loss_pass(benchmark::State& state, L const& loss) {
                                    .perturbed_away = {reference_chosen, reference_rejected},
                                    .chosen_from_reference = alignment,
                                    .uniform = uniform};
-  aligned<float> chosen(examples), rejected(examples);
+  aligned<T> chosen(examples), rejected(examples);
   prefer::pair_results const results{.chosen = chosen, .rejected = rejected};
   prefer::loss_memory<L> memory{};
   measure(state, [&] {
@@ -104,18 +105,18 @@ void loss_pass(benchmark::State& state, L const& loss) {
   });
 }
 
-template <prefer::UnpairedLoss L>
+template <class T, prefer::UnpairedLoss L>
 void loss_pass(benchmark::State& state, L const& loss) {
-  auto const policy = numbers<float>(examples, -60.0, 30.0, 1);
-  auto const reference = numbers<float>(examples, -60.0, 30.0, 2);
-  auto const label = numbers<float>(examples, -1.0, 2.0, 3);
-  auto const score = numbers<float>(examples, 0.0, 1.0, 4);
+  auto const policy = numbers<T>(examples, -60.0, 30.0, 1);
+  auto const reference = numbers<T>(examples, -60.0, 30.0, 2);
+  auto const label = numbers<T>(examples, -1.0, 2.0, 3);
+  auto const score = numbers<T>(examples, 0.0, 1.0, 4);
   prefer::unpaired_columns const batch{.policy = policy,
                                        .reference = reference,
                                        .label = label,
                                        .score = score,
                                        .kl_examples = {.policy = policy, .reference = reference}};
-  aligned<float> coefficient(examples);
+  aligned<T> coefficient(examples);
   prefer::loss_memory<L> memory{};
   measure(state, [&] {
     return prefer::evaluate_into(loss, batch, prefer::unpaired_results{.coefficient = coefficient},
@@ -123,20 +124,20 @@ void loss_pass(benchmark::State& state, L const& loss) {
   });
 }
 
-template <prefer::ListLoss L>
+template <class T, prefer::ListLoss L>
 void loss_pass(benchmark::State& state, L const& loss) {
   constexpr std::size_t asked = prefer::list_size_of<L>();
   constexpr std::size_t size = asked == 0 ? 4 : asked;
-  auto const policy = numbers<double>(examples * size, -60.0, 30.0, 1);
-  auto const reference = numbers<double>(examples * size, -60.0, 30.0, 2);
-  auto const length = numbers<double>(examples * size, 10.0, 20.0, 3);
-  aligned<double> score(examples * size);
+  auto const policy = numbers<T>(examples * size, -60.0, 30.0, 1);
+  auto const reference = numbers<T>(examples * size, -60.0, 30.0, 2);
+  auto const length = numbers<T>(examples * size, 10.0, 20.0, 3);
+  aligned<T> score(examples * size);
   std::vector<std::size_t> offset(examples + 1);
-  for (std::size_t i = 0; i < score.size(); ++i) score[i] = static_cast<double>(size - i % size);
+  for (std::size_t i = 0; i < score.size(); ++i) score[i] = static_cast<T>(size - i % size);
   for (std::size_t g = 0; g <= examples; ++g) offset[g] = g * size;
   prefer::list_columns const batch{
       .policy = policy, .reference = reference, .length = length, .score = score, .offset = offset};
-  aligned<double> coefficient(examples * size);
+  aligned<T> coefficient(examples * size);
   measure(state, [&] {
     return prefer::evaluate_into(loss, batch, prefer::list_results{.coefficient = coefficient});
   });
@@ -166,10 +167,14 @@ bool const registered = [] {
   microseconds(benchmark::RegisterBenchmark("moves_bytes", moves_bytes));
   prefer::for_each_loss([&]<prefer::Loss L>(L const& loss, prefer::loss_info const&) {
     char const* const kind = L::arity == 1 ? "labels/" : L::arity == 2 ? "pairs/" : "lists/";
-    microseconds(
-        benchmark::RegisterBenchmark((std::string(kind) + L::name).c_str(),
-                                     [loss](benchmark::State& state) { loss_pass(state, loss); }));
+    using number = std::conditional_t<L::arity == prefer::dynamic_arity, double, float>;
+    microseconds(benchmark::RegisterBenchmark(
+        (std::string(kind) + L::name).c_str(),
+        [loss](benchmark::State& state) { loss_pass<number>(state, loss); }));
   });
+  microseconds(benchmark::RegisterBenchmark("pairs of double/dpo", [](benchmark::State& state) {
+    loss_pass<double>(state, prefer::dpo{});
+  }));
   return true;
 }();
 

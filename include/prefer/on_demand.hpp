@@ -37,4 +37,10 @@ template <class T>
   return {all.data() + begin, count};
 }
 
+/// Puts numbers at the end of a vector: a span of them, or another vector.
+template <class T, class Numbers>
+void append(std::vector<T>& to, Numbers const& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
 }  // namespace prefer

@@ -38,7 +38,7 @@ TEST_CASE("gather_rows: one process has the whole batch", "[batch][gather]") {
 
 TEST_CASE("gather_rows: rows of all processes are in order of rank, and each knows its own",
           "[batch][gather]") {
-  std::vector<gathered_pairs> of_rank(3, {{}, 0, 0, 0});
+  std::vector<gathered_pairs> of_rank(3, {{}, {}, 0, 0, 0});
   processes::run(3, [&](auto const& process) {
     // 1, 2 and 0 pairs, stored as float; row r of process p holds 10 p + r, and a constant for each column.
     std::size_t const sizes[] = {1, 2, 0};

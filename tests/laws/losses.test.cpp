@@ -389,7 +389,7 @@ TEST_CASE("laws: a list loss's own coefficients are those of its formula", "[law
       }
     }
   });
-  CHECK(found == 4);  // plackett_luce, softmax_dpo, info_nca
+  CHECK(found == 8);  // all of lists but nll_of_best, tpo and tpo_l
 }
 
 TEST_CASE(

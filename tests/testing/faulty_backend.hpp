@@ -174,7 +174,7 @@ class faulty {
     detail::for_each_column(batch, [&](auto is, per, column_side, column const& one) {
       bool const lost = (fault_now == fault::score_ignored && is.name == column_name::score) ||
                         (fault_now == fault::weight_ignored && is.name == column_name::weight);
-      columns.push_back(lost || !one.toy_column::present() ? toy_column() : cut(one));
+      columns.push_back(lost ? toy_column() : static_cast<toy_column const&>(one));
     });
     Kind<toy_column> out{};
     std::size_t at = 0;
@@ -183,14 +183,16 @@ class faulty {
       bool const swapped = fault_now == fault::sides_swapped && side != column_side::only;
       to = columns[swapped ? (side == column_side::chosen ? own + 1 : own - 1) : own];
     });
-    if constexpr (requires { out.offset; }) out.offset = batch.offset;
+    if constexpr (requires { out.offset; }) {
+      out.offset = batch.offset;
+    } else if (fault_now == fault::last_record_left_out && out.size() > 1) {
+      detail::for_each_column(out, [&](auto, per each, column_side, toy_column& one) {
+        if (each == per::kl_example || !one.present()) return;
+        one = toy_column({one.look().begin(), one.look().end() - 1}, *crossings_);
+      });
+    }
     return out;
   }
-  [[nodiscard]] toy_column cut(toy_column const& of) const {
-    if (fault_now != fault::last_record_left_out || of.size() < 2) return of;
-    return toy_column({of.look().begin(), of.look().end() - 1}, *crossings_);
-  }
-
   toy_crossings* crossings_;
   toy toy_;
 };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -243,4 +244,27 @@ TEST_CASE("online: what does not fit is refused", "[train][online]") {
   trainer run(problem.policy, dpo{}, cache, source);
   CHECK(message([&] { run.step(); }) ==
         "cached::log_prob: the batch was written in this step, and is no part of a data set");
+}
+
+TEST_CASE("online: another judge or reward is another source, where the reward says which it is",
+          "[train][online]") {
+  struct named_reward {
+    std::uint64_t version = 1;
+    double operator()(std::uint32_t, std::span<std::uint32_t const>) const { return 0.0; }
+    [[nodiscard]] std::uint64_t identity() const { return version; }
+  };
+  fresh problem;
+  auto const identity_with = [&](auto const& judge) {
+    return sampled(problem.policy, problem.table, ids(4, prompt), judge).identity();
+  };
+  std::set<std::uint64_t> const different = {
+      identity_with(best_and_worst{named_reward{}}),
+      identity_with(best_and_worst{named_reward{2}}),
+      identity_with(ranked{named_reward{}}),
+      identity_with(with_advantage{named_reward{}}),
+      identity_with(drawn_preference{bradley_terry_preference{named_reward{}}}),
+      identity_with(drawn_preference{bradley_terry_preference{named_reward{2}}}),
+      identity_with(best_and_worst{&reward})};
+  CHECK(different.size() == 7);
+  CHECK(identity_with(ranked{named_reward{}}) == identity_with(ranked{named_reward{}}));
 }

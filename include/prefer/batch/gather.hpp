@@ -11,6 +11,7 @@
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/each_column.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/on_demand.hpp>
 #include <prefer/parallel/communicator.hpp>
 
 namespace prefer {
@@ -96,7 +97,7 @@ template <class Columns, Communicator Processes>
       std::vector<double> own(one.size());
       for (std::size_t i = 0; i < own.size(); ++i) own[i] = one[i];
       std::vector<double> const of_column = processes.all_gather(own);
-      numbers.insert(numbers.end(), of_column.begin(), of_column.end());
+      append(numbers, of_column);
     }
     offset.push_back(numbers.size());
   });

@@ -79,7 +79,8 @@ class basic_minibatch {  // a template, so that including it costs little
     all_.resize(data.size());
     for (std::size_t r = 0; r < all_.size(); ++r) all_[r] = static_cast<std::uint32_t>(r);
     gather(data, view_of(all_), draw);
-    row_.assign(names.begin(), names.end());
+    row_.clear();
+    append(row_, names);
     drawn_ = true;
   }
 

@@ -50,10 +50,9 @@ class basic_step_pairs {
 
   void add(step_preference const& step) {
     expects_sizes(step);
-    std::vector<std::uint32_t> shared(step.prompt.begin(), step.prompt.end());
-    if (context_ == step_context::in_prompt) {
-      shared.insert(shared.end(), step.correct.begin(), step.correct.end());
-    }
+    std::vector<std::uint32_t> shared;
+    append(shared, step.prompt);
+    if (context_ == step_context::in_prompt) append(shared, step.correct);
     std::uint32_t const prompt = prompts_.add(view_of(shared));
     std::uint32_t const chosen = add_completion(step, step.preferred);
     std::uint32_t const rejected = add_completion(step, step.wrong);
@@ -91,11 +90,9 @@ class basic_step_pairs {
 
   std::uint32_t add_completion(step_preference const& step, std::span<std::uint32_t const> next) {
     std::vector<std::uint32_t> tokens;
-    if (context_ == step_context::in_completion) {
-      tokens.assign(step.correct.begin(), step.correct.end());
-    }
+    if (context_ == step_context::in_completion) append(tokens, step.correct);
     std::size_t const begin = tokens.size();
-    tokens.insert(tokens.end(), next.begin(), next.end());
+    append(tokens, next);
     counted_.push_back({begin, tokens.size()});
     data_.length.push_back(static_cast<float>(next.size()));
     return completions_.add(view_of(tokens));

@@ -43,7 +43,7 @@ class basic_token_table {
     expects(size() <= std::numeric_limits<std::uint32_t>::max(),
             "token_table::add: the table has as many completions as there are ids");
     auto const id = static_cast<std::uint32_t>(size());
-    token_.insert(token_.end(), completion.begin(), completion.end());
+    append(token_, completion);
     offset_.push_back(token_.size());
     return id;
   }

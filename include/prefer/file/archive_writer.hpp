@@ -77,7 +77,7 @@ class basic_archive_writer {
   [[nodiscard]] std::vector<unsigned char> bytes() const {
     expects(!file_, "archive_writer::bytes: this one writes into a file");
     std::vector<unsigned char> out = written_;
-    out.insert(out.end(), block_.begin(), block_.end());
+    append(out, block_.data(), block_.size());
     append_number(out, std::uint64_t{names_.size()});
     append_number(out, size_ + detail::archive_trailer_size);
     append_number(out, detail::archive_checksum(view_of(out)));

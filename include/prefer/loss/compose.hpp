@@ -20,7 +20,7 @@ struct loss_of_formula {
 
   constexpr loss_of_formula()
     requires std::default_initializable<F>
-      : formula() {}
+  = default;  // not written out: of a lambda in a function g++ 12 then takes no constant
   constexpr explicit loss_of_formula(F f) : formula(f) {}
   constexpr auto operator()(auto const& record) const { return formula(record); }
 };

@@ -93,9 +93,9 @@ template <class P, class R>
   for (std::size_t i = 0; i < data.length.size(); ++i) {
     (i % 2 == 0 ? out.chosen : out.rejected).length.push_back(static_cast<double>(data.length[i]));
   }
-  out.weight.assign(data.weight.begin(), data.weight.end());
-  out.beta.assign(data.beta.begin(), data.beta.end());
-  out.target_margin.assign(data.target_margin.begin(), data.target_margin.end());
+  append(out.weight, data.weight);
+  append(out.beta, data.beta);
+  append(out.target_margin, data.target_margin);
   return out;
 }
 

@@ -71,16 +71,21 @@ inline constexpr column_set needed_constants = needs<L> - variables;
 template <Loss L>
 inline constexpr column_set possible_constants = may_read<L> - variables;
 
-/// Runs `block(in)` with other numbers for examples of weight 0, whose losses are then finite, and so 0 with the weight.
-template <class T, std::size_t N, class Block>
+/// Runs `block(in)` with other numbers for examples of weight 0, whose losses are then finite, and so 0 with the weight: 1,
+/// which every column may hold but log-probabilities, some of whose losses ask for the rest of the probability.
+template <class Columns, class T, std::size_t N, class Block>
 [[gnu::noinline]] double sum_without_weightless(T const* const (&in)[N], T const* weight,
                                                 std::size_t padded, Block const& block) {
   T room[N][block_size];
   T const* others[N];
   for (std::size_t c = 0; c < N; ++c) {
+    bool const of_policy = c == input_of<Columns, column_name::policy> ||
+                           c == input_of<Columns, column_name::policy, column_side::chosen> ||
+                           c == input_of<Columns, column_name::policy, column_side::rejected>;
+    T const other = of_policy ? T(-1) : T(1);
     others[c] = in[c] == nullptr ? nullptr : room[c];
     for (std::size_t i = 0; in[c] != nullptr && i < padded; ++i) {
-      room[c][i] = weight[i] != T(0) || in[c] == weight ? in[c][i] : T(1);
+      room[c][i] = weight[i] != T(0) || in[c] == weight ? in[c][i] : other;
     }
   }
   return block(others);
@@ -88,12 +93,13 @@ template <class T, std::size_t N, class Block>
 
 /// The sum of a block's values. An example of weight 0 counts 0 even where its loss is infinite, which a product does not
 /// give; asked once for all, because one more condition in the loop over examples costs up to a third of its time.
-template <class T, std::size_t N, class Block>
+template <class Columns, class T, std::size_t N, class Block>
 [[nodiscard]] double sum_of_block(T const* const (&in)[N], std::size_t weight, std::size_t count,
                                   std::size_t width, Block const& block) {
   double const sum = block(in);
   if (std::isfinite(sum) || in[weight] == nullptr) return sum;
-  return sum_without_weightless(in, in[weight], (count + width - 1) / width * width, block);
+  return sum_without_weightless<Columns>(in, in[weight], (count + width - 1) / width * width,
+                                         block);
 }
 
 /// One block of pairs: values, coefficients times `scale`, and the sum of values.
@@ -192,7 +198,7 @@ template <class Lane, Loss L>
   return sum_over_blocks<T>(
       n, inputs.at, targets, Lane::width, options.threads,
       [&](auto const& in, auto const& out, std::size_t count) {
-        return sum_of_block(
+        return sum_of_block<pair_columns>(
             in, input_of<pair_columns, column_name::weight>, count, Lane::width,
             [&](auto const& numbers) { return block(loss, state, numbers, out, count, scale); });
       });
@@ -245,10 +251,11 @@ template <class Lane, Loss L>
   return sum_over_blocks<typename Lane::value_type>(
       n, inputs.at, targets, Lane::width, options.threads,
       [&](auto const& in, auto const& out, std::size_t count) {
-        return sum_of_block(in, input_of<unpaired_columns, column_name::weight>, count, Lane::width,
-                            [&](auto const& numbers) {
-                              return unpaired_block<Lane>(loss, state, numbers, out, count, scale);
-                            });
+        return sum_of_block<unpaired_columns>(in, input_of<unpaired_columns, column_name::weight>,
+                                              count, Lane::width, [&](auto const& numbers) {
+                                                return unpaired_block<Lane>(loss, state, numbers,
+                                                                            out, count, scale);
+                                              });
       });
 }
 

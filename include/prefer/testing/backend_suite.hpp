@@ -300,6 +300,12 @@ class backend_suite {
     return down(out.view());
   }
 
+  /// Rows of more than there is would be taken from memory that a backend does not have.
+  [[nodiscard]] bool same_size(numbers const& got, numbers const& wanted) {
+    expect(got.size() == wanted.size(), "as many rows as numbers give another number of numbers");
+    return got.size() == wanted.size();
+  }
+
   void ascending() {
     double const inf = std::numeric_limits<double>::infinity();
     double const nan = std::numeric_limits<double>::quiet_NaN();
@@ -325,21 +331,27 @@ class backend_suite {
     // Rows of rows: a[b[i]], which for these two orders is not b[a[i]].
     auto const a = order_of(eighths(37, 12));
     auto const b = order_of(eighths(37, 13));
-    expect_numbers(gathered(given, on_.gather(a, b)), gathered(gathered(given, a), b),
+    numbers const once = gathered(given, a);
+    if (!same_size(once, given)) return;
+    expect_numbers(gathered(given, on_.gather(a, b)), gathered(once, b),
                    "numbers by rows that were gathered");
   }
 
   void inverse() {
     numbers const given = eighths(37, 14);
     auto const order = order_of(eighths(37, 15));
-    expect_numbers(gathered(gathered(given, order), on_.inverse(order)), given,
+    numbers const once = gathered(given, order);
+    if (!same_size(once, given)) return;
+    expect_numbers(gathered(once, on_.inverse(order)), given,
                    "numbers by an order and back by its inverse");
   }
 
   void scatter() {
     numbers const given = eighths(37, 16);
     auto const order = order_of(eighths(37, 17));
-    auto const owner = up(gathered(given, order));
+    numbers const once = gathered(given, order);
+    if (!same_size(once, given)) return;
+    auto const owner = up(once);
     auto const back = on_.scatter(view(owner), order);
     expect_numbers(down(back.view()), given, "numbers by an order, scattered back");
   }

@@ -12,7 +12,9 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
 #include <prefer/on_demand.hpp>
+#include <prefer/policy/identity.hpp>
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/philox.hpp>
 #include <prefer/scalar/math.hpp>
@@ -51,7 +53,8 @@ struct written_completions {
 ///             learn, at most size()^2, of the same kind and with the same columns each time
 /// Semantics   what it adds depends on what it is shown alone, on the prompt, the tokens and the address, and not on the
 ///             numbers that completions have
-/// Optional    `identity()`, so that a checkpoint belongs to this judge
+/// Optional    `identity()`, so that a checkpoint belongs to this judge. Those below have one, which is of their reward or
+///             preference too where that has an `identity()`
 template <class J>
 concept Judge = requires(J& judge, written_completions const& written, choice_data& examples) {
   judge(written, examples);
@@ -72,6 +75,15 @@ concept PreferenceFunction =
     };
 
 namespace detail {
+
+// Of a judge and, where it has an identity, the function that it asks.
+template <class F>
+[[nodiscard]] std::uint64_t identity_of_judge(char const* name, F const& asked) {
+  fingerprint out;
+  out.add(name);
+  if constexpr (identified<F const>) out.add(static_cast<std::uint64_t>(asked.identity()));
+  return out.value();
+}
 
 // Each completion's reward, checked where it enters.
 template <RewardFunction F>
@@ -98,6 +110,9 @@ template <RewardFunction F>
 struct best_and_worst {
   F reward;
 
+  [[nodiscard]] std::uint64_t identity() const {
+    return detail::identity_of_judge("best_and_worst", reward);
+  }
   void operator()(written_completions const& written, choice_data& examples) const {
     auto const rewards = detail::rewards_of(reward, written);
     std::size_t best = 0;
@@ -123,6 +138,9 @@ template <PreferenceFunction F>
 struct drawn_preference {
   F preference;
 
+  [[nodiscard]] std::uint64_t identity() const {
+    return detail::identity_of_judge("drawn_preference", preference);
+  }
   void operator()(written_completions const& written, choice_data& examples) const {
     random_address address = written.address;
     for (std::size_t i = 0; i + 1 < written.size(); i += 2, ++address.index) {
@@ -148,6 +166,9 @@ template <RewardFunction F>
 struct bradley_terry_preference {
   F reward;
 
+  [[nodiscard]] std::uint64_t identity() const {
+    return detail::identity_of_judge("bradley_terry_preference", reward);
+  }
   [[nodiscard]] double operator()(std::uint32_t prompt, std::span<std::uint32_t const> a,
                                   std::span<std::uint32_t const> b) const {
     return sigmoid(static_cast<double>(reward(prompt, a)) - static_cast<double>(reward(prompt, b)));
@@ -162,6 +183,9 @@ template <RewardFunction F>
 struct ranked {
   F reward;
 
+  [[nodiscard]] std::uint64_t identity() const {
+    return detail::identity_of_judge("ranked", reward);
+  }
   void operator()(written_completions const& written, choice_data& examples) const {
     auto rewards = detail::rewards_of(reward, written);
     std::vector<std::uint32_t> completion;
@@ -189,6 +213,9 @@ template <RewardFunction F>
 struct with_advantage {
   F reward;
 
+  [[nodiscard]] std::uint64_t identity() const {
+    return detail::identity_of_judge("with_advantage", reward);
+  }
   void operator()(written_completions const& written, choice_data& examples) const {
     auto const rewards = detail::rewards_of(reward, written);
     double total = 0.0;

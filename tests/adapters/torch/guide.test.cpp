@@ -1,17 +1,33 @@
 // SPDX-License-Identifier: MIT
+#include <ATen/ops/embedding.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
 #include <prefer/adapters/torch.hpp>
+#include <prefer/adapters/torch/policy.hpp>
 #include <prefer/adapters/torch/scalar.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/metrics/rewards.hpp>
+#include <prefer/train/trainer.hpp>
 
 // What docs/guides/torch.md says.
+
+namespace {
+
+/// Stands for the reader's module: next-token logits from a table.
+struct module {
+  at::Tensor weight;
+  at::Tensor operator()(at::Tensor const& ids) const { return at::embedding(weight, ids); }
+};
+
+}  // namespace
 
 TEST_CASE("torch: the guide", "[torch][docs]") {
   auto const chosen = at::tensor({-12.0, -9.0}, at::kDouble).requires_grad_(true);
@@ -50,4 +66,26 @@ TEST_CASE("torch: the guide", "[torch][docs]") {
     // [/autograd]
     CHECK(loss.item<double>() == Approx(expected).epsilon(1e-14));
   }
+}
+
+TEST_CASE("torch: the guide's policy", "[torch][docs]") {
+  module const model{at::zeros({4, 4}).requires_grad_(true)};
+  module const start{at::zeros({4, 4})};
+  prefer::token_sequences texts;
+  texts.prompts.add(std::vector<std::uint32_t>{0});
+  texts.completions.add(std::vector<std::uint32_t>{1, 2});
+  texts.completions.add(std::vector<std::uint32_t>{3});
+  prefer::choice_data pairs;
+  pairs.add_pair(0, 0, 1);
+  // [policy]
+  prefer::torch::policy policy([&](at::Tensor const& ids) { return model(ids); },
+                               {{"weight", model.weight}}, texts);
+  prefer::torch::reference reference([&](at::Tensor const& ids) { return start(ids); },
+                                     {{"weight", start.weight}}, texts);
+  prefer::trainer training(policy, prefer::dpo{.beta = 0.1}, reference, pairs, {.rate = 0.01});
+  training.run();
+  // [/policy]
+  CHECK(model.weight[0][1].item<float>() > 0);
+  CHECK(model.weight[0][3].item<float>() < 0);
+  CHECK(start.weight[0][1].item<float>() == 0);
 }
