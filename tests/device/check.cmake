@@ -2,12 +2,19 @@
 #
 # Compiles a .cu for devices that need not be here.
 #   compiles   it must, for sm_90; nvcc warns of branches that templates do not take
-#   refused    line 1 is `// expect: <phrase>`: compilation must fail and say so
+#   refused    line 1 is `// expect: <phrase>`: compilation must fail, and the first error says so. DIALECT stands in for
+#              the options that our sources are compiled with
+#   clang      CLANG as CUDA's compiler finds no fault in it, for whom a call from device code to a function that is not
+#              constexpr is an error; nvcc leaves it out without a word
+#   hidden     a shared library made of it must export no kernel
 #   calls      the PTX must contain the exponential of the device, ex2; with FLAGS -DLEFT_OUT it must not, or this check
 #              could not tell a formula from one whose calls nvcc has dropped
-#   kernels    every kernel, for every architecture of ARCHITECTURES, must keep out of memory: no spills, no stack. What
-#              they take is written to TABLE
-set(common -std=c++20 --expt-relaxed-constexpr ${INCLUDES})
+#   kernels    every kernel, at least LEAST, for every architecture of ARCHITECTURES, must keep out of memory: no spills, no
+#              stack. What they take is written to TABLE
+if(NOT DEFINED DIALECT)
+  set(DIALECT -std=c++20 --expt-relaxed-constexpr)
+endif()
+set(common ${DIALECT} ${INCLUDES})
 
 # FATAL_ERROR would wrap the lines.
 function(fail text)
@@ -30,8 +37,33 @@ if(MODE STREQUAL "compiles" OR MODE STREQUAL "refused")
   file(STRINGS "${SOURCE}" first_line LIMIT_COUNT 1)
   string(REGEX REPLACE "^// expect: " "" phrase "${first_line}")
   string(FIND "${output}" "${phrase}" at)
-  if(result EQUAL 0 OR at EQUAL -1)
+  string(FIND "${output}" "error" first_error)
+  string(LENGTH "${phrase}" length)
+  math(EXPR last "${first_error} + 400 + ${length}")
+  if(result EQUAL 0 OR at EQUAL -1 OR at GREATER last)
     fail("${SOURCE} must be refused with: ${phrase}\nnvcc says:\n${output}")
+  endif()
+elseif(MODE STREQUAL "clang")
+  # Its own headers for CUDA want one that newer toolkits do not have, and that nothing here needs.
+  file(WRITE "${work}/texture_fetch_functions.h" "")
+  get_filename_component(toolkit "${NVCC}" REALPATH)
+  get_filename_component(toolkit "${toolkit}/../.." ABSOLUTE)
+  execute_process(COMMAND "${CLANG}" -x cuda --cuda-device-only -fsyntax-only -std=c++20 "--cuda-path=${toolkit}"
+      --cuda-gpu-arch=sm_90 -Wno-unknown-cuda-version "-I${work}" "-I${toolkit}/include/cccl" ${INCLUDES} "${SOURCE}"
+    RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    fail("${SOURCE} must be device code to clang too, which says:\n${output}")
+  endif()
+elseif(MODE STREQUAL "hidden")
+  execute_process(COMMAND "${NVCC}" ${common} -arch=sm_90 -Xcompiler -fPIC -shared "${SOURCE}" -o "${work}.so"
+    RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  find_program(NM NAMES nm REQUIRED)
+  execute_process(COMMAND "${NM}" -C "${work}.so" OUTPUT_VARIABLE all)
+  execute_process(COMMAND "${NM}" -DC "${work}.so" OUTPUT_VARIABLE exported)
+  if(NOT result EQUAL 0 OR NOT all MATCHES "map_records" OR NOT all MATCHES "prefer_cuda_[0-9]+_[0-9]+_[0-9]+_900")
+    fail("the library of ${SOURCE} must have a kernel, named after version and device:\n${output}")
+  elseif(exported MATCHES "map_records|add_up_blocks")
+    fail("${SOURCE} exports a kernel, which another library in the process could take for its own")
   endif()
 elseif(MODE STREQUAL "calls")
   foreach(flags IN ITEMS "" "-DLEFT_OUT")
@@ -81,8 +113,8 @@ else()
   if(CXXFILT)
     file(WRITE "${work}.rows" "${table}\n")
     execute_process(COMMAND "${CXXFILT}" INPUT_FILE "${work}.rows" OUTPUT_VARIABLE table)
-    string(REGEX REPLACE "void prefer::test::device::" "" table "${table}")
-    string(REGEX REPLACE "\\(prefer::[^\n]*" "" table "${table}")
+    string(REGEX REPLACE "prefer::(cuda::[a-z_0-9]+::|detail::)?" "" table "${table}")
+    string(REGEX REPLACE "void |\\([^\n]*" "" table "${table}")
   endif()
   file(WRITE "${TABLE}" "architecture registers kernel\n${table}")
   set(counts "")
@@ -99,7 +131,7 @@ else()
   message(NOTICE "registers of each kernel: ${TABLE}")
   list(REMOVE_DUPLICATES counts)
   list(LENGTH counts different)
-  if(NOT different EQUAL 1 OR counts LESS 60)
+  if(NOT different EQUAL 1 OR counts LESS LEAST)
     fail("kernels of some architecture are missing: ${counts}")
   endif()
 endif()

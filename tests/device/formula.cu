@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
+#include <prefer/adapters/cuda.hpp>
 #include <prefer/loss/dpo.hpp>
 
-#include "device/kernels.cuh"
-
-// The instructions of one kernel are looked at: with -DLEFT_OUT those of a formula that calls a host function, behind a
-// check that is taken away.
+// The instructions of one kernel are looked at: with -DLEFT_OUT those of a formula that calls a host function, behind the
+// check that is taken away by calling the kernel itself.
 
 namespace {
+
+namespace gpu = prefer::cuda;
 
 [[maybe_unused]] inline float host_exp(float x) { return std::exp(x); }
 
@@ -17,20 +18,17 @@ struct left_out {
   }
 };
 
-template <class L>
-__global__ void unchecked_kernel(L loss, float const* chosen, float const* rejected, float* out) {
-  prefer::pair_record<float> record;
-  record.chosen.log_prob = chosen[threadIdx.x];
-  record.rejected.log_prob = rejected[threadIdx.x];
-  out[threadIdx.x] = loss(record);
+template <std::size_t N, class F>
+void const* kernel_of() {
+  return reinterpret_cast<void const*>(&gpu::map_records<float, gpu::pair_columns, ~0u, N, F>);
 }
 
 }  // namespace
 
 void const* kernel() {
 #if defined(LEFT_OUT)
-  return reinterpret_cast<void const*>(&unchecked_kernel<left_out>);
+  return kernel_of<1, left_out>();
 #else
-  return reinterpret_cast<void const*>(&unchecked_kernel<prefer::dpo>);
+  return kernel_of<prefer::detail::pair_outputs, prefer::detail::pair_pass<prefer::dpo>>();
 #endif
 }

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include <prefer/loss/loss.hpp>
 
@@ -15,7 +16,8 @@ struct log_ratio_of_example {
 };
 struct log_ratios_of_pair {
   constexpr auto operator()(auto const& pair) const {
-    return std::array{pair.chosen.log_ratio(), pair.rejected.log_ratio()};
+    auto const chosen = pair.chosen.log_ratio();
+    return std::array<std::remove_const_t<decltype(chosen)>, 2>{chosen, pair.rejected.log_ratio()};
   }
 };
 

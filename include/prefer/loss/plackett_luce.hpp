@@ -43,7 +43,7 @@ struct plackett_luce {
   /// with s = beta * log_ratio: from one exponential and one logarithm for each rank, of sums less the largest s behind it,
   /// so that nothing overflows and nothing near 1 is subtracted from 1.
   template <class S>
-  [[nodiscard]] S coefficients(auto const& list, std::span<S> out) const {
+  [[nodiscard]] constexpr S coefficients(auto const& list, std::span<S> out) const {
     std::size_t const count = list.size();
     S const list_beta = list.beta_or(beta);
     S loss = 0.0;

@@ -36,7 +36,7 @@ struct softmax_dpo {
 
   /// The loss, and d loss / d log_prob_i = beta * (softmax(s)_i - [i = 0]) into `out`, s = beta * log_ratio.
   template <class S>
-  [[nodiscard]] S coefficients(auto const& list, std::span<S> out) const {
+  [[nodiscard]] constexpr S coefficients(auto const& list, std::span<S> out) const {
     if (list.size() == 1) {
       out[0] = 0.0;
       return 0.0;

@@ -163,12 +163,12 @@ struct rewards_of_pair {
     auto const chosen = reward_by(rule, pair, pair.chosen);
     auto const rejected = reward_by(rule, pair, pair.rejected);
     using S = std::remove_const_t<decltype(chosen)>;
-    return std::array{chosen,
-                      rejected,
-                      chosen - rejected,
-                      where(chosen > rejected, S(1.0)),
-                      log_prob_by(rule, pair.chosen),
-                      log_prob_by(rule, pair.rejected)};
+    return std::array<S, 6>{chosen,
+                            rejected,
+                            chosen - rejected,
+                            where(chosen > rejected, S(1.0)),
+                            log_prob_by(rule, pair.chosen),
+                            log_prob_by(rule, pair.rejected)};
   }
 };
 struct rewards_of_example {
@@ -179,9 +179,10 @@ struct rewards_of_example {
     auto const log_prob = log_prob_by(rule, example);
     using S = std::remove_const_t<decltype(reward)>;
     S const none = 0.0;
-    return std::array{where(example.desirable, reward), select(example.desirable, none, reward),
-                      where(example.desirable, log_prob), select(example.desirable, none, log_prob),
-                      where(example.desirable, S(1.0))};
+    return std::array<S, 5>{
+        where(example.desirable, reward), select(example.desirable, none, reward),
+        where(example.desirable, log_prob), select(example.desirable, none, log_prob),
+        where(example.desirable, S(1.0))};
   }
 };
 

@@ -212,10 +212,12 @@ template <class Lane, Loss L>
   constexpr bool estimates = differentiates_value<L>;
   using S = dual<Lane, estimates ? 2 : 1>;
   constexpr std::size_t weight = input_of<unpaired_columns, column_name::weight>;
+  constexpr column_set needed = needed_constants<L>;
+  constexpr column_set possible = possible_constants<L>;
   lane_sum<Lane> values;
   for (std::size_t i = 0; i < count; i += Lane::width) {
     unpaired_record<S> record;
-    load_members<unpaired_columns, Lane, needed_constants<L>, possible_constants<L>>(record, in, i);
+    load_members<unpaired_columns, Lane, needed, possible>(record, in, i);
     record.log_prob =
         S::variable(Lane::load(in[input_of<unpaired_columns, column_name::policy>] + i), 0);
     if constexpr (estimates) {

@@ -240,7 +240,9 @@ struct scalar_traits<dual<S, N>> {
 // Formulas of scalar.hpp that cost less where value and derivative are at hand.
 
 template <class S, std::size_t N>
-[[nodiscard]] constexpr dual<S, N> with_slope(dual<S, N> const& x, S const& value, S const& slope) {
+[[nodiscard]] constexpr dual<S, N> with_slope(dual<S, N> const& x,
+                                              primal_t<dual<S, N>> const& value,
+                                              primal_t<dual<S, N>> const& slope) {
   return chain(x, value, slope);
 }
 /// As softplus(-z) + e z; the linear part stops at the last number before minus infinity, where softplus is infinite.

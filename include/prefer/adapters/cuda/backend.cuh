@@ -92,7 +92,7 @@ class backend {
     allocation const of_blocks(blocks * sizeof(double), stream_, "for_each_list");
     launch(stream_, blocks, threads_of_block, "for_each_list",
            &map_lists<basic_list_columns<column>, F>, formula, inputs_of(batch, formula.reads()),
-           batch.offset.on_device(), output_of(of_lists), output_of(of_completions),
+           batch.offset.on_device(stream_), output_of(of_lists), output_of(of_completions),
            static_cast<double*>(numbers.get()), count, static_cast<double*>(of_blocks.get()));
     return add_up<1>(of_blocks, blocks)[0];
   }

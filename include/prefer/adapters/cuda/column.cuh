@@ -25,29 +25,41 @@ concept Element = detail::is_element<T>;
 template <Element T>
 class device_column;
 
-/// Where lists of completions begin and end: on the host, where sizes are checked, and on the device.
+/// Where lists of completions begin and end: on the host, where sizes are checked, and on the device from when a kernel
+/// first asks.
 class list_offsets {
  public:
   list_offsets() = default;
+  list_offsets(std::vector<std::size_t> offset)  // NOLINT(google-explicit-constructor): a copy
+      : kept_(std::make_shared<copies>(copies{std::move(offset), {}})) {}
+  /// On the device already, before anything is measured or captured.
   list_offsets(std::vector<std::size_t> offset, cudaStream_t stream)
-      : here_(std::make_shared<std::vector<std::size_t> const>(std::move(offset))) {
-    std::size_t const bytes = here_->size() * sizeof(std::size_t);
-    there_ = std::make_shared<allocation>(bytes, stream, "list_offsets");
-    copy_to_device(there_->get(), here_->data(), bytes, stream, "list_offsets");
+      : list_offsets(std::move(offset)) {
+    (void)on_device(stream);
   }
 
   [[nodiscard]] bool empty() const { return size() == 0; }
-  [[nodiscard]] std::size_t size() const { return here_ == nullptr ? 0 : here_->size(); }
-  [[nodiscard]] std::size_t operator[](std::size_t i) const { return (*here_)[i]; }
-  [[nodiscard]] std::size_t front() const { return here_->front(); }
-  [[nodiscard]] std::size_t back() const { return here_->back(); }
-  [[nodiscard]] std::size_t const* on_device() const {
-    return static_cast<std::size_t const*>(there_->get());
+  [[nodiscard]] std::size_t size() const { return kept_ == nullptr ? 0 : kept_->here.size(); }
+  [[nodiscard]] std::size_t operator[](std::size_t i) const { return kept_->here[i]; }
+  [[nodiscard]] std::size_t front() const { return kept_->here.front(); }
+  [[nodiscard]] std::size_t back() const { return kept_->here.back(); }
+  /// For work on that stream.
+  [[nodiscard]] std::size_t const* on_device(cudaStream_t stream) const {
+    if (kept_->there.get() == nullptr) {
+      std::size_t const bytes = kept_->here.size() * sizeof(std::size_t);
+      allocation made(bytes, stream, "list_offsets");
+      copy_to_device(made.get(), kept_->here.data(), bytes, stream, "list_offsets");
+      kept_->there = std::move(made);
+    }
+    return static_cast<std::size_t const*>(kept_->there.get());
   }
 
  private:
-  std::shared_ptr<std::vector<std::size_t> const> here_;
-  std::shared_ptr<allocation> there_;
+  struct copies {
+    std::vector<std::size_t> here;
+    allocation there;
+  };
+  std::shared_ptr<copies> kept_;
 };
 
 /// A view of numbers on a device, one after another, which work on `stream` has written or will have. What it views
@@ -137,6 +149,8 @@ class device_column {
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] cudaStream_t stream() const { return memory_.stream(); }
 
+  /// Valid as long as this lives.
+  [[nodiscard]] column view() const { return *this; }
   /// The numbers, on the host. Waits for the stream.
   [[nodiscard]] std::vector<T> to_host() const {
     std::vector<T> out(size_);

@@ -8,8 +8,7 @@
 #error "prefer: CUDA sources are compiled as C++20: nvcc -std=c++20 --expt-relaxed-constexpr"
 #endif
 #if defined(__NVCC__) && !defined(__CUDACC_RELAXED_CONSTEXPR__)
-#error \
-    "prefer: formulas are constexpr, and run on a device by --expt-relaxed-constexpr; give it to nvcc"
+#error "prefer: formulas are constexpr, and run on a device by nvcc --expt-relaxed-constexpr"
 #endif
 #if !defined(__CUDACC__) && !defined(PREFER_CUDA_ON_THE_HOST)
 #error \

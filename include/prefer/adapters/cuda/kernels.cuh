@@ -18,6 +18,12 @@
 // Kernels: a formula over records, a formula over lists, sums in a fixed order, and rows in another order. They take
 // pointers, sizes and a stream; each thread reads its rows' columns as they are stored.
 
+// A kernel of a loss in an unnamed namespace is hidden already.
+#if defined(__NVCC__)
+#pragma nv_diagnostic push
+#pragma nv_diag_suppress 1407
+#endif
+
 namespace prefer::cuda {
 inline namespace PREFER_CUDA_BUILD {
 
@@ -173,7 +179,7 @@ struct list_at {
 
 /// The same of lists, a thread for each. `numbers` has room for one of each completion and F::room more.
 template <class Columns, class F>
-PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
+PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 1)
     map_lists(F formula, inputs<Columns> in, std::size_t const* offset, output of_lists,
               output of_completions, double* numbers, std::size_t count, double* of_blocks) {
   constexpr std::size_t weight_at = detail::input_of<Columns, column_name::weight>;
@@ -259,3 +265,7 @@ PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
 
 }  // namespace PREFER_CUDA_BUILD
 }  // namespace prefer::cuda
+
+#if defined(__NVCC__)
+#pragma nv_diagnostic pop
+#endif

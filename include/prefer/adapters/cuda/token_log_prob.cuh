@@ -137,7 +137,8 @@ struct online_softmax {
 
 /// The softmaxes of a block's threads as one, in the first thread; in the same order always.
 __device__ inline online_softmax combine_block(online_softmax mine) {
-  __shared__ online_softmax of_warp[threads_of_block / 32];
+  constexpr unsigned warps = threads_of_block / 32;
+  __shared__ float largest[warps], sum[warps], weighted[warps], squares[warps];
   for (unsigned by = 16; by > 0; by /= 2) {
     online_softmax other;
     other.largest = __shfl_down_sync(~0u, mine.largest, by);
@@ -146,10 +147,18 @@ __device__ inline online_softmax combine_block(online_softmax mine) {
     other.squares = __shfl_down_sync(~0u, mine.squares, by);
     mine.add(other);  // what the last lanes get is not used
   }
-  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = mine;
+  unsigned const own = threadIdx.x / 32;
+  if (threadIdx.x % 32 == 0) {
+    largest[own] = mine.largest;
+    sum[own] = mine.sum;
+    weighted[own] = mine.weighted;
+    squares[own] = mine.squares;
+  }
   __syncthreads();
   if (threadIdx.x == 0) {
-    for (unsigned w = 1; w < threads_of_block / 32; ++w) mine.add(of_warp[w]);
+    for (unsigned w = 1; w < warps; ++w) {
+      mine.add(online_softmax{largest[w], sum[w], weighted[w], squares[w]});
+    }
   }
   return mine;
 }
@@ -347,7 +356,8 @@ inline void sum_over_tokens(column const& of_tokens, list_offsets const& offset,
   std::size_t const completions = offset.size() - 1;
   launch(of_tokens.stream(), (completions * 32 + threads_of_block - 1) / threads_of_block,
          threads_of_block, here, &sum_of_tokens<double>,
-         expect_numbers(of_tokens, of_tokens.size(), here, "of_tokens"), offset.on_device(),
+         expect_numbers(of_tokens, of_tokens.size(), here, "of_tokens"),
+         offset.on_device(of_tokens.stream()),
          expect_rows(of_completions, completions, here, "of_completions"), completions);
 }
 /// The transpose: every token gets the number of its completion, as coefficients go back.
@@ -358,7 +368,8 @@ inline void spread_over_tokens(column const& of_completions, list_offsets const&
   std::size_t const completions = offset.size() - 1;
   launch(of_completions.stream(), (completions * 32 + threads_of_block - 1) / threads_of_block,
          threads_of_block, here, &number_of_completion<double>,
-         expect_numbers(of_completions, completions, here, "of_completions"), offset.on_device(),
+         expect_numbers(of_completions, completions, here, "of_completions"),
+         offset.on_device(of_completions.stream()),
          expect_rows(of_tokens, of_tokens.size(), here, "of_tokens"), completions);
 }
 

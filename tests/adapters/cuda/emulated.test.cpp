@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#include <prefer/adapters/cuda/sort.cuh>
+
+#include <catch2/catch.hpp>
+#include <cstddef>
+#include <vector>
+
+#include <prefer/loss/aot.hpp>
+#include <prefer/loss/dpo.hpp>
+#include <prefer/loss/kto.hpp>
+#include <prefer/loss/orpo.hpp>
+#include <prefer/metrics/calibration.hpp>
+#include <prefer/metrics/displacement.hpp>
+#include <prefer/metrics/kl_estimates.hpp>
+#include <prefer/metrics/length_bias.hpp>
+#include <prefer/metrics/likelihood.hpp>
+#include <prefer/metrics/reference_compatibility.hpp>
+
+#include "adapters/cuda/on_device.hpp"
+#include "support/near.hpp"
+
+// What only the emulator can show: who waits, what is allocated, what happens where the runtime refuses; and metrics whose
+// formulas are lambdas, which nvcc takes no kernel of.
+
+namespace {
+
+namespace cuda = prefer::cuda;
+using namespace prefer::test;
+using Catch::Matchers::Contains;
+
+constexpr cudaStream_t stream = nullptr;
+
+TEST_CASE("cuda: nobody waits for the device but a loss with a state", "[cuda]") {
+  problem<float> p({}, 40);
+  on_device device;
+  auto const batch = device(p.columns<2>());
+  auto& now = cuda_emulator::state();
+  std::size_t const before = now.synchronisations;
+  auto const result = cuda::evaluate(prefer::dpo{}, batch);
+  auto const matched = cuda::evaluate(prefer::aot{}, batch);
+  CHECK(now.synchronisations == before);
+  (void)cuda::evaluate(prefer::kto_pair{}, batch);
+  CHECK(now.synchronisations == before + 1);  // both baselines
+}
+
+TEST_CASE("cuda: memory goes back, also where there was not enough", "[cuda]") {
+  problem<float> p({}, 500);
+  auto& now = cuda_emulator::state();
+  on_device device;
+  auto const batch = device(p.columns<2>());
+  std::size_t const before = now.allocated;
+  { (void)cuda::evaluate(prefer::dpo{}, batch); }
+  CHECK(now.allocated == before);
+  // Whatever allocation is the one too many.
+  std::size_t refused = 0;
+  for (std::size_t room = 0; room < 20'000; room += 500) {
+    now.limit = before + room;
+    try {
+      (void)cuda::evaluate(prefer::aot_unpaired{}, batch);
+    } catch (prefer::backend_error const& error) {
+      ++refused;
+      CHECK_THAT(error.what(), Contains("cudaMallocAsync: ") && Contains(" bytes: ") &&
+                                   Contains("cudaErrorMemoryAllocation (2), out of memory"));
+    }
+    CHECK(now.allocated == before);
+  }
+  now.limit = ~std::size_t{0};
+  CHECK(refused > 10);
+  CHECK(cuda::evaluate(prefer::dpo{}, batch).loss.read() > 0.0);
+}
+
+TEST_CASE("cuda: an error of the runtime names the call, the code and the place", "[cuda]") {
+  cuda::device_column<float> const one(std::vector<float>{1}, stream);
+  auto& now = cuda_emulator::state();
+  now.next_error = cudaErrorLaunchFailure;
+  CHECK_THROWS_WITH(one.to_host(),
+                    "cudaMemcpyAsync to the host: device_column::to_host: cudaErrorLaunchFailure "
+                    "(719), an error of the emulator");
+  cuda::backend const device(stream);
+  cuda::row_numbers const rows(3, stream);
+  now.next_error = cudaErrorInvalidValue;
+  CHECK_THROWS_WITH(device.gather(rows, rows), Contains("cudaMallocAsync: row_numbers, 12 bytes"));
+  CHECK(now.next_error == 0);
+}
+
+TEST_CASE("cuda: a batch that does not fit is refused in a sentence, before any work", "[cuda]") {
+  cuda::device_column<float> const three(std::vector<float>(3), stream),
+      two(std::vector<float>(2), stream);
+  std::size_t const before = cuda_emulator::state().launches;
+  CHECK_THROWS_WITH(cuda::evaluate(prefer::dpo{}, cuda::pair_columns{.policy = {three, three}}),
+                    Contains("this loss reads policy, reference; the batch lacks reference"));
+  CHECK_THROWS_WITH(cuda::evaluate(prefer::dpo{}, cuda::pair_columns{.policy = {three, three},
+                                                                     .reference = {three, two}}),
+                    Contains("reference.rejected has 2 elements, expected 3"));
+  CHECK_THROWS_WITH(
+      cuda::evaluate(prefer::dpo{.beta = -1.0},
+                     cuda::pair_columns{.policy = {three, three}, .reference = {three, three}}),
+      Contains("dpo: beta is -1"));
+  CHECK(cuda_emulator::state().launches == before);
+}
+
+TEST_CASE("cuda: a caller's own numbers are viewed, written in place and never freed", "[cuda]") {
+  cuda::device_column<float> policy(std::vector<float>{-1, -2, -3, -4}, stream),
+      room(std::vector<float>(4, 9.0f), stream);
+  cuda::column const chosen(policy.data(), 2, stream), rejected(policy.data() + 2, 2, stream);
+  std::size_t const before = cuda_emulator::state().allocated;
+  (void)evaluate_into(
+      prefer::orpo{},
+      cuda::pair_columns{.policy = {chosen, rejected}, .length = {rejected, rejected}},
+      cuda::pair_results{.chosen = {room.data() + 1, 2}});
+  CHECK(cuda_emulator::state().allocated == before);
+  auto const got = room.to_host();
+  CHECK(got[0] == 9.0f);
+  CHECK(got[1] != 9.0f);
+  CHECK(got[3] == 9.0f);
+}
+
+TEST_CASE("cuda: every metric of pairs is that of the host", "[cuda]") {
+  problem<double> p({}, 90);
+  auto const here = p.columns<2>();
+  on_device device;
+  auto const there = device(here);
+  prefer::reward_rule const rule{.beta = 0.3};
+  auto const same = [](prefer::sum_and_count const& a, prefer::sum_and_count const& b) {
+    CHECK(a.count == b.count);
+    CHECK(near(a.sum, b.sum, 1e-11, 1.0));
+  };
+  same(calibration_of(here, rule).brier, calibration_of(there, rule).brier);
+  CHECK(near(calibration_of(here, rule).expected_error(),
+             calibration_of(there, rule).expected_error(), 1e-11));
+  same(displacement_of(here).chosen.fall_per_token, displacement_of(there).chosen.fall_per_token);
+  CHECK(near(length_bias_of(here, rule).margin_length_difference.value(),
+             length_bias_of(there, rule).margin_length_difference.value(), 1e-11, 1.0));
+  CHECK(near(compatibility_of(here, rule).margins.value(),
+             compatibility_of(there, rule).margins.value(), 1e-11, 1.0));
+  same(likelihood(here).nll, likelihood(there).nll);
+  same(prefer::estimate_kl(here.policy.chosen, here.reference.chosen).k3,
+       prefer::estimate_kl(there.policy.chosen, there.reference.chosen).k3);
+}
+
+TEST_CASE("cuda: a stream waits for another's event, the host for neither", "[cuda]") {
+  std::size_t const before = cuda_emulator::state().synchronisations;
+  cuda::event done;
+  done.record(stream);
+  done.precedes(stream);
+  CHECK(cuda_emulator::state().synchronisations == before);
+}
+
+}  // namespace
