@@ -26,11 +26,6 @@
 
 namespace prefer::testing {
 
-struct suite_options {
-  double relative =
-      1e-11;  ///< how near results must be: a few roundings of what the backend computes in
-};
-
 namespace detail {
 
 template <Backend B, class Upload>
