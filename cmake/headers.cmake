@@ -164,9 +164,11 @@ set(prefer_core_headers
   scalar/probe.hpp
   scalar/scalar.hpp
   target.hpp
+  testing/backend_losses.hpp
   testing/backend_suite.hpp
   testing/finding.hpp
   testing/probing_formulas.hpp
+  testing/sample_numbers.hpp
   text/number.hpp
   text/spelling.hpp
   text/utf8.hpp

@@ -13,6 +13,7 @@
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/objective/on_backend.hpp>
+#include <prefer/testing/sample_numbers.hpp>
 
 #include "support/near.hpp"
 #include "support/toy_backend.hpp"
@@ -26,35 +27,7 @@ using numbers = std::vector<double>;
 
 inline constexpr std::size_t examples = 30;
 
-/// Numbers between `low` and `low + width`, the same in every run.
-inline numbers between(double low, double width, std::size_t n, std::uint32_t seed) {
-  numbers out(n);
-  std::uint32_t state = seed * 2654435761u + 1u;
-  for (double& x : out) {
-    state = state * 1664525u + 1013904223u;
-    x = low + width * static_cast<double>(state >> 8) * 0x1p-24;
-  }
-  return out;
-}
-
-/// Numbers that a column with this rule can hold.
-inline numbers numbers_of(column_rule rule, std::size_t n, std::uint32_t seed) {
-  switch (rule) {
-    case column_rule::log_prob:
-      return between(-9.0, 6.0, n, seed);
-    case column_rule::tokens:
-      return between(5.0, 20.0, n, seed);
-    case column_rule::divergence:
-      return between(0.0, 2.0, n, seed);
-    case column_rule::truth: {
-      numbers out = between(-1.0, 2.0, n, seed);
-      for (double& x : out) x = x > 0.0 ? 1.0 : 0.0;
-      return out;
-    }
-    default:
-      return between(0.05, 0.9, n, seed);
-  }
-}
+using testing::numbers_of;
 
 /// The same numbers as columns of the host and of the toy: those that a loss reads, weights, and its beta if it has one.
 template <template <class> class Kind>

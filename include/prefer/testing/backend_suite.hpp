@@ -4,12 +4,10 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
-#include <exception>
 #include <limits>
 #include <span>
 #include <string>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 #include <prefer/batch/backend.hpp>
@@ -28,21 +26,16 @@
 
 namespace prefer::testing {
 
-struct suite_options {
-  double relative =
-      1e-11;  ///< how near results must be: a few roundings of what the backend computes in
-};
-
 namespace detail {
 
 template <Backend B, class Upload>
-class backend_suite {
+class backend_suite : private findings {
  public:
   using column = typename B::column;
   using numbers = std::vector<double>;
 
   backend_suite(B const& on, Upload const& upload, suite_options options)
-      : on_(on), upload_(upload), options_(options) {}
+      : findings(options), on_(on), upload_(upload) {}
 
   [[nodiscard]] std::vector<finding> run() {
     attempt("column", [&] { columns(); });
@@ -60,47 +53,10 @@ class backend_suite {
     attempt("gather", [&] { gather(); });
     attempt("inverse", [&] { inverse(); });
     attempt("scatter", [&] { scatter(); });
-    return std::move(found_);
+    return take();
   }
 
  private:
-  template <class Body>
-  void attempt(char const* operation, Body const& body) {
-    operation_ = operation;
-    try {
-      body();
-    } catch (std::exception const& error) {
-      say(std::string("throws: ") + error.what());
-    }
-  }
-  void say(std::string const& sentence) {
-    for (finding const& each : found_) {
-      if (each.operation == operation_ && each.sentence == sentence) return;
-    }
-    found_.push_back({operation_, sentence});
-  }
-  void expect(bool holds, char const* sentence) {
-    if (!holds) say(sentence);
-  }
-  [[nodiscard]] bool near(double a, double b) const {
-    if (a == b || (std::isnan(a) && std::isnan(b))) return true;
-    return std::fabs(a - b) <=
-           options_.relative * std::fmax(1.0, std::fmax(std::fabs(a), std::fabs(b)));
-  }
-  void expect_numbers(numbers const& got, numbers const& wanted, std::string const& what) {
-    if (got.size() != wanted.size()) {
-      say(what + ": " + std::to_string(got.size()) + " numbers in place of " +
-          std::to_string(wanted.size()));
-      return;
-    }
-    for (std::size_t i = 0; i < got.size(); ++i) {
-      if (near(got[i], wanted[i])) continue;
-      say(what + ": number " + std::to_string(i) + " of " + std::to_string(got.size()) + " is " +
-          std::to_string(got[i]) + " in place of " + std::to_string(wanted[i]));
-      return;
-    }
-  }
-
   /// Numbers that float keeps exactly: eighths between -16 and 16 in no order.
   [[nodiscard]] static numbers eighths(std::size_t n, std::uint32_t seed) {
     numbers out(n);
@@ -120,11 +76,7 @@ class backend_suite {
   [[nodiscard]] auto up(numbers const& from) const { return upload_(from); }
   template <class Owner>
   [[nodiscard]] static column view(Owner const& owner) {
-    if constexpr (requires { owner.view(); }) {
-      return owner.view();
-    } else {
-      return owner;
-    }
+    return view_of_uploaded<column>(owner);
   }
   [[nodiscard]] numbers down(column const& from) const {
     return on_.numbers(basic_unpaired_columns<column>{.policy = from}, its_log_prob{});
@@ -358,9 +310,6 @@ class backend_suite {
 
   B const& on_;
   Upload const& upload_;
-  suite_options options_;
-  char const* operation_ = "";
-  std::vector<finding> found_;
 };
 
 }  // namespace detail
