@@ -131,9 +131,10 @@ void same_as_double(task<T> const& of, double unit, linear_options const& option
 TEST_CASE("cuda: linear_log_prob and its derivatives are those of double, in blocks of any size",
           "[cuda][linear_log_prob]") {
   task<float> const of(5, 12, 1003);
-  for (std::size_t const block : {1003u, 5000u, 256u, 100u, 7u}) {
+  for (std::size_t const block : {1003u, 5000u, 256u}) {
     same_as_double(of, 0x1p-23, {.vocabulary_block = block});
   }
+  same_as_double(task<float>(3, 5, 40), 0x1p-23, {.vocabulary_block = 7});
   same_as_double(task<float>(1, 1, 1), 0x1p-23, {});
 }
 

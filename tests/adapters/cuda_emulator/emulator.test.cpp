@@ -211,6 +211,17 @@ TEST_CASE("emulator: an access outside of an allocation is refused", "[cuda][emu
   CHECK_THROWS_WITH(run(1, 1, &before, numbers.get(), out.get()), Contains("byte -4"));
 }
 
+TEST_CASE("emulator: memory that was given back is not used any more", "[cuda][emulator]") {
+  on_device<int> out({0});
+  int* gone = nullptr;
+  {
+    on_device<int> const short_lived(std::vector<int>(2000));
+    gone = short_lived.get();
+  }
+  CHECK_THROWS_WITH(run(1, 1, &number_threads, gone + 1000),
+                    Contains("writes memory that was given back"));
+}
+
 TEST_CASE("emulator: memory of the other side is refused, on both sides", "[cuda][emulator]") {
   std::vector<int> of_the_host{1};
   on_device<int const*> pointer({of_the_host.data()});

@@ -55,6 +55,8 @@ struct fiber {
   lanes given;
 };
 
+constinit fiber* running = nullptr;
+
 struct machine {
   counters counted;
   device_memory memory;
@@ -67,7 +69,6 @@ struct machine {
   moment now;
   char const* parameters = nullptr;
   std::size_t parameters_size = 0;
-  fiber* running = nullptr;
   std::string broken;      // what a thread did wrong
   std::string host_fault;  // what the host did wrong
   std::exception_ptr thrown;
@@ -87,13 +88,13 @@ std::string here() {
 /// Ends the kernel: a thread's stack cannot be left by an exception, so the scheduler throws.
 void stop(std::string const& sentence) {
   machine& m = on();
-  if (m.running == nullptr) throw violation(sentence);
+  if (running == nullptr) throw violation(sentence);
   m.broken = here() + " " + sentence;
-  m.running->what = doing::ended;
-  swapcontext(&m.running->context, &m.scheduler);
+  running->what = doing::ended;
+  swapcontext(&running->context, &m.scheduler);
 }
 
-void yield() { swapcontext(&on().running->context, &on().scheduler); }
+void yield() { swapcontext(&running->context, &on().scheduler); }
 
 void run_thread() {
   machine& m = on();
@@ -107,8 +108,8 @@ void run_thread() {
     busy = true;
     m.thrown = std::current_exception();
   }
-  m.running->what = doing::ended;
-  swapcontext(&m.running->context, &m.scheduler);
+  running->what = doing::ended;
+  swapcontext(&running->context, &m.scheduler);
 }
 
 void start(fiber& f) {
@@ -168,7 +169,7 @@ bool release_warp(std::size_t warp, std::size_t threads) {
 
 void check_what_happened() {
   machine& m = on();
-  m.running = nullptr;
+  running = nullptr;
   if (m.thrown) std::rethrow_exception(std::exchange(m.thrown, nullptr));
   if (!m.broken.empty()) throw violation(std::exchange(m.broken, ""));
 }
@@ -185,7 +186,7 @@ void run_block(std::size_t threads) {
     for (std::size_t t = 0; t < threads; ++t) {
       fiber& f = *m.fibers[t];
       if (f.what != doing::ready) continue;
-      m.running = &f;
+      running = &f;
       m.now.thread = static_cast<std::uint32_t>(t);
       m.now.warp_syncs = m.warp_syncs[t / 32];
       swapcontext(&m.scheduler, &f.context);
@@ -245,7 +246,7 @@ void expect_good_host() {
 }
 
 counters& state() { return on().counted; }
-bool in_kernel() { return on().running != nullptr; }
+bool in_kernel() { return running != nullptr; }
 index3 thread_index() { return {on().now.thread, 0, 0}; }
 index3 block_index() { return on().block_at; }
 index3 block_size() { return on().block; }
@@ -280,7 +281,7 @@ void launch(index3 grid, index3 block, void (*body)(void const*), void const* pa
 
 void block_barrier(site where) {
   own_work const mine;
-  fiber& f = *on().running;
+  fiber& f = *running;
   f.what = doing::at_barrier;
   f.at = where;
   yield();
@@ -289,7 +290,7 @@ void block_barrier(site where) {
 lanes exchange(char const* name, std::uint32_t mask, std::uint64_t value, site where,
                bool orders_memory) {
   own_work const mine;
-  fiber& f = *on().running;
+  fiber& f = *running;
   if ((mask >> (on().now.thread % 32) & 1u) == 0) {
     stop(std::string("is not in the mask that it gives to ") + name);
   }
@@ -313,20 +314,21 @@ std::uint64_t taken_from(lanes const& all, unsigned from, char const* name) {
 }
 
 void access(void const* address, std::size_t size, bool writes, bool atomic) {
-  if (busy) return;
+  // Most accesses are the host's, to its own memory.
+  if (busy || (running == nullptr && !device_memory::contains(address))) return;
   own_work const mine;
   machine& m = on();
   auto const where = reinterpret_cast<std::uintptr_t>(address);
-  if (m.running == nullptr) {
+  if (running == nullptr) {
     auto const place = m.memory.find(address, size);
     // Code that the compiler takes for an access cannot throw: the next call of the runtime does.
-    if (place.in != nullptr && !place.beside && m.host_fault.empty()) {
+    if (place.in != nullptr && m.host_fault.empty()) {
       m.host_fault = "the host " + std::string(writes ? "writes" : "reads") +
                      " memory of the device: " + offset_in(place, address);
     }
     return;
   }
-  auto const stack = reinterpret_cast<std::uintptr_t>(m.running->stack);
+  auto const stack = reinterpret_cast<std::uintptr_t>(running->stack);
   if (where >= stack && where < stack + stack_size) return;
   auto const place = m.memory.find(address, size);
   if (place.in != nullptr) {
@@ -352,6 +354,10 @@ void access(void const* address, std::size_t size, bool writes, bool atomic) {
   bool const constant = in_program(m.parameters, m.parameters + m.parameters_size) ||
                         in_program(__executable_start, __data_start);
   if (constant && !writes) return;
+  if (m.memory.contains(address)) {
+    stop(writes ? "writes memory that was given back" : "reads memory that was given back");
+    return;
+  }
   stop(writes ? "writes memory of the host" : "reads memory of the host");
 }
 
@@ -362,8 +368,9 @@ void* allocate(std::size_t bytes) {
   own_work const mine;
   machine& m = on();
   if (bytes > m.counted.limit || m.counted.allocated > m.counted.limit - bytes) return nullptr;
-  m.counted.allocated += bytes;
-  return m.memory.allocate(bytes);
+  void* const made = m.memory.allocate(bytes);
+  if (made != nullptr) m.counted.allocated += bytes;
+  return made;
 }
 
 bool release(void* address) {

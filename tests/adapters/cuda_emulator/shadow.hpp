@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <sys/mman.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -80,25 +83,35 @@ struct traces {
   return nullptr;
 }
 
-/// The memory of the device, and what is known of it.
+/// The memory of the device, and what is known of it: a piece of the address space that nothing else is in, of which no
+/// part is given out twice.
 class device_memory {
  public:
   struct allocation {
-    std::vector<unsigned char> bytes;  // with a margin on both sides
     std::size_t size = 0;
     std::vector<traces> of = {};  // one for two bytes
   };
-  static constexpr std::size_t margin = 256;
+  static constexpr std::size_t margin = 256;  // between two of them, and before the first
 
+  /// Null where there is none left.
   [[nodiscard]] void* allocate(std::size_t bytes) {
-    allocation made;
-    made.bytes.resize(bytes + 2 * margin + alignment);
-    made.size = bytes;
-    made.of.resize((bytes + 1) / 2);
-    auto const raw = reinterpret_cast<std::uintptr_t>(made.bytes.data());
-    std::uintptr_t const begin = (raw + margin + alignment - 1) / alignment * alignment;
-    all_.emplace(begin, std::move(made));
-    return reinterpret_cast<void*>(begin);
+    if (begin_ == 0) {
+      void* const room = mmap(nullptr, capacity, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (room == MAP_FAILED) return nullptr;
+      begin_ = reinterpret_cast<std::uintptr_t>(room);
+      next_ = begin_ + margin;
+    }
+    std::size_t const taken = (bytes + margin - 1) / margin * margin + margin;
+    if (next_ + taken > begin_ + capacity) return nullptr;
+    std::uintptr_t const at = next_;
+    next_ += taken;
+    all_.emplace(at, allocation{bytes, std::vector<traces>((bytes + 1) / 2)});
+    return reinterpret_cast<void*>(at);
+  }
+  [[nodiscard]] static bool contains(void const* address) {
+    auto const at = reinterpret_cast<std::uintptr_t>(address);
+    return at - begin_ < capacity && begin_ != 0;
   }
   /// The bytes given back, nothing for what is no allocation.
   [[nodiscard]] std::optional<std::size_t> release(void* address) {
@@ -107,41 +120,46 @@ class device_memory {
     std::size_t const size = found->second.size;
     last_.in = nullptr;
     all_.erase(found);
+    // Its pages go back; numbers that somebody still reads there would be found by the margin's rule.
+    std::uintptr_t const page = 4096;
+    std::uintptr_t const first =
+        (reinterpret_cast<std::uintptr_t>(address) + page - 1) / page * page;
+    std::uintptr_t const end = (reinterpret_cast<std::uintptr_t>(address) + size) / page * page;
+    if (first < end) (void)madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
     return size;
   }
 
   struct place {
     std::uintptr_t begin;
     allocation* in;  // null: not of the device
-    bool beside;     // in the margin
+    bool beside;     // in the margin, or partly
   };
   [[nodiscard]] place find(void const* address, std::size_t size) {
     auto const at = reinterpret_cast<std::uintptr_t>(address);
     if (last_.in != nullptr && at >= last_.begin && at + size <= last_.begin + last_size_) {
       return last_;  // most accesses are to where the one before was
     }
-    auto next = all_.upper_bound(at + margin);
-    if (next == all_.begin()) return {0, nullptr, false};
-    --next;
-    // The allocation whose margin the address is in may be the one before.
-    for (;; --next) {
-      auto& [begin, one] = *next;
-      if (at + margin >= begin && at < begin + one.size + margin) {
-        place const found{begin, &one, at < begin || at + size > begin + one.size};
-        if (!found.beside) {
-          last_ = found;
-          last_size_ = one.size;
-        }
-        return found;
+    if (!contains(address)) return {0, nullptr, false};
+    auto next = all_.upper_bound(at);
+    if (next != all_.begin()) {
+      auto& [begin, one] = *std::prev(next);
+      if (at + size <= begin + one.size) {
+        last_ = {begin, &one, false};
+        last_size_ = one.size;
+        return last_;
       }
-      if (next == all_.begin() || begin + one.size + margin <= at) break;
+      if (at < begin + one.size + margin) return {begin, &one, true};
     }
+    if (next != all_.end() && at + margin >= next->first) return {next->first, &next->second, true};
     return {0, nullptr, false};
   }
 
  private:
-  static constexpr std::size_t alignment = 256;
+  static constexpr std::size_t capacity = std::size_t{1}
+                                          << 36;  // of addresses; pages come as they are used
 
+  static inline constinit std::uintptr_t begin_ = 0;  // of the one device
+  std::uintptr_t next_ = 0;
   std::map<std::uintptr_t, allocation> all_;
   place last_{0, nullptr, false};
   std::size_t last_size_ = 0;
