@@ -125,25 +125,25 @@ __device__ void add_up_block(double const (&mine)[N], double* sums) {
 }
 
 /// What `formula` gives for each record, written to `out`, and the sums of each block.
-template <class S, class Columns, std::uint32_t PossibleBits, std::size_t N, class F>
+template <class S, class Columns, std::uint32_t Loaded, std::size_t N, class F>
 PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
     map_records(F formula, inputs<Columns> in, outputs<N> out, std::size_t count,
                 double* of_blocks) {
   constexpr std::size_t weight_at = detail::input_of<Columns, column_name::weight>;
-  constexpr column_set Possible{
-      PossibleBits};  // as bits, because nvcc's stubs take no class for an argument
-  constexpr bool weighted = Possible.contains(column_name::weight);
+  // As bits in the kernel's name, because nvcc's stubs take no class for an argument.
+  constexpr column_set loaded{Loaded};
+  constexpr bool weighted = loaded.contains(column_name::weight);
   double sums[N] = {};
   std::size_t const step = std::size_t{gridDim.x} * blockDim.x;
   for (std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += step) {
     detail::record_over_t<Columns, S> record{};
     if constexpr (requires { record.rejected; }) {
       using enum column_side;
-      detail::load_members<Columns, loads<S>, column_set{}, Possible, chosen>(record.chosen, in, i);
-      detail::load_members<Columns, loads<S>, column_set{}, Possible, rejected>(record.rejected, in,
-                                                                                i);
+      detail::load_members<Columns, loads<S>, column_set{}, loaded, chosen>(record.chosen, in, i);
+      detail::load_members<Columns, loads<S>, column_set{}, loaded, rejected>(record.rejected, in,
+                                                                              i);
     }
-    detail::load_members<Columns, loads<S>, column_set{}, Possible>(record, in, i);
+    detail::load_members<Columns, loads<S>, column_set{}, loaded>(record, in, i);
     S weight = 1.0;
     if constexpr (weighted) {
       if (in[weight_at] != nullptr) weight = loads<S>::load(in[weight_at] + i);
