@@ -23,6 +23,8 @@ function(prefer_component name)
     return()
   endif()
 
+  # A package's targets are seen by the project around this one too, which links to what they link to.
+  set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL TRUE)
   set(missing "")
   foreach(package IN LISTS arg_PACKAGES)
     find_package(${package} QUIET)

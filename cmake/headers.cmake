@@ -242,6 +242,8 @@ set(prefer_cuda_headers
   adapters/cuda/dialect.cuh
   adapters/cuda/evaluation.cuh
   adapters/cuda/kernels.cuh
+  adapters/cuda/linear_log_prob.cuh
+  adapters/cuda/matrix_product.cuh
   adapters/cuda/runtime.cuh
   adapters/cuda/sort.cuh
   adapters/cuda/token_log_prob.cuh

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <prefer/adapters/cuda.hpp>
+#include <prefer/adapters/cuda/linear_log_prob.cuh>
 #include <prefer/adapters/cuda/sort.cuh>
 #include <prefer/adapters/cuda/token_log_prob.cuh>
 #include <prefer/loss/aot.hpp>
@@ -9,7 +10,7 @@
 #include <prefer/loss/plackett_luce.hpp>
 
 // The adapter as its users call it, to be compiled: losses of each kind in both precisions with their statistics, metrics,
-// matched rows by CUB, log-probabilities of tokens.
+// matched rows by CUB, log-probabilities of tokens from logits and from hidden states.
 
 // Not cuda: that is CCCL's name.
 namespace gpu = prefer::cuda;
@@ -32,17 +33,21 @@ double lists(gpu::list_columns const& batch) {
 }
 
 template <class T>
-void tokens(gpu::logit_rows<T> const& logits, gpu::column const& ids, gpu::token_results const& to,
-            gpu::column const& coefficient) {
-  gpu::token_log_prob(logits, ids, to);
-  gpu::token_backward(logits, ids, coefficient, coefficient);
-}
-template void tokens<float>(gpu::logit_rows<float> const&, gpu::column const&,
-                            gpu::token_results const&, gpu::column const&);
-template void tokens<prefer::half>(gpu::logit_rows<prefer::half> const&, gpu::column const&,
-                                   gpu::token_results const&, gpu::column const&);
-template void tokens<prefer::bfloat16>(gpu::logit_rows<prefer::bfloat16> const&, gpu::column const&,
-                                       gpu::token_results const&, gpu::column const&);
+struct tokens {
+  static std::size_t run(gpu::logit_rows<T> const& logits, gpu::column const& ids,
+                         gpu::token_results const& to, gpu::column const& coefficient,
+                         gpu::output_layer<T> const& layer, gpu::layer_gradient const& gradient) {
+    gpu::token_log_prob(logits, ids, to);
+    gpu::token_backward(logits, ids, coefficient, coefficient);
+    gpu::matrix_products const products;
+    auto const pass = gpu::linear_log_prob(products, layer, ids, to);
+    return gpu::linear_backward(products, layer, ids, pass, coefficient, gradient);
+  }
+};
+template struct tokens<float>;
+template struct tokens<prefer::half>;
+template struct tokens<prefer::bfloat16>;
+
 void completions(gpu::column const& of_tokens, gpu::list_offsets const& offset,
                  gpu::mutable_column const& to) {
   gpu::sum_over_tokens(of_tokens, offset, to);

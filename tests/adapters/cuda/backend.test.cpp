@@ -84,7 +84,7 @@ TEST_CASE("cuda: results are rounded to the type that they are stored as", "[cud
 }
 
 TEST_CASE("cuda: sums are of all rows, the same bits each time, for any number of rows", "[cuda]") {
-  for (std::size_t const n : {1, 2, 31, 255, 256, 257, 1021, 4099}) {
+  for (std::size_t const n : {1u, 2u, 31u, 255u, 256u, 257u, 1021u, 4099u}) {
     CAPTURE(n);
     problem<float> p({}, n);
     on_device device;

@@ -133,7 +133,7 @@ void same_as_double(std::size_t rows, std::size_t vocabulary) {
 TEST_CASE("cuda: token_log_prob and its derivative are those of double, for any shape",
           "[cuda][token_log_prob]") {
   // In packs and number by number, more threads than numbers, one number, several rounds.
-  for (std::size_t const vocabulary : {1, 2, 7, 64, 257, 1009, 2048, 5000}) {
+  for (std::size_t const vocabulary : {1u, 2u, 7u, 64u, 257u, 1009u, 2048u, 5000u}) {
     same_as_double<float>(3, vocabulary);
     same_as_double<half>(2, vocabulary);
     same_as_double<bfloat16>(2, vocabulary);

@@ -170,6 +170,13 @@ __global__ void write_what_is_read(int* numbers) {
   numbers[threadIdx.x] = other;
 }
 __global__ void all_write_one(int* out) { out[0] = static_cast<int>(threadIdx.x); }
+struct alignas(16) four {
+  int number[4];
+};
+__global__ void copy_four(four const* from, four* to) {
+  four const loaded = from[threadIdx.x];
+  to[0] = loaded;
+}
 __global__ void write_beside_atomic(unsigned* out) {
   atomicAdd(out, 1u);
   if (threadIdx.x == 1) out[0] = 2;
@@ -237,6 +244,11 @@ TEST_CASE("emulator: threads that meet at a number without a barrier are refused
                     Contains("writes what another thread has read"));
   CHECK_THROWS_WITH(run(1, 2, &all_write_one, out.get()),
                     Contains("writes what another thread has written"));
+  on_device<four> fours(std::vector<four>(2));
+  CHECK_THROWS_WITH(run(1, 2, &copy_four, fours.get(), fours.get() + 1),
+                    Contains("thread 1 ") && Contains("byte 16 of an allocation of 32"));
+  CHECK_THROWS_WITH(run(1, 1, &copy_four, fours.get() + 2, fours.get()),
+                    Contains("reads outside of an allocation: byte 32"));
   CHECK_THROWS_WITH(run(1, 32, &in_warp_without_sync, out.get()),
                     Contains("what nobody has written") || Contains("without a barrier"));
   CHECK_THROWS_WITH(run(2, 1, &blocks_meet, out.get()),

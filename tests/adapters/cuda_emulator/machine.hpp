@@ -11,7 +11,8 @@
 // read and write. cuda_runtime.h beside it gives it the words of CUDA.
 //
 // Sources with kernels are compiled with -fsanitize=thread and linked without its library: the compiler announces each
-// access to memory, and access.cpp hands it to `access` below. No kernel is written differently for that.
+// access to memory, and access.cpp hands it to `access` below. One is not announced: that of a struct which a function returns
+// straight into memory; our kernels give it a name first.
 
 namespace cuda_emulator {
 

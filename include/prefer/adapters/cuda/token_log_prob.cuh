@@ -180,7 +180,8 @@ PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
   if constexpr (Packed) {
     auto const* const packs = reinterpret_cast<quad const*>(own);
     for (std::size_t i = threadIdx.x; i < vocabulary / pack<T>::size; i += blockDim.x) {
-      auto const loaded = std::bit_cast<pack<T>>(packs[i]);
+      quad const loaded_bits = packs[i];
+      auto const loaded = std::bit_cast<pack<T>>(loaded_bits);
       float x[pack<T>::size];
       for (std::size_t k = 0; k < pack<T>::size; ++k) x[k] = float_of(loaded.at[k]);
       mine.add<pack<T>::size, More>(x);
@@ -223,15 +224,18 @@ PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
   if constexpr (Packed) {
     auto* const packs = reinterpret_cast<quad*>(own);
     for (std::size_t i = threadIdx.x; i < vocabulary / pack<T>::size; i += blockDim.x) {
-      auto numbers = std::bit_cast<pack<T>>(packs[i]);
+      quad bits = packs[i];
+      auto numbers = std::bit_cast<pack<T>>(bits);
       for (std::size_t k = 0; k < pack<T>::size; ++k) {
         numbers.at[k] = stored_as<T>(derivative(i * pack<T>::size + k, float_of(numbers.at[k])));
       }
-      packs[i] = std::bit_cast<quad>(numbers);
+      bits = std::bit_cast<quad>(numbers);
+      packs[i] = bits;
     }
   } else {
     for (std::size_t v = threadIdx.x; v < vocabulary; v += blockDim.x) {
-      own[v] = stored_as<T>(derivative(v, float_of(own[v])));
+      T const stored = stored_as<T>(derivative(v, float_of(own[v])));
+      own[v] = stored;
     }
   }
 }
