@@ -22,10 +22,12 @@
 
 namespace prefer {
 
-/// A view of numbers in contiguous memory (slices, take, drop of a vector): in place, never copied.
+/// A view of numbers in contiguous memory (slices, take, drop of a vector): in place, never copied. Not std::span, which is
+/// a view here too, but a column as it is.
 template <class R>
   requires(::ranges::view_<R> && ::ranges::contiguous_range<R const> &&
-           ::ranges::sized_range<R const> && detail::is_element<::ranges::range_value_t<R>>)
+           ::ranges::sized_range<R const> && detail::is_element<::ranges::range_value_t<R>> &&
+           !detail::known_as_contiguous<R>)
 struct column_traits<R> {
   static constexpr bool borrowed = true;
 

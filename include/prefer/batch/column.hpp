@@ -59,9 +59,16 @@ inline constexpr bool known_as_contiguous<std::array<T, N>> = true;
 template <class T, std::size_t N>
 inline constexpr bool known_as_contiguous<std::span<T, N>> = true;
 
+// Variables, and not parts of the concepts below: a compiler takes every concept that a constraint is made of apart before
+// it looks at the first, and the concepts of ranges are made of very many.
 template <class R>
-concept contiguous_sized = known_as_contiguous<std::remove_const_t<R>> ||
-                           (std::ranges::contiguous_range<R> && std::ranges::sized_range<R>);
+inline constexpr bool found_contiguous =
+    std::ranges::contiguous_range<R> && std::ranges::sized_range<R>;
+template <class R>
+inline constexpr bool found_range = std::ranges::range<R>;
+
+template <class R>
+concept contiguous_sized = known_as_contiguous<std::remove_const_t<R>> || found_contiguous<R>;
 
 template <class R>
 concept contiguous_numbers = contiguous_sized<R> && requires(R& range) {
@@ -105,10 +112,10 @@ concept writable_column_source =
 
 // What looks like a column and is none: the constructors are deleted, with the reason.
 template <class R>
-concept not_a_column = !column_source<R> && !refused_by_traits<R> && std::ranges::range<R>;
+concept not_a_column = !column_source<R> && !refused_by_traits<R> && found_range<R>;
 template <class R>
 concept not_a_writable_column =
-    !writable_column_source<R> && !refused_by_traits<R> && std::ranges::range<R>;
+    !writable_column_source<R> && !refused_by_traits<R> && found_range<R>;
 
 /// Numbers that end where the statement does that makes them, and would leave a column of them pointing to nothing.
 template <class R>
