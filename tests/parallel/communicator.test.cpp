@@ -19,6 +19,8 @@
 #include <prefer/parallel/thread_processes.hpp>
 #include <support/communicator_archetypes.hpp>
 
+#include "support/message_of.hpp"
+
 namespace {
 
 using namespace prefer;
@@ -28,16 +30,7 @@ template <test::communicator_lacks L>
 using without = test::communicator_archetype<L>;
 using lacks = test::communicator_lacks;
 
-/// What `action` throws, as text; empty if it throws nothing.
-template <class Action>
-std::string message_of(Action&& action) {
-  try {
-    action();
-  } catch (std::exception const& error) {
-    return error.what();
-  }
-  return "";
-}
+using prefer::test::message_of;
 
 TEST_CASE("Communicator: each missing member makes the concept false", "[parallel][communicator]") {
   STATIC_REQUIRE(Communicator<without<lacks::nothing>>);

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "support/message_of.hpp"
+
 /// Small data sets and policies over 6 prompts and 5 completions, for tests of training.
 namespace small {
 
@@ -108,15 +110,6 @@ inline constexpr double gradient_descent_scale = 1e8;
 inline constexpr prefer::adamw_options gradient_descent = {
     .beta1 = 0, .beta2 = 0, .epsilon = gradient_descent_scale};
 
-/// What `action` throws, as text; empty if it throws nothing.
-template <class Action>
-std::string message_of(Action&& action) {
-  try {
-    action();
-  } catch (std::exception const& error) {
-    return error.what();
-  }
-  return "";
-}
+using prefer::test::message_of;
 
 }  // namespace small

@@ -19,6 +19,8 @@
 #include <prefer/reference/frozen.hpp>
 #include <prefer/train/trainer.hpp>
 
+#include "support/message_of.hpp"
+
 // A language model in LibTorch with a memory of one token, beside the bigram policy, which computes the same by other means.
 
 namespace {
@@ -73,15 +75,7 @@ using double_policy = prefer::torch::policy<table_model, double>;
 static_assert(TokenPolicy<double_policy, choice_batch>);
 static_assert(!std::is_copy_constructible_v<double_policy>);
 
-template <class Action>
-std::string message_of(Action&& action) {
-  try {
-    action();
-  } catch (std::exception const& error) {
-    return error.what();
-  }
-  return "";
-}
+using test::message_of;
 
 }  // namespace
 

@@ -22,6 +22,8 @@
 #include <prefer/loss/simpo.hpp>
 #include <prefer/metrics/rewards.hpp>
 
+#include "support/message_of.hpp"
+
 namespace {
 
 using namespace prefer;
@@ -53,15 +55,7 @@ double mean_loss() {
   return sum / 3;
 }
 
-template <class Action>
-std::string message_of(Action&& action) {
-  try {
-    action();
-  } catch (std::exception const& error) {
-    return error.what();
-  }
-  return "";
-}
+using test::message_of;
 
 }  // namespace
 
