@@ -36,8 +36,8 @@ std::map<std::string, int> const level_of = [] {
 
 // Whatever the core includes is paid for by everyone who includes prefer/prefer.hpp.
 std::set<std::string> const too_heavy_for_the_core = {
-    "chrono", "filesystem", "format",  "fstream", "functional", "future",  "iostream", "istream",
-    "memory", "mutex",      "ostream", "ranges",  "regex",      "sstream", "thread"};
+    "chrono",   "filesystem", "format", "fstream", "functional", "future", "iostream", "istream",
+    "iterator", "memory",     "mutex",  "ostream", "ranges",     "regex",  "sstream",  "thread"};
 
 // The standard library cannot flush a file to the disk, nor tell a pipe from a file; what can is the system's, for `file` alone.
 std::set<std::string> const of_the_system = {"fcntl.h", "sys/stat.h", "unistd.h"};
