@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -55,7 +56,8 @@ struct communicator_options {
 /// Messages  are its own: it works on a duplicate of the MPI communicator, so that nothing of the caller's is mixed in
 /// Waiting   a call for which another process does not come within `patience` ends all processes by MPI_Abort with a
 ///           sentence on standard error: MPI offers no way back from a collective call that cannot end
-/// Errors    backend_error with the MPI call and its message, where MPI returns instead of ending the program
+/// Errors    backend_error with the MPI call and its message, where MPI returns instead of ending the program;
+///           precondition_error on every process for an all_gather of more than 2^31 - 1 numbers
 ///
 /// Needs MPI to be initialised, by `run` or by the caller, and to be finalised after the last handle is gone; calls come
 /// from one thread at a time (MPI_THREAD_FUNNELED is enough if that is the main thread).
@@ -144,8 +146,12 @@ class communicator {
     detail::fail(backend_error("mpi::communicator", call, message.data()));
   }
 
-  // MPI counts by int.
-  static int int_of(std::size_t count) { return static_cast<int>(count); }
+  /// MPI counts by int.
+  static int int_of(std::size_t count) {
+    expects(count <= static_cast<std::size_t>(std::numeric_limits<int>::max()),
+            "mpi::communicator: more than 2^31 - 1 numbers in one all_gather");
+    return static_cast<int>(count);
+  }
   static constexpr std::size_t most_bytes_at_once = std::size_t{1} << 28;
 
   template <class T, class Action>
@@ -213,7 +219,8 @@ class communicator {
   /// Where each one's numbers begin, and the sum of all counts at the end.
   static std::vector<int> sums_before(std::vector<int> const& counts) {
     std::vector<int> out{0};
-    for (int const count : counts) out.push_back(out.back() + count);
+    std::size_t sum = 0;
+    for (int const count : counts) out.push_back(int_of(sum += static_cast<std::size_t>(count)));
     return out;
   }
 
