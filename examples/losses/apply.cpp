@@ -1,60 +1,29 @@
 // SPDX-License-Identifier: MIT
 #include "apply.hpp"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
+#include <unistd.h>
+
 #include <initializer_list>
-#include <iostream>
+#include <istream>
 #include <optional>
 #include <span>
 #include <string_view>
 
 #include <prefer/batch/load_record.hpp>
 #include <prefer/data/json_lines.hpp>
-#include <prefer/file/atomic_file.hpp>
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/text/number.hpp>
+
+#include "../program/json.hpp"
+#include "../program/progress.hpp"
+#include "../program/signals.hpp"
+#include "../program/stopped.hpp"
+#include "results.hpp"
 
 namespace {
 
 using prefer::column_name;
 using prefer::data::json_row;
-
-/// Where result lines go: standard output, or a file that appears when it is complete.
-class line_sink {
- public:
-  explicit line_sink(std::string const& path) {
-    if (!path.empty()) file_.emplace(path);
-  }
-  void write(std::string const& line) {
-    if (file_) return file_->write(line);
-    if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) refuse();
-  }
-  void finish() {
-    if (file_) return file_->commit();
-    if (std::fflush(stdout) != 0) refuse();
-  }
-
- private:
-  [[noreturn]] static void refuse() {
-    prefer::refuse(prefer::backend_error("losses", "standard output",
-                                         std::string("cannot write: ") + std::strerror(errno)));
-  }
-  std::optional<prefer::atomic_file> file_;
-};
-
-/// JSON has no infinity and no NaN; they are written as the strings "inf", "-inf" and "nan".
-std::string json_number(double value) {
-  std::string const text = prefer::text::shortest(value);
-  return std::isfinite(value) ? text : '"' + text + '"';
-}
-
-std::string json_list(std::span<double const> values) {
-  std::string out = "[";
-  for (double const value : values) out += (out.size() == 1 ? "" : ", ") + json_number(value);
-  return out + "]";
-}
 
 /// A number (or true and false) of each row, which becomes a column of the batch.
 struct field {
@@ -154,33 +123,6 @@ std::vector<double> numbers_field(json_row const& row, std::string_view name) {
   return out;
 }
 
-/// What standard error says at the end.
-struct summary {
-  prefer::sum_and_count loss;
-  prefer::sum_and_count accuracy;  // strict: a tie is a miss
-  prefer::sum_and_count margin;
-  prefer::sum_and_count reward_desirable;
-  prefer::sum_and_count reward_undesirable;
-
-  void print(named_loss const& of) const {
-    using prefer::text::fixed;
-    std::string text = of.label + ": " + std::to_string(static_cast<std::size_t>(loss.count)) +
-                       (loss.count == 1 ? " row" : " rows") + ", mean loss " +
-                       fixed(loss.mean(), 6);
-    if (of.kind == example_kind::unpaired) {
-      auto const mean = [](prefer::sum_and_count rewards) {
-        return rewards.count > 0 ? fixed(rewards.mean(), 6) : std::string("- (no rows)");
-      };
-      text += ", mean reward of desirable " + mean(reward_desirable) + ", of undesirable " +
-              mean(reward_undesirable);
-    } else if (accuracy.count > 0) {
-      text += ", accuracy " + fixed(accuracy.mean(), 4) + ", mean reward margin " +
-              fixed(margin.mean(), 6);
-    }
-    std::fprintf(stderr, "%s\n", text.c_str());
-  }
-};
-
 /// Reads every field of a row; a name that is almost one of them is refused.
 void add_row(json_row const& row, std::vector<field_values>& fields) {
   std::vector<std::string_view> known;
@@ -227,7 +169,7 @@ class pair_rows {
                     "a reward below that of chosen, " + prefer::text::shortest(score[0]));
     }
   }
-  void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
+  void evaluate(prefer::reduction reduce, result_sink& out, summary& total) {
     auto const at = [&](std::size_t i) { return fields_[i].column(); };
     prefer::pair_columns const batch{.policy = {at(0), at(1)},
                                      .reference = {at(2), at(3)},
@@ -293,7 +235,7 @@ class unpaired_rows {
   }
 
   void add(json_row const& row) { add_row(row, fields_); }
-  void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
+  void evaluate(prefer::reduction reduce, result_sink& out, summary& total) {
     auto const at = [&](std::size_t i) { return fields_[i].column(); };
     prefer::unpaired_columns const batch{.policy = at(0),
                                          .reference = at(1),
@@ -355,7 +297,7 @@ class list_rows {
     weight_.add(row);
     beta_.add(row);
   }
-  void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
+  void evaluate(prefer::reduction reduce, result_sink& out, summary& total) {
     prefer::list_columns const batch{.policy = policy_,
                                      .reference = ref_,
                                      .length = length_,
@@ -416,28 +358,57 @@ class list_rows {
   std::vector<std::size_t> offset_ = {0};
 };
 
+/// All that results depend on besides the rows, as a line of JSON.
+std::string settings_of(named_loss const& loss, apply_options const& options) {
+  auto out = program::document();
+  out["loss"] = loss.label;
+  out["reduction"] = options.reduce == prefer::reduction::mean ? "mean" : "none";
+  return out.dump();
+}
+
 template <class Rows>
-void apply_to(named_loss const& loss, apply_options const& options) {
-  auto const rows = options.input == "-" ? prefer::data::json_lines_in(std::cin, "standard input")
-                                         : prefer::data::json_lines(options.input);
+int apply_to(named_loss const& loss, apply_options const& options) {
+  program::interruptible_input waiting_for(STDIN_FILENO);
+  std::istream standard_input(&waiting_for);
+  auto const rows = options.input == "-"
+                        ? prefer::data::json_lines_in(standard_input, "standard input")
+                        : prefer::data::json_lines(options.input);
   // One row at a time where a row's results do not depend on the others.
   bool const whole_batch = loss.whole_batch || options.reduce == prefer::reduction::mean;
-  line_sink out(options.output);
+  result_sink out(options.output, settings_of(loss, options));
+  program::stop_when_asked();
   summary total;
-  Rows waiting(loss);
-  for (auto const& row : rows) {
-    waiting.add(row);
-    if (!whole_batch) waiting.evaluate(options.reduce, out, total);
+  {
+    program::progress shown(0);
+    Rows waiting(loss);
+    try {
+      for (auto const& row : rows) {
+        if (program::interrupted) break;
+        shown.advance(1, "rows");
+        if (!whole_batch && out.has(row.fields, total)) continue;
+        waiting.add(row);
+        if (whole_batch) continue;
+        waiting.evaluate(options.reduce, out, total);
+        out.row_done(total);
+      }
+    } catch (prefer::backend_error const&) {
+      if (!program::interrupted) throw;  // half a line is no fault of the input then
+    }
+    if (!program::interrupted && whole_batch) waiting.evaluate(options.reduce, out, total);
   }
-  if (whole_batch) waiting.evaluate(options.reduce, out, total);
+  if (program::interrupted) {
+    return program::stopped(whole_batch ? "this needs all rows at once, so nothing is kept"
+                                        : out.keep(total));
+  }
   out.finish();
   total.print(loss);
+  return 0;
 }
 
 }  // namespace
 
-void apply(named_loss const& loss, apply_options const& options) {
+int apply(named_loss const& loss, apply_options const& options) {
   if (loss.kind == example_kind::pair) return apply_to<pair_rows>(loss, options);
   if (loss.kind == example_kind::unpaired) return apply_to<unpaired_rows>(loss, options);
-  apply_to<list_rows>(loss, options);
+  return apply_to<list_rows>(loss, options);
 }

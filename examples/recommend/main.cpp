@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include <algorithm>
-#include <cstdio>
+#include <cstddef>
+#include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include <prefer/parallel/thread_pool.hpp>
-#include <prefer/report/progress.hpp>
 
 #include "../program.hpp"
 #include "interactions.hpp"
@@ -21,7 +22,9 @@ references, and reports how well each result ranks items and predicts held-out p
 
   recommend --ratings ml-100k.inter
   recommend --ratings ml-100k.inter --beta 0.1 1 --seeds 5 --output my-run
-  recommend --preferences pairs.jsonl)";
+  recommend --preferences pairs.jsonl
+
+Ctrl-C keeps what is trained; the same command goes on from there.)";
 
 constexpr char const* notes =
     R"(Each person's first 80 % of ratings by time are learned from, the rest judge. A preference is an item
@@ -38,13 +41,20 @@ struct arguments {
 };
 
 void declare(CLI::App& app, arguments& given) {
-  auto* const ratings = app.add_option(
-      "--ratings", given.ratings, "Tab-separated file with user_id, item_id, rating, timestamp");
+  auto* const ratings =
+      app.add_option("--ratings", given.ratings,
+                     "Tab-separated file with user_id, item_id, rating, timestamp")
+          ->type_name("FILE")
+          ->check(program::path());
   auto* const preferences =
       app.add_option("--preferences", given.preferences,
-                     "JSONL file with prompt (a person), chosen and rejected (items)");
+                     "JSONL file with prompt (a person), chosen and rejected (items)")
+          ->type_name("FILE")
+          ->check(program::path());
   ratings->excludes(preferences);
   app.add_option("--output", given.output, "Folder for recommend.csv and the pictures")
+      ->type_name("FOLDER")
+      ->check(program::path())
       ->capture_default_str();
   app.add_option("--beta", given.study.betas,
                  "Betas of DPO; the other losses have ranges of their own")
@@ -52,98 +62,178 @@ void declare(CLI::App& app, arguments& given) {
       ->capture_default_str();
   app.add_option("--seeds", given.study.seeds,
                  "How often to repeat, each time with its own start model")
-      ->check(CLI::Range(1, 1000))
+      ->check(program::whole(1, 1000))
       ->capture_default_str();
   app.add_option("--factors", given.study.factors, "Numbers per person and item")
-      ->check(CLI::Range(1, 4096))
+      ->check(program::whole(1, 4096))
       ->capture_default_str();
   app.add_option("--batch-size", given.study.batch_size, "Pairs per step")
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(program::whole(1, 1 << 20))
       ->capture_default_str();
   app.add_option("--start-epochs", given.study.start_epochs,
                  "Epochs of maximum likelihood before tuning")
-      ->check(CLI::Range(1, 10000))
+      ->check(program::whole(1, 10000))
       ->capture_default_str();
   app.add_option("--start-rate", given.study.start_rate, "Learning rate of maximum likelihood")
       ->check(program::positive_and_finite())
       ->capture_default_str();
   app.add_option("--start-weight-decay", given.study.start_weight_decay, "AdamW weight decay of it")
-      ->check(CLI::NonNegativeNumber)
+      ->check(program::non_negative_and_finite())
       ->capture_default_str();
   app.add_option("--epochs", given.study.tune_epochs, "Epochs of preference tuning")
-      ->check(CLI::Range(1, 10000))
+      ->check(program::whole(1, 10000))
       ->capture_default_str();
   app.add_option("--pairs", given.study.pairs_per_person, "Preference pairs per person and epoch")
-      ->check(CLI::Range(1, 100000))
+      ->check(program::whole(1, 100000))
       ->capture_default_str();
   app.add_option("--rate", given.study.tune_rate, "Learning rate of preference tuning")
       ->check(program::positive_and_finite())
       ->capture_default_str();
   app.add_option("--liked-from", given.split.liked_from, "Ratings from here on are likes")
+      ->check(program::finite())
       ->capture_default_str();
   app.add_option("--disliked-to", given.split.disliked_to, "Ratings up to here are dislikes")
+      ->check(program::finite())
       ->capture_default_str();
   program::add_threads(app, given.threads);
 }
 
-int run(arguments const& given) {
+/// What the data are, in words and, with --json, as part of the document.
+std::string in_words(recommend::interactions const& data, arguments const& given) {
+  auto const count = [](std::size_t n) { return std::to_string(n); };
+  return count(data.people.size()) + " people, " + count(data.items) + " items, " +
+         count(data.events) + (given.ratings.empty() ? " preferences; " : " ratings; ") +
+         count(data.train_events()) + " to learn from\n" + count(data.people_with_preferences()) +
+         " people have preferences to learn from; " + count(data.test_preferences()) +
+         " held-out preferences\n\n";
+}
+
+program::json in_json(recommend::interactions const& data) {
+  return {{"people", data.people.size()},
+          {"items", data.items},
+          {"events", data.events},
+          {"train_events", data.train_events()},
+          {"people_with_preferences", data.people_with_preferences()},
+          {"test_preferences", data.test_preferences()}};
+}
+
+/// Runs what is not yet in `kept`: the rows of all settings and seeds.
+std::vector<recommend::study_row> train(recommend::interactions const& data, arguments const& given,
+                                        program::kept_trainings& trainings,
+                                        program::kept_rows& kept) {
+  prefer::thread_pool pool(given.threads);
+  auto const settings = recommend::settings_of(given.study);
+  std::size_t const each = settings.size() + 1;
+  std::vector<recommend::study_row> rows;
+  for (auto const& row : kept.rows()) rows.push_back(recommend::row_of(row));
+  program::progress shown(given.study.seeds * each, "start model");
+  shown.advance(rows.size(), "");
+  std::string doing;
+  recommend::study study(
+      data, given.study, pool.executor(),
+      {.kept = &trainings, .on_step = [&](std::uint64_t step, std::uint64_t steps) {
+         shown.doing(doing + ", step " + std::to_string(step) + " of " + std::to_string(steps));
+       }});
+  auto const keep = [&](recommend::study_row const& row) {
+    kept.add(recommend::json_of(row));
+    rows.push_back(row);
+    shown.advance(1, doing);
+  };
+  for (std::uint64_t seed = 1; seed <= given.study.seeds; ++seed) {
+    std::size_t const first = (seed - 1) * each;
+    if (rows.size() >= first + each) continue;
+    doing = "seed " + std::to_string(seed) + ", start model";
+    // Its settings need the start model, which is trained, or there, and judged again.
+    auto const start = study.start(seed);
+    if (rows.size() == first) keep(start);
+    for (std::size_t s = 0; s < settings.size(); ++s) {
+      if (rows.size() > first + 1 + s) continue;
+      if (program::interrupted) throw program::stop();
+      doing = "seed " + std::to_string(seed) + ", " + settings[s].loss;
+      keep(study.tune(settings[s]));
+      trainings.forget(study.unit(settings[s]));
+    }
+    trainings.forget(recommend::study::start_unit(seed));
+  }
+  return rows;
+}
+
+int run(arguments& given) {
   if (given.ratings.empty() && given.preferences.empty()) {
     prefer::refuse("give --ratings FILE or --preferences FILE; --help shows examples");
   }
   if (!(given.split.liked_from > given.split.disliked_to)) {
     prefer::refuse("--liked-from must be above --disliked-to, or an item would be both");
   }
-  auto const data = given.ratings.empty()
-                        ? recommend::read_preferences(given.preferences, given.split)
-                        : recommend::read_ratings(given.ratings, given.split);
-  program::make_folder(given.output);
-  std::printf("%zu people, %zu items, %zu %s; %zu to learn from\n", data.people.size(), data.items,
-              data.events, given.ratings.empty() ? "preferences" : "ratings", data.train_events());
-  std::printf("%zu people have preferences to learn from; %zu held-out preferences\n\n",
-              data.people_with_preferences(), data.test_preferences());
-  std::fflush(stdout);
-
-  prefer::thread_pool pool(given.threads);
-  recommend::study study(data, given.study, pool.executor());
-  auto const settings = recommend::settings_of(given.study);
-  std::vector<recommend::study_row> rows;
-  program::stop_when_asked();
-  prefer::report::progress_bar bar(
-      {.total = given.study.seeds * (settings.size() + 1), .title = "recommend"});
-  for (std::uint64_t seed = 1; seed <= given.study.seeds && !program::interrupted; ++seed) {
-    rows.push_back(study.start(seed));
-    bar.advance(1, "seed " + std::to_string(seed) + ", start model");
-    for (auto const& what : settings) {
-      if (program::interrupted) break;
-      rows.push_back(study.tune(what));
-      bar.advance(1, "seed " + std::to_string(seed) + ", " + what.loss);
-    }
+  given.study.betas = program::without_repeats("--beta", given.study.betas);
+  std::string const input = given.ratings.empty() ? given.preferences : given.ratings;
+  auto const data = [&] {
+    program::progress const reading(0, "reading " + input);
+    return given.ratings.empty() ? recommend::read_preferences(input, given.split)
+                                 : recommend::read_ratings(input, given.split);
+  }();
+  std::string const stem = given.output + "/recommend";
+  program::expect_folder(given.output,
+                         {"recommend.csv", "recommend_beta.svg", "recommend_frontier.svg"});
+  program::claim const alone(stem + ".csv");
+  auto settings = program::document();
+  settings["input"] = program::content_of(input);
+  settings["arguments"] = program::arguments_but({"--ratings", "--preferences"});
+  program::kept_rows kept(stem + ".csv.unfinished", settings);
+  program::kept_trainings trainings(stem);
+  if (!kept.rows().empty()) {
+    program::say(std::to_string(kept.rows().size()) + " runs are in " + stem +
+                 ".csv.unfinished already");
   }
-  bar.finish();
-  if (program::interrupted) {
-    std::fprintf(stderr, "recommend: interrupted; no file was written\n");
-    return program::exit_interrupted;
+  if (!program::as_json) program::print(in_words(data, given));
+  program::flush();
+
+  program::stop_when_asked();
+  std::vector<recommend::study_row> rows;
+  try {
+    rows = train(data, given, trainings, kept);
+  } catch (program::stop const&) {
+    return program::stopped("finished runs are in " + stem + ".csv.unfinished");
   }
   auto const all = recommend::summarize(rows);
-  std::fputs(recommend::table_of(all).c_str(), stdout);
-  std::printf(
-      "\n%s. Losses other than dpo: the beta with the best NDCG@10, chosen on the held-out part\n"
-      "itself, which flatters them a little. KL and margins in nats.\n\n",
-      given.study.seeds == 1
-          ? "One seed"
-          : ("Mean ± standard deviation over " + std::to_string(given.study.seeds) + " seeds")
-                .c_str());
-  for (auto const& path : recommend::write_files(given.output, rows, all)) {
-    std::printf("wrote %s\n", path.c_str());
+  std::vector<std::string> const paths = {stem + ".csv", stem + "_beta.svg",
+                                          stem + "_frontier.svg"};
+  program::handover results;
+  results.attempt([&] { recommend::write_csv(paths[0], rows); });
+  results.attempt([&] {
+    if (program::as_json) {
+      auto document = program::document();
+      document["data"] = in_json(data);
+      document["summary"] = recommend::json_of(all);
+      document["rows"] = program::json::array();
+      for (auto const& row : rows) document["rows"].push_back(recommend::json_of(row));
+      program::print_json(document);
+    } else {
+      program::print(
+          recommend::table_of(all) + "\n" +
+          (given.study.seeds == 1
+               ? "One seed"
+               : "Mean ± standard deviation over " + std::to_string(given.study.seeds) + " seeds") +
+          ". Losses other than dpo: the beta with the best NDCG@10, chosen on the held-out part\n"
+          "itself, which flatters them a little. KL and margins in nats.\n\n");
+    }
+    program::flush();
+  });
+  results.attempt([&] { recommend::write_beta_picture(paths[1], all); });
+  results.attempt([&] { recommend::write_frontier_picture(paths[2], all); });
+  int const code = results.finish();
+  if (code == 0) {
+    kept.forget();
+    trainings.forget();
+    program::wrote(paths);
   }
-  return 0;
+  return code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   return program::run<arguments>(
-      argc, argv,
-      {.name = "recommend", .description = description, .examples = notes, .needs_arguments = true},
-      declare, run);
+      argc, argv, {.name = "recommend", .description = description, .examples = notes}, declare,
+      run);
 }

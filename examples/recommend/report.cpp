@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include <prefer/report/csv.hpp>
 #include <prefer/report/line_plot.hpp>
 #include <prefer/report/table.hpp>
 #include <prefer/text/number.hpp>
+
+#include "../program/kept_rows.hpp"
 
 namespace recommend {
 
@@ -114,22 +117,62 @@ std::string table_of(std::vector<summary> const& all) {
   return table.text();
 }
 
-std::vector<std::string> write_files(std::string const& folder, std::vector<study_row> const& rows,
-                                     std::vector<summary> const& all) {
-  std::string const csv_path = folder + "/recommend.csv";
-  std::string const beta_path = folder + "/recommend_beta.svg";
-  std::string const frontier_path = folder + "/recommend_frontier.svg";
+program::json json_of(study_row const& row) {
+  program::json out = {{"loss", row.loss},
+                       {"beta", program::number(row.beta)},
+                       {"reference", row.reference},
+                       {"seed", row.seed}};
+  for_each_number(row, [&](char const* name, double value) { out[name] = program::number(value); });
+  return out;
+}
 
-  prefer::report::csv_writer csv(
-      csv_path, {"loss", "beta", "reference", "seed", "pair_accuracy", "ndcg_at_10",
-                 "hit_rate_at_10", "reward_margin", "kl_start", "seconds", "pairs_per_second"});
-  for (study_row const& r : rows) {
-    csv.add_row({r.loss, r.beta, r.reference, r.seed, r.quality.pair_accuracy, r.quality.ndcg_at_10,
-                 r.quality.hit_rate_at_10, r.reward_margin, r.quality.kl_start, r.seconds,
-                 r.pairs_per_second});
+study_row row_of(program::json const& row) {
+  study_row out{.loss = row.at("loss"),
+                .beta = program::number_in(row.at("beta")),
+                .reference = row.at("reference"),
+                .seed = row.at("seed")};
+  for_each_number(
+      out, [&](char const* name, double& value) { value = program::number_in(row.at(name)); });
+  return out;
+}
+
+program::json json_of(std::vector<summary> const& all) {
+  auto out = program::json::array();
+  for (summary const& s : all) {
+    program::json row = {{"loss", s.what.loss},
+                         {"beta", program::number(s.what.beta)},
+                         {"reference", s.what.reference},
+                         {"seeds", s.seeds}};
+    auto const add = [&](char const* name, summary::spread const& value) {
+      row[name] = {{"mean", program::number(value.mean)},
+                   {"standard_deviation", program::number(value.deviation)}};
+    };
+    add("pair_accuracy", s.pair_accuracy);
+    add("ndcg_at_10", s.ndcg_at_10);
+    add("hit_rate_at_10", s.hit_rate_at_10);
+    add("reward_margin", s.reward_margin);
+    add("kl_start", s.kl_start);
+    add("seconds", s.seconds);
+    add("pairs_per_second", s.pairs_per_second);
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+void write_csv(std::string const& path, std::vector<study_row> const& rows) {
+  std::vector<std::string> header = {"loss", "beta", "reference", "seed"};
+  study_row const any;
+  for_each_number(any, [&](char const* name, double) { header.emplace_back(name); });
+  prefer::report::csv_writer csv(path, header);
+  for (study_row const& row : rows) {
+    std::vector<prefer::report::csv_field> fields = {row.loss, row.beta, row.reference, row.seed};
+    for_each_number(row, [&](char const*, double value) { fields.emplace_back(value); });
+    csv.add_row(fields);
   }
   csv.commit();
+}
 
+void write_beta_picture(std::string const& path, std::vector<summary> const& all) {
   std::vector<double> betas;
   for (summary const& s : all) {
     if (s.what.loss == "dpo" && s.what.reference == "trained") betas.push_back(s.what.beta);
@@ -143,12 +186,6 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
       .title = "Held-out preferences",
       .x = {.label = "beta", .scale = prefer::report::scale::log, .ticks = betas},
       .y = {.label = "pair accuracy"}};
-  prefer::report::line_plot frontier{
-      .title = "What accuracy costs: DPO, one point per beta",
-      .x = {.label = "KL(policy || start), nats", .scale = prefer::report::scale::log},
-      .y = {.label = "pair accuracy"},
-      .width = 640,
-      .height = 440};
   for (char const* const reference : {"trained", "popularity", "none"}) {
     std::string const name = std::string("reference: ") + reference;
     ndcg.add(curve(all, "dpo", reference, name, [](summary const& s) {
@@ -159,21 +196,33 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
       return prefer::report::point{
           .x = s.what.beta, .y = s.pair_accuracy.mean, .y_error = s.pair_accuracy.deviation};
     }));
-    auto points = curve(all, "dpo", reference, name, [](summary const& s) {
-      return prefer::report::point{.x = s.kl_start.mean,
-                                   .y = s.pair_accuracy.mean,
-                                   .y_error = s.pair_accuracy.deviation,
-                                   .label = prefer::text::shortest(s.what.beta)};
-    });
-    drop_crowded_labels(points.points);
-    frontier.add(std::move(points));
   }
   ndcg.add_horizontal({.y = start.ndcg_at_10.mean, .label = "start model"});
   accuracy.add_horizontal({.y = start.pair_accuracy.mean, .label = "start model"});
-  frontier.add_horizontal({.y = start.pair_accuracy.mean, .label = "start model"});
-  prefer::report::plot_row{{ndcg, accuracy}}.write(beta_path);
-  frontier.write(frontier_path);
-  return {csv_path, beta_path, frontier_path};
+  prefer::report::plot_row{{ndcg, accuracy}}.write(path);
+}
+
+void write_frontier_picture(std::string const& path, std::vector<summary> const& all) {
+  prefer::report::line_plot frontier{
+      .title = "What accuracy costs: DPO, one point per beta",
+      .x = {.label = "KL(policy || start), nats", .scale = prefer::report::scale::log},
+      .y = {.label = "pair accuracy"},
+      .width = 640,
+      .height = 440};
+  for (char const* const reference : {"trained", "popularity", "none"}) {
+    auto points =
+        curve(all, "dpo", reference, std::string("reference: ") + reference, [](summary const& s) {
+          // A policy that has not moved has no place on a logarithmic axis.
+          return prefer::report::point{.x = s.kl_start.mean > 0.0 ? s.kl_start.mean : NAN,
+                                       .y = s.pair_accuracy.mean,
+                                       .y_error = s.pair_accuracy.deviation,
+                                       .label = prefer::text::shortest(s.what.beta)};
+        });
+    drop_crowded_labels(points.points);
+    frontier.add(std::move(points));
+  }
+  frontier.add_horizontal({.y = all.front().pair_accuracy.mean, .label = "start model"});
+  frontier.write(path);
 }
 
 }  // namespace recommend

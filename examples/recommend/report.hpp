@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "../program/json.hpp"
 #include "study.hpp"
 
 namespace recommend {
@@ -33,10 +34,32 @@ struct summary {
 /// other loss by NDCG@10.
 [[nodiscard]] std::string table_of(std::vector<summary> const& all);
 
-/// Writes recommend.csv, recommend_beta.svg and recommend_frontier.svg into a folder; returns their paths.
-///
-/// Errors  prefer::backend_error; files that were there before keep their content then
-std::vector<std::string> write_files(std::string const& folder, std::vector<study_row> const& rows,
-                                     std::vector<summary> const& all);
+/// Visits every number of a row by its name in the CSV file, what identifies the row aside.
+template <class Row>
+void for_each_number(Row& row, auto const& visit) {
+  visit("pair_accuracy", row.quality.pair_accuracy);
+  visit("ndcg_at_10", row.quality.ndcg_at_10);
+  visit("hit_rate_at_10", row.quality.hit_rate_at_10);
+  visit("reward_margin", row.reward_margin);
+  visit("kl_start", row.quality.kl_start);
+  visit("seconds", row.seconds);
+  visit("pairs_per_second", row.pairs_per_second);
+}
+
+/// A row as JSON, and back to the same bits.
+[[nodiscard]] program::json json_of(study_row const& row);
+[[nodiscard]] study_row row_of(program::json const& row);
+
+/// The same numbers as the table's, in full, for every setting.
+[[nodiscard]] program::json json_of(std::vector<summary> const& all);
+
+/// One line per row. Errors  prefer::backend_error; a file that was there before keeps its content then
+void write_csv(std::string const& path, std::vector<study_row> const& rows);
+
+/// Ranking quality and accuracy against beta. Errors as those of write_csv.
+void write_beta_picture(std::string const& path, std::vector<summary> const& all);
+
+/// Accuracy against the divergence from the start. Errors as those of write_csv.
+void write_frontier_picture(std::string const& path, std::vector<summary> const& all);
 
 }  // namespace recommend
