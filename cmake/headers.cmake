@@ -212,6 +212,7 @@ set(prefer_report_headers
 
 set(prefer_data_headers
   data/audit.hpp
+  data/audit_card.hpp
   data/audit_findings.hpp
   data/audit_report.hpp
   data/byte_tokenizer.hpp
