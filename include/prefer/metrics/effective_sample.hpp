@@ -9,7 +9,7 @@
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/scalar/math.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -74,4 +74,4 @@ template <class Numbers>
   return {static_cast<double>(coefficient.size()), sums[0], sums[1]};
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

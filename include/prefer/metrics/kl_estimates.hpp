@@ -12,7 +12,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/scalar/math.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 // Estimators of KL(policy || reference) from one completion that the policy wrote, of its log_ratio r.
 //
@@ -103,4 +103,4 @@ template <class Policy, class Reference>
       policy, reference, static_cast<double>(offset.size() - 1), "estimate_token_kl");
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -9,7 +9,7 @@
 #include <prefer/metrics/correlation.hpp>
 #include <prefer/metrics/rewards.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What rewards have to do with length. A reward that follows length teaches a policy to write more, not
 /// better: compare with how the lengths of what it writes develop.
@@ -85,4 +85,4 @@ template <class C = column>
           correlation_of(statistics, detail::margin_and_length_difference{rule})};
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -10,7 +10,7 @@
 #include <prefer/batch/sum_and_count.hpp>
 #include <prefer/metrics/rewards.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What only a policy over a vocabulary can say of its completions, as sums over the tokens that count.
 /// Columns that it does not give are left out.
@@ -125,4 +125,4 @@ void for_each_metric(token_metrics const& sums, auto&& visit) {
   detail::visit_metrics(sums, token_metric_names, visit);
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1
