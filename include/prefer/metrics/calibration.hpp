@@ -76,8 +76,9 @@ struct scores_of_pair {
 
   constexpr auto operator()(auto const& pair, auto const& weight) const {
     auto const margin = reward_margin_by(rule, pair);
-    return std::array{weight * square(sigmoid(-margin)), weight * softplus(-margin),
-                      std::remove_const_t<decltype(margin)>(weight)};
+    using S = std::remove_const_t<decltype(margin)>;
+    return std::array<S, 3>{weight * square(sigmoid(-margin)), weight * softplus(-margin),
+                            S(weight)};
   }
 };
 

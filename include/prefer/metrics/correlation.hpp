@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 namespace prefer::inline v0_1 {
 
@@ -93,7 +94,8 @@ struct distances_from_means {
     auto const both = formula(record);
     auto const dx = both[0] - mean_x;
     auto const dy = both[1] - mean_y;
-    return std::array{dx * dx, dy * dy, dx * dy};
+    using S = std::remove_const_t<decltype(dx)>;
+    return std::array<S, 3>{dx * dx, dy * dy, dx * dy};
   }
 };
 

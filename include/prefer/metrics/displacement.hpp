@@ -62,17 +62,18 @@ struct falls_of_pair {
   constexpr auto operator()(auto const& pair) const {
     auto const chosen = of_side(pair.chosen);
     auto const rejected = of_side(pair.rejected);
-    return std::array{chosen[0],
-                      chosen[1],
-                      chosen[2],
-                      chosen[3],
-                      rejected[0],
-                      rejected[1],
-                      rejected[2],
-                      rejected[3],
-                      chosen[0] * (1.0 - rejected[0]),
-                      rejected[0] * (1.0 - chosen[0]),
-                      chosen[0] * rejected[0]};
+    using S = std::remove_cvref_t<decltype(chosen[0])>;
+    return std::array<S, 11>{chosen[0],
+                             chosen[1],
+                             chosen[2],
+                             chosen[3],
+                             rejected[0],
+                             rejected[1],
+                             rejected[2],
+                             rejected[3],
+                             chosen[0] * (1.0 - rejected[0]),
+                             rejected[0] * (1.0 - chosen[0]),
+                             chosen[0] * rejected[0]};
   }
 };
 

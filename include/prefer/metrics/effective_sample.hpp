@@ -25,7 +25,8 @@ struct is_active_pair {
 struct size_and_square {
   constexpr auto operator()(auto const& example) const {
     auto const c = example.log_prob;
-    return std::array{select(c < 0.0, -c, c), c * c};
+    using S = std::remove_const_t<decltype(c)>;
+    return std::array<S, 2>{select(c < 0.0, -c, c), c * c};
   }
 };
 

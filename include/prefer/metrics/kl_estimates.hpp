@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/statistics.hpp>
@@ -53,7 +54,8 @@ namespace detail {
 struct kl_of_example {
   constexpr auto operator()(auto const& example) const {
     auto const r = example.log_ratio();
-    return std::array{kl_k1(r), kl_k2(r), kl_k3(r)};
+    using S = std::remove_const_t<decltype(r)>;
+    return std::array<S, 3>{kl_k1(r), kl_k2(r), kl_k3(r)};
   }
 };
 

@@ -57,7 +57,8 @@ struct margin_and_length_difference {
   constexpr auto operator()(auto const& pair) const {
     auto const chosen = reward_and_length<column_side::chosen>{rule}(pair);
     auto const rejected = reward_and_length<column_side::rejected>{rule}(pair);
-    return std::array{chosen[0] - rejected[0], chosen[1] - rejected[1]};
+    using S = std::remove_cvref_t<decltype(chosen[0])>;
+    return std::array<S, 2>{chosen[0] - rejected[0], chosen[1] - rejected[1]};
   }
 };
 struct lengths_of_pair {

@@ -42,8 +42,8 @@ struct likelihood_of_pair {
     auto const margin =
         log_odds(pair.chosen.mean_log_prob()) - log_odds(pair.rejected.mean_log_prob());
     using S = std::remove_const_t<decltype(margin)>;
-    return std::array{-pair.chosen.log_prob, S(pair.chosen.completion_length), log_sigmoid(margin),
-                      margin};
+    return std::array<S, 4>{-pair.chosen.log_prob, S(pair.chosen.completion_length),
+                            log_sigmoid(margin), margin};
   }
 };
 

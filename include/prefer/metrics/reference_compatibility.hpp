@@ -49,9 +49,9 @@ namespace detail {
 struct margins_of_pair {
   constexpr auto operator()(auto const& pair) const {
     auto const policy = pair.log_prob_margin();
-    return std::array{std::remove_const_t<decltype(policy)>(pair.chosen.reference_log_prob -
-                                                            pair.rejected.reference_log_prob),
-                      policy};
+    using S = std::remove_const_t<decltype(policy)>;
+    return std::array<S, 2>{S(pair.chosen.reference_log_prob - pair.rejected.reference_log_prob),
+                            policy};
   }
 };
 /// z, and z again: a correlation is of two numbers.
@@ -60,7 +60,7 @@ struct margin_twice {
 
   constexpr auto operator()(auto const& pair) const {
     auto const z = reward_margin_by(rule, pair);
-    return std::array{z, z};
+    return std::array<std::remove_const_t<decltype(z)>, 2>{z, z};
   }
 };
 /// Whether a pair is in the right order: by z, under the reference, under the policy.
@@ -70,8 +70,8 @@ struct orders_of_pair {
   constexpr auto operator()(auto const& pair) const {
     auto const both = margins_of_pair{}(pair);
     using S = std::remove_cvref_t<decltype(both[0])>;
-    return std::array{where(reward_margin_by(rule, pair) > 0.0, S(1.0)),
-                      where(both[0] > 0.0, S(1.0)), where(both[1] > 0.0, S(1.0))};
+    return std::array<S, 3>{where(reward_margin_by(rule, pair) > 0.0, S(1.0)),
+                            where(both[0] > 0.0, S(1.0)), where(both[1] > 0.0, S(1.0))};
   }
 };
 

@@ -53,9 +53,9 @@ struct number_and_tokens_by_label {
     auto const number = example.log_prob;
     using S = std::remove_const_t<decltype(number)>;
     S const tokens = example.completion_length;
-    return std::array{where(example.desirable, number), where(example.desirable, tokens),
-                      select(example.desirable, S(0.0), number),
-                      select(example.desirable, S(0.0), tokens)};
+    return std::array<S, 4>{where(example.desirable, number), where(example.desirable, tokens),
+                            select(example.desirable, S(0.0), number),
+                            select(example.desirable, S(0.0), tokens)};
   }
 };
 

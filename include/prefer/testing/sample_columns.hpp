@@ -11,7 +11,7 @@
 #include <prefer/testing/finding.hpp>
 #include <prefer/testing/sample_numbers.hpp>
 
-namespace prefer::testing {
+namespace prefer::inline v0_1::testing {
 
 /// The same numbers as columns of the host and of a backend: those that are read, policy's and weights, and the completions
 /// of other prompts. A batch of 30 examples; lists of `list_size` completions, or of 1 to 4 where it is 0.
@@ -78,4 +78,4 @@ class sample_columns {
   std::vector<std::size_t> offset_;
 };
 
-}  // namespace prefer::testing
+}  // namespace prefer::inline v0_1::testing
