@@ -168,6 +168,7 @@ set(prefer_core_headers
   testing/backend_suite.hpp
   testing/finding.hpp
   testing/probing_formulas.hpp
+  testing/sample_columns.hpp
   testing/sample_numbers.hpp
   text/number.hpp
   text/spelling.hpp
