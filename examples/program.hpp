@@ -75,6 +75,9 @@ int run(int argc, char** argv, about const& what, Declare const& declare, Body c
   app.add_flag("--quiet", quiet, "No progress, no summary and no list of files written");
   Arguments given;
   declare(app, given);
+  for (auto* option : app.get_options([](CLI::Option* o) { return o->get_expected_max() == 0; })) {
+    option->disable_flag_override();
+  }
   auto const fail = [&](std::string const& sentence, int code) {
     std::fprintf(stderr, "%s: %s\n", what.name, sentence.c_str());
     return code;
@@ -123,7 +126,7 @@ int run(int argc, char** argv, about const& what, Declare const& declare, Body c
       return 0;
     });
   } catch (CLI::ParseError const& error) {
-    return fail(detail::explained(app, error) + "; --help shows examples", 2);
+    return fail(detail::explained(app, error), 2);
   }
   detail::parsed = &app;
   return delivered([&] { return body(given); });

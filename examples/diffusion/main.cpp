@@ -112,12 +112,12 @@ int run(arguments& given) {
   given.study.preferred = program::without_repeats("--preferred", given.study.preferred);
   prefer::thread_pool pool(given.threads);
   diffusion::study study(given.study, pool.executor());
+  program::stop_when_asked();
   program::expect_folder(given.output, {"diffusion.csv", "diffusion.svg"});
   std::string const csv = given.output + "/diffusion.csv";
   std::string const picture = given.output + "/diffusion.svg";
   program::claim const alone(csv);
   program::kept_trainings kept(given.output + "/diffusion");
-  program::stop_when_asked();
   std::vector<diffusion::study_row> rows;
   try {
     rows = train(study, given, kept);

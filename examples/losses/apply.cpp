@@ -368,15 +368,15 @@ std::string settings_of(named_loss const& loss, apply_options const& options) {
 
 template <class Rows>
 int apply_to(named_loss const& loss, apply_options const& options) {
+  // One row at a time where a row's results do not depend on the others.
+  bool const whole_batch = loss.whole_batch || options.reduce == prefer::reduction::mean;
+  program::stop_when_asked();
+  result_sink out(options.output, settings_of(loss, options));
   program::interruptible_input waiting_for(STDIN_FILENO);
   std::istream standard_input(&waiting_for);
   auto const rows = options.input == "-"
                         ? prefer::data::json_lines_in(standard_input, "standard input")
                         : prefer::data::json_lines(options.input);
-  // One row at a time where a row's results do not depend on the others.
-  bool const whole_batch = loss.whole_batch || options.reduce == prefer::reduction::mean;
-  result_sink out(options.output, settings_of(loss, options));
-  program::stop_when_asked();
   summary total;
   {
     program::progress shown(0);

@@ -186,7 +186,7 @@ inline std::string nearest_flag(CLI::App const& app, std::string const& given) {
 }
 
 /// What is wrong with the arguments, in our words instead of the parser's.
-inline std::string explained(CLI::App const& app, CLI::ParseError const& error) {
+inline std::string reason_for(CLI::App const& app, CLI::ParseError const& error) {
   if (dynamic_cast<CLI::ExtrasError const*>(&error) != nullptr) {
     auto const rest = app.remaining();
     std::string const first = rest.empty() ? "" : rest.front();
@@ -196,22 +196,22 @@ inline std::string explained(CLI::App const& app, CLI::ParseError const& error) 
     return "found " + in_quotes(first) + " where no more arguments are expected";
   }
   if (dynamic_cast<CLI::ArgumentMismatch const*>(&error) != nullptr) {
-    for (auto const* option : app.get_options()) {
-      if (option->count() == 0 ||
-          std::string(error.what()).find(option->get_name()) == std::string::npos) {
-        continue;
-      }
-      auto const given = option->results().size();
-      auto const most = static_cast<std::size_t>(std::max(option->get_items_expected_max(), 1));
-      if (given > most) {
-        return option->get_name() + ": found " + std::to_string(given) + " values; expected " +
-               (most == 1 ? "one, once" : std::to_string(most));
-      }
-    }
     std::string const what = error.what();
-    std::string const flag = what.substr(0, what.find_first_of(": "));
-    return flag + ": found too few values behind it; expected " +
-           (what.find("2 required") != std::string::npos ? "two" : "one");
+    for (auto const* option : app.get_options()) {
+      std::string const flag = option->get_name();
+      if (what.rfind(flag, 0) != 0 || what.find_first_of(": ", flag.size()) != flag.size())
+        continue;
+      if (option->get_expected_max() == 0) return flag + ": found a value; expected none";
+      auto const given = option->results().size();
+      auto const wanted = static_cast<std::size_t>(std::max(option->get_items_expected_min(), 1));
+      std::string const found = given == 0
+                                    ? "nothing behind it"
+                                    : std::to_string(given) + (given == 1 ? " value" : " values");
+      return flag + ": found " + found + "; expected " +
+             (wanted > 1  ? std::to_string(wanted) + " values"
+              : given > 1 ? "one, once"
+                          : "a value");
+    }
   }
   if (dynamic_cast<CLI::ExcludesError const*>(&error) != nullptr) {
     std::string what = error.what();
@@ -221,6 +221,12 @@ inline std::string explained(CLI::App const& app, CLI::ParseError const& error) 
     return what;
   }
   return error.what();
+}
+
+/// The same with where to read on.
+inline std::string explained(CLI::App const& app, CLI::ParseError const& error) {
+  std::string const reason = reason_for(app, error);
+  return reason + (reason.back() == '?' ? " --help shows examples" : "; --help shows examples");
 }
 
 }  // namespace detail

@@ -43,10 +43,10 @@ inline std::string completing(CLI::Option const& option) {
   if (more != suggested.end()) words = joined(more->second);
   if (!words.empty()) return "COMPREPLY=($(compgen -W '" + words + "' -- \"$cur\"))";
   if (kind.find("FOLDER") != std::string::npos) {
-    return "compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- \"$cur\"))";
+    return "compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")";
   }
   if (kind.find("FILE") != std::string::npos) {
-    return "compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$cur\"))";
+    return "compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")";
   }
   return ":";
 }

@@ -173,6 +173,7 @@ int run(arguments& given) {
                                  : recommend::read_ratings(input, given.split);
   }();
   std::string const stem = given.output + "/recommend";
+  program::stop_when_asked();
   program::expect_folder(given.output,
                          {"recommend.csv", "recommend_beta.svg", "recommend_frontier.svg"});
   program::claim const alone(stem + ".csv");
@@ -188,7 +189,6 @@ int run(arguments& given) {
   if (!program::as_json) program::print(in_words(data, given));
   program::flush();
 
-  program::stop_when_asked();
   std::vector<recommend::study_row> rows;
   try {
     rows = train(data, given, trainings, kept);

@@ -217,6 +217,7 @@ int run(arguments const& given) {
   }
   std::string const csv = given.output + "/sweep.csv";
   std::string const html = given.output + "/sweep.html";
+  program::stop_when_asked();
   program::expect_folder(given.output, {"sweep.csv", "sweep.csv.journal", "sweep.html"});
   program::claim const alone(csv);
   sweep::results kept(csv, "sweep " PREFER_VERSION_STRING " " + task->settings(), all);
@@ -234,7 +235,6 @@ int run(arguments const& given) {
   }
 
   prefer::thread_pool pool(given.threads);
-  program::stop_when_asked();
   {
     program::progress shown(jobs.size());
     pool.executor().for_each_chunk(jobs.size(), [&](std::size_t j) {
