@@ -379,12 +379,14 @@ int apply_to(named_loss const& loss, apply_options const& options) {
                         : prefer::data::json_lines(options.input);
   summary total;
   {
-    program::progress shown(0);
+    // Rows on a terminal show themselves how far it is.
+    std::optional<program::progress> shown;
+    if (!options.output.empty() || ::isatty(STDOUT_FILENO) == 0) shown.emplace(0);
     Rows waiting(loss);
     try {
       for (auto const& row : rows) {
         if (program::interrupted) break;
-        shown.advance(1, "rows");
+        if (shown) shown->advance(1, "rows");
         if (!whole_batch && out.has(row.fields, total)) continue;
         waiting.add(row);
         if (whole_batch) continue;

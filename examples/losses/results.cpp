@@ -16,6 +16,7 @@
 #include <prefer/text/number.hpp>
 
 #include "../program/json.hpp"
+#include "../program/kept_rows.hpp"
 #include "../program/output.hpp"
 #include "../program/signals.hpp"
 #include "../program/voice.hpp"
@@ -120,12 +121,10 @@ result_sink::~result_sink() {
 void result_sink::read_unfinished(std::string const& settings) {
   std::ifstream stream(unfinished_, std::ios::binary);
   std::string line;
-  if (!stream || !std::getline(stream, line) || stream.eof()) return;
-  if (line != settings) {
-    refuse(unfinished_, "these are unfinished results of other settings, " + line +
-                            " where these are " + settings +
-                            "; give another --output, or move the file away");
-  }
+  if (!stream || !std::getline(stream, line)) return;
+  std::string const reason = program::not_ours(line, !stream.eof(), settings);
+  if (!reason.empty()) refuse(unfinished_, reason);
+  if (stream.eof()) return;
   auto whole = stream.tellg();
   auto end = whole;
   while (std::getline(stream, line) && !stream.eof()) {

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -20,8 +22,12 @@
 
 namespace program {
 
-/// A number for the bytes of a file: the same file, wherever it lies. Errors  backend_error
+/// A number for the bytes of a file: the same file, wherever it lies. A pipe cannot be read twice, and has none: 0.
+///
+/// Errors  backend_error
 [[nodiscard]] inline std::uint64_t content_of(std::string const& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return 0;
   std::FILE* const file = std::fopen(path.c_str(), "rb");
   if (file == nullptr) {
     prefer::refuse(prefer::backend_error("program", path,
@@ -42,6 +48,18 @@ namespace program {
   return out.value();
 }
 
+/// Why the file that begins with `line` is not ours to go on with, where ours begin with `first`: of other settings, or
+/// no such file at all. Empty where it is ours, which a beginning of `first` without an end is too.
+[[nodiscard]] inline std::string not_ours(std::string const& line, bool whole,
+                                          std::string const& first) {
+  if (whole ? line == first : first.rfind(line, 0) == 0) return "";
+  bool const of_a_program = line.rfind("{\"program\":", 0) == 0;
+  return (of_a_program
+              ? "here is unfinished work of other settings, " + line + " where these are " + first
+              : std::string("this file is not one of unfinished work")) +
+         "; give another --output, or move the file away";
+}
+
 /// Rows that outlive the program until its reports are written: one line of JSON each, behind a line that says of which
 /// settings, in FILE. Half a line at the end, of a program that was killed, is dropped.
 class kept_rows {
@@ -52,11 +70,9 @@ class kept_rows {
     std::string text = first + "\n";
     std::ifstream stream(path_, std::ios::binary);
     std::string line;
-    if (stream && std::getline(stream, line) && !stream.eof()) {
-      if (line != first) {
-        refuse("these are unfinished rows of other settings, " + line + " where these are " +
-               first + "; give another --output, or move the file away");
-      }
+    if (stream && std::getline(stream, line)) {
+      std::string const reason = not_ours(line, !stream.eof(), first);
+      if (!reason.empty()) refuse(reason);
       while (std::getline(stream, line) && !stream.eof()) {
         auto row = json::parse(line, nullptr, false);
         if (row.is_discarded()) break;

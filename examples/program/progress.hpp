@@ -18,15 +18,18 @@
 
 namespace program {
 
-/// Says how far a program is, and that it is alive while it says nothing new: on a terminal one line that is redrawn each
-/// second, elsewhere a line every quarter of a minute. Thread-safe.
+/// Says how far a program is, and that it is alive while it has nothing new to say: on a terminal one line that is redrawn
+/// each second, elsewhere a line every quarter of a minute. What takes less than a second leaves no line. Thread-safe.
 class progress {
  public:
   /// `total` units of work; 0 if nobody knows how many.
   explicit progress(std::size_t total, std::string doing = "") {
     if (quiet) return;
-    bar_.emplace(prefer::report::progress_options{
-        .total = total, .title = own_name, .plain_seconds = 15.0, .text = std::move(doing)});
+    bar_.emplace(prefer::report::progress_options{.total = total,
+                                                  .title = own_name,
+                                                  .delay_seconds = 1.0,
+                                                  .plain_seconds = 15.0,
+                                                  .text = std::move(doing)});
     beat_ = std::thread([this] { beat(); });
   }
   progress(progress const&) = delete;

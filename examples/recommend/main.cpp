@@ -177,6 +177,8 @@ int run(arguments& given) {
   program::expect_folder(given.output,
                          {"recommend.csv", "recommend_beta.svg", "recommend_frontier.svg"});
   program::claim const alone(stem + ".csv");
+  if (!program::as_json) program::print(in_words(data, given));
+  program::flush();
   auto settings = program::document();
   settings["input"] = program::content_of(input);
   settings["arguments"] = program::arguments_but({"--ratings", "--preferences"});
@@ -186,9 +188,6 @@ int run(arguments& given) {
     program::say(std::to_string(kept.rows().size()) + " runs are in " + stem +
                  ".csv.unfinished already");
   }
-  if (!program::as_json) program::print(in_words(data, given));
-  program::flush();
-
   std::vector<recommend::study_row> rows;
   try {
     rows = train(data, given, trainings, kept);

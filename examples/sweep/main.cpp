@@ -206,7 +206,10 @@ int run(arguments const& given) {
     prefer::refuse(option + " goes with --task " + name + ", and this is --task " +
                    given.task.name);
   }
-  auto const task = sweep::make_task(given.task);
+  auto const task = [&] {
+    program::progress const reading(0, "task " + given.task.name);
+    return sweep::make_task(given.task);
+  }();
   sweep::grid const all = grid_of(given, *task);
   auto const settings = all.settings();
   std::vector<sweep::step_rule> steps;

@@ -118,6 +118,8 @@ TEST_CASE("programs: what nobody reads ends them silently, as it ends others, an
                       "out 2>err | true; echo \\${PIPESTATUS[0]} >code\"") == 0);
     CHECK(place.content("code") == "141\n");
     CHECK(place.content("err").empty());
+    // What recommend says of the data comes before the work, and may end it.
+    if (each.name == "recommend") continue;
     CHECK(place.has("out/" + each.files.front()));
     CHECK(place.has("out/" + each.files.back()));
   }

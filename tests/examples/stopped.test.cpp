@@ -102,11 +102,17 @@ TEST_CASE("losses: finished rows are read and not made again, and belong to thei
   CHECK_THAT(changed.err, Contains("the first 512 rows are not those whose results are here"));
   auto const settings = place.run("--loss hinge --output part all.jsonl");
   CHECK(settings.code == 1);
-  CHECK_THAT(settings.err, Contains("unfinished results of other settings"));
+  CHECK_THAT(settings.err, Contains("here is unfinished work of other settings"));
   auto const fewer = place.run("--loss dpo --output part -", rows(100));
   CHECK(fewer.code == 1);
   CHECK_THAT(fewer.err, Contains("here are results of 512 rows, and the input has 100"));
   CHECK(place.content("part") == "old");
+
+  place.file("part.unfinished", "mine");
+  auto const somebodys = place.run("--loss dpo --output part all.jsonl");
+  CHECK(somebodys.code == 1);
+  CHECK_THAT(somebodys.err, Contains("part.unfinished: this file is not one of unfinished work"));
+  CHECK(place.content("part.unfinished") == "mine");
 
   place.file("part.unfinished", kept);
   CHECK(place.run("--loss dpo --output part all.jsonl").code == 0);

@@ -92,6 +92,24 @@ TEST_CASE("progress_bar: elsewhere a plain line comes after each interval, if as
   CHECK(paper.drawn().empty());
 }
 
+TEST_CASE("progress_bar: with a delay, a short loop leaves no line", "[report][progress]") {
+  canvas paper;
+  auto options = paper.options(4);
+  options.delay_seconds = 1;
+  {
+    report::progress_bar short_one(options);
+    test_time += 0.9;
+    short_one.advance();
+  }
+  CHECK(paper.drawn().empty());
+  report::progress_bar bar(options);
+  test_time += 1;
+  bar.advance();
+  CHECK_THAT(paper.drawn(), Contains("1/4"));
+  bar.finish();
+  CHECK_THAT(paper.drawn(), EndsWith("\n"));
+}
+
 TEST_CASE("progress_bar: asks no clock when quiet", "[report][progress]") {
   canvas paper;
   auto options = paper.options(10);

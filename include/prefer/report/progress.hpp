@@ -35,6 +35,7 @@ struct progress_options {
   std::size_t width =
       0;  // cells of a terminal line; 0 asks the terminal, and takes 80 if it is silent
   double redraw_seconds = 0.1;  // least time between two drawings
+  double delay_seconds = 0;     // nothing is drawn before; a loop that ends sooner leaves no line
   double plain_seconds = 0;     // between two plain lines on anything but a terminal; 0: none there
   std::string text = {};        // stands at the end until `advance` gives another
   double (*seconds)() = &steady_seconds;  // instead of the real clock
@@ -57,7 +58,7 @@ class progress_bar {
     if (quiet_) return;
     start_ = options_.seconds();
     drawn_ = start_;
-    if (!plain_) draw(start_);
+    if (!plain_ && !(options_.delay_seconds > 0)) draw(start_);
   }
   progress_bar(progress_bar const&) = delete;
   progress_bar& operator=(progress_bar const&) = delete;
@@ -79,8 +80,10 @@ class progress_bar {
   void finish() {
     if (quiet_ || finished_) return;
     finished_ = true;
-    if (plain_) return;  // what came of it is said elsewhere
-    draw(options_.seconds());
+    double const now = options_.seconds();
+    // What came of it is said elsewhere.
+    if (plain_ || now - start_ < options_.delay_seconds) return;
+    draw(now);
     std::fputc('\n', stream_);
     std::fflush(stream_);
   }
@@ -92,6 +95,7 @@ class progress_bar {
   void redraw() {
     if (quiet_ || finished_) return;
     double const now = options_.seconds();
+    if (now - start_ < options_.delay_seconds) return;
     if (now - drawn_ < (plain_ ? options_.plain_seconds : options_.redraw_seconds)) return;
     if (plain_) {
       write_line(now);
