@@ -168,6 +168,7 @@ set(prefer_core_headers
   testing/backend_suite.hpp
   testing/finding.hpp
   testing/probing_formulas.hpp
+  testing/sample_columns.hpp
   testing/sample_numbers.hpp
   text/number.hpp
   text/spelling.hpp
@@ -211,6 +212,9 @@ set(prefer_report_headers
 )
 
 set(prefer_data_headers
+  data/audit.hpp
+  data/audit_findings.hpp
+  data/audit_report.hpp
   data/byte_tokenizer.hpp
   data/encode.hpp
   data/example.hpp
@@ -219,6 +223,7 @@ set(prefer_data_headers
   data/numbering.hpp
   data/place.hpp
   data/preference.hpp
+  data/preference_cycles.hpp
   data/ratings.hpp
   data/reference_columns.hpp
   data/rows.hpp
