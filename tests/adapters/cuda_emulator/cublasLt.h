@@ -12,7 +12,11 @@
 
 // What we call of cuBLASLt, for this processor: products of matrices whose columns lie one after another, by three loops.
 
-enum cublasStatus_t { CUBLAS_STATUS_SUCCESS = 0, CUBLAS_STATUS_NOT_SUPPORTED = 15 };
+enum cublasStatus_t {
+  CUBLAS_STATUS_SUCCESS = 0,
+  CUBLAS_STATUS_EXECUTION_FAILED = 13,
+  CUBLAS_STATUS_NOT_SUPPORTED = 15
+};
 enum cublasOperation_t { CUBLAS_OP_N, CUBLAS_OP_T };
 enum cublasComputeType_t { CUBLAS_COMPUTE_32F };
 enum cudaDataType_t { CUDA_R_32F, CUDA_R_16F, CUDA_R_16BF };
@@ -69,11 +73,11 @@ inline std::vector<float> matrix_at(void const* from, cublasLtMatrixLayout const
   std::size_t const count = of.rows * of.columns;
   std::vector<float> out(count);
   if (of.type == CUDA_R_32F) {
-    (void)cudaMemcpyAsync(out.data(), from, count * 4, cudaMemcpyDeviceToHost, nullptr);
+    copy_watched(out.data(), from, count * 4);
     return out;
   }
   std::vector<std::uint16_t> bits(count);
-  (void)cudaMemcpyAsync(bits.data(), from, count * 2, cudaMemcpyDeviceToHost, nullptr);
+  copy_watched(bits.data(), from, count * 2);
   for (std::size_t i = 0; i < count; ++i) {
     out[i] = of.type == CUDA_R_16F ? float{prefer::half::from_bits(bits[i])}
                                    : float{prefer::bfloat16::from_bits(bits[i])};
@@ -100,19 +104,22 @@ inline cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t how,
                     workspace == nullptr;
   if (!fits) return CUBLAS_STATUS_NOT_SUPPORTED;
   float const by = *static_cast<float const*>(alpha), kept = *static_cast<float const*>(beta);
-  auto const x = cuda_emulator::matrix_at(a, *of_a), y = cuda_emulator::matrix_at(b, *of_b);
-  std::vector<float> out(rows * columns);
-  if (kept != 0.0f) out = cuda_emulator::matrix_at(c, *of_c);
-  for (std::size_t j = 0; j < columns; ++j) {
-    for (std::size_t i = 0; i < rows; ++i) {
-      float sum = 0.0f;
-      for (std::size_t k = 0; k < inner; ++k) {
-        sum +=
-            x[first ? k + i * inner : i + k * rows] * y[second ? j + k * columns : k + j * inner];
+  auto const work = [=, of_a = *of_a, of_b = *of_b, of_c = *of_c] {
+    auto const x = cuda_emulator::matrix_at(a, of_a), y = cuda_emulator::matrix_at(b, of_b);
+    std::vector<float> out(rows * columns);
+    if (kept != 0.0f) out = cuda_emulator::matrix_at(c, of_c);
+    for (std::size_t j = 0; j < columns; ++j) {
+      for (std::size_t i = 0; i < rows; ++i) {
+        float sum = 0.0f;
+        for (std::size_t k = 0; k < inner; ++k) {
+          sum +=
+              x[first ? k + i * inner : i + k * rows] * y[second ? j + k * columns : k + j * inner];
+        }
+        out[i + j * rows] = by * sum + (kept == 0.0f ? 0.0f : kept * out[i + j * rows]);
       }
-      out[i + j * rows] = by * sum + (kept == 0.0f ? 0.0f : kept * out[i + j * rows]);
     }
-  }
-  (void)cudaMemcpyAsync(d, out.data(), out.size() * 4, cudaMemcpyHostToDevice, stream);
-  return CUBLAS_STATUS_SUCCESS;
+    cuda_emulator::copy_watched(d, out.data(), out.size() * 4);
+  };
+  return cuda_emulator::submit(stream, work) == cudaSuccess ? CUBLAS_STATUS_SUCCESS
+                                                            : CUBLAS_STATUS_EXECUTION_FAILED;
 }
