@@ -211,6 +211,9 @@ set(prefer_report_headers
 )
 
 set(prefer_data_headers
+  data/audit.hpp
+  data/audit_findings.hpp
+  data/audit_report.hpp
   data/byte_tokenizer.hpp
   data/encode.hpp
   data/example.hpp
@@ -219,6 +222,7 @@ set(prefer_data_headers
   data/numbering.hpp
   data/place.hpp
   data/preference.hpp
+  data/preference_cycles.hpp
   data/ratings.hpp
   data/reference_columns.hpp
   data/rows.hpp
