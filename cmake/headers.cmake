@@ -168,6 +168,7 @@ set(prefer_core_headers
   testing/backend_suite.hpp
   testing/finding.hpp
   testing/probing_formulas.hpp
+  testing/sample_columns.hpp
   testing/sample_numbers.hpp
   text/number.hpp
   text/spelling.hpp
@@ -212,6 +213,7 @@ set(prefer_report_headers
 
 set(prefer_data_headers
   data/audit.hpp
+  data/audit_card.hpp
   data/audit_findings.hpp
   data/audit_report.hpp
   data/byte_tokenizer.hpp
