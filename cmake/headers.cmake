@@ -251,9 +251,11 @@ set(prefer_cuda_headers
   adapters/cuda/kernels.cuh
   adapters/cuda/linear_log_prob.cuh
   adapters/cuda/matrix_product.cuh
+  adapters/cuda/online_softmax.cuh
   adapters/cuda/runtime.cuh
   adapters/cuda/sort.cuh
   adapters/cuda/token_log_prob.cuh
+  adapters/cuda/token_sums.cuh
 )
 
 set(prefer_armadillo_headers
