@@ -131,14 +131,12 @@ inline CLI::Validator real(std::string const& expected, std::string const& kind,
       "{" + all + "}");
 }
 
-/// For an option that names a file or a folder.
-[[nodiscard]] inline CLI::Validator path() {
-  return CLI::Validator(
-      [](std::string& text) -> std::string {
-        return text.empty() ? "found an empty name; expected that of a file or folder" : "";
-      },
-      "");
+/// For an option that is a text, which may be anything but nothing.
+[[nodiscard]] inline CLI::Validator not_empty(std::string const& expected) {
+  return detail::expecting(expected, "", [](std::string const& text) { return !text.empty(); });
 }
+/// For an option that names a file or a folder.
+[[nodiscard]] inline CLI::Validator path() { return not_empty("the name of a file or folder"); }
 
 /// The values of a list, each once, in the order in which they first stand; who gave one twice is told.
 template <class T>

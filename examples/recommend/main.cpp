@@ -163,7 +163,9 @@ int run(arguments& given) {
     prefer::refuse("give --ratings FILE or --preferences FILE; --help shows examples");
   }
   if (!(given.split.liked_from > given.split.disliked_to)) {
-    prefer::refuse("--liked-from must be above --disliked-to, or an item would be both");
+    prefer::refuse("--liked-from must be above --disliked-to, or an item would be both; found " +
+                   program::written(given.split.liked_from) + " and " +
+                   program::written(given.split.disliked_to));
   }
   given.study.betas = program::without_repeats("--beta", given.study.betas);
   std::string const input = given.ratings.empty() ? given.preferences : given.ratings;

@@ -104,18 +104,22 @@ void declare(CLI::App& app, arguments& given) {
                   ->capture_default_str());
   of_the_grid(app.add_option("--loss", given.loss, "Losses, with settings behind a colon as below")
                   ->type_name("NAME[:K=V,...],...")
+                  ->check(program::not_empty("a list"))
                   ->capture_default_str());
   program::suggested["--loss"] = names_of_losses();
   program::suggested["--reference"] = {"start", "near", "far", "uniform", "ema", "none"};
   of_the_grid(
       app.add_option("--beta", given.beta, "Numbers, and ranges LOW:HIGH:logN or LOW:HIGH:linN")
           ->type_name("LIST")
+          ->check(program::not_empty("a list"))
           ->capture_default_str());
   of_the_grid(app.add_option("--reference", given.reference, "What the policy is held near")
                   ->type_name("LIST")
+                  ->check(program::not_empty("a list"))
                   ->capture_default_str());
   of_the_grid(app.add_option("--flip", given.flip, "Shares of labels that are turned round")
                   ->type_name("LIST")
+                  ->check(program::not_empty("a list"))
                   ->capture_default_str());
   of_the_grid(app.add_option("--bias", given.bias,
                              "Share of labels from one annotator, who goes by a random taste")
@@ -124,7 +128,8 @@ void declare(CLI::App& app, arguments& given) {
                   ->capture_default_str());
   of_the_grid(app.add_option("--steps", given.steps,
                              "Numbers of steps at which to measure [200,2000; of ratings 100]")
-                  ->type_name("LIST"));
+                  ->type_name("LIST")
+                  ->check(program::not_empty("a list")));
   of_the_grid(
       app.add_option("--seeds", given.seeds, "Problems to draw, seeds 1 to N [200; of ratings 3]")
           ->check(program::whole(1, 1000000)));
