@@ -385,7 +385,8 @@ int apply_to(named_loss const& loss, apply_options const& options) {
     Rows waiting(loss);
     try {
       for (auto const& row : rows) {
-        if (program::interrupted) break;
+        // Standard input ends where the program was stopped; what was read of it until then is not lost.
+        if (program::interrupted && options.input != "-") break;
         if (shown) shown->advance(1, "rows");
         if (!whole_batch && out.has(row.fields, total)) continue;
         waiting.add(row);

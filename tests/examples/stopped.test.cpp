@@ -63,8 +63,8 @@ TEST_CASE("losses: what is stopped at any row goes on to the same bytes", "[exam
       CHECK(place.shell("timeout 60 bash stop.sh 2>/dev/null") == 0);
       CHECK(place.content("stopped.code") == (signal == "INT" ? "130\n" : "143\n"));
       CHECK_THAT(place.content("stopped.err"),
-                 StartsWith("losses: interrupted; results of ") &&
-                     Contains(" rows are in part.unfinished; to go on: ") &&
+                 StartsWith("losses: interrupted; results of " + std::to_string(count) +
+                            " rows are in part.unfinished; to go on: ") &&
                      Contains("--loss dpo --output part -\n"));
       CHECK_FALSE(place.has("part"));
       auto const rest = place.run("--loss dpo --output part -", all);
@@ -81,8 +81,9 @@ TEST_CASE("losses: finished rows are read and not made again, and belong to thei
           "[examples][stopped]") {
   workplace const place("losses", PREFER_EXAMPLE_LOSSES);
   place.file("all.jsonl", rows(600));
+  place.file("more.jsonl", rows(30000));  // more than a reader takes at once
   place.file("stop.sh",
-             "mkfifo feed\n(cat all.jsonl; sleep 5) >feed &\n" +
+             "mkfifo feed\n(cat more.jsonl; sleep 5) >feed &\n" +
                  stop_by("KILL", "'" PREFER_EXAMPLE_LOSSES "' --loss dpo --output part - <feed",
                          "grep -q '^{\"rows\":512' part.unfinished"));
   place.file("part", "old");
@@ -90,6 +91,10 @@ TEST_CASE("losses: finished rows are read and not made again, and belong to thei
   CHECK(place.content("stopped.code") == "137\n");
   CHECK(place.content("part") == "old");
   std::string kept = place.content("part.unfinished");
+  std::size_t const state = kept.find("{\"rows\":512");
+  REQUIRE(state != std::string::npos);
+  kept.resize(kept.find('\n', state) + 1);  // as if it had been killed then
+  kept += "{\"loss\": 0.5, \"coeff";        // and in the middle of a line
   std::size_t const first = kept.find("{\"loss\": ");
   REQUIRE(first != std::string::npos);
   kept.replace(first, 10, "{\"mark\": 1");  // a line that no row gives
