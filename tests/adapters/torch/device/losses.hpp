@@ -6,6 +6,7 @@
 #include <prefer/loss/aot.hpp>
 #include <prefer/loss/bco.hpp>
 #include <prefer/loss/beta_dpo.hpp>
+#include <prefer/loss/compose.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/kto.hpp>
 #include <prefer/loss/lipo.hpp>

@@ -83,7 +83,9 @@ inline void check_gradient(std::vector<double> const& expected, torch::column co
 template <Loss L>
 void same_as_host(L const& formula, precision const& of, std::size_t n, auto const& place,
                   auto const& loss_of, auto const& metrics_of) {
-  INFO("loss " << formula.name << ", " << c10::toString(of.type) << ", " << n);
+  char const* name = "a sum of losses";
+  if constexpr (requires { L::name; }) name = L::name;
+  INFO("loss " << name << ", " << c10::toString(of.type) << ", " << n);
   problem<double> p({.arity = L::arity,
                      .list_size = list_size_of<L>(),
                      .divergence = L::arity == 2 && needs<L>.contains(column_name::divergence)},
