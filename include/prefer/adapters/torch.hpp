@@ -2,20 +2,15 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/core/ivalue.h>  // clang wants it whole
 #include <ATen/ops/div.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/mul.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <concepts>
 #include <memory>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include <prefer/adapters/torch/column.hpp>
 #include <prefer/adapters/torch/gradient.hpp>

@@ -97,8 +97,10 @@ TEST_CASE("torch backward: once, or as often as derivatives are kept", "[torch]"
   auto const batch = pairs();
   auto const once = loss_of(batch);
   once.backward();
-  CHECK_THAT(message_of([&] { once.backward(); }), Contains("backward(true) keeps them"));
-  CHECK_THAT(message_of([&] { (void)once.value(); }), Contains("backward(true) keeps them"));
+  CHECK_THAT(message_of([&] { once.backward(); }),
+             Contains("backward(true) keeps its derivatives"));
+  CHECK_THAT(message_of([&] { (void)once.value(); }),
+             Contains("backward(true) keeps its derivatives"));
   CHECK(once.read() == Approx(mean_loss()));
   check(gradient(batch.policy.chosen), 1);
 

@@ -84,9 +84,10 @@ class torch_gradient {
 
  private:
   void expect_kept() const {
-    expects(coefficient_.size() == by_.size(),
-            "torch: a loss goes back once, and then frees its derivatives: backward(true) keeps "
-            "them");
+    expects(
+        coefficient_.size() == by_.size(),
+        "torch: a loss goes back once, and then has its number only, read(): backward(true) keeps "
+        "its derivatives");
   }
   /// A leaf's first gradient is these numbers, and where nobody watches it torch's engine would do no more than put them there:
   /// it takes longer to begin than a loss over thousands of pairs.

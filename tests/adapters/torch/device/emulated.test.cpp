@@ -8,7 +8,7 @@
 
 #include <catch2/catch.hpp>
 
-#include <prefer/loss/ipo.hpp>
+#include <prefer/loss/hinge.hpp>
 
 #include "adapters/cuda_emulator/machine.hpp"
 #include "adapters/torch/device/same_as_host.hpp"
@@ -111,8 +111,8 @@ TEST_CASE("torch on a device: what does not fit is refused by name", "[torch][cu
              Contains("the tensor weight is of Bool"));
   CHECK_THAT(refused(dpo, [](auto& b) { b.reference = {}; }),
              Contains("this loss reads policy, reference; the batch lacks reference"));
-  CHECK_THAT(refused(prefer::ipo{}, [](auto&) {}),
-             Contains("this program has no kernel of ipo for tensors on cpu: instantiate "
+  CHECK_THAT(refused(prefer::hinge{}, [](auto&) {}),
+             Contains("this program has no kernel of hinge for tensors on cpu: instantiate "
                       "prefer::cuda::for_torch of its type in a .cu file"));
 }
 
