@@ -7,6 +7,7 @@
 #              the options that our sources are compiled with
 #   clang      CLANG as CUDA's compiler finds no fault in it, for whom a call from device code to a function that is not
 #              constexpr is an error; nvcc leaves it out without a word
+#   system     what is left of our headers for CUDA is marked as a system's, but to our own builds
 #   offload    CLANG makes a device image of what is in OpenMP's target regions, and main returns 0 where a device ran it; the
 #              runtime is told not to fall back to the host. -O1, because what is constant must be so in the image: clang 14
 #              leaves the library's constants out of it
@@ -18,7 +19,7 @@
 if(NOT DEFINED DIALECT)
   set(DIALECT -std=c++20 --expt-relaxed-constexpr)
 endif()
-set(common ${DIALECT} ${INCLUDES})
+set(common ${DIALECT} -DPREFER_SHOW_WARNINGS ${INCLUDES})
 
 # FATAL_ERROR would wrap the lines.
 function(fail text)
@@ -68,6 +69,21 @@ elseif(MODE STREQUAL "clang")
   if(NOT result EQUAL 0)
     fail("${SOURCE} must be device code to clang too, which says:\n${output}")
   endif()
+elseif(MODE STREQUAL "system")
+  foreach(flags IN ITEMS "-UPREFER_SHOW_WARNINGS" "-DPREFER_SHOW_WARNINGS")
+    execute_process(COMMAND "${NVCC}" ${DIALECT} ${flags} ${INCLUDES} -arch=sm_90 -E "${SOURCE}"
+      RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE errors)
+    if(NOT result EQUAL 0)
+      fail("${SOURCE} must be preprocessed, but nvcc says:\n${errors}")
+    endif()
+    # A line marker ends in 3 where the text after it is a system's.
+    string(REGEX MATCH "# [0-9]+ \"[^\n]*adapters/cuda/kernels\\.cuh\" [ 12]*3" marked "${output}")
+    if(flags MATCHES "^-U" AND NOT marked)
+      fail("nvcc takes our headers for the user's own, and remarks on them")
+    elseif(flags MATCHES "^-D" AND marked)
+      fail("warnings of our headers are hidden from our own builds: ${marked}")
+    endif()
+  endforeach()
 elseif(MODE STREQUAL "offload")
   execute_process(COMMAND "${CLANG}" -std=c++20 -O1 -Wall -Wextra -Werror -fopenmp -fopenmp-targets=x86_64-pc-linux-gnu
       ${INCLUDES} "${SOURCE}" -o "${work}"
