@@ -214,6 +214,7 @@ set(prefer_report_headers
 
 set(prefer_data_headers
   data/audit.hpp
+  data/audit_card.hpp
   data/audit_findings.hpp
   data/audit_report.hpp
   data/byte_tokenizer.hpp
@@ -250,9 +251,11 @@ set(prefer_cuda_headers
   adapters/cuda/kernels.cuh
   adapters/cuda/linear_log_prob.cuh
   adapters/cuda/matrix_product.cuh
+  adapters/cuda/online_softmax.cuh
   adapters/cuda/runtime.cuh
   adapters/cuda/sort.cuh
   adapters/cuda/token_log_prob.cuh
+  adapters/cuda/token_sums.cuh
 )
 
 set(prefer_armadillo_headers

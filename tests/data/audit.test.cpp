@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <prefer/data/audit.hpp>
+#include <prefer/data/audit_card.hpp>
 #include <prefer/data/audit_findings.hpp>
 
 using namespace prefer::data;
@@ -289,4 +290,43 @@ TEST_CASE("data::findings_of: a sentence has the numbers that it is about", "[da
         "1 pair of completions is preferred both ways: nothing that is learned can be right about "
         "more "
         "than 75.0 % of the rows");
+}
+
+TEST_CASE("data::to_json, data::data_card: every number of a report is in both", "[data][audit]") {
+  audit all("characters");
+  std::size_t const train = all.add_split("train");
+  std::size_t const eval = all.add_split("held | out");
+  all.add(train, seen({"p", "four", "x", "me"}));
+  all.add(train, seen({"p", "x", "four", "you"}));
+  all.add(eval, seen({"p", "x", "y"}));
+  audit_report const report = all.report();
+
+  auto const json = to_json(report);
+  auto const& split = json.at("splits").at(0);
+  std::size_t fields = 0;
+  report.splits[0].describe([&](char const* name, auto const&) {
+    ++fields;
+    CHECK(split.contains(name));
+  });
+  CHECK(split.size() == fields + 1);  // and the name
+  CHECK(split.at("rows") == 2);
+  CHECK(split.at("contradictions") == 1);
+  CHECK(split.at("chosen_length").at("mean") == 2.5);
+  CHECK(split.at("chosen_longer").at("value") == 0.5);
+  CHECK(split.at("label_noise").at("value") == 0.5);
+  CHECK(split.at("label_noise").at("standard_error").is_null());
+  CHECK(json.at("splits").at(1).at("label_noise").is_null());
+  CHECK(json.at("overlaps").at(0).at("prompts") == 1);
+  CHECK(json.at("findings").size() == findings_of(report).size());
+
+  std::string const card = data_card(report, "Of two rows", {"made up for this test"});
+  CHECK(card.find("# Of two rows\n\n- made up for this test\n") == 0);
+  CHECK(card.find("|  | train | held \\| out |\n") != std::string::npos);
+  CHECK(card.find("| rows | 2 | 1 |\n") != std::string::npos);
+  CHECK(card.find(
+            "| chosen length | mean 2.5, median 1 (1 to 4) | mean 1.0, median 1 (1 to 1) |\n") !=
+        std::string::npos);
+  CHECK(card.find("| label noise | 50.0 % | not known |\n") != std::string::npos);
+  for (audit_finding const& found : findings_of(report))
+    CHECK(card.find(found.sentence) != std::string::npos);
 }
