@@ -10,6 +10,7 @@ namespace {
 // lies in include/prefer itself stands under its own name.
 std::map<std::string, int> const level_of = [] {
   std::vector<std::vector<std::string>> const floors = {
+      {"dialect.hpp"},
       {"target.hpp"},
       {"version.hpp", "expects.hpp", "on_demand.hpp"},
       {"bounded.hpp", "text", "random"},
@@ -65,6 +66,7 @@ std::set<std::string> const outside_the_umbrella = {"batch/record_from.hpp",
                                                     "testing/backend_suite.hpp",
                                                     "testing/finding.hpp",
                                                     "testing/probing_formulas.hpp",
+                                                    "testing/sample_columns.hpp",
                                                     "testing/sample_numbers.hpp",
                                                     "text/number.hpp",
                                                     "text/spelling.hpp",
