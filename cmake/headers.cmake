@@ -38,6 +38,7 @@ set(prefer_core_headers
   diagnosis/batch.hpp
   diagnosis/training.hpp
   diagnosis/training_report.hpp
+  dialect.hpp
   expects.hpp
   file/archive.hpp
   file/archive_format.hpp

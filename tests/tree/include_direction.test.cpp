@@ -10,6 +10,7 @@ namespace {
 // lies in include/prefer itself stands under its own name.
 std::map<std::string, int> const level_of = [] {
   std::vector<std::vector<std::string>> const floors = {
+      {"dialect.hpp"},
       {"target.hpp"},
       {"version.hpp", "expects.hpp", "on_demand.hpp"},
       {"bounded.hpp", "text", "random"},
