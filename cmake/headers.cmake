@@ -106,6 +106,7 @@ set(prefer_core_headers
   metrics/length_bias.hpp
   metrics/likelihood.hpp
   metrics/over_optimisation.hpp
+  metrics/ranking.hpp
   metrics/reference_compatibility.hpp
   metrics/rewards.hpp
   metrics/scored_pairs.hpp
@@ -212,6 +213,7 @@ set(prefer_report_headers
 
 set(prefer_data_headers
   data/byte_tokenizer.hpp
+  data/comparisons.hpp
   data/encode.hpp
   data/example.hpp
   data/json_lines.hpp

@@ -2,32 +2,62 @@
 #include "interactions.hpp"
 
 #include <algorithm>
+#include <unordered_map>
+#include <utility>
 
 #include <prefer/data/numbering.hpp>
 #include <prefer/data/preference.hpp>
 #include <prefer/data/ratings.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/metrics/ranking.hpp>
 
 namespace recommend {
 
 namespace {
 
+enum class opinion { neither, liked, disliked };
+
 std::size_t train_count(std::size_t events, split_rule const& rule) {
   return static_cast<std::size_t>(static_cast<double>(events) * rule.train_share);
 }
 
-void every_pair(std::vector<std::uint32_t> const& liked, std::vector<std::uint32_t> const& disliked,
-                std::vector<preference>& out) {
-  for (std::uint32_t const chosen : liked) {
-    for (std::uint32_t const rejected : disliked) {
-      if (chosen != rejected) out.push_back({chosen, rejected});
+/// Keeps what was said last of each item, in the order in which items were first met.
+class opinions {
+ public:
+  void say(std::uint32_t item, opinion what) {
+    auto const [known, is_new] = place_.try_emplace(item, said_.size());
+    if (is_new) {
+      said_.push_back({item, what});
+    } else {
+      said_[known->second].second = what;
     }
   }
-}
+  [[nodiscard]] std::vector<std::uint32_t> items(opinion what) const {
+    std::vector<std::uint32_t> out;
+    for (auto const& [item, said] : said_) {
+      if (said == what) out.push_back(item);
+    }
+    return out;
+  }
+
+ private:
+  std::vector<std::pair<std::uint32_t, opinion>> said_;
+  std::unordered_map<std::uint32_t, std::size_t> place_;
+};
 
 void sort_and_deduplicate(std::vector<std::uint32_t>& items) {
   std::sort(items.begin(), items.end());
   items.erase(std::unique(items.begin(), items.end()), items.end());
+}
+
+/// What a ranking hides is not to be found in it.
+void hide_and_seek(person& someone, std::vector<std::uint32_t> liked, split_rule const& rule) {
+  sort_and_deduplicate(liked);
+  if (!rule.met_again) {
+    someone.hidden = someone.train_items;
+    sort_and_deduplicate(someone.hidden);
+  }
+  someone.to_find = prefer::items_not_in(liked, someone.hidden);
 }
 
 interactions checked(interactions data, std::string const& path) {
@@ -43,6 +73,12 @@ interactions checked(interactions data, std::string const& path) {
         "nobody has both a liked and a disliked item in the last part of their "
         "history, so there is no preference to be judged by"));
   }
+  if (data.people_with_something_to_find() == 0) {
+    prefer::refuse(prefer::backend_error(
+        "recommend", path,
+        "nobody has liked anything in the last part of their history that they had not met in the "
+        "first, so there is nothing to be found by a ranking; --met-again ranks what was met too"));
+  }
   return data;
 }
 
@@ -57,6 +93,22 @@ std::size_t interactions::train_events() const {
 std::size_t interactions::people_with_preferences() const {
   return static_cast<std::size_t>(std::count_if(
       people.begin(), people.end(), [](person const& p) { return !p.train_preferences.empty(); }));
+}
+
+std::size_t interactions::people_with_something_to_find() const {
+  return static_cast<std::size_t>(std::count_if(
+      people.begin(), people.end(), [](person const& p) { return !p.to_find.empty(); }));
+}
+
+std::size_t interactions::contradicted_preferences() const {
+  std::size_t total = 0;
+  for (person const& each : people) {
+    auto const& given = each.train_preferences.given();
+    prefer::data::preference_order const order(given);
+    total += static_cast<std::size_t>(std::count_if(
+        given.begin(), given.end(), [&](preference const& p) { return order.contradicts(p); }));
+  }
+  return total;
 }
 
 std::size_t interactions::test_preferences() const {
@@ -88,21 +140,24 @@ interactions read_ratings(std::string const& path, split_rule const& rule) {
                      [](event const& a, event const& b) { return a.time < b.time; });
     std::size_t const cut = train_count(events.size(), rule);
     person p;
-    std::vector<std::uint32_t> train_liked;
-    std::vector<std::uint32_t> test_disliked;
+    opinions train;
+    opinions test;
     for (std::size_t i = 0; i < events.size(); ++i) {
       bool const liked = events[i].rating >= rule.liked_from;
       bool const disliked = events[i].rating <= rule.disliked_to;
-      if (i < cut) {
-        p.train_items.push_back(events[i].item);
-        p.train_ratings.push_back(static_cast<float>(events[i].rating));
-      }
-      if (liked) (i < cut ? train_liked : p.test_liked).push_back(events[i].item);
-      if (disliked) (i < cut ? p.train_disliked : test_disliked).push_back(events[i].item);
+      (i < cut ? train : test)
+          .say(events[i].item, liked      ? opinion::liked
+                               : disliked ? opinion::disliked
+                                          : opinion::neither);
+      if (i >= cut) continue;
+      p.train_items.push_back(events[i].item);
+      p.train_ratings.push_back(static_cast<float>(events[i].rating));
     }
-    every_pair(train_liked, p.train_disliked, p.train_preferences);
-    every_pair(p.test_liked, test_disliked, p.test_preferences);
+    p.train_disliked = train.items(opinion::disliked);
+    p.train_preferences = {train.items(opinion::liked), p.train_disliked};
+    p.test_preferences = {test.items(opinion::liked), test.items(opinion::disliked)};
     sort_and_deduplicate(p.train_disliked);
+    hide_and_seek(p, test.items(opinion::liked), rule);
     data.people.push_back(std::move(p));
   }
   return checked(std::move(data), path);
@@ -133,18 +188,23 @@ interactions read_preferences(std::string const& path, split_rule const& rule) {
   for (auto const& pairs : history) {
     std::size_t const cut = train_count(pairs.size(), rule);
     person p;
+    std::vector<preference> test;
+    std::vector<preference> train;
+    std::vector<std::uint32_t> liked;
     for (std::size_t i = 0; i < pairs.size(); ++i) {
       if (i < cut) {
+        train.push_back(pairs[i]);
         p.train_items.push_back(pairs[i].chosen);
-        p.train_preferences.push_back(pairs[i]);
         p.train_disliked.push_back(pairs[i].rejected);
       } else {
-        p.test_liked.push_back(pairs[i].chosen);
-        p.test_preferences.push_back(pairs[i]);
+        test.push_back(pairs[i]);
+        liked.push_back(pairs[i].chosen);
       }
     }
-    sort_and_deduplicate(p.test_liked);
+    p.train_preferences = preferences(std::move(train));
+    p.test_preferences = preferences(std::move(test));
     sort_and_deduplicate(p.train_disliked);
+    hide_and_seek(p, std::move(liked), rule);
     data.people.push_back(std::move(p));
   }
   return checked(std::move(data), path);

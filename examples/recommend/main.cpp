@@ -83,6 +83,9 @@ void declare(CLI::App& app, arguments& given) {
       ->capture_default_str();
   app.add_option("--disliked-to", given.split.disliked_to, "Ratings up to here are dislikes")
       ->capture_default_str();
+  app.add_flag(
+      "--met-again", given.split.met_again,
+      "Rank what a person met in the first part too, for what is consumed again and again");
   program::add_threads(app, given.threads);
 }
 
@@ -99,8 +102,18 @@ int run(arguments const& given) {
   program::make_folder(given.output);
   std::printf("%zu people, %zu items, %zu %s; %zu to learn from\n", data.people.size(), data.items,
               data.events, given.ratings.empty() ? "preferences" : "ratings", data.train_events());
-  std::printf("%zu people have preferences to learn from; %zu held-out preferences\n\n",
+  std::printf("%zu people have preferences to learn from; %zu held-out preferences\n",
               data.people_with_preferences(), data.test_preferences());
+  std::printf("%zu people have something to find: liked in the last part%s\n",
+              data.people_with_something_to_find(),
+              given.split.met_again ? "" : ", and not met in the first");
+  if (std::size_t const against = data.contradicted_preferences(); against != 0) {
+    std::printf(
+        "%zu preferences to learn from are contradicted by others of the same person, directly or\n"
+        "along a chain; they are learned from, and no negative of a list follows from them\n",
+        against);
+  }
+  std::printf("\n");
   std::fflush(stdout);
 
   prefer::thread_pool pool(given.threads);

@@ -16,9 +16,8 @@ using model = prefer::matrix_factorization<float>;
 struct judgement {
   double pair_accuracy =
       0.0;  ///< share of held-out preferences with log_prob(chosen) > log_prob(rejected)
-  double ndcg_at_10 =
-      0.0;  ///< of items not met in training, mean over people with a liked test item
-  double hit_rate_at_10 = 0.0;  ///< share of them with a liked test item among the first ten
+  double ndcg_at_10 = 0.0;  ///< of what is not hidden, mean over people who have something to find
+  double hit_rate_at_10 = 0.0;  ///< share of them with one of it among the first ten
   double kl_start = 0.0;        ///< KL(policy || start), nats, exact, mean over people
 };
 

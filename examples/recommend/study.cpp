@@ -6,6 +6,7 @@
 #include <cmath>
 #include <span>
 
+#include <prefer/data/comparisons.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/ipo.hpp>
 #include <prefer/loss/kto.hpp>
@@ -49,7 +50,9 @@ double reward_margin(interactions const& data, std::vector<float> const& log_pro
   double count = 0.0;
   for (std::uint32_t p = 0; p < data.people.size(); ++p) {
     float const* const row = log_prob.data() + p * data.items;
-    for (preference const& each : data.people[p].test_preferences) {
+    preferences const& pairs = data.people[p].test_preferences;
+    for (std::size_t k = 0; k < pairs.size(); ++k) {
+      preference const each = pairs[k];
       total += static_cast<double>(row[each.chosen]) - static_cast<double>(row[each.rejected]) -
                reference_margin(p, each);
       ++count;
@@ -128,6 +131,7 @@ void study::draw_preferences(std::uint64_t seed) {
   for (std::uint32_t p = 0; p < data_.people.size(); ++p) {
     person const& someone = data_.people[p];
     if (someone.train_preferences.empty()) continue;
+    prefer::data::preference_order order(someone.train_preferences.given());
     prefer::random_stream numbers(
         {.seed = seed, .purpose = prefer::random_purpose::data, .index = p});
     for (std::size_t d = 0; d < draws; ++d) {
@@ -140,8 +144,11 @@ void study::draw_preferences(std::uint64_t seed) {
       list = {drawn.chosen, drawn.rejected};
       std::vector<std::uint32_t> others = someone.train_disliked;
       prefer::shuffle(std::span(others), numbers);
+      // What this person prefers to the chosen item, if only along a chain, is no negative of it.
+      auto const over = order.over(drawn.chosen);
       for (std::uint32_t const other : others) {
         if (list.size() > options_.negatives) break;
+        if (std::binary_search(over.begin(), over.end(), other)) continue;
         if (std::find(list.begin(), list.end(), other) == list.end()) list.push_back(other);
       }
       lists_.add_list(p, list);

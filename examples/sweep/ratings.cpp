@@ -30,7 +30,7 @@ std::uint64_t fingerprint_of(recommend::interactions const& data) {
   prefer::fingerprint identity;
   for (auto const& each : data.people) {
     identity.add(std::span(each.train_items)).add(std::span(each.train_ratings));
-    identity.add(std::span(each.test_liked));
+    identity.add(std::span(each.to_find));
   }
   return identity.value();
 }
