@@ -8,7 +8,7 @@
 
 #include <prefer/expects.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A number with a range. A constant out of range does not compile; a number that is out of range at run time is none:
 /// it converts to NaN, and whoever it was given to refuses it by name, which the number itself cannot know.
@@ -128,4 +128,4 @@ constexpr void expects_in_range(Number const& number, char const* owner, char co
   }
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -10,7 +10,7 @@
 
 #include <prefer/target.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A rule that is visible without reading elements (a shape, a size, a range) was broken by the caller.
 class precondition_error : public std::invalid_argument {
@@ -107,4 +107,4 @@ namespace detail {
 
 }  // namespace detail
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -7,7 +7,7 @@
 
 // What a unit pays for when it calls it, and not when it includes its header: decision 0043.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The argument of a template that has no choice to offer:
 ///
@@ -43,4 +43,4 @@ void append(std::vector<T>& to, Numbers const& from) {
   to.insert(to.end(), from.begin(), from.end());
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

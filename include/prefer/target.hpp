@@ -49,7 +49,7 @@
 #define PREFER_FMA "0"
 #endif
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 [[gnu::used]] inline void compiled_for_one_processor() {
   __asm__(
@@ -59,7 +59,7 @@ namespace prefer::detail {
       " * 1000 + " PREFER_SSE4_2 " * 100 + " PREFER_AVX2 " * 10 + " PREFER_FMA "\n");
 }
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail
 
 #undef PREFER_WIDEST_REGISTER
 #undef PREFER_SSE4_2

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// CMakeLists.txt reads the version from these lines, so this file is the only place that knows it.
+// CMakeLists.txt reads the version from these lines. Every name of the library stands in the inline namespace of its
+// version, v<major>_<minor>, so that two versions in one program share no symbol (docs/decisions/0054).
 #define PREFER_VERSION_MAJOR 0
 #define PREFER_VERSION_MINOR 1
 #define PREFER_VERSION_PATCH 0
 #define PREFER_VERSION_STRING "0.1.0"
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 struct version_number {
   int major_number;
@@ -20,4 +21,4 @@ struct version_number {
   return {PREFER_VERSION_MAJOR, PREFER_VERSION_MINOR, PREFER_VERSION_PATCH};
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -1,4 +1,4 @@
-// expect: prefer::ipo
+// expect: ::ipo
 // SPDX-License-Identifier: MIT
 // TRL accepts label_smoothing for every loss and ignores it in this one. Both compilers say that the type, which no line
 // below spells like this, has no such member.

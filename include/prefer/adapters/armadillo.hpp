@@ -17,7 +17,7 @@
 //       prefer::pair_columns{.policy = {.chosen = table.col(0), .rejected = table.col(1)}, .reference = {...}},
 //       prefer::pair_results{.chosen = coefficient.col(0), .rejected = coefficient.col(1)});
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -120,4 +120,4 @@ template <class X>
   }
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -17,7 +17,7 @@
 //   auto const result = prefer::evaluate(prefer::dpo{}, prefer::pair_columns{
 //       .policy = {.chosen = chosen, .rejected = rejected}, .reference = {.chosen = table.col(2), ...}});
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -198,4 +198,4 @@ class eigen_lane {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -22,7 +22,7 @@
 //   fmt::print("{}: {}\n", loss, evaluate(loss, batch));
 //   0.8 * dpo{beta=0.1, label_smoothing=0} + nll{}: pair_evaluation{loss=0.6931471805599453, pairs=64}
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 template <class L>
 void write_loss(fmt::memory_buffer& out, scaled_loss<L> const& loss);
@@ -93,7 +93,7 @@ struct written_formatter : fmt::formatter<std::string_view> {
   }
 };
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail
 
 /// `dpo{beta=0.1, label_smoothing=0}`; sums and multiples as formulas; a lambda's loss without its formula.
 template <prefer::Loss L>

@@ -35,7 +35,7 @@
 //
 //   $ mpirun -n 4 ./my_training
 
-namespace prefer::mpi {
+namespace prefer::inline v0_1::mpi {
 
 /// How `communicator::all_sum` adds up.
 enum class sum_order {
@@ -316,4 +316,4 @@ int run(Body&& body, communicator_options const& options = {}) {
   return status;
 }
 
-}  // namespace prefer::mpi
+}  // namespace prefer::inline v0_1::mpi

@@ -20,7 +20,7 @@
 
 // range-v3: contiguous views as columns, batches as views of records, and ranges of pairs as columns.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A view of numbers in contiguous memory (slices, take, drop of a vector): in place, never copied. Not std::span, which is
 /// a view here too, but a column as it is.
@@ -113,4 +113,4 @@ template <std::floating_point T = double, ::ranges::input_range R>
   return out;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

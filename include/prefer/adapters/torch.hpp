@@ -27,7 +27,7 @@
 //       .policy = {chosen, rejected}, .reference = {reference_chosen, reference_rejected}});
 //   loss.backward();
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 /// What a loss says of a batch: its mean, and its derivative by each number that carries a gradient.
 struct torch_derivatives {
@@ -96,9 +96,9 @@ struct torch_loss_node : ::torch::autograd::Function<torch_loss_node> {
   }
 };
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail
 
-namespace prefer::torch {
+namespace prefer::inline v0_1::torch {
 
 /// The mean of a loss over a batch, as one node of the graph: backward multiplies its coefficients, which are computed
 /// with it.
@@ -128,4 +128,4 @@ template <Loss L, template <class> class Kind>
   if constexpr (std::same_as<loss_memory<L>, nothing>) return loss(formula, batch, memory, threads);
 }
 
-}  // namespace prefer::torch
+}  // namespace prefer::inline v0_1::torch

@@ -23,7 +23,7 @@
 //       prefer::pair_columns{.policy = {.chosen = xt::col(table, 0), .rejected = xt::col(table, 1)}, .reference = {...}},
 //       prefer::pair_results{.chosen = xt::col(coefficient, 0), .rejected = xt::col(coefficient, 1)});
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -118,4 +118,4 @@ template <detail::xtensor_expression X>
   }
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

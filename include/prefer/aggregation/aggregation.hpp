@@ -9,7 +9,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// How the tokens of a completion become its score: one weight per token, linear, the same for policy and
 /// reference.
@@ -64,4 +64,4 @@ void for_each_pair(choice_batch const& batch, std::span<std::size_t const> token
 
 }  // namespace detail
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

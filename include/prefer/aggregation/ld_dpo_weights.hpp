@@ -11,7 +11,7 @@
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Length-desensitized DPO: of the longer completion of a pair, the tokens beyond the length of the shorter count
 /// alpha.
@@ -53,4 +53,4 @@ struct ld_dpo_weights {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -9,7 +9,7 @@
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Every token counts 1 / |y|: the log-probability per token.
 ///
@@ -33,4 +33,4 @@ struct mean_tokens {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

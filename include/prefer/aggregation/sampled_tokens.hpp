@@ -13,7 +13,7 @@
 #include <prefer/random/order.hpp>
 #include <prefer/random/philox.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// SamPO, down-sampled DPO: of the longer completion of a pair as many tokens count as the shorter has, drawn
 /// without replacement, each 1; the others 0.
@@ -64,4 +64,4 @@ struct sampled_tokens {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -13,7 +13,7 @@
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Step-DPO on whole answers: of each completion only the tokens of the step that is judged count, those after the
 /// common prefix up to the end of the step.
@@ -79,4 +79,4 @@ class basic_step_mask {
 };
 using step_mask = basic_step_mask<>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

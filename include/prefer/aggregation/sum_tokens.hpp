@@ -9,7 +9,7 @@
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Every token counts 1: the log-probability of the completion, what a policy gives by itself.
 ///
@@ -25,4 +25,4 @@ struct sum_tokens {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -18,7 +18,7 @@
 #include <prefer/scalar/lane.hpp>
 #include <prefer/scalar/lane_math.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Numbers in another order, as float where they were at most that wide, else as double.
 template <class = on_demand>
@@ -236,4 +236,4 @@ using column_of_numbers =
 
 }  // namespace detail
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

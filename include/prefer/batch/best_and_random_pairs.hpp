@@ -12,7 +12,7 @@
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/philox.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Distilled DPO: of the scored completions of each prompt, the best one is chosen and one of those with a lower
 /// score, drawn at random, is rejected.
@@ -60,4 +60,4 @@ template <std::same_as<choice_data> Data>  // a template, so that including it c
   return out;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -10,7 +10,7 @@
 // A batch in pieces: blocks of its columns that lanes load from and store to, chunks for threads, and sums whose order
 // depends on neither.
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 inline constexpr std::size_t block_size = 1024;  // records handed to a kernel at once
 inline constexpr std::size_t chunk_size = 4096;  // records per task; its sum is one partial result
@@ -162,4 +162,4 @@ template <class T, std::size_t Inputs, std::size_t Outputs, class Block>
   });
 }
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

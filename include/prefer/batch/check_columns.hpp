@@ -11,7 +11,7 @@
 
 // What can be seen of a batch without reading an element: sides, sizes, offsets.
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 /// A column of pairs that is there for one side only is a slip, not an absent column.
 template <class Columns>
@@ -59,4 +59,4 @@ void check_lists(basic_list_columns<C> const& batch, std::size_t expected, char 
   }
 }
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

@@ -11,7 +11,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A batch of prompts, each with its completions, all given by number: what policies over finite sets
 /// (tabular, log_linear, matrix_factorization) score. Ragged, never padded.
@@ -144,4 +144,4 @@ struct basic_choice_data {
 };
 using choice_data = basic_choice_data<>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

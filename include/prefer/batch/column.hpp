@@ -11,7 +11,7 @@
 
 #include <prefer/batch/strided.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Lets a foreign type of numbers in memory be a column. An adapter specialises it with
 ///
@@ -284,4 +284,4 @@ consteval bool column() {
 
 }  // namespace check
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -10,7 +10,7 @@
 
 // Which numbers a column can hold. Nothing here is asked while a loss is evaluated: data sets, readers and diagnose ask.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What a loss takes the score of a completion for.
 enum class score_kind : std::uint8_t {
@@ -131,4 +131,4 @@ namespace detail {
   return end;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

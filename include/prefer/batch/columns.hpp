@@ -15,7 +15,7 @@
 // else: its name, its description, its place in a kind of columns and in that kind's record. Checks, gathering,
 // matching, loading and diagnosis go by the descriptions.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The columns that a record can offer to a formula; and the weight, which no formula sees.
 enum class column_name : std::uint32_t {
@@ -388,4 +388,4 @@ struct basic_list_columns {
 };
 using list_columns = basic_list_columns<column>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

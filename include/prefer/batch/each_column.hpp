@@ -13,7 +13,7 @@
 
 // What is done to every column of a batch alike, whatever kind of columns it is.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -143,4 +143,4 @@ template <class = on_demand>
   return to_string_of<pair_columns, unpaired_columns, list_columns>(set);
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

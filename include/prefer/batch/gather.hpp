@@ -14,7 +14,7 @@
 #include <prefer/on_demand.hpp>
 #include <prefer/parallel/communicator.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The columns of all processes, and which rows of them are one's own.
 template <class Columns>
@@ -104,4 +104,4 @@ template <class Columns, Communicator Processes>
   return {std::move(numbers), std::move(offset), present, begin, mine.size()};
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

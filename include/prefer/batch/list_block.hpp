@@ -20,7 +20,7 @@
 // Lists on lanes: lists of equal length travel together, one in each element of a lane, so that a formula which loops
 // over a list runs once for all of them.
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 inline constexpr std::size_t short_list = 64;      // longer lists cost an allocation per chunk
 inline constexpr std::size_t lists_at_once = 256;  // among which those of equal length are sought
@@ -351,4 +351,4 @@ template <class Lane, class F>
   });
 }
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

@@ -11,7 +11,7 @@
 
 // From columns to records: lanes of them from a block, or one from a row.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -114,4 +114,4 @@ template <std::same_as<column> C>
   return list;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

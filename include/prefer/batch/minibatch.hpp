@@ -15,7 +15,7 @@
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -172,4 +172,4 @@ template <std::same_as<choice_data> Data>
   return identity.value();
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -12,7 +12,7 @@
 #include <prefer/batch/columns.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Which rows of a batch of pairs a loss puts together, where that is not each row with itself. Rows that are empty
 /// leave their columns as they are. Rows is a backend's type.
@@ -158,4 +158,4 @@ template <class = on_demand>
   return partner;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

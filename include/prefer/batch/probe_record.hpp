@@ -10,7 +10,7 @@
 
 // Records of probes: what a formula is given to find out which columns it reads.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -57,4 +57,4 @@ template <class = on_demand>
 
 }  // namespace detail
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -11,7 +11,7 @@
 // For backends: from columns that only they can read to the record that a formula is given, and to what it says of it.
 // `number(column, row)` is theirs: what a column has there. It is asked of columns that are present only.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -84,4 +84,4 @@ template <class F, class Record, class S>
   return detail::numbers_of_record(formula, record, weight);
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -17,7 +17,7 @@
 // Formulas over the records of a batch that lies in memory, on lanes: their sums, and their numbers one by one. A formula
 // takes a record of any Scalar, and the example's weight if it has a second argument, and gives an array of numbers.
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 /// The record that a formula over a kind of columns is given.
 template <class Columns, class S>
@@ -169,4 +169,4 @@ template <class Lane, std::size_t N, class Columns, class F>
   return total;
 }
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

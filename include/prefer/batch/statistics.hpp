@@ -20,7 +20,7 @@
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/scalar/scalar.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The number where the condition holds, and 0 elsewhere: what a sum of some records adds up.
 template <class S>
@@ -267,4 +267,4 @@ class probed_statistics {
   column_set* read_ = nullptr;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

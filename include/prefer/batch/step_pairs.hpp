@@ -12,7 +12,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// One judged step of a chain of reasoning: after the same correct steps, a preferred next one and a wrong one.
 struct step_preference {
@@ -107,4 +107,4 @@ class basic_step_pairs {
 };
 using step_pairs = basic_step_pairs<>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -11,7 +11,7 @@
 
 // Numbers in memory as they come: in six types, one after another or some steps apart.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What a column's elements are stored as.
 enum class storage : std::uint8_t { float32, float64, boolean, int32, float16, bfloat16 };
@@ -201,4 +201,4 @@ concept mdspan_column =
 
 }  // namespace detail
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -3,7 +3,7 @@
 
 #include <prefer/parallel/communicator.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A mean in two halves, so that parts of a batch (threads, processes) can be added up before dividing.
 struct sum_and_count {
@@ -25,4 +25,4 @@ template <Communicator Processes>
   return {both[0], both[1]};
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -8,7 +8,7 @@
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The tokens behind the numbers of a choice_data: its prompts and its completions, each in a table of their own.
 template <class = on_demand>
@@ -26,4 +26,4 @@ template <std::same_as<token_sequences> Sequences>
   return identity.value();
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

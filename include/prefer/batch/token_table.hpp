@@ -14,7 +14,7 @@
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Tokens [begin, end) of a completion.
 struct token_range {
@@ -154,4 +154,4 @@ template <std::same_as<token_table> Table>
   return identity.value();
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

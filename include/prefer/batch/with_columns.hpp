@@ -5,7 +5,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/scalar/probe.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A batch that promises at compile time which columns it has, so that a loss which reads another one is
 /// a compile error. The promise is checked against the columns once, when it is made.
@@ -28,4 +28,4 @@ class with_columns {
   Columns columns_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

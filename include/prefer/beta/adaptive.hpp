@@ -13,7 +13,7 @@
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What an adaptive beta aims at, and how fast.
 struct kl_target {
@@ -112,4 +112,4 @@ class adaptive_beta {
   double beta_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -9,7 +9,7 @@
 #include <prefer/bounded.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A rule that gives beta at each step, counted from 0.
 template <class Rule>
@@ -63,4 +63,4 @@ struct cosine_beta {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -8,7 +8,7 @@
 
 #include <prefer/data/tokenizer.hpp>
 
-namespace prefer::data {
+namespace prefer::inline v0_1::data {
 
 /// The tokenizer without a vocabulary file: every byte is a token, 0 to 255, and two more stand for beginning and end.
 /// It loses nothing, splits every text of any language, and makes long sequences.
@@ -23,4 +23,4 @@ struct byte_tokenizer {
 
 static_assert(Tokenizer<byte_tokenizer>);
 
-}  // namespace prefer::data
+}  // namespace prefer::inline v0_1::data

@@ -23,7 +23,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
 
-namespace prefer::data {
+namespace prefer::inline v0_1::data {
 
 namespace detail {
 
@@ -323,4 +323,4 @@ template <ExampleRows Rows>
   return data;
 }
 
-}  // namespace prefer::data
+}  // namespace prefer::inline v0_1::data

@@ -10,7 +10,7 @@
 
 #include <prefer/expects.hpp>
 
-namespace prefer::data {
+namespace prefer::inline v0_1::data {
 
 /// One turn of a conversation; `role` is as the file has it ("system", "user", "assistant", ...).
 struct message {
@@ -82,4 +82,4 @@ struct unpaired_example {
   std::size_t line = 0;          // in its file, from 1
 };
 
-}  // namespace prefer::data
+}  // namespace prefer::inline v0_1::data

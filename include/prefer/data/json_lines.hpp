@@ -20,7 +20,7 @@
 #include <prefer/data/rows.hpp>
 #include <prefer/text/spelling.hpp>
 
-namespace prefer::data {
+namespace prefer::inline v0_1::data {
 
 /// How large one line may be before reading it is refused.
 struct line_limits {
@@ -378,4 +378,4 @@ inline void refuse_misspelt(json_row const& row, std::vector<std::string_view> c
   }
 }
 
-}  // namespace prefer::data
+}  // namespace prefer::inline v0_1::data

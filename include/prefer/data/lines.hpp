@@ -16,7 +16,7 @@
 #include <prefer/data/place.hpp>
 #include <prefer/text/utf8.hpp>
 
-namespace prefer::data {
+namespace prefer::inline v0_1::data {
 
 /// Where lines come from: a file, a text, a stream.
 class byte_source {
@@ -205,4 +205,4 @@ class line_reader {
   bool found_ = false;
 };
 
-}  // namespace prefer::data
+}  // namespace prefer::inline v0_1::data

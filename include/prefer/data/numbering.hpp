@@ -14,7 +14,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
 
-namespace prefer::data {
+namespace prefer::inline v0_1::data {
 
 /// Numbers for texts, from 0 in the order in which they were first seen: people and items of a recommender, or the
 /// prompts and completions of a table.
@@ -70,4 +70,4 @@ template <std::same_as<numbering> Numbering>
   return identity.value();
 }
 
-}  // namespace prefer::data
+}  // namespace prefer::inline v0_1::data

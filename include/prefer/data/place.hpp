@@ -7,7 +7,7 @@
 
 #include <prefer/expects.hpp>
 
-namespace prefer::data {
+namespace prefer::inline v0_1::data {
 
 /// Where a row came from: the reader that was called, the source (a path, or a name given by the caller) and the line
 /// in it, counted from 1; line 0 is the source as a whole.
@@ -42,4 +42,4 @@ struct place {
   return result + (cut ? "...\"" : "\"");
 }
 
-}  // namespace prefer::data
+}  // namespace prefer::inline v0_1::data

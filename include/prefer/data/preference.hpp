@@ -15,7 +15,7 @@
 #include <prefer/data/rows.hpp>
 #include <prefer/text/utf8.hpp>
 
-namespace prefer::data {
+namespace prefer::inline v0_1::data {
 
 /// Where the space goes that an implicit text prompt would end in.
 enum class prompt_space {
@@ -316,4 +316,4 @@ class unpaired_reader {
   return all;
 }
 
-}  // namespace prefer::data
+}  // namespace prefer::inline v0_1::data

@@ -18,7 +18,7 @@
 #include <prefer/data/place.hpp>
 #include <prefer/data/rows.hpp>
 
-namespace prefer::data {
+namespace prefer::inline v0_1::data {
 
 /// One user's rating of one item.
 struct rating {
@@ -159,4 +159,4 @@ class rating_reader {
   return all;
 }
 
-}  // namespace prefer::data
+}  // namespace prefer::inline v0_1::data

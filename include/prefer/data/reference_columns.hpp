@@ -19,7 +19,7 @@
 #include <prefer/data/lines.hpp>
 #include <prefer/data/place.hpp>
 
-namespace prefer::data {
+namespace prefer::inline v0_1::data {
 
 /// Where a file keeps the log-probabilities of another model.
 struct reference_names {
@@ -262,4 +262,4 @@ inline constexpr char const* reference_columns_reader = "data::reference_columns
   return detail::reference_csv(std::make_unique<text_bytes>(text), at, data, names);
 }
 
-}  // namespace prefer::data
+}  // namespace prefer::inline v0_1::data

@@ -11,7 +11,7 @@
 
 #include <prefer/expects.hpp>
 
-namespace prefer::data {
+namespace prefer::inline v0_1::data {
 
 /// Turns a file into rows: `next(row)` overwrites `row` with the next one, or returns false at the end.
 template <class T>
@@ -101,4 +101,4 @@ class rows<Reader>::iterator {
   std::shared_ptr<cursor> cursor_;
 };
 
-}  // namespace prefer::data
+}  // namespace prefer::inline v0_1::data

@@ -9,7 +9,7 @@
 
 #include <prefer/data/example.hpp>
 
-namespace prefer::data {
+namespace prefer::inline v0_1::data {
 
 namespace detail {
 
@@ -47,9 +47,9 @@ concept ChatTokenizer = Tokenizer<T> && requires(T const& tokenizer, conversatio
   tokenizer.encode(messages, part, into);
 };
 
-}  // namespace prefer::data
+}  // namespace prefer::inline v0_1::data
 
-namespace prefer::check {
+namespace prefer::inline v0_1::check {
 
 /// For the first line of a "bring your own tokenizer" file: static_assert(prefer::check::tokenizer<mine>());
 template <class T>
@@ -62,4 +62,4 @@ consteval bool tokenizer() {
   return true;
 }
 
-}  // namespace prefer::check
+}  // namespace prefer::inline v0_1::check

@@ -5,7 +5,7 @@
 #include <limits>
 #include <string>
 
-namespace prefer::data {
+namespace prefer::inline v0_1::data {
 
 /// What becomes of a row that has no tokens left in one of its parts, or two completions of the same tokens.
 enum class unusable_row { refused, dropped };
@@ -64,4 +64,4 @@ struct encode_report {
   return out + " (" + why + "; the first in line " + std::to_string(report.first_dropped) + ")";
 }
 
-}  // namespace prefer::data
+}  // namespace prefer::inline v0_1::data

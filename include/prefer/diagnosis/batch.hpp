@@ -9,7 +9,7 @@
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/each_column.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// One element of a batch that makes its loss meaningless.
 struct finding {
@@ -76,4 +76,4 @@ template <class Columns>
   return out;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

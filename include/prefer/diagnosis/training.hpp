@@ -13,7 +13,7 @@
 #include <prefer/diagnosis/batch.hpp>
 #include <prefer/diagnosis/training_report.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What can be wrong with a run.
 enum class problem : std::uint8_t {
@@ -321,4 +321,4 @@ class training_checks {
   return out;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -17,7 +17,7 @@
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/train/step_report.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What a loss and its policy look like on a set of pairs at one moment. Parts can be added.
 struct pair_summary {
@@ -74,4 +74,4 @@ struct training_report {
   bool reference_is_start = false;  ///< the reference is the policy as it was before the first step
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

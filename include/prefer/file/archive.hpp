@@ -15,7 +15,7 @@
 #include <prefer/file/binary_file.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// An archive file in memory, every byte of it checked.
 ///
@@ -219,4 +219,4 @@ class basic_archive {
 };
 using archive = basic_archive<>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

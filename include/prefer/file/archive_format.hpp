@@ -11,7 +11,7 @@
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 // The file, little-endian throughout, so that it can be written from front to back:
 //
@@ -119,4 +119,4 @@ template <class NameAt>
 
 }  // namespace detail
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -19,7 +19,7 @@
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Writes named arrays, numbers and texts, one after another, into one file that appears whole or not at all.
 ///
@@ -172,4 +172,4 @@ class basic_archive_writer {
 };
 using archive_writer = basic_archive_writer<>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

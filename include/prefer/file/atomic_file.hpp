@@ -16,7 +16,7 @@
 #include <prefer/file/destination.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A file that appears whole or not at all: written beside its target, flushed to the disk, and renamed onto the target
 /// by `commit`.
@@ -138,4 +138,4 @@ class basic_atomic_file {
 };
 using atomic_file = basic_atomic_file<>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -11,7 +11,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The whole content of a file. Reads to the end rather than asking for a size, so a pipe works too.
 ///
@@ -45,4 +45,4 @@ template <class = on_demand>
   }
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

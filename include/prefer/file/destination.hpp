@@ -13,7 +13,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 template <class = on_demand>
 [[noreturn]] void fail_at(std::string const& path, std::string const& what, int reason) {
@@ -115,4 +115,4 @@ template <class = on_demand>
   return flushed;
 }
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <type_traits>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 static_assert(std::endian::native == std::endian::little,
               "prefer: files and fingerprints are defined on little-endian machines");
@@ -123,4 +123,4 @@ class fingerprint {
   std::uint64_t state_ = 0x243F6A8885A308D3;  // pi, so that nothing is the fingerprint of nothing
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -7,7 +7,7 @@
 #include <prefer/loss/loss.hpp>
 #include <prefer/scalar/scalar.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// AlphaPO: simpo with a reward that is curved in the log-probability per token.
 ///
@@ -54,4 +54,4 @@ struct alphapo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

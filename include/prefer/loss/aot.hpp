@@ -6,7 +6,7 @@
 #include <prefer/batch/pair_order.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -99,4 +99,4 @@ struct aot_unpaired {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

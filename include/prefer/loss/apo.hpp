@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Anchored Preference Optimization, zero: raises chosen completions above the reference and lowers rejected ones.
 ///
@@ -84,4 +84,4 @@ struct apo_zero_unpaired {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Binary Classifier Optimization on a pair: chosen completions are classified as good, rejected ones as bad.
 ///
@@ -123,4 +123,4 @@ struct bco {
   return p >= 1.0 ? most : clamp(p / (1.0 - p), least, most);
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -8,7 +8,7 @@
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -135,4 +135,4 @@ struct beta_dpo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -6,7 +6,7 @@
 #include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The Bradley-Terry reward model: scores are trained to rank pairs. The policy is here any model that gives one score per
 /// completion in place of log_prob.
@@ -37,4 +37,4 @@ struct bradley_terry {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

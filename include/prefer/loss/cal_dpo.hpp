@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Calibrated DPO: log-ratios are compared, and regressed to +-1 / (2 beta) besides.
 ///
@@ -31,4 +31,4 @@ struct cal_dpo {
   static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -58,7 +58,7 @@
 
 // Losses by name, for tools; code that knows which loss it wants names the type.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What a tool says about a loss besides its name, its hyper-parameters and what it reads.
 struct loss_info {
@@ -406,4 +406,4 @@ void set_parameter(L& loss, std::string_view name, double value) {
   detail::broken(missing + known.hint());
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

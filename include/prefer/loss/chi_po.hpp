@@ -6,7 +6,7 @@
 #include <prefer/loss/loss.hpp>
 #include <prefer/scalar/scalar.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Chi-squared Preference Optimization: DPO whose score grows like the density ratio itself, against overoptimization.
 ///
@@ -38,4 +38,4 @@ struct chi_po {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -8,7 +8,7 @@
 
 // Losses that are made of something: of a callable, of a multiple, of a sum.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -104,4 +104,4 @@ template <Loss A, Loss B>
   return {a, b};
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Contrastive Preference Optimization: DPO without a reference, and a likelihood term that takes its place.
 ///
@@ -69,4 +69,4 @@ struct cpo_simpo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

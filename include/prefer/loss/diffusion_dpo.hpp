@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Diffusion-DPO: DPO for models that denoise, such as those of images. The score of a completion is minus
 /// its denoising error E, the mean over coordinates of (eps - eps_theta(x_t, t, prompt))^2.
@@ -35,4 +35,4 @@ struct diffusion_dpo {
   static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

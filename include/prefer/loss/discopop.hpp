@@ -6,7 +6,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// DiscoPOP, a loss found by a language model's search (log-ratio modulated): logistic and exponential loss, blended by
 /// the margin itself.
@@ -45,4 +45,4 @@ struct discopop {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

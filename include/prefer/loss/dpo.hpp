@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Direct Preference Optimization: negative log-likelihood of the preference under the Bradley-Terry model.
 ///
@@ -36,4 +36,4 @@ struct dpo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// DPO-Positive (Smaug): DPO with a penalty on chosen completions that fall below the reference.
 ///
@@ -34,4 +34,4 @@ struct dpop {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

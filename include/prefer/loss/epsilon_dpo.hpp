@@ -8,7 +8,7 @@
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -90,4 +90,4 @@ struct epsilon_dpo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

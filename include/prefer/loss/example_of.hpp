@@ -6,7 +6,7 @@
 
 #include <prefer/loss/parts.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What an example of a loss is, which a loss says with a member,
 ///
@@ -52,4 +52,4 @@ template <example_of Example, class... P>
 template <class L>
 inline constexpr bool is_over_tokens = detail::find_example<L>() == example_of::token;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -9,7 +9,7 @@
 #include <prefer/loss/list_exponentials.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Efficient Exact Optimization on a pair: the reverse KL divergence from the policy's preference to a smoothed label.
 ///
@@ -126,4 +126,4 @@ struct exo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

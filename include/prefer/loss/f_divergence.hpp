@@ -8,7 +8,7 @@
 #include <prefer/loss/loss.hpp>
 #include <prefer/scalar/scalar.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 // A score map replaces the log-ratio u of each completion by phi(u) = f'(exp(u)), where f generates the divergence that
 // holds the policy near the reference. Any type with `loss_name` and `score(u)` is one. f' has a free constant, which
@@ -108,4 +108,4 @@ struct f_dpo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Generalized Preference Optimization: any convex link of the reward margin.
 ///
@@ -58,4 +58,4 @@ using gpo_exponential = gpo<exponential_link>;
 using gpo_truncated_quadratic = gpo<truncated_quadratic_link>;
 using gpo_savage = gpo<savage_link>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

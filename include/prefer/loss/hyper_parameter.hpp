@@ -6,7 +6,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -81,4 +81,4 @@ template <Loss L>
   return detail::hyper_parameter_or(loss, "beta", 1.0);
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Identity Preference Optimization on length-averaged log-ratios: regression of the margin to 1 / (2 beta).
 ///
@@ -53,4 +53,4 @@ struct ipo_sum {
   static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -7,7 +7,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -103,4 +103,4 @@ struct kto_pair {
   static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

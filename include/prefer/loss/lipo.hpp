@@ -8,7 +8,7 @@
 #include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// LiPO-lambda: all pairs of a list, weighted by what exchanging them would change in a ranking measure (DCG).
 ///
@@ -108,4 +108,4 @@ struct lipo {
   static constexpr double ln2 = 0.69314718055994530942;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

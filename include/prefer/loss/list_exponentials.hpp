@@ -9,7 +9,7 @@
 // What the analytic coefficients of losses over lists share: softmaxes from one exponential of each completion, and
 // logarithms of sums of exponentials.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The largest score of a list, and the sum of the exponentials of all scores less that one.
 template <class S>
@@ -55,4 +55,4 @@ template <class S>
   return {value, log(value) + rounded_off * inverse, inverse};
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -15,7 +15,7 @@
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/scalar/dual.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Arity of a loss over lists of completions, whose length varies.
 inline constexpr std::size_t dynamic_arity = 0;
@@ -408,4 +408,4 @@ consteval bool loss() {
 
 }  // namespace check
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

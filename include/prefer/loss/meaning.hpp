@@ -5,7 +5,7 @@
 #include <prefer/loss/loss.hpp>
 #include <prefer/loss/parts.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -47,4 +47,4 @@ template <class L>
 template <Loss L>
 inline constexpr batch_meaning meaning_of = detail::find_meaning<L>();
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Mixed Preference Optimization: preference, quality and generation at once.
 ///
@@ -43,4 +43,4 @@ struct mpo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -6,7 +6,7 @@
 #include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Nash-MD: a policy gradient towards winning against a mixture of policy and reference, on tokens of the policy's own
 /// samples.
@@ -37,4 +37,4 @@ struct nash_md {
   static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -8,7 +8,7 @@
 #include <prefer/loss/list_exponentials.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Noise Contrastive Alignment on a pair: raises the chosen reward in absolute terms, unlike losses of the margin.
 ///
@@ -162,4 +162,4 @@ struct nca {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Negative log-likelihood of the chosen completion, summed over its tokens: supervised fine-tuning, or a
 /// term that keeps chosen completions likely, as in dpo{} + 0.1 * nll{}.
@@ -89,4 +89,4 @@ struct nll_of_best {
   constexpr auto operator()(auto const& list) const { return -list[0].mean_log_prob(); }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

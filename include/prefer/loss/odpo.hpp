@@ -6,7 +6,7 @@
 #include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// DPO with an offset: a pair whose completions differ much in score must differ much in reward.
 ///
@@ -64,4 +64,4 @@ struct dpo_with_margin {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The odds-ratio term of ORPO: the odds of the chosen completion, per token, against those of the rejected one.
 ///
@@ -54,4 +54,4 @@ struct orpo {
   static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -15,7 +15,7 @@
 //
 // and what they keep, take from a batch, read and are called follows from it.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The memory or state of a loss that has none.
 struct nothing {
@@ -327,4 +327,4 @@ constexpr void expects_hyper_parameters_in_range(L const& loss) {
   if constexpr (requires { L::hyper_parameters(loss, check); }) L::hyper_parameters(loss, check);
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

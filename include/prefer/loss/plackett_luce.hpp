@@ -7,7 +7,7 @@
 #include <prefer/loss/list_exponentials.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// DPO over a full ranking, under the Plackett-Luce model. Completions come best first.
 ///
@@ -73,4 +73,4 @@ struct plackett_luce {
   static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -8,7 +8,7 @@
 #include <prefer/loss/list_exponentials.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Preference Ranking Optimization: each completion against all worse ones, sharper where rewards differ more.
 ///
@@ -109,4 +109,4 @@ struct pro {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -6,7 +6,7 @@
 #include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Length-regularised DPO: longer chosen completions have to be better.
 ///
@@ -39,4 +39,4 @@ struct r_dpo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -6,7 +6,7 @@
 #include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// REBEL: the margin of log-ratios is regressed to the difference of rewards.
 ///
@@ -33,4 +33,4 @@ struct rebel {
   static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("eta", self.eta); }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Provably robust DPO: an unbiased estimate of DPO's loss on clean labels from labels flipped with a known
 /// probability.
@@ -36,4 +36,4 @@ struct robust_dpo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// DPO with a likelihood term on the chosen completion, which keeps it from falling ("RPO", iterative reasoning
 /// preference optimization).
@@ -36,4 +36,4 @@ struct rpo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

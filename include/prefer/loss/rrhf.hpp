@@ -7,7 +7,7 @@
 #include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Rank Responses to align Human Feedback: a hinge on every pair of a list in the wrong order, and the likelihood of the
 /// best completion.
@@ -86,4 +86,4 @@ struct rrhf {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Simple Preference Optimization: length-averaged log-probability as reward, with a target margin, no reference.
 ///
@@ -40,4 +40,4 @@ struct simpo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

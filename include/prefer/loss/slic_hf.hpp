@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Sequence Likelihood Calibration with human feedback: a hinge on the margin of log-probabilities, and a likelihood term.
 ///
@@ -35,4 +35,4 @@ struct slic_hf {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -7,7 +7,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Softmax-DPO (S-DPO): one preferred completion, first in its list, against all the others.
 ///
@@ -61,4 +61,4 @@ struct softmax_dpo {
   static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

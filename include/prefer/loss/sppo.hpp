@@ -6,7 +6,7 @@
 #include <prefer/batch/column_rules.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Self-Play Preference Optimization with hard labels: log-ratios are regressed to +-1 / (2 beta).
 ///
@@ -56,4 +56,4 @@ struct sppo_soft {
   static constexpr void hyper_parameters(auto& self, auto&& visit) { visit("beta", self.beta); }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Token-level DPO, first form: the margin of log-ratios less the margin of sequential KL divergences.
 ///
@@ -58,4 +58,4 @@ struct tdpo2 {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

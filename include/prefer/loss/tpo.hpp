@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Triple Preference Optimization: a preference without a reference, and the likelihood of a third, gold completion.
 ///
@@ -74,4 +74,4 @@ struct tpo_l {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

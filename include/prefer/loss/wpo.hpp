@@ -6,7 +6,7 @@
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Weighted Preference Optimization: pairs count by how likely the policy is to write them, as if they were its own.
 ///
@@ -37,4 +37,4 @@ struct wpo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The log-probability of the completion that the reference wrote: lowered, it makes a policy leave what the reference
 /// would say (exploration by optimism).
@@ -51,4 +51,4 @@ struct xpo {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

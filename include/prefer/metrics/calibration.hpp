@@ -13,7 +13,7 @@
 #include <prefer/on_demand.hpp>
 #include <prefer/scalar/math.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Pairs that the policy is about equally sure of, as weighted sums.
 struct reliability_bin {
@@ -119,4 +119,4 @@ template <class C = column>
   return out;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Means, standard deviations and correlation of two numbers per example, added up without cancellation.
 ///
@@ -96,4 +96,4 @@ template <class Statistics, class F>
   return correlation::of(batch.count(), x, y, sums[0], sums[1], sums[2]);
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

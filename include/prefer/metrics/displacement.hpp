@@ -9,7 +9,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/metrics/rewards.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Likelihood displacement: completions that the policy finds less likely than the reference does, chosen ones
 /// included. Margins can grow all the while, because rejected completions fall further; the probability
@@ -97,4 +97,4 @@ template <class C = column>
           .neither_fell = {n - fell, n}};
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -9,7 +9,7 @@
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/scalar/math.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The pairs that still teach something: sigmoid(-z), the size of DPO's coefficient relative to its largest, is
 /// above 0.05, that is z < 2.94. Few of them mean a saturated loss.
@@ -59,4 +59,4 @@ template <class Numbers>
   return {static_cast<double>(coefficient.size()), sums[0], sums[1]};
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

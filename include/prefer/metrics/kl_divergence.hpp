@@ -18,7 +18,7 @@
 #include <prefer/reference/reference.hpp>
 #include <prefer/scalar/scalar.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -119,4 +119,4 @@ template <class P, class R>
       lists, [&](std::size_t g) { return "prompt " + std::to_string(all.prompt[g]); });
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

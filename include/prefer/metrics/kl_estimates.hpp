@@ -13,7 +13,7 @@
 #include <prefer/on_demand.hpp>
 #include <prefer/scalar/math.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 // Estimators of KL(policy || reference) from one completion that the policy wrote, of its log_ratio r.
 //
@@ -100,4 +100,4 @@ template <class = on_demand>
                            "estimate_token_kl");
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -9,7 +9,7 @@
 #include <prefer/metrics/correlation.hpp>
 #include <prefer/metrics/rewards.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What rewards have to do with length. A reward that follows length teaches a policy to write more, not
 /// better: compare with how the lengths of what it writes develop.
@@ -58,4 +58,4 @@ template <class C = column>
           correlation_of(statistics, of_difference)};
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

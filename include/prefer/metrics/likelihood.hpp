@@ -10,7 +10,7 @@
 #include <prefer/scalar/math.hpp>
 #include <prefer/scalar/scalar.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// How likely the policy finds a batch of pairs, per token: what TRL's CPO and ORPO trainers report besides
 /// rewards. TRL's names in quotes.
@@ -66,4 +66,4 @@ void for_each_metric(likelihood_metrics const& sums, auto&& visit) {
   detail::visit_metrics(sums, likelihood_metric_names, visit);
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -9,7 +9,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A policy on its way: what it is trained to raise, what it is meant to raise, and how far it has gone.
 struct checkpoint_rewards {
@@ -52,4 +52,4 @@ template <class = on_demand>
   return out;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

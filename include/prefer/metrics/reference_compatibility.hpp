@@ -10,7 +10,7 @@
 #include <prefer/metrics/correlation.hpp>
 #include <prefer/metrics/rewards.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// How a reference and the untrained policy see the same pairs: the margins z before the first step.
 ///
@@ -78,4 +78,4 @@ template <class C = column>
           .policy_accuracy = {in_order[2], n}};
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -15,7 +15,7 @@
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What is reported of a batch of pairs, as sums over examples, so that batches can be added up before
 /// dividing. Weights of pairs do not count. TRL's names in quotes.
@@ -367,4 +367,4 @@ void for_each_state_metric(L const& loss, loss_state<L> const& state, auto&& vis
   });
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -13,7 +13,7 @@
 #include <prefer/policy/policy.hpp>
 #include <prefer/reference/reference.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The numbers of a data set of pairs under a policy and a reference, for metrics before, during and after
 /// training.
@@ -99,4 +99,4 @@ template <class P, class R>
   return out;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -11,7 +11,7 @@
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What only a policy over a vocabulary can say of its completions, as sums over the tokens that count.
 /// Columns that it does not give are left out.
@@ -117,4 +117,4 @@ void for_each_metric(token_metrics const& sums, auto&& visit) {
   detail::visit_metrics(sums, token_metric_names, visit);
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -24,7 +24,7 @@
 #include <prefer/policy/sampling_policy.hpp>
 #include <prefer/random/philox.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A language model with a memory of one token: the sequence policy for which everything can be computed
 /// exactly.
@@ -432,4 +432,4 @@ class bigram {
   executor threads_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 template <std::floating_point T>
 class bigram;
@@ -44,4 +44,4 @@ template <class T, BigramReference<T> R>
   }
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -11,7 +11,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 /// Throws precondition_error unless the batch's shapes agree, a value per completion goes with it, and every id is
 /// below its limit. `where` is the caller's name.
@@ -113,4 +113,4 @@ class basic_coefficient_sums {
 };
 using coefficient_sums = basic_coefficient_sums<>;
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

@@ -20,7 +20,7 @@
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/philox.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What a denoiser is made of besides its data.
 struct denoiser_options {
@@ -345,4 +345,4 @@ class denoiser {
   executor threads_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -17,7 +17,7 @@
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/policy.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A softmax over a linear function of known features: the policy class of the theory of preference optimization.
 ///
@@ -197,4 +197,4 @@ class log_linear {
   executor threads_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -17,7 +17,7 @@
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/policy.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Matrix factorization with a softmax over all items: a recommender as a policy. The prompt is a user, the completion
 /// an item.
@@ -430,4 +430,4 @@ class matrix_factorization {
   executor threads_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

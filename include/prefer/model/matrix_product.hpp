@@ -10,7 +10,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/scalar/lane.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -251,4 +251,4 @@ using aligned_vector = std::vector<T, cache_line_allocator<T>>;
 
 }  // namespace detail
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

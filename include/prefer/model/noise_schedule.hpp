@@ -9,7 +9,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Noise levels of a variance-preserving diffusion in discrete steps.
 ///
@@ -66,4 +66,4 @@ class basic_noise_schedule {
 };
 using noise_schedule = basic_noise_schedule<>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -7,7 +7,7 @@
 
 #include <prefer/model/softmax.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 // What can be said of one position of a language model from its row of logits, [vocabulary], and the normaliser of
 // that row. Sums are in double, whatever the logits are; NaN flows through.
@@ -88,4 +88,4 @@ template <class T>
   return policy + amount * (policy - reference);
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

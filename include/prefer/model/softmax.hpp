@@ -10,7 +10,7 @@
 #include <prefer/scalar/lane_math.hpp>
 #include <prefer/scalar/math.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What turns one prompt's logits into log-probabilities.
 ///
@@ -122,4 +122,4 @@ void add_exponentials(std::span<T const> logit, T max, T weight, std::span<T> to
   }
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -14,7 +14,7 @@
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/policy.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A table with one logit for every prompt and completion: the policy without an assumption, for which what a loss does
 /// can be computed exactly.
@@ -151,4 +151,4 @@ class tabular {
   executor threads_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -16,7 +16,7 @@
 #include <prefer/random/philox.hpp>
 #include <prefer/scalar/lane_math.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Sizes of a two_layer_network, and the seed of its initial values.
 struct network_shape {
@@ -317,4 +317,4 @@ class two_layer_network {
   numbers out_;  // [most_rows, padded outputs], then the derivative by it
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -19,7 +19,7 @@
 #include <prefer/objective/matched.hpp>
 #include <prefer/scalar/lane.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -359,4 +359,4 @@ double evaluate_into(L const&, Columns const&, More&&...) {
   return 0.0;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

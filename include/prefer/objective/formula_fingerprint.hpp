@@ -13,7 +13,7 @@
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/evaluate.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -101,4 +101,4 @@ template <Loss L>
   return identity.value();
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

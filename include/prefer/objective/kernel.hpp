@@ -17,7 +17,7 @@
 
 // What evaluate runs: a loss over blocks of records, on lanes.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Which loss the coefficients are derivatives of.
 enum class reduction : std::uint8_t {
@@ -261,4 +261,4 @@ template <class Lane, Loss L>
 
 }  // namespace detail
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -13,7 +13,7 @@
 
 // The loss pass as formulas over records: value and derivatives of each example, for whatever backend runs them.
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 /// Whether the divergence of a pair's completions has partial derivatives in this loss's pass.
 template <Loss L>
@@ -254,4 +254,4 @@ struct list_pass {
   }
 };
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

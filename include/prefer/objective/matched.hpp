@@ -19,7 +19,7 @@
 // Losses that put the rows of a batch together in their own way (quantile matching): rows are gathered in the order
 // that the loss asks for, evaluated like any others, and the coefficients go back to the rows that they belong to.
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 /// What a backend's gather returns for a column.
 template <class Columns>
@@ -191,4 +191,4 @@ template <class Lane, PairLoss L>
   }
 }
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

@@ -14,7 +14,7 @@
 
 // The loss pass on columns of another backend than the host, whose lanes have kernels of their own.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -127,4 +127,4 @@ auto evaluate_into(L const& loss, basic_list_columns<C> const& batch,
          static_cast<double>(batch.size());
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -13,7 +13,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -182,4 +182,4 @@ void collectively(Processes const& processes, char const* where, Work&& work) {
   watched_processes<Processes>(processes, where).run(work);
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

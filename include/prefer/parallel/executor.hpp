@@ -5,7 +5,7 @@
 
 #include <prefer/expects.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A handle to something that runs chunks of work, perhaps on several threads; by default, the calling thread.
 ///
@@ -62,4 +62,4 @@ class executor {
   unsigned concurrency_ = 1;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

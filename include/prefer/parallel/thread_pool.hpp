@@ -14,7 +14,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/parallel/executor.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Threads that the calling process can run at once, as far as the system says; at least 1.
 [[nodiscard]] inline unsigned available_threads() noexcept {
@@ -199,4 +199,4 @@ class thread_pool {
   std::vector<std::thread> workers_;  // last: a worker uses every other member
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

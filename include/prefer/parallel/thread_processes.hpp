@@ -14,7 +14,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/parallel/communicator.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Threads that stand for processes, for tests of what runs on several: a Communicator for each of them.
 ///
@@ -158,4 +158,4 @@ class thread_processes {
 
 static_assert(Communicator<thread_processes::process>);
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

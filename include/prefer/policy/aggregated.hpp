@@ -19,7 +19,7 @@
 #include <prefer/policy/sampling_policy.hpp>
 #include <prefer/policy/token_policy.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -247,4 +247,4 @@ class aggregated {
 template <class P, class A>
 aggregated(P, A) -> aggregated<P, A>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

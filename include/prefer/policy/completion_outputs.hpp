@@ -12,7 +12,7 @@
 #include <prefer/on_demand.hpp>
 #include <prefer/scalar/probe.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What a policy can say of a completion besides its log-probability. As bits, so that they make sets.
 enum class completion_output : std::uint32_t {
@@ -314,4 +314,4 @@ void backward_pass(P& policy, B const& batch,
   }
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -9,7 +9,7 @@
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/policy.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -54,4 +54,4 @@ template <class P>
   return out.value();
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -10,7 +10,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/on_demand.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The sizes of a tensor, outermost first: {rows, columns} of a matrix that is stored row by row. Empty: not said.
 class tensor_shape {
@@ -79,4 +79,4 @@ void zero_gradients(std::span<parameter<T> const> parameters) {
   }
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -7,7 +7,7 @@
 
 #include <prefer/policy/parameter.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Elements [begin, end) of one parameter out of a list.
 struct parameter_block {
@@ -34,4 +34,4 @@ void list_blocks(std::span<parameter<T> const> parameters, std::size_t size,
   }
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

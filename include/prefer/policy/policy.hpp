@@ -7,7 +7,7 @@
 
 #include <prefer/policy/parameter.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -123,4 +123,4 @@ consteval bool policy() {
 
 }  // namespace check
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

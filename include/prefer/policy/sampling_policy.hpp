@@ -18,7 +18,7 @@
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/philox.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// How a policy writes completions. As it is, tokens are drawn from the policy's own distribution.
 ///
@@ -169,4 +169,4 @@ consteval bool sampling_policy() {
 
 }  // namespace check
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -8,7 +8,7 @@
 #include <prefer/policy/completion_outputs.hpp>
 #include <prefer/policy/policy.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -89,4 +89,4 @@ consteval bool token_policy() {
 
 }  // namespace check
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -10,7 +10,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/random/philox.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 // The distributions give the same bits on every platform with IEEE 754 arithmetic (and without -ffast-math): integers,
 // and correctly rounded operations in an order that leaves the compiler no multiply-add to fuse or not to fuse.
@@ -146,4 +146,4 @@ void fill_normal(std::span<T> values, random_address address, double mean,
   }
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

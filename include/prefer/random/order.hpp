@@ -12,7 +12,7 @@
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/philox.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A uniformly drawn order of `values`, in place (Fisher-Yates).
 template <class T>
@@ -68,4 +68,4 @@ template <class = on_demand>
   return sample;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

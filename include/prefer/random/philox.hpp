@@ -7,7 +7,7 @@
 
 #include <prefer/expects.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Philox4x32-10: a keyed bijection of 128-bit counters whose outputs pass for independent random numbers.
 ///
@@ -126,4 +126,4 @@ class random_stream {
   bool at_end_ = false;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

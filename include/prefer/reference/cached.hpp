@@ -17,7 +17,7 @@
 #include <prefer/on_demand.hpp>
 #include <prefer/reference/reference.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A reference's log-probabilities of a whole data set, computed once, in memory and on request in a file.
 ///
@@ -280,4 +280,4 @@ class cached {
   std::vector<T> kl_examples_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -14,7 +14,7 @@
 #include <prefer/reference/reference.hpp>
 #include <prefer/reference/reference_wrapper.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A reference that remembers what it has said of each row, until it moves.
 ///
@@ -183,4 +183,4 @@ class cached_on_demand : public reference_wrapper<R> {
   std::vector<value_type> answer_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -15,7 +15,7 @@
 #include <prefer/parallel/executor.hpp>
 #include <prefer/reference/reference.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -159,4 +159,4 @@ class composite {
   detail::numbered_references<std::index_sequence_for<R...>, R...> parts_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

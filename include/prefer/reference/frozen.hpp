@@ -11,7 +11,7 @@
 #include <prefer/parallel/executor.hpp>
 #include <prefer/reference/reference.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A policy as it is now, copied once and never changed.
 ///
@@ -71,4 +71,4 @@ class frozen {
   std::uint64_t identity_ = 0;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -18,7 +18,7 @@
 #include <prefer/reference/reference.hpp>
 #include <prefer/scalar/scalar.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -219,4 +219,4 @@ class geometric_mixture : public detail::weighted_references<R...> {
 template <std::size_t N, class... R>
 geometric_mixture(double const (&)[N], R...) -> geometric_mixture<R...>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -20,7 +20,7 @@
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/policy.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Exponential moving average: the reference follows the policy a little after every step.
 ///
@@ -357,4 +357,4 @@ class moving_average {
   std::vector<std::vector<parameter_type>> start_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -7,7 +7,7 @@
 
 #include <prefer/file/fingerprint.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// No reference: every log-probability is 0, so a log_ratio is the policy's log_prob.
 ///
@@ -27,4 +27,4 @@ struct no_reference {
   }
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -14,7 +14,7 @@
 #include <prefer/reference/composite.hpp>
 #include <prefer/reference/reference.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Another reference for every kind of prompt: a domain, a language, a group of users.
 ///
@@ -120,4 +120,4 @@ class per_prompt : public composite<R...> {
   std::vector<value_type> said_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -15,7 +15,7 @@
 #include <prefer/policy/identity.hpp>
 #include <prefer/policy/policy.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What a policy is held near: log-probabilities without a gradient.
 ///
@@ -163,4 +163,4 @@ void expect_initial_reference(P& policy, R& reference, B const& batch, double to
                  " is " + std::to_string(largest) + " nats; expected 0 before the first step");
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -11,7 +11,7 @@
 #include <prefer/reference/composite.hpp>
 #include <prefer/reference/reference.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A reference that is kept, moved, saved and restored as part of another: the base of references that wrap one, as
 /// composite is of those that combine several. How its numbers become others is the derived class's to say.
@@ -68,4 +68,4 @@ class reference_wrapper {
   R reference_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

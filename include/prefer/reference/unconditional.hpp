@@ -15,7 +15,7 @@
 #include <prefer/reference/reference.hpp>
 #include <prefer/reference/reference_wrapper.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// A reference that is not told the prompt: how likely the completion is as such.
 ///
@@ -75,4 +75,4 @@ class unconditional : public reference_wrapper<R> {
   std::vector<std::uint32_t> prompt_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -9,7 +9,7 @@
 
 #include <prefer/reference/reference.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -80,4 +80,4 @@ class without_adapter {
   P* policy_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

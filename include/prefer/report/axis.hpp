@@ -9,7 +9,7 @@
 
 #include <prefer/report/ticks.hpp>
 
-namespace prefer::report {
+namespace prefer::inline v0_1::report {
 
 enum class scale { linear, log };
 
@@ -115,4 +115,4 @@ struct axis_ticks {
   return result;
 }
 
-}  // namespace prefer::report
+}  // namespace prefer::inline v0_1::report

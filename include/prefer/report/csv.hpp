@@ -13,7 +13,7 @@
 #include <prefer/file/atomic_file.hpp>
 #include <prefer/text/number.hpp>
 
-namespace prefer::report {
+namespace prefer::inline v0_1::report {
 
 /// One field of a CSV row, made from a text, an integer or a floating-point number. A number is written in the shortest
 /// form that reads back as the same value of its own type.
@@ -109,4 +109,4 @@ class csv_writer {
   bool open_ = true;
 };
 
-}  // namespace prefer::report
+}  // namespace prefer::inline v0_1::report

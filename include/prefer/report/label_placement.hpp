@@ -8,7 +8,7 @@
 
 #include <prefer/text/utf8.hpp>
 
-namespace prefer::report {
+namespace prefer::inline v0_1::report {
 
 /// Width of a text set in a sans-serif font of `size`, an estimate on the wide side: no font is loaded here.
 [[nodiscard]] inline double text_width(std::string_view text, double size) {
@@ -131,4 +131,4 @@ class label_placement {
   std::vector<line_segment> segments_;
 };
 
-}  // namespace prefer::report
+}  // namespace prefer::inline v0_1::report

@@ -13,7 +13,7 @@
 #include <prefer/report/series.hpp>
 #include <prefer/report/svg.hpp>
 
-namespace prefer::report {
+namespace prefer::inline v0_1::report {
 
 /// A plot of one or more series as an SVG picture that can go into a paper as it is.
 ///
@@ -97,4 +97,4 @@ inline void line_plot::write(std::string path) const { detail::write_svg(std::mo
 inline std::string plot_row::svg() const { return detail::svg_of(plots); }
 inline void plot_row::write(std::string path) const { detail::write_svg(std::move(path), svg()); }
 
-}  // namespace prefer::report
+}  // namespace prefer::inline v0_1::report

@@ -9,7 +9,7 @@
 
 #include <prefer/report/svg.hpp>
 
-namespace prefer::report {
+namespace prefer::inline v0_1::report {
 
 /// The colour of series `index` of a plot, for readers with any colour vision; after seven they come again.
 ///
@@ -73,4 +73,4 @@ inline void draw_marker(svg_writer& out, std::size_t index, double x, double y) 
   }
 }
 
-}  // namespace prefer::report
+}  // namespace prefer::inline v0_1::report

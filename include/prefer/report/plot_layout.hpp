@@ -14,7 +14,7 @@
 #include <prefer/report/series.hpp>
 #include <prefer/text/number.hpp>
 
-namespace prefer::report {
+namespace prefer::inline v0_1::report {
 
 /// What a plot shows, by views of whoever holds it.
 struct plot_content {
@@ -161,4 +161,4 @@ inline void include(value_range& seen, axis const& a, double value, double error
   return to;
 }
 
-}  // namespace prefer::report
+}  // namespace prefer::inline v0_1::report

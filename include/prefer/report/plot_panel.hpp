@@ -15,7 +15,7 @@
 #include <prefer/report/series.hpp>
 #include <prefer/report/svg.hpp>
 
-namespace prefer::report {
+namespace prefer::inline v0_1::report {
 
 struct legend_entry {
   std::string name;
@@ -441,4 +441,4 @@ class plot_panel {
   std::vector<legend_entry> legend_;
 };
 
-}  // namespace prefer::report
+}  // namespace prefer::inline v0_1::report

@@ -17,7 +17,7 @@
 #include <prefer/text/number.hpp>
 #include <prefer/text/utf8.hpp>
 
-namespace prefer::report {
+namespace prefer::inline v0_1::report {
 
 /// Seconds of a clock that never runs backwards.
 [[nodiscard]] inline double steady_seconds() {
@@ -181,4 +181,4 @@ class progress_bar {
   bool finished_ = false;
 };
 
-}  // namespace prefer::report
+}  // namespace prefer::inline v0_1::report

@@ -6,7 +6,7 @@
 
 #include <prefer/report/axis.hpp>
 
-namespace prefer::report {
+namespace prefer::inline v0_1::report {
 
 /// One point of a series. An error is half the length of its bar; 0 draws none, nor does a non-finite one.
 struct point {
@@ -57,4 +57,4 @@ struct horizontal_line {
   return name + (drawn ? "" : " (not finite)");
 }
 
-}  // namespace prefer::report
+}  // namespace prefer::inline v0_1::report

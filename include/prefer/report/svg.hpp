@@ -11,7 +11,7 @@
 #include <prefer/text/number.hpp>
 #include <prefer/text/utf8.hpp>
 
-namespace prefer::report {
+namespace prefer::inline v0_1::report {
 
 /// `text` for use between tags and inside attributes of an XML document. A character that XML 1.0 does not allow and a
 /// byte that is not UTF-8 become U+FFFD, so that the document is well-formed whatever comes in.
@@ -115,4 +115,4 @@ class svg_writer {
   std::vector<char const*> open_;
 };
 
-}  // namespace prefer::report
+}  // namespace prefer::inline v0_1::report

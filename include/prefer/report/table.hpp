@@ -16,7 +16,7 @@
 #include <prefer/text/number.hpp>
 #include <prefer/text/utf8.hpp>
 
-namespace prefer::report {
+namespace prefer::inline v0_1::report {
 
 /// Side of its column on which a cell stands; `automatic` is right for a column that holds a number and left for one of
 /// text alone.
@@ -156,4 +156,4 @@ class table {
   std::vector<std::vector<table_cell>> rows_;
 };
 
-}  // namespace prefer::report
+}  // namespace prefer::inline v0_1::report

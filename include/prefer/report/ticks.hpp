@@ -11,7 +11,7 @@
 
 #include <prefer/text/number.hpp>
 
-namespace prefer::report {
+namespace prefer::inline v0_1::report {
 
 namespace detail {
 
@@ -170,4 +170,4 @@ enum class decimals { as_needed, same };
   return labels;
 }
 
-}  // namespace prefer::report
+}  // namespace prefer::inline v0_1::report

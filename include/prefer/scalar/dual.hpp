@@ -9,7 +9,7 @@
 #include <prefer/scalar/math.hpp>
 #include <prefer/scalar/scalar.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Value and derivative for plain floating point; before dual, because no argument-dependent lookup finds them.
 template <std::floating_point T>
@@ -256,4 +256,4 @@ template <class S, std::size_t N>
   return chain(z, both.value + S(e) * linear, S(e) - both.derivative);
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

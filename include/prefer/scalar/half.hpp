@@ -10,7 +10,7 @@
 // Numbers of 16 bits, for storage: read as float, computed with in float, written rounded to the nearest number, of two as
 // near the even one. All of it is constexpr and without branches, for lanes and devices alike.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -110,4 +110,4 @@ class bfloat16 {
   std::uint16_t bits = 0;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -9,7 +9,7 @@
 
 // Short lists of numbers, one after another in memory, from and to lanes that have one list in each element.
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -129,4 +129,4 @@ template <std::size_t N, class T, std::size_t W>
   }
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -19,7 +19,7 @@
 #define PREFER_VECTOR_LANES 0
 #endif
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -247,4 +247,4 @@ template <class T, std::size_t W>
   return detail::from_bits<T, W>(detail::as_bits(a) & detail::same_bits<T, W>(all_but_sign));
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

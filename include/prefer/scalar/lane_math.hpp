@@ -7,7 +7,7 @@
 #include <prefer/scalar/lane.hpp>
 #include <prefer/scalar/scalar.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 // Branch-free primitives on lanes. Polynomials are Taylor series, cut where the next term is below half
 // a unit in the last place of the reduced argument's range; measured errors are in tests/scalar.
@@ -284,4 +284,4 @@ template <class T, std::size_t W>
   return select(x < l, l, select(x > h, h, x));
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -6,7 +6,7 @@
 
 #include <prefer/target.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 // The primitives for float and double. Losses are evaluated on lanes and duals; these serve scalar
 // code such as closed-form optima, reports and tests.
@@ -81,4 +81,4 @@ template <std::floating_point T>
   return x;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -4,7 +4,7 @@
 #include <concepts>
 #include <cstdint>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// The columns that a record can offer to a formula, one bit each; batch/columns.hpp lists them.
 enum class column_name : std::uint32_t;
@@ -177,4 +177,4 @@ class probe {
   int rejected_ = 0;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 
 #include <prefer/scalar/math.hpp>  // the primitives of float and double must be visible here
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -213,4 +213,4 @@ template <class S>
   return softplus(sign * z) + slope * z;
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -21,7 +21,7 @@
 // The second half of the conformance suite: what follows where operations and functions are right. Every loss of the catalogue
 // with its statistics and coefficients, and the metrics of its batch, are on a backend what they are on the host.
 
-namespace prefer::testing {
+namespace prefer::inline v0_1::testing {
 
 namespace detail {
 
@@ -184,4 +184,4 @@ template <Backend B, class Upload>
   return detail::backend_losses<B, Upload>(on, upload, options).run();
 }
 
-}  // namespace prefer::testing
+}  // namespace prefer::inline v0_1::testing

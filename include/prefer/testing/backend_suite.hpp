@@ -24,7 +24,7 @@
 //   });
 //   for (auto const& each : found) std::printf("%s\n", to_string(each).c_str());
 
-namespace prefer::testing {
+namespace prefer::inline v0_1::testing {
 
 namespace detail {
 
@@ -324,4 +324,4 @@ template <Backend B, class Upload>
   return detail::backend_suite<B, Upload>(on, upload, options).run();
 }
 
-}  // namespace prefer::testing
+}  // namespace prefer::inline v0_1::testing

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace prefer::testing {
+namespace prefer::inline v0_1::testing {
 
 /// Something that a suite found wrong.
 struct finding {
@@ -94,4 +94,4 @@ template <class Column, class Owner>
 
 }  // namespace detail
 
-}  // namespace prefer::testing
+}  // namespace prefer::inline v0_1::testing

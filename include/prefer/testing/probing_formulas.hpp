@@ -10,7 +10,7 @@
 
 // Formulas that show what a backend does with them. Types with names, because not every device compiler takes lambdas.
 
-namespace prefer::testing::detail {
+namespace prefer::inline v0_1::testing::detail {
 
 struct its_log_prob {
   constexpr auto operator()(auto const& record) const { return record.log_prob; }
@@ -104,4 +104,4 @@ struct list_differences {
   }
 };
 
-}  // namespace prefer::testing::detail
+}  // namespace prefer::inline v0_1::testing::detail

@@ -7,7 +7,7 @@
 
 #include <prefer/batch/columns.hpp>
 
-namespace prefer::testing {
+namespace prefer::inline v0_1::testing {
 
 /// Numbers between `low` and `low + width` that float keeps, the same in every run.
 [[nodiscard]] inline std::vector<double> between(double low, double width, std::size_t n,
@@ -42,4 +42,4 @@ namespace prefer::testing {
   }
 }
 
-}  // namespace prefer::testing
+}  // namespace prefer::inline v0_1::testing

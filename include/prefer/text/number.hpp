@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <string>
 
-namespace prefer::text {
+namespace prefer::inline v0_1::text {
 
 namespace detail {
 
@@ -45,4 +45,4 @@ template <std::floating_point T>
   return text;
 }
 
-}  // namespace prefer::text
+}  // namespace prefer::inline v0_1::text

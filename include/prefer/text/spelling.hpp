@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace prefer::text {
+namespace prefer::inline v0_1::text {
 
 /// Fewest insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`, without regard to ASCII
 /// case; counting stops at `most`, and whatever is further apart counts `most + 1`.
@@ -53,4 +53,4 @@ namespace prefer::text {
   return edit_distance(written, known, slips(known)) <= slips(known);
 }
 
-}  // namespace prefer::text
+}  // namespace prefer::inline v0_1::text

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-namespace prefer::text {
+namespace prefer::inline v0_1::text {
 
 /// One code point of a UTF-8 text and the number of bytes it takes. A byte that does not belong to
 /// well-formed UTF-8 reads as U+FFFD of one byte, so that a loop over any bytes ends.
@@ -91,4 +91,4 @@ struct code_point {
   return length;
 }
 
-}  // namespace prefer::text
+}  // namespace prefer::inline v0_1::text

@@ -19,7 +19,7 @@
 #include <prefer/policy/parameter_blocks.hpp>
 #include <prefer/scalar/lane_math.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Hyper-parameters of adamw other than the learning rate. Without weight decay it is Adam.
 struct adamw_options {
@@ -273,4 +273,4 @@ class adamw {
   std::vector<parameter_block> blocks_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

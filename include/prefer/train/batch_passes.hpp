@@ -20,7 +20,7 @@
 #include <prefer/train/several_processes.hpp>
 #include <prefer/train/step_report.hpp>
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 /// The examples of a step on their way: gathered, cut into micro-batches, through policy and reference to the loss, and
 /// back to the gradient.
@@ -148,4 +148,4 @@ class batch_passes {
   std::uint64_t step_ = 0;
 };
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

@@ -17,7 +17,7 @@
 #include <prefer/loss/loss.hpp>
 #include <prefer/loss/meaning.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -145,4 +145,4 @@ void check_completions([[maybe_unused]] P const& policy, choice_data const& data
   }
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -19,7 +19,7 @@
 #include <prefer/train/adamw.hpp>
 #include <prefer/train/options.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Where a run is: what its steps and evaluations change, besides the parameters.
 template <class T, class Memory>
@@ -166,4 +166,4 @@ void read_checkpoint(archive const& file, checkpoint_identity const& identity,
   }
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

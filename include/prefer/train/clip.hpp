@@ -11,7 +11,7 @@
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/parameter_blocks.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Working memory of gradient_norm and clip_gradient_norm; kept between steps, it saves their allocations.
 struct gradient_norm_memory {
@@ -119,4 +119,4 @@ double clip_gradient_norm(Parameters const& parameters, double max_norm,
   return clip_gradient_norm(parameters, max_norm, memory, threads);
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -14,7 +14,7 @@
 #include <prefer/on_demand.hpp>
 #include <prefer/random/order.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Which part of a batch a process has: of `count` examples those in [begin(count), end(count)). Parts follow one
 /// another in order of rank, and their sizes differ by 1 at most.
@@ -110,4 +110,4 @@ class basic_shuffled {
 };
 using shuffled = basic_shuffled<>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

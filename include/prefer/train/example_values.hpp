@@ -7,7 +7,7 @@
 
 #include <prefer/batch/sum_and_count.hpp>
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 /// The values that a loss gave to examples, so that those of processes can be added up.
 template <class T>
@@ -51,4 +51,4 @@ template <class T>
   return {};
 }
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

@@ -19,7 +19,7 @@
 #include <prefer/random/philox.hpp>
 #include <prefer/scalar/math.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What a judge is shown: the completions that were written for one prompt.
 struct written_completions {
@@ -233,4 +233,4 @@ struct with_advantage {
 template <class F>
 with_advantage(F) -> with_advantage<F>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -7,7 +7,7 @@
 
 #include <prefer/expects.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// How long a learning rate rises before it stays or falls: a number of steps, or a ratio of all steps (rounded up).
 struct warm_up {
@@ -117,4 +117,4 @@ class learning_rate {
   shape shape_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -15,7 +15,7 @@
 #include <prefer/train/options.hpp>
 #include <prefer/train/step_report.hpp>
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 template <class P>
 concept counts_group_tokens =
@@ -135,4 +135,4 @@ class passage {
   bool interrupted_ = false;
 };
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

@@ -9,7 +9,7 @@
 #include <prefer/train/adamw.hpp>
 #include <prefer/train/learning_rate.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// How to train. Sizes count groups: pairs, labelled examples or lists. How a batch is cut into micro-batches does not
 /// change results.
@@ -37,4 +37,4 @@ struct evaluation_plan {
   bool restore_best = false;  ///< end with the parameters of the best evaluation
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -16,7 +16,7 @@
 #include <prefer/train/options.hpp>
 #include <prefer/train/several_processes.hpp>
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 /// The parameters of a policy and their gradient from step to step: begun, added to by `backward`, completed over all
 /// processes, used by an optimizer, cleared.
@@ -91,4 +91,4 @@ class policy_gradient {
   std::vector<parameter_type> room_;
 };
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

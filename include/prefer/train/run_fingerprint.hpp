@@ -15,7 +15,7 @@
 #include <prefer/policy/parameter.hpp>
 #include <prefer/train/options.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 namespace detail {
 
@@ -79,4 +79,4 @@ template <Loss L, class Beta, class T>
   return identity.value();
 }
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -21,7 +21,7 @@
 #include <prefer/train/example_source.hpp>
 #include <prefer/train/judges.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// How examples are sampled.
 struct sampled_options {
@@ -156,4 +156,4 @@ class sampled {
   std::vector<std::size_t> name_;
 };
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -28,7 +28,7 @@
 #include <prefer/train/example_source.hpp>
 #include <prefer/train/example_values.hpp>
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 /// A minibatch with its numbers: what policy and reference say of its completions, and what a loss makes of that.
 /// The trainer's working memory, kept from step to step.
@@ -357,4 +357,4 @@ class scored_minibatch {
   std::vector<std::size_t> list_offset_;
 };
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

@@ -18,7 +18,7 @@
 #include <prefer/train/example_source.hpp>
 #include <prefer/train/example_values.hpp>
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 /// What scored_minibatch is, for a loss whose examples are tokens: every token of a completion is one, with the
 /// completion's label, score, length, weight and beta.
@@ -158,4 +158,4 @@ class scored_tokens {
   choice_data of_tokens_;  // what the data says of each token's completion
 };
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail

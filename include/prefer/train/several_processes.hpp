@@ -16,7 +16,7 @@
 #include <prefer/policy/parameter.hpp>
 #include <prefer/train/checkpoint.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Replaces every gradient by its sum over processes, those of frozen parameters excepted.
 ///
@@ -122,4 +122,4 @@ void report_means(reported_mean const (&means)[N], Communicator auto const& proc
 
 }  // namespace detail
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <limits>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// What one step did. Numbers that do not apply are NaN.
 struct step_report {
@@ -34,4 +34,4 @@ struct part_report {
 
 /// Why a run ended.
 enum class run_outcome : std::uint8_t { finished, stopped_early, interrupted };
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -36,7 +36,7 @@
 #include <prefer/train/several_processes.hpp>
 #include <prefer/train/step_report.hpp>
 
-namespace prefer {
+namespace prefer::inline v0_1 {
 
 /// Trains a policy by preferences, one optimizer step at a time.
 ///
@@ -324,4 +324,4 @@ template <class P, Loss L, class R, ExampleSource S, class Beta = beta_of_the_lo
 trainer(P&, L, R&, S&, train_options const& = {}, Beta = {}, Processes = {})
     -> trainer<P, L, R, Beta, S&, Processes>;
 
-}  // namespace prefer
+}  // namespace prefer::inline v0_1

@@ -14,7 +14,7 @@
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/loss_pass.hpp>
 
-namespace prefer::cuda {
+namespace prefer::inline v0_1::cuda {
 inline namespace PREFER_CUDA_BUILD {
 
 /// The columns that a kernel of this formula can load; what else a batch has is not compiled into it.
@@ -281,4 +281,4 @@ class backend {
 [[nodiscard]] inline backend backend_of(column const& of) { return backend(of.stream()); }
 
 }  // namespace PREFER_CUDA_BUILD
-}  // namespace prefer::cuda
+}  // namespace prefer::inline v0_1::cuda

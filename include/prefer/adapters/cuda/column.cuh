@@ -15,7 +15,7 @@
 
 #include <prefer/batch/column.hpp>
 
-namespace prefer::cuda {
+namespace prefer::inline v0_1::cuda {
 inline namespace PREFER_CUDA_BUILD {
 
 /// What a column of a device may hold: float, double, half and bfloat16; labels also bool, lengths also 32-bit integers.
@@ -231,4 +231,4 @@ class number {
 };
 
 }  // namespace PREFER_CUDA_BUILD
-}  // namespace prefer::cuda
+}  // namespace prefer::inline v0_1::cuda

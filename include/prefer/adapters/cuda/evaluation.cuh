@@ -9,7 +9,7 @@
 #include <prefer/loss/loss.hpp>
 #include <prefer/objective/on_backend.hpp>
 
-namespace prefer::cuda {
+namespace prefer::inline v0_1::cuda {
 inline namespace PREFER_CUDA_BUILD {
 
 using pair_columns = basic_pair_columns<column>;
@@ -104,4 +104,4 @@ template <Element T = float, Loss L, class Columns>
 }
 
 }  // namespace PREFER_CUDA_BUILD
-}  // namespace prefer::cuda
+}  // namespace prefer::inline v0_1::cuda

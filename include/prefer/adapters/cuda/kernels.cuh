@@ -24,7 +24,7 @@
 #pragma nv_diag_suppress 1407
 #endif
 
-namespace prefer::cuda {
+namespace prefer::inline v0_1::cuda {
 inline namespace PREFER_CUDA_BUILD {
 
 inline constexpr unsigned threads_of_block = 256;
@@ -264,7 +264,7 @@ PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
 }
 
 }  // namespace PREFER_CUDA_BUILD
-}  // namespace prefer::cuda
+}  // namespace prefer::inline v0_1::cuda
 
 #if defined(__NVCC__)
 #pragma nv_diagnostic pop

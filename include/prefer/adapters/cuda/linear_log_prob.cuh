@@ -12,7 +12,7 @@
 // From hidden states to log-probabilities of tokens without all logits: the vocabulary in blocks, an online softmax between
 // them. Memory grows with rows x block, never with rows x vocabulary.
 
-namespace prefer::cuda {
+namespace prefer::inline v0_1::cuda {
 inline namespace PREFER_CUDA_BUILD {
 
 /// The last layer of a model: logits[rows, vocabulary] = hidden[rows, width] matrix[vocabulary, width]', all rows one after
@@ -237,4 +237,4 @@ std::size_t linear_backward(matrix_products const& products, output_layer<T> con
 }
 
 }  // namespace PREFER_CUDA_BUILD
-}  // namespace prefer::cuda
+}  // namespace prefer::inline v0_1::cuda

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <string>
 
-namespace prefer::cuda {
+namespace prefer::inline v0_1::cuda {
 inline namespace PREFER_CUDA_BUILD {
 
 /// A matrix in memory, row after row, and whether its transpose is meant.
@@ -97,4 +97,4 @@ class matrix_products {
 };
 
 }  // namespace PREFER_CUDA_BUILD
-}  // namespace prefer::cuda
+}  // namespace prefer::inline v0_1::cuda

@@ -13,7 +13,7 @@
 
 // The calls of CUDA's runtime that the adapter makes, each with its error as a sentence.
 
-namespace prefer::cuda {
+namespace prefer::inline v0_1::cuda {
 inline namespace PREFER_CUDA_BUILD {
 
 /// Throws backend_error unless the call went well: the call, what it was for, and the runtime's code with its words.
@@ -126,4 +126,4 @@ void launch(cudaStream_t stream, std::size_t blocks, unsigned threads, char cons
 }
 
 }  // namespace PREFER_CUDA_BUILD
-}  // namespace prefer::cuda
+}  // namespace prefer::inline v0_1::cuda

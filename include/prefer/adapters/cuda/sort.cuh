@@ -10,7 +10,7 @@
 
 // For losses that sort their batch (aot, aot_unpaired). Apart, because CUB's header is most of what it costs to compile.
 
-namespace prefer::cuda {
+namespace prefer::inline v0_1::cuda {
 inline namespace PREFER_CUDA_BUILD {
 
 template <>
@@ -37,4 +37,4 @@ struct sorter<std::uint64_t> {
 };
 
 }  // namespace PREFER_CUDA_BUILD
-}  // namespace prefer::cuda
+}  // namespace prefer::inline v0_1::cuda

@@ -17,7 +17,7 @@
 // From logits to log-probabilities of tokens and back: each row of the vocabulary is read once forward, and read and
 // written once backward.
 
-namespace prefer::cuda {
+namespace prefer::inline v0_1::cuda {
 inline namespace PREFER_CUDA_BUILD {
 
 template <class T>
@@ -378,4 +378,4 @@ inline void spread_over_tokens(column const& of_completions, list_offsets const&
 }
 
 }  // namespace PREFER_CUDA_BUILD
-}  // namespace prefer::cuda
+}  // namespace prefer::inline v0_1::cuda

@@ -17,7 +17,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/scalar/half.hpp>
 
-namespace prefer::torch {
+namespace prefer::inline v0_1::torch {
 
 /// A tensor as a column: one dimension, of float, double, half or bfloat16; labels may be bool, and labels, lengths and other
 /// numbers that carry no gradient integers. An undefined tensor is an absent column.
@@ -44,9 +44,9 @@ using pair_columns = basic_pair_columns<column>;
 using unpaired_columns = basic_unpaired_columns<column>;
 using list_columns = basic_list_columns<column>;
 
-}  // namespace prefer::torch
+}  // namespace prefer::inline v0_1::torch
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 template <class T>
 [[nodiscard]] strided<T> torch_numbers(at::Tensor const& of) {
@@ -140,9 +140,9 @@ class torch_batch {
   Kind<column> columns_{};
 };
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail
 
-namespace prefer::torch {
+namespace prefer::inline v0_1::torch {
 
 /// A batch of tensors as columns of this library, without a copy but of integers: for `metrics`, `diagnose`, `evaluate`.
 ///
@@ -155,4 +155,4 @@ template <template <class> class Kind>
   return detail::torch_batch<Kind>(batch);
 }
 
-}  // namespace prefer::torch
+}  // namespace prefer::inline v0_1::torch

@@ -32,7 +32,7 @@
 
 // A LibTorch model that maps token ids to logits as a policy and as a reference of this library.
 
-namespace prefer::torch {
+namespace prefer::inline v0_1::torch {
 
 /// A model's tensor and its name in checkpoints.
 struct named_tensor {
@@ -59,9 +59,9 @@ struct policy_options {
       0;  ///< the id behind the end of shorter rows; causal models do not look there
 };
 
-}  // namespace prefer::torch
+}  // namespace prefer::inline v0_1::torch
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 /// Log-probabilities of chosen tokens from logits, [M, vocabulary] of any floating type:
 ///
@@ -216,9 +216,9 @@ void copy_numbers(at::Tensor const& from, std::span<T> out) {
   std::copy_n(same.data_ptr<T>(), out.size(), out.data());
 }
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail
 
-namespace prefer::torch {
+namespace prefer::inline v0_1::torch {
 
 /// A causal language model of LibTorch as a policy: token ids in, one forward pass for all completions of a batch.
 ///
@@ -380,4 +380,4 @@ class reference {
   std::uint64_t identity_ = 0;
 };
 
-}  // namespace prefer::torch
+}  // namespace prefer::inline v0_1::torch

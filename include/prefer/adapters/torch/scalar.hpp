@@ -40,7 +40,7 @@
 
 // A tensor as a scalar of formulas: torch differentiates them, op by op.
 
-namespace prefer::torch {
+namespace prefer::inline v0_1::torch {
 
 /// What a comparison of scalar<T> gives.
 template <std::floating_point T>
@@ -118,9 +118,9 @@ template <std::floating_point T>
   return scalar<T>(at::where(condition.holds, a.tensor(), b.tensor()));
 }
 
-}  // namespace prefer::torch
+}  // namespace prefer::inline v0_1::torch
 
-namespace prefer::detail {
+namespace prefer::inline v0_1::detail {
 
 /// A column as scalars. Of lists, element i is completion i of every list; of all else, element 0 is the whole column.
 template <class T>
@@ -221,9 +221,9 @@ template <class T, class L, class Kind>
   return at::mean(value.tensor());
 }
 
-}  // namespace prefer::detail
+}  // namespace prefer::inline v0_1::detail
 
-namespace prefer::torch {
+namespace prefer::inline v0_1::torch {
 
 /// The same mean as `loss`, by torch's autograd through the formula: one op for each operation of it. For second derivatives, and
 /// for whoever composes a formula with torch code; slower, and NaN where autograd multiplies 0 by an infinite derivative.
@@ -260,4 +260,4 @@ template <Loss L, template <class> class Kind>
   return loss_by_autograd(formula, batch, memory);
 }
 
-}  // namespace prefer::torch
+}  // namespace prefer::inline v0_1::torch
