@@ -115,6 +115,7 @@ set(prefer_core_headers
   model/bigram_reference.hpp
   model/choice_ids.hpp
   model/denoiser.hpp
+  model/item_scores.hpp
   model/log_linear.hpp
   model/matrix_factorization.hpp
   model/matrix_product.hpp

@@ -73,12 +73,6 @@ interactions checked(interactions data, std::string const& path) {
         "nobody has both a liked and a disliked item in the last part of their "
         "history, so there is no preference to be judged by"));
   }
-  if (data.people_with_something_to_find() == 0) {
-    prefer::refuse(prefer::backend_error(
-        "recommend", path,
-        "nobody has liked anything in the last part of their history that they had not met in the "
-        "first, so there is nothing to be found by a ranking; --met-again ranks what was met too"));
-  }
   return data;
 }
 

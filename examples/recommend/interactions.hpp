@@ -78,7 +78,7 @@ struct split_rule {
 /// are all pairs of a liked and a disliked item.
 ///
 /// Errors  prefer::backend_error with file and line; also where nobody has any preference to learn from, or to be judged
-///         by, or anything left to be found
+///         by
 [[nodiscard]] interactions read_ratings(std::string const& path, split_rule const& rule);
 
 /// Reads a JSONL preference file (prompt, chosen, rejected): a prompt is a person, a text an item, and the order of lines

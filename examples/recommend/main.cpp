@@ -104,9 +104,12 @@ int run(arguments const& given) {
               data.events, given.ratings.empty() ? "preferences" : "ratings", data.train_events());
   std::printf("%zu people have preferences to learn from; %zu held-out preferences\n",
               data.people_with_preferences(), data.test_preferences());
-  std::printf("%zu people have something to find: liked in the last part%s\n",
-              data.people_with_something_to_find(),
+  std::size_t const seekers = data.people_with_something_to_find();
+  std::printf("%zu people have something to find: liked in the last part%s\n", seekers,
               given.split.met_again ? "" : ", and not met in the first");
+  if (seekers == 0) {
+    std::printf("so no ranking is judged; --met-again ranks what was met too\n");
+  }
   if (std::size_t const against = data.contradicted_preferences(); against != 0) {
     std::printf(
         "%zu preferences to learn from are contradicted by others of the same person, directly or\n"
@@ -140,12 +143,13 @@ int run(arguments const& given) {
   auto const all = recommend::summarize(rows);
   std::fputs(recommend::table_of(all).c_str(), stdout);
   std::printf(
-      "\n%s. Losses other than dpo: the beta with the best NDCG@10, chosen on the held-out part\n"
+      "\n%s. Losses other than dpo: the beta with the best %s, chosen on the held-out part\n"
       "itself, which flatters them a little. KL and margins in nats.\n\n",
       given.study.seeds == 1
           ? "One seed"
           : ("Mean ± standard deviation over " + std::to_string(given.study.seeds) + " seeds")
-                .c_str());
+                .c_str(),
+      seekers != 0 ? "NDCG@10" : "pair accuracy");
   for (auto const& path : recommend::write_files(given.output, rows, all)) {
     std::printf("wrote %s\n", path.c_str());
   }

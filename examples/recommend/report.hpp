@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,8 @@ struct summary {
     double deviation = 0.0;  ///< standard deviation over seeds; 0 for one seed
   };
   spread pair_accuracy;
-  spread ndcg_at_10;
-  spread hit_rate_at_10;
+  std::optional<spread> ndcg_at_10;  ///< nothing where nobody has anything to find
+  std::optional<spread> hit_rate_at_10;
   spread reward_margin;
   spread kl_start;
   spread seconds;
@@ -30,7 +31,7 @@ struct summary {
 [[nodiscard]] std::vector<summary> summarize(std::vector<study_row> const& rows);
 
 /// The table that the program prints: the start model, every DPO setting, and the best setting of each
-/// other loss by NDCG@10.
+/// other loss by NDCG@10, or by pair accuracy where nobody has anything to find.
 [[nodiscard]] std::string table_of(std::vector<summary> const& all);
 
 /// Writes recommend.csv, recommend_beta.svg and recommend_frontier.svg into a folder; returns their paths.

@@ -43,22 +43,15 @@ prefer::choice_data events_of(interactions const& data) {
   return out;
 }
 
-/// Mean over held-out preferences of beta * (policy's margin - reference's margin).
-double reward_margin(interactions const& data, std::vector<float> const& log_prob, double beta,
-                     auto const& reference_margin) {
+/// Mean over held-out preferences of the popularity of chosen minus that of rejected, nats.
+double mean_margin(interactions const& data, popularity const& popular) {
   double total = 0.0;
-  double count = 0.0;
-  for (std::uint32_t p = 0; p < data.people.size(); ++p) {
-    float const* const row = log_prob.data() + p * data.items;
-    preferences const& pairs = data.people[p].test_preferences;
-    for (std::size_t k = 0; k < pairs.size(); ++k) {
-      preference const each = pairs[k];
-      total += static_cast<double>(row[each.chosen]) - static_cast<double>(row[each.rejected]) -
-               reference_margin(p, each);
-      ++count;
+  for (person const& someone : data.people) {
+    for (std::size_t k = 0; k < someone.test_preferences.size(); ++k) {
+      total += popular.margin(someone.test_preferences[k]);
     }
   }
-  return beta * total / count;
+  return total / static_cast<double>(data.test_preferences());
 }
 
 }  // namespace
@@ -112,20 +105,20 @@ study_row study::start(std::uint64_t seed) {
   training_cost const cost = train_start(start_, data_, options_, seed, threads_);
 
   start_.use(threads_);  // the trainer gave its threads back
-  start_log_prob_ = all_log_probs(start_);
-  draw_preferences(seed);
+  drawn_ = {};
   study_row row{.loss = "start", .beta = 0.0, .reference = "none", .seed = seed};
-  row.quality = judge(data_, start_log_prob_, start_log_prob_);
+  auto const said = said_by(start_, threads_);
+  row.quality = judge(data_, said, said, threads_);
   row.seconds = cost.seconds;
   row.pairs_per_second = static_cast<double>(cost.examples) *
                          static_cast<double>(options_.start_epochs) / cost.seconds;
   return row;
 }
 
-void study::draw_preferences(std::uint64_t seed) {
-  pairs_ = {};
-  lists_ = {};
-  labelled_ = {};
+prefer::choice_data const& study::drawn(example_form form) {
+  if (drawn_.size() != 0 && form == form_) return drawn_;
+  form_ = form;
+  drawn_ = {};  // one form is in memory at a time
   std::size_t const draws = options_.pairs_per_person * options_.tune_epochs;
   std::vector<std::uint32_t> list;
   for (std::uint32_t p = 0; p < data_.people.size(); ++p) {
@@ -133,33 +126,42 @@ void study::draw_preferences(std::uint64_t seed) {
     if (someone.train_preferences.empty()) continue;
     prefer::data::preference_order order(someone.train_preferences.given());
     prefer::random_stream numbers(
-        {.seed = seed, .purpose = prefer::random_purpose::data, .index = p});
+        {.seed = seed_, .purpose = prefer::random_purpose::data, .index = p});
     for (std::size_t d = 0; d < draws; ++d) {
       preference const drawn =
           someone.train_preferences[prefer::below(numbers, someone.train_preferences.size())];
-      pairs_.add_pair(p, drawn.chosen, drawn.rejected);
-      labelled_.add_labelled(p, drawn.chosen, true);
-      labelled_.add_labelled(p, drawn.rejected, false);
-
-      list = {drawn.chosen, drawn.rejected};
+      // All forms take the same numbers, so that they are of the same preferences.
       std::vector<std::uint32_t> others = someone.train_disliked;
       prefer::shuffle(std::span(others), numbers);
-      // What this person prefers to the chosen item, if only along a chain, is no negative of it.
-      auto const over = order.over(drawn.chosen);
-      for (std::uint32_t const other : others) {
-        if (list.size() > options_.negatives) break;
-        if (std::binary_search(over.begin(), over.end(), other)) continue;
-        if (std::find(list.begin(), list.end(), other) == list.end()) list.push_back(other);
+      if (form == example_form::pairs) {
+        drawn_.add_pair(p, drawn.chosen, drawn.rejected);
+      } else if (form == example_form::labelled) {
+        drawn_.add_labelled(p, drawn.chosen, true);
+        drawn_.add_labelled(p, drawn.rejected, false);
+      } else {
+        list = {drawn.chosen, drawn.rejected};
+        // What this person prefers to the chosen item, if only along a chain, is no negative of it.
+        auto const over = order.over(drawn.chosen);
+        for (std::uint32_t const other : others) {
+          if (list.size() > options_.negatives) break;
+          if (std::binary_search(over.begin(), over.end(), other)) continue;
+          if (other != drawn.chosen && other != drawn.rejected) list.push_back(other);
+        }
+        drawn_.add_list(p, list);
       }
-      lists_.add_list(p, list);
     }
   }
-  labelled_.pair_with_others();
-  pairs_.length.assign(pairs_.completion.size(), 1.0f);  // an item is one choice; for simpo
+  if (form == example_form::labelled) drawn_.pair_with_others();
+  if (form == example_form::pairs) {
+    drawn_.length.assign(drawn_.completion.size(), 1.0f);  // an item is one choice; for simpo
+  }
+  return drawn_;
 }
 
 study_row study::tune(setting const& what) {
   model policy = start_;
+  double const pairs = static_cast<double>(options_.pairs_per_person * options_.tune_epochs *
+                                           data_.people_with_preferences());
   study_row row{.loss = what.loss, .beta = what.beta, .reference = what.reference, .seed = seed_};
 
   auto const train = [&](auto const& loss, auto& reference, prefer::choice_data const& data) {
@@ -172,7 +174,7 @@ study_row study::tune(setting const& what) {
                          .threads = threads_});
     run.run();
     row.seconds = seconds_since(begin);
-    row.pairs_per_second = static_cast<double>(pairs_.size()) / row.seconds;
+    row.pairs_per_second = pairs / row.seconds;
   };
   // The start model does not move, so what it says of the data is computed once.
   auto const with_start = [&](auto const& loss, prefer::choice_data const& data) {
@@ -185,36 +187,30 @@ study_row study::tune(setting const& what) {
   if (what.loss == "dpo") {
     prefer::dpo const loss{.beta = what.beta};
     if (what.reference == "trained") {
-      with_start(loss, pairs_);
+      with_start(loss, drawn(example_form::pairs));
     } else if (what.reference == "popularity") {
-      train(loss, popular, pairs_);
+      train(loss, popular, drawn(example_form::pairs));
     } else {
-      train(loss, none, pairs_);
+      train(loss, none, drawn(example_form::pairs));
     }
   } else if (what.loss == "softmax_dpo") {
-    with_start(prefer::softmax_dpo{.beta = what.beta}, lists_);
+    with_start(prefer::softmax_dpo{.beta = what.beta}, drawn(example_form::lists));
   } else if (what.loss == "ipo_sum") {
-    with_start(prefer::ipo_sum{.beta = what.beta}, pairs_);
+    with_start(prefer::ipo_sum{.beta = what.beta}, drawn(example_form::pairs));
   } else if (what.loss == "simpo") {
-    train(prefer::simpo{.beta = what.beta, .gamma = 0.5 * what.beta}, none, pairs_);
+    train(prefer::simpo{.beta = what.beta, .gamma = 0.5 * what.beta}, none,
+          drawn(example_form::pairs));
   } else if (what.loss == "kto") {
-    with_start(prefer::kto{.beta = what.beta}, labelled_);
+    with_start(prefer::kto{.beta = what.beta}, drawn(example_form::labelled));
   } else {
     prefer::refuse("study: unknown loss " + what.loss);
   }
 
-  std::vector<float> const log_prob = all_log_probs(policy);
-  row.quality = judge(data_, log_prob, start_log_prob_);
-  row.reward_margin =
-      reward_margin(data_, log_prob, what.beta, [&](std::uint32_t p, preference const& pair) {
-        if (what.reference == "none") return 0.0;
-        if (what.reference == "trained") {
-          float const* const start = start_log_prob_.data() + p * data_.items;
-          return static_cast<double>(start[pair.chosen]) -
-                 static_cast<double>(start[pair.rejected]);
-        }
-        return popular.margin(pair);
-      });
+  row.quality = judge(data_, said_by(policy, threads_), said_by(start_, threads_), threads_);
+  double const reference_margin = what.reference == "none"      ? 0.0
+                                  : what.reference == "trained" ? row.quality.start_margin
+                                                                : mean_margin(data_, popular);
+  row.reward_margin = what.beta * (row.quality.margin - reference_margin);
   return row;
 }
 

@@ -66,23 +66,24 @@ class study {
  public:
   study(interactions const& data, study_options const& options, prefer::executor threads);
 
-  /// Trains the start model of a seed and draws its preference pairs; the settings that follow use them.
+  /// Trains the start model of a seed; the settings that follow begin with it.
   study_row start(std::uint64_t seed);
   /// Tunes a copy of the start model.
   study_row tune(setting const& what);
 
  private:
-  void draw_preferences(std::uint64_t seed);
+  /// What the drawn preferences become for a loss.
+  enum class example_form { pairs, lists, labelled };
+  /// The preferences of this seed, drawn when a form is asked for that is not at hand.
+  prefer::choice_data const& drawn(example_form form);
 
   interactions const& data_;
   study_options options_;
   prefer::executor threads_;
   std::uint64_t seed_ = 0;
   model start_;
-  std::vector<float> start_log_prob_;
-  prefer::choice_data pairs_;
-  prefer::choice_data lists_;
-  prefer::choice_data labelled_;
+  prefer::choice_data drawn_;
+  example_form form_ = example_form::pairs;
 };
 
 }  // namespace recommend
