@@ -170,6 +170,7 @@ set(prefer_core_headers
   testing/backend_suite.hpp
   testing/finding.hpp
   testing/probing_formulas.hpp
+  testing/sample_columns.hpp
   testing/sample_numbers.hpp
   text/number.hpp
   text/spelling.hpp
@@ -213,6 +214,10 @@ set(prefer_report_headers
 )
 
 set(prefer_data_headers
+  data/audit.hpp
+  data/audit_card.hpp
+  data/audit_findings.hpp
+  data/audit_report.hpp
   data/byte_tokenizer.hpp
   data/comparisons.hpp
   data/encode.hpp
@@ -222,6 +227,7 @@ set(prefer_data_headers
   data/numbering.hpp
   data/place.hpp
   data/preference.hpp
+  data/preference_cycles.hpp
   data/ratings.hpp
   data/reference_columns.hpp
   data/rows.hpp
