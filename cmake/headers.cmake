@@ -121,6 +121,7 @@ set(prefer_core_headers
   model/matrix_product.hpp
   model/noise_schedule.hpp
   model/row_statistics.hpp
+  model/sampled_softmax.hpp
   model/softmax.hpp
   model/tabular.hpp
   model/two_layer_network.hpp
@@ -229,6 +230,7 @@ set(prefer_data_headers
   data/preference.hpp
   data/preference_cycles.hpp
   data/ratings.hpp
+  data/ratings_form.hpp
   data/reference_columns.hpp
   data/rows.hpp
   data/tokenizer.hpp

@@ -58,6 +58,14 @@ prefer::report::series curve(std::vector<summary> const& all, std::string const&
   return out;
 }
 
+/// That of the first DPO setting: all have the same betas.
+std::string first_reference(std::vector<summary> const& all) {
+  for (summary const& s : all) {
+    if (s.what.loss == "dpo") return s.what.reference;
+  }
+  return "";
+}
+
 /// Small betas all end near the same KL divergence; of points that close together, the last keeps its label.
 void drop_crowded_labels(std::vector<prefer::report::point>& points) {
   double labelled = 0.0;
@@ -127,8 +135,10 @@ std::string table_of(std::vector<summary> const& all) {
 }
 
 std::vector<std::string> write_files(std::string const& folder, std::vector<study_row> const& rows,
-                                     std::vector<summary> const& all) {
+                                     std::vector<summary> const& all,
+                                     std::vector<tenth> const& gains) {
   std::string const csv_path = folder + "/recommend.csv";
+  std::string const gains_path = folder + "/recommend_who_gains.csv";
   std::string const beta_path = folder + "/recommend_beta.svg";
   std::string const frontier_path = folder + "/recommend_frontier.svg";
 
@@ -141,10 +151,20 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
                  r.quality.kl_start, r.seconds, r.pairs_per_second});
   }
   csv.commit();
+  prefer::report::csv_writer gained(
+      gains_path, {"loss", "beta", "reference", "tenth", "events_from", "events_to", "people",
+                   "ndcg_at_10_start", "gain", "half_width_95"});
+  for (tenth const& g : gains) {
+    gained.add_row({g.what.loss, g.what.beta, g.what.reference, g.number, g.fewest, g.most,
+                    g.people, g.start, g.gain, g.half_width});
+  }
+  gained.commit();
 
   std::vector<double> betas;
   for (summary const& s : all) {
-    if (s.what.loss == "dpo" && s.what.reference == "trained") betas.push_back(s.what.beta);
+    if (s.what.loss == "dpo" && s.what.reference == first_reference(all)) {
+      betas.push_back(s.what.beta);
+    }
   }
   summary const& start = all.front();
   prefer::report::line_plot ndcg{
@@ -161,7 +181,11 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
       .y = {.label = "pair accuracy"},
       .width = 640,
       .height = 440};
-  for (char const* const reference : {"trained", "popularity", "none"}) {
+  for (char const* const reference : {"trained", "popularity", "group", "person", "none"}) {
+    bool const ran = std::any_of(all.begin(), all.end(), [&](summary const& s) {
+      return s.what.loss == "dpo" && s.what.reference == reference;
+    });
+    if (!ran) continue;
     std::string const name = std::string("reference: ") + reference;
     if (start.ndcg_at_10) {
       ndcg.add(curve(all, "dpo", reference, name, [](summary const& s) {
@@ -187,13 +211,14 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
   }
   accuracy.add_horizontal({.y = start.pair_accuracy.mean, .label = "start model"});
   frontier.add_horizontal({.y = start.pair_accuracy.mean, .label = "start model"});
+  if (betas.empty()) return {csv_path, gains_path};  // the pictures are of DPO
   if (start.ndcg_at_10) {
     prefer::report::plot_row{{ndcg, accuracy}}.write(beta_path);
   } else {
     accuracy.write(beta_path);
   }
   frontier.write(frontier_path);
-  return {csv_path, beta_path, frontier_path};
+  return {csv_path, gains_path, beta_path, frontier_path};
 }
 
 }  // namespace recommend

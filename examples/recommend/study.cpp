@@ -12,14 +12,13 @@
 #include <prefer/loss/kto.hpp>
 #include <prefer/loss/simpo.hpp>
 #include <prefer/loss/softmax_dpo.hpp>
+#include <prefer/model/sampled_softmax.hpp>
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/order.hpp>
 #include <prefer/random/philox.hpp>
 #include <prefer/reference/cached.hpp>
 #include <prefer/reference/none.hpp>
 #include <prefer/train/trainer.hpp>
-
-#include "popularity.hpp"
 
 namespace recommend {
 
@@ -43,38 +42,68 @@ prefer::choice_data events_of(interactions const& data) {
   return out;
 }
 
-/// Mean over held-out preferences of the popularity of chosen minus that of rejected, nats.
-double mean_margin(interactions const& data, popularity const& popular) {
+/// Mean over held-out preferences of what a reference says of chosen minus of rejected, nats.
+double mean_margin(interactions const& data, auto& reference) {
   double total = 0.0;
-  for (person const& someone : data.people) {
-    for (std::size_t k = 0; k < someone.test_preferences.size(); ++k) {
-      total += popular.margin(someone.test_preferences[k]);
+  prefer::choice_data asked;
+  std::vector<float> said;
+  for (std::uint32_t p = 0; p < data.people.size(); ++p) {
+    auto const& pairs = data.people[p].test_preferences;
+    constexpr std::size_t block = 4096;  // a person may have any number
+    for (std::size_t first = 0; first < pairs.size(); first += block) {
+      asked = {};
+      for (std::size_t k = first; k < std::min(first + block, pairs.size()); ++k) {
+        asked.add_pair(p, pairs[k].chosen, pairs[k].rejected);
+      }
+      said.resize(asked.completion.size());
+      reference.log_prob(asked.batch(), said);
+      for (std::size_t i = 0; i < said.size(); i += 2) {
+        total += static_cast<double>(said[i]) - static_cast<double>(said[i + 1]);
+      }
     }
   }
   return total / static_cast<double>(data.test_preferences());
 }
 
+bool among(std::vector<std::string> const& chosen, std::string const& name) {
+  return chosen.empty() || std::find(chosen.begin(), chosen.end(), name) != chosen.end();
+}
+
 }  // namespace
 
-std::vector<setting> settings_of(study_options const& options) {
-  std::vector<setting> out;
-  for (char const* const reference : {"trained", "popularity", "none"}) {
-    for (double const beta : options.betas) out.push_back({"dpo", beta, reference});
+std::vector<setting> settings_of(study_options const& options, bool groups) {
+  std::vector<setting> all;
+  for (char const* const reference : {"trained", "popularity", "group", "person", "none"}) {
+    if (!among(options.references, reference)) continue;
+    if (!groups && std::string(reference) == "group") continue;
+    for (double const beta : options.betas) all.push_back({"dpo", beta, reference});
   }
   // The scale of beta differs from loss to loss, so each has its own range.
   for (double const beta : {0.5, 1.0, 2.0, 5.0, 10.0})
-    out.push_back({"softmax_dpo", beta, "trained"});
-  for (double const beta : {0.05, 0.1, 0.2, 0.5, 1.0}) out.push_back({"ipo_sum", beta, "trained"});
-  for (double const beta : {1.0, 2.0, 5.0, 10.0}) out.push_back({"simpo", beta, "none"});
-  for (double const beta : {1.0, 2.0, 5.0, 10.0}) out.push_back({"kto", beta, "trained"});
-  return out;
+    all.push_back({"softmax_dpo", beta, "trained"});
+  for (double const beta : {0.05, 0.1, 0.2, 0.5, 1.0}) all.push_back({"ipo_sum", beta, "trained"});
+  for (double const beta : {1.0, 2.0, 5.0, 10.0}) all.push_back({"simpo", beta, "none"});
+  for (double const beta : {1.0, 2.0, 5.0, 10.0}) all.push_back({"kto", beta, "trained"});
+  std::erase_if(all, [&](setting const& each) { return !among(options.losses, each.loss); });
+  return all;
 }
 
 study::study(interactions const& data, study_options const& options, prefer::executor threads)
     : data_(data),
       options_(options),
       threads_(threads),
-      start_(data.people.size(), data.items, options.factors) {}
+      start_(data.people.size(), data.items, options.factors),
+      popular_(data),
+      personal_(data) {}
+
+namespace {
+
+prefer::sampled_softmax_options sampling(study_options const& options, std::size_t items,
+                                         std::uint64_t seed) {
+  return {.samples = std::min(options.samples, items), .seed = seed};
+}
+
+}  // namespace
 
 training_cost train_start(model& policy, interactions const& data, study_options const& options,
                           std::uint64_t seed, prefer::executor threads) {
@@ -89,14 +118,22 @@ training_cost train_start(model& policy, interactions const& data, study_options
   prefer::choice_data const events = events_of(data);
   prefer::no_reference<float> none;
   auto const begin = clock::now();
-  prefer::trainer run(policy, likelihood, none, events,
-                      {.batch_size = options.batch_size,
-                       .epochs = options.start_epochs,
-                       .seed = seed,
-                       .rate = options.start_rate,
-                       .optimizer = {.weight_decay = options.start_weight_decay},
-                       .threads = threads});
-  run.run();
+  auto const learn = [&](auto& learner) {
+    prefer::trainer run(learner, likelihood, none, events,
+                        {.batch_size = options.batch_size,
+                         .epochs = options.start_epochs,
+                         .seed = seed,
+                         .rate = options.start_rate,
+                         .optimizer = {.weight_decay = options.start_weight_decay},
+                         .threads = threads});
+    run.run();
+  };
+  if (options.samples == 0) {
+    learn(policy);
+  } else {
+    prefer::sampled_softmax sampled(policy, sampling(options, data.items, seed));
+    learn(sampled);
+  }
   return {seconds_since(begin), events.size()};
 }
 
@@ -164,9 +201,10 @@ study_row study::tune(setting const& what) {
                                            data_.people_with_preferences());
   study_row row{.loss = what.loss, .beta = what.beta, .reference = what.reference, .seed = seed_};
 
-  auto const train = [&](auto const& loss, auto& reference, prefer::choice_data const& data) {
+  auto const train_as = [&](auto& learner, auto const& loss, auto& reference,
+                            prefer::choice_data const& data) {
     auto const begin = clock::now();
-    prefer::trainer run(policy, loss, reference, data,
+    prefer::trainer run(learner, loss, reference, data,
                         {.batch_size = options_.batch_size,
                          .epochs = 1,  // the draws of all epochs are in the data
                          .seed = seed_,
@@ -176,12 +214,16 @@ study_row study::tune(setting const& what) {
     row.seconds = seconds_since(begin);
     row.pairs_per_second = pairs / row.seconds;
   };
+  double reference_margin = 0.0;
+  auto const train = [&](auto const& loss, auto& reference) {
+    train_as(policy, loss, reference, drawn(example_form::pairs));
+    reference_margin = mean_margin(data_, reference);
+  };
   // The start model does not move, so what it says of the data is computed once.
   auto const with_start = [&](auto const& loss, prefer::choice_data const& data) {
     auto reference = prefer::cached<float>::of(start_, data);
-    train(loss, reference, data);
+    train_as(policy, loss, reference, data);
   };
-  popularity popular(data_);
   prefer::no_reference<float> none;
 
   if (what.loss == "dpo") {
@@ -189,27 +231,39 @@ study_row study::tune(setting const& what) {
     if (what.reference == "trained") {
       with_start(loss, drawn(example_form::pairs));
     } else if (what.reference == "popularity") {
-      train(loss, popular, drawn(example_form::pairs));
+      train(loss, popular_);
+    } else if (what.reference == "group") {
+      auto reference = personal_.of_groups();
+      train(loss, reference);
+    } else if (what.reference == "person") {
+      auto reference = personal_.of_people();
+      train(loss, reference);
     } else {
-      train(loss, none, drawn(example_form::pairs));
+      train(loss, none);
     }
   } else if (what.loss == "softmax_dpo") {
     with_start(prefer::softmax_dpo{.beta = what.beta}, drawn(example_form::lists));
   } else if (what.loss == "ipo_sum") {
     with_start(prefer::ipo_sum{.beta = what.beta}, drawn(example_form::pairs));
   } else if (what.loss == "simpo") {
-    train(prefer::simpo{.beta = what.beta, .gamma = 0.5 * what.beta}, none,
-          drawn(example_form::pairs));
+    train(prefer::simpo{.beta = what.beta, .gamma = 0.5 * what.beta}, none);
   } else if (what.loss == "kto") {
-    with_start(prefer::kto{.beta = what.beta}, drawn(example_form::labelled));
+    prefer::kto const loss{.beta = what.beta};
+    if (options_.samples == 0) {
+      with_start(loss, drawn(example_form::labelled));
+    } else {
+      // The same draws for both, so that most of what an estimate is off by is off in both.
+      auto const how = sampling(options_, data_.items, seed_);
+      prefer::sampled_softmax reference(start_, how);
+      prefer::sampled_softmax learner(policy, how);
+      train_as(learner, loss, reference, drawn(example_form::labelled));
+    }
   } else {
     prefer::refuse("study: unknown loss " + what.loss);
   }
 
   row.quality = judge(data_, said_by(policy, threads_), said_by(start_, threads_), threads_);
-  double const reference_margin = what.reference == "none"      ? 0.0
-                                  : what.reference == "trained" ? row.quality.start_margin
-                                                                : mean_margin(data_, popular);
+  if (what.reference == "trained") reference_margin = row.quality.start_margin;
   row.reward_margin = what.beta * (row.quality.margin - reference_margin);
   return row;
 }
