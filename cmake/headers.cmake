@@ -38,6 +38,7 @@ set(prefer_core_headers
   diagnosis/batch.hpp
   diagnosis/training.hpp
   diagnosis/training_report.hpp
+  dialect.hpp
   expects.hpp
   file/archive.hpp
   file/archive_format.hpp
@@ -255,9 +256,11 @@ set(prefer_cuda_headers
   adapters/cuda/kernels.cuh
   adapters/cuda/linear_log_prob.cuh
   adapters/cuda/matrix_product.cuh
+  adapters/cuda/online_softmax.cuh
   adapters/cuda/runtime.cuh
   adapters/cuda/sort.cuh
   adapters/cuda/token_log_prob.cuh
+  adapters/cuda/token_sums.cuh
 )
 
 set(prefer_armadillo_headers

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1::text {
 
 /// One code point of a UTF-8 text and the number of bytes it takes. A byte that does not belong to

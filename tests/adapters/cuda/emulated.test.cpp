@@ -61,6 +61,32 @@ TEST_CASE("cuda: memory goes back, also where there was not enough", "[cuda]") {
   CHECK(cuda::evaluate(prefer::dpo{}, batch).loss.read() > 0.0);
 }
 
+TEST_CASE("cuda: a graph of the loss pass takes its memory when it runs, and gives it back",
+          "[cuda][graph]") {
+  problem<float> p({}, 300);
+  cudaStream_t captured;
+  REQUIRE(cudaStreamCreateWithFlags(&captured, cudaStreamNonBlocking) == cudaSuccess);
+  {
+    on_device device(captured);
+    auto const batch = device(p.columns<2>());
+    cuda::device_column<float> coefficient(300, captured);
+    auto const& now = cuda_emulator::state();
+    std::size_t const before = now.allocated;
+    REQUIRE(cudaStreamBeginCapture(captured, cudaStreamCaptureModeGlobal) == cudaSuccess);
+    (void)evaluate_into(prefer::aot{}, batch, cuda::pair_results{.chosen = coefficient});
+    cudaGraph_t graph;
+    REQUIRE(cudaStreamEndCapture(captured, &graph) == cudaSuccess);
+    cudaGraphExec_t exec;
+    REQUIRE(cudaGraphInstantiate(&exec, graph, 0) == cudaSuccess);
+    CHECK(now.allocated == before);
+    for (int run = 0; run < 2; ++run) CHECK(cudaGraphLaunch(exec, captured) == cudaSuccess);
+    CHECK(now.allocated == before);
+    CHECK(cudaGraphExecDestroy(exec) == cudaSuccess);
+    CHECK(cudaGraphDestroy(graph) == cudaSuccess);
+  }
+  CHECK(cudaStreamDestroy(captured) == cudaSuccess);
+}
+
 TEST_CASE("cuda: an error of the runtime names the call, the code and the place", "[cuda]") {
   cuda::device_column<float> const one(std::vector<float>{1}, stream);
   auto& now = cuda_emulator::state();
