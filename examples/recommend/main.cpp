@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -10,7 +11,9 @@
 #include <prefer/parallel/thread_pool.hpp>
 
 #include "../program.hpp"
+#include "file_words.hpp"
 #include "interactions.hpp"
+#include "memory.hpp"
 #include "report.hpp"
 #include "study.hpp"
 
@@ -28,22 +31,29 @@ Ctrl-C keeps what is trained; the same command goes on from there.)";
 
 constexpr char const* notes =
     R"(Each person's first 80 % of ratings by time are learned from, the rest judge. A preference is an item
-rated 4 or more against one rated 2 or less. Losses other than DPO show their best beta in the table;
+rated 4 of 5 or more against one rated 2 or less. Losses other than DPO show their best beta in the table;
 the CSV file has all of them.)";
 
 struct arguments {
   std::string ratings;
   std::string preferences;
+  std::string groups;
   std::string output = "out";
+  recommend::file_words file;
+  recommend::file_words groups_file;
   recommend::split_rule split;
   recommend::study_options study;
+  std::string normaliser = "auto";
+  std::size_t samples = 1024;
+  double memory = 0.0;
   unsigned threads = prefer::available_threads();
 };
 
-void declare(CLI::App& app, arguments& given) {
+void declare_data(CLI::App& app, arguments& given) {
   auto* const ratings =
-      app.add_option("--ratings", given.ratings,
-                     "Tab-separated file with user_id, item_id, rating, timestamp")
+      app.add_option(
+             "--ratings", given.ratings,
+             "File of user, item, and perhaps rating and timestamp; its form is detected and said")
           ->type_name("FILE")
           ->check(program::path());
   auto* const preferences =
@@ -52,6 +62,60 @@ void declare(CLI::App& app, arguments& given) {
           ->type_name("FILE")
           ->check(program::path());
   ratings->excludes(preferences);
+  app.add_option("--separator", given.file.separator, "Of --ratings: tab, space, ::, ; , or |");
+  app.add_option("--header", given.file.header, "Whether its first line names the columns")
+      ->check(program::one_of({"yes", "no"}));
+  app.add_option("--columns", given.file.columns,
+                 "In the order of the file: user,item,-,rating; or by the header's names: "
+                 "user=reviewer,item=book")
+      ->delimiter(',');
+  app.add_option("--scale", given.file.scale, "Lowest and highest rating, 1:5; others are refused");
+  app.add_option("--feedback", given.file.meaning, "What its numbers are")
+      ->check(program::one_of({"ratings", "counts", "pairs"}));
+  app.add_option("--encoding", given.file.encoding, "Of its text")
+      ->check(program::one_of({"utf8", "latin1"}));
+  app.add_option("--repeats", given.file.again,
+                 "An item that a person rated more than once: keep (each is learned from, the last "
+                 "is the opinion), first, last or refused [keep]")
+      ->check(program::one_of({"keep", "first", "last", "refused"}));
+  app.add_option("--groups", given.groups,
+                 "File of people and their groups, for a reference per group")
+      ->type_name("FILE")
+      ->check(program::path())
+      ->needs(ratings);
+  app.add_option("--group-columns", given.groups_file.columns,
+                 "As --columns, of --groups: user,-,group, or user=user_id,group=occupation")
+      ->delimiter(',');
+}
+
+void declare_study(CLI::App& app, arguments& given) {
+  app.add_option("--liked-from", given.split.liked_from,
+                 "Ratings from here on are likes [80 % of the scale: 4 of 5]")
+      ->check(program::finite());
+  app.add_option("--disliked-to", given.split.disliked_to,
+                 "Ratings up to here are dislikes [40 % of the scale: 2 of 5]")
+      ->check(program::finite());
+  app.add_flag(
+      "--met-again", given.split.met_again,
+      "Rank what a person met in the first part too, for what is consumed again and again");
+  app.add_option("--loss", given.study.losses, "Only these losses")
+      ->check(program::one_of({"dpo", "softmax_dpo", "ipo_sum", "simpo", "kto"}));
+  app.add_option("--reference", given.study.references, "Only these references of DPO")
+      ->check(program::one_of({"trained", "popularity", "group", "person", "none"}));
+  app.add_option("--normaliser", given.normaliser,
+                 "Of the softmax in training: exact, sampled, or auto: sampled above 20000 items")
+      ->check(program::one_of({"auto", "exact", "sampled"}))
+      ->capture_default_str();
+  app.add_option("--samples", given.samples, "Items that a sampled normaliser draws in each step")
+      ->check(program::whole(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--memory", given.memory,
+                 "Gigabytes that may be taken [what the machine has]; what does not fit is refused")
+      ->check(program::positive_and_finite());
+}
+
+void declare(CLI::App& app, arguments& given) {
+  declare_data(app, given);
   app.add_option("--output", given.output, "Folder for recommend.csv and the pictures")
       ->type_name("FOLDER")
       ->check(program::path())
@@ -89,40 +153,59 @@ void declare(CLI::App& app, arguments& given) {
   app.add_option("--rate", given.study.tune_rate, "Learning rate of preference tuning")
       ->check(program::positive_and_finite())
       ->capture_default_str();
-  app.add_option("--liked-from", given.split.liked_from, "Ratings from here on are likes")
-      ->check(program::finite())
-      ->capture_default_str();
-  app.add_option("--disliked-to", given.split.disliked_to, "Ratings up to here are dislikes")
-      ->check(program::finite())
-      ->capture_default_str();
+  declare_study(app, given);
   program::add_threads(app, given.threads);
 }
 
-/// What the data are, in words and, with --json, as part of the document.
-std::string in_words(recommend::interactions const& data, arguments const& given) {
+/// What the data are and what is made of them.
+std::string in_words(recommend::interactions const& data, arguments const& given,
+                     recommend::study_options const& options) {
   auto const count = [](std::size_t n) { return std::to_string(n); };
-  return count(data.people.size()) + " people, " + count(data.items) + " items, " +
-         count(data.events) + (given.ratings.empty() ? " preferences; " : " ratings; ") +
-         count(data.train_events()) + " to learn from\n" + count(data.people_with_preferences()) +
-         " people have preferences to learn from; " + count(data.test_preferences()) +
-         " held-out preferences\n\n";
+  std::string out = count(data.people.size()) + " people, " + count(data.items) + " items, " +
+                    count(data.events) + (given.ratings.empty() ? " preferences; " : " ratings; ") +
+                    count(data.train_events()) + " to learn from\n" +
+                    count(data.people_with_preferences()) +
+                    " people have preferences to learn from; " + count(data.test_preferences()) +
+                    " held-out preferences\n" + count(data.people_with_something_to_find()) +
+                    " people have something to find: liked in the last part" +
+                    (given.split.met_again ? "" : ", and not met in the first") + "\n";
+  if (data.people_with_something_to_find() == 0) {
+    out += "so no ranking is judged; --met-again ranks what was met too\n";
+  }
+  for (std::string const& note : data.notes) out += note + "\n";
+  if (options.samples != 0) {
+    out += "normalisers in training are estimated from " + count(options.samples) + " of " +
+           count(data.items) + " items, drawn anew in each step; judging is exact\n";
+  }
+  if (std::size_t const against = data.contradicted_preferences(); against != 0) {
+    out += count(against) +
+           " preferences to learn from are contradicted by others of the same person, directly or\n"
+           "along a chain; they are learned from, and no negative of a list follows from them\n";
+  }
+  return out + "\n";
 }
 
-program::json in_json(recommend::interactions const& data) {
+program::json in_json(recommend::interactions const& data,
+                      recommend::study_options const& options) {
   return {{"people", data.people.size()},
           {"items", data.items},
           {"events", data.events},
           {"train_events", data.train_events()},
           {"people_with_preferences", data.people_with_preferences()},
-          {"test_preferences", data.test_preferences()}};
+          {"test_preferences", data.test_preferences()},
+          {"people_with_something_to_find", data.people_with_something_to_find()},
+          {"contradicted_preferences", data.contradicted_preferences()},
+          {"items_in_a_normaliser", options.samples == 0 ? data.items : options.samples},
+          {"notes", data.notes}};
 }
 
 /// Runs what is not yet in `kept`: the rows of all settings and seeds.
 std::vector<recommend::study_row> train(recommend::interactions const& data, arguments const& given,
+                                        recommend::study_options const& options,
                                         program::kept_trainings& trainings,
                                         program::kept_rows& kept) {
   prefer::thread_pool pool(given.threads);
-  auto const settings = recommend::settings_of(given.study);
+  auto const settings = recommend::settings_of(options, data.groups != 0);
   std::size_t const each = settings.size() + 1;
   std::vector<recommend::study_row> rows;
   for (auto const& row : kept.rows()) rows.push_back(recommend::row_of(row));
@@ -135,7 +218,7 @@ std::vector<recommend::study_row> train(recommend::interactions const& data, arg
          shown.doing(doing + ", step " + std::to_string(step) + " of " + std::to_string(steps));
        }});
   auto const keep = [&](recommend::study_row const& row) {
-    kept.add(recommend::json_of(row));
+    kept.add(recommend::kept_json_of(row));
     rows.push_back(row);
     shown.advance(1, doing);
   };
@@ -158,32 +241,109 @@ std::vector<recommend::study_row> train(recommend::interactions const& data, arg
   return rows;
 }
 
+/// The tables, as text.
+std::string tables_of(recommend::interactions const& data, arguments const& given,
+                      std::vector<recommend::summary> const& all,
+                      std::vector<recommend::tenth> const& gains) {
+  std::string out = recommend::table_of(all) + "\n" +
+                    (given.study.seeds == 1 ? "One seed"
+                                            : "Mean ± standard deviation over " +
+                                                  std::to_string(given.study.seeds) + " seeds") +
+                    ". Losses other than dpo: the beta with the best " +
+                    (data.people_with_something_to_find() != 0 ? "NDCG@10" : "pair accuracy") +
+                    ", chosen on the held-out part\n"
+                    "itself, which flatters them a little. KL and margins in nats.\n\n";
+  if (gains.empty()) return out;
+  return out +
+         "Who gains: NDCG@10 of people by how many events they have to learn from, and what the "
+         "best\nbeta of DPO with each reference adds, with 95 % intervals over people\n\n" +
+         recommend::table_of(gains) + "\n";
+}
+
+/// Writes and prints what was found; the exit code.
+int report(recommend::interactions const& data, arguments const& given,
+           recommend::study_options const& options, std::vector<recommend::study_row> const& rows) {
+  auto const all = recommend::summarize(rows);
+  auto const gains = recommend::who_gains(data, rows, all);
+  std::string const stem = given.output + "/recommend";
+  std::vector<std::string> paths;
+  program::handover results;
+  auto const write = [&](std::string const& path, auto const& how) {
+    results.attempt([&] {
+      if (how(path)) paths.push_back(path);
+    });
+  };
+  write(stem + ".csv", [&](std::string const& path) {
+    recommend::write_csv(path, rows);
+    return true;
+  });
+  write(stem + "_who_gains.csv", [&](std::string const& path) {
+    recommend::write_csv(path, gains);
+    return true;
+  });
+  results.attempt([&] {
+    if (program::as_json) {
+      auto document = program::document();
+      document["data"] = in_json(data, options);
+      document["summary"] = recommend::json_of(all);
+      document["who_gains"] = recommend::json_of(gains);
+      document["rows"] = program::json::array();
+      for (auto const& row : rows) document["rows"].push_back(recommend::json_of(row));
+      program::print_json(document);
+    } else {
+      program::print(tables_of(data, given, all, gains));
+    }
+    program::flush();
+  });
+  write(stem + "_beta.svg",
+        [&](std::string const& path) { return recommend::write_beta_picture(path, all); });
+  write(stem + "_frontier.svg",
+        [&](std::string const& path) { return recommend::write_frontier_picture(path, all); });
+  int const code = results.finish();
+  if (code == 0) program::wrote(paths);
+  return code;
+}
+
+recommend::interactions read(arguments const& given, recommend::split_rule const& rule) {
+  program::progress const reading(0, "reading");
+  auto data = given.ratings.empty()
+                  ? recommend::read_preferences(given.preferences, rule)
+                  : recommend::read_ratings(given.ratings, rule, recommend::reading_of(given.file));
+  if (!given.groups.empty()) {
+    recommend::read_groups(given.groups, recommend::reading_of(given.groups_file), data);
+  }
+  return data;
+}
+
 int run(arguments& given) {
   if (given.ratings.empty() && given.preferences.empty()) {
     prefer::refuse("give --ratings FILE or --preferences FILE; --help shows examples");
   }
-  if (!(given.split.liked_from > given.split.disliked_to)) {
-    prefer::refuse("--liked-from must be above --disliked-to, or an item would be both; found " +
-                   program::written(given.split.liked_from) + " and " +
-                   program::written(given.split.disliked_to));
-  }
   given.study.betas = program::without_repeats("--beta", given.study.betas);
-  std::string const input = given.ratings.empty() ? given.preferences : given.ratings;
-  auto const data = [&] {
-    program::progress const reading(0, "reading " + input);
-    return given.ratings.empty() ? recommend::read_preferences(input, given.split)
-                                 : recommend::read_ratings(input, given.split);
-  }();
-  std::string const stem = given.output + "/recommend";
+  given.study.losses = program::without_repeats("--loss", given.study.losses);
+  given.study.references = program::without_repeats("--reference", given.study.references);
+  auto const rule = recommend::rule_of(given.split, given.file);
+  auto const data = read(given, rule);
+  recommend::study_options options = given.study;
+  constexpr std::size_t most_exact = 20000;
+  if (given.normaliser == "sampled" || (given.normaliser == "auto" && data.items > most_exact)) {
+    options.samples = std::min(given.samples, data.items);
+  }
+  recommend::expect_memory(recommend::memory_of(data, options),
+                           given.memory > 0.0 ? given.memory * 1e9 : recommend::available_memory());
   program::stop_when_asked();
-  program::expect_folder(given.output,
-                         {"recommend.csv", "recommend_beta.svg", "recommend_frontier.svg"});
+  program::expect_folder(given.output, {"recommend.csv", "recommend_who_gains.csv",
+                                        "recommend_beta.svg", "recommend_frontier.svg"});
+  std::string const stem = given.output + "/recommend";
   program::claim const alone(stem + ".csv");
-  if (!program::as_json) program::print(in_words(data, given));
+  if (!program::as_json) program::print(in_words(data, given, options));
   program::flush();
   auto settings = program::document();
-  settings["input"] = program::content_of(input);
-  settings["arguments"] = program::arguments_but({"--ratings", "--preferences"});
+  settings["input"] =
+      program::content_of(given.ratings.empty() ? given.preferences : given.ratings);
+  if (!given.groups.empty()) settings["groups"] = program::content_of(given.groups);
+  settings["arguments"] =
+      program::arguments_but({"--ratings", "--preferences", "--groups", "--memory"});
   program::kept_rows kept(stem + ".csv.unfinished", settings);
   program::kept_trainings trainings(stem);
   if (!kept.rows().empty()) {
@@ -192,41 +352,14 @@ int run(arguments& given) {
   }
   std::vector<recommend::study_row> rows;
   try {
-    rows = train(data, given, trainings, kept);
+    rows = train(data, given, options, trainings, kept);
   } catch (program::stop const&) {
     return program::stopped("finished runs are in " + stem + ".csv.unfinished");
   }
-  auto const all = recommend::summarize(rows);
-  std::vector<std::string> const paths = {stem + ".csv", stem + "_beta.svg",
-                                          stem + "_frontier.svg"};
-  program::handover results;
-  results.attempt([&] { recommend::write_csv(paths[0], rows); });
-  results.attempt([&] {
-    if (program::as_json) {
-      auto document = program::document();
-      document["data"] = in_json(data);
-      document["summary"] = recommend::json_of(all);
-      document["rows"] = program::json::array();
-      for (auto const& row : rows) document["rows"].push_back(recommend::json_of(row));
-      program::print_json(document);
-    } else {
-      program::print(
-          recommend::table_of(all) + "\n" +
-          (given.study.seeds == 1
-               ? "One seed"
-               : "Mean ± standard deviation over " + std::to_string(given.study.seeds) + " seeds") +
-          ". Losses other than dpo: the beta with the best NDCG@10, chosen on the held-out part\n"
-          "itself, which flatters them a little. KL and margins in nats.\n\n");
-    }
-    program::flush();
-  });
-  results.attempt([&] { recommend::write_beta_picture(paths[1], all); });
-  results.attempt([&] { recommend::write_frontier_picture(paths[2], all); });
-  int const code = results.finish();
+  int const code = report(data, given, options, rows);
   if (code == 0) {
     kept.forget();
     trainings.forget();
-    program::wrote(paths);
   }
   return code;
 }
