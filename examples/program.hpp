@@ -37,7 +37,7 @@ struct about {
   char const* examples = "";  // below the options
 };
 
-namespace detail {
+namespace inside {
 inline CLI::App const* parsed = nullptr;
 }
 
@@ -47,7 +47,7 @@ inline CLI::App const* parsed = nullptr;
   left_out.insert(left_out.end(),
                   {"--output", "--threads", "--quiet", "--json", "--help", "--version"});
   json out = json::object();
-  for (auto const* option : detail::parsed->get_options()) {
+  for (auto const* option : inside::parsed->get_options()) {
     std::string const name = option->get_name();
     if (std::find(left_out.begin(), left_out.end(), name) != left_out.end()) continue;
     std::string text;
@@ -69,7 +69,7 @@ int run(int argc, char** argv, about const& what, Declare const& declare, Body c
   app.footer(what.examples);
   app.set_version_flag("--version", std::string(what.name) + " (prefer) " PREFER_VERSION_STRING);
   for (int i = 0; i < argc; ++i) {
-    command += (i == 0 ? "" : " ") + detail::quoted_for_a_shell(argv[i]);
+    command += (i == 0 ? "" : " ") + inside::quoted_for_a_shell(argv[i]);
   }
   app.add_flag("--json", as_json, "Results as JSON on standard output, and nothing else there");
   app.add_flag("--quiet", quiet, "No progress, no summary and no list of files written");
@@ -126,9 +126,9 @@ int run(int argc, char** argv, about const& what, Declare const& declare, Body c
       return 0;
     });
   } catch (CLI::ParseError const& error) {
-    return fail(detail::explained(app, error), 2);
+    return fail(inside::explained(app, error), 2);
   }
-  detail::parsed = &app;
+  inside::parsed = &app;
   return delivered([&] { return body(given); });
 }
 

@@ -57,7 +57,7 @@ template <class T>
   return value;
 }
 
-namespace detail {
+namespace inside {
 
 inline CLI::Validator expecting(std::string const& expected, std::string const& kind, auto holds) {
   return CLI::Validator(
@@ -74,14 +74,14 @@ inline CLI::Validator real(std::string const& expected, std::string const& kind,
   });
 }
 
-}  // namespace detail
+}  // namespace inside
 
 /// For an option that is a whole number. Digits are decimal: 010 is ten.
 [[nodiscard]] inline CLI::Validator whole(std::uint64_t low, std::uint64_t high = UINT64_MAX) {
   bool const bounded = high != UINT64_MAX;
   std::string const range = bounded ? "from " + std::to_string(low) + " to " + std::to_string(high)
                                     : std::to_string(low) + " or greater";
-  return detail::expecting(
+  return inside::expecting(
       "a whole number " + range,
       bounded ? std::to_string(low) + " to " + std::to_string(high) : ">= " + std::to_string(low),
       [low, high](std::string& text) {
@@ -94,19 +94,19 @@ inline CLI::Validator real(std::string const& expected, std::string const& kind,
 
 /// For an option that is a number greater than zero. Below 1e300, so that sums of them do not overflow.
 [[nodiscard]] inline CLI::Validator positive_and_finite() {
-  return detail::real("a finite number greater than zero", "> 0",
+  return inside::real("a finite number greater than zero", "> 0",
                       [](double value) { return value > 0.0 && value < 1e300; });
 }
 [[nodiscard]] inline CLI::Validator non_negative_and_finite() {
-  return detail::real("a finite number, zero or greater", ">= 0",
+  return inside::real("a finite number, zero or greater", ">= 0",
                       [](double value) { return value >= 0.0 && value < 1e300; });
 }
 [[nodiscard]] inline CLI::Validator finite() {
-  return detail::real("a finite number", "", [](double value) { return std::fabs(value) < 1e300; });
+  return inside::real("a finite number", "", [](double value) { return std::fabs(value) < 1e300; });
 }
 [[nodiscard]] inline CLI::Validator between(double low, double high) {
   std::string const range = written(low) + " to " + written(high);
-  return detail::real("a number from " + range, range,
+  return inside::real("a number from " + range, range,
                       [low, high](double value) { return value >= low && value <= high; });
 }
 
@@ -133,7 +133,7 @@ inline CLI::Validator real(std::string const& expected, std::string const& kind,
 
 /// For an option that is a text, which may be anything but nothing.
 [[nodiscard]] inline CLI::Validator not_empty(std::string const& expected) {
-  return detail::expecting(expected, "", [](std::string const& text) { return !text.empty(); });
+  return inside::expecting(expected, "", [](std::string const& text) { return !text.empty(); });
 }
 /// For an option that names a file or a folder.
 [[nodiscard]] inline CLI::Validator path() { return not_empty("the name of a file or folder"); }
@@ -161,7 +161,7 @@ template <class T>
   return out;
 }
 
-namespace detail {
+namespace inside {
 
 /// The flag that was probably meant, as the end of a sentence; empty if none is near.
 inline std::string nearest_flag(CLI::App const& app, std::string const& given) {
@@ -227,7 +227,7 @@ inline std::string explained(CLI::App const& app, CLI::ParseError const& error) 
   return reason + (reason.back() == '?' ? " --help shows examples" : "; --help shows examples");
 }
 
-}  // namespace detail
+}  // namespace inside
 
 inline void add_threads(CLI::App& app, unsigned& threads) {
   app.add_option("--threads", threads, "Threads; results do not depend on it")

@@ -15,7 +15,7 @@ inline constexpr char const* bash_completion_flag = "--bash-completion";
 /// Words that a flag takes among others, such as names in a list, by the flag; those of `one_of` need no entry.
 inline std::map<std::string, std::vector<std::string>> suggested;
 
-namespace detail {
+namespace inside {
 
 /// What `one_of` wrote into an option's kind, with spaces; empty for others.
 inline std::string choices_of(std::string const& kind) {
@@ -51,7 +51,7 @@ inline std::string completing(CLI::Option const& option) {
   return ":";
 }
 
-}  // namespace detail
+}  // namespace inside
 
 /// A script for bash that completes this program's flags, their words, files and folders: from the options as the parser
 /// knows them, so that the two cannot differ.
@@ -61,7 +61,7 @@ inline std::string completing(CLI::Option const& option) {
   std::string cases;
   std::string rest = ":";
   for (auto const* option : app.get_options()) {
-    if (option->get_positional()) rest = detail::completing(*option);
+    if (option->get_positional()) rest = inside::completing(*option);
     std::string names;
     for (auto const& name : option->get_snames()) names += (names.empty() ? "-" : "|-") + name;
     for (auto const& name : option->get_lnames()) {
@@ -70,7 +70,7 @@ inline std::string completing(CLI::Option const& option) {
     }
     bool const takes_value = option->get_expected_max() > 0 && option->get_items_expected_max() > 0;
     if (names.empty() || !takes_value) continue;
-    cases += "    " + names + ")\n      " + detail::completing(*option) + "\n      return ;;\n";
+    cases += "    " + names + ")\n      " + inside::completing(*option) + "\n      return ;;\n";
   }
   std::string const function = "_prefer_" + program;
   return "# bash completion of " + program + ", written by " + program + " itself\n" + function +

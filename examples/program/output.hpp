@@ -28,7 +28,7 @@ namespace program {
 /// Nobody reads standard output any more, as behind `| head`. Not an error, and nothing is said.
 struct reader_gone {};
 
-namespace detail {
+namespace inside {
 
 [[noreturn]] inline void no_standard_output(int reason) {
   if (reason == EPIPE) throw reader_gone();
@@ -36,28 +36,28 @@ namespace detail {
                                        std::string("cannot write: ") + std::strerror(reason)));
 }
 
-}  // namespace detail
+}  // namespace inside
 
 /// Writes text to standard output. Errors  backend_error, at the latest in `flush`; reader_gone
 inline void print(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
-    detail::no_standard_output(errno);
+    inside::no_standard_output(errno);
   }
 }
 
 /// What was printed is where it should be.
 inline void flush() {
   bool const failed = std::ferror(stdout) != 0;
-  if (std::fflush(stdout) != 0) detail::no_standard_output(errno);
-  if (failed) detail::no_standard_output(EIO);
+  if (std::fflush(stdout) != 0) inside::no_standard_output(errno);
+  if (failed) inside::no_standard_output(EIO);
 }
 
 /// Finds out before the work whether standard output takes anything; a full device says so to nothing at all.
 inline void expect_standard_output() {
   struct stat found = {};
-  if (::fstat(STDOUT_FILENO, &found) != 0) detail::no_standard_output(errno);
+  if (::fstat(STDOUT_FILENO, &found) != 0) inside::no_standard_output(errno);
   if (S_ISCHR(found.st_mode) && ::write(STDOUT_FILENO, "", 0) < 0) {
-    detail::no_standard_output(errno);
+    inside::no_standard_output(errno);
   }
 }
 

@@ -19,7 +19,7 @@ namespace program {
 /// Whether somebody asked for the end, since `stop_when_asked` was called.
 inline std::atomic<bool> interrupted = false;
 
-namespace detail {
+namespace inside {
 
 inline std::atomic<int> signal_seen = 0;
 inline std::array<int, 2> wake = {
@@ -37,19 +37,19 @@ extern "C" inline void prefer_program_asked_to_stop(int number) {
   errno = reason;
 }
 
-}  // namespace detail
+}  // namespace inside
 
 /// The exit code of a program that was asked to stop: 130 after Ctrl-C, 143 after a polite kill.
-[[nodiscard]] inline int exit_interrupted() { return 128 + detail::signal_seen; }
+[[nodiscard]] inline int exit_interrupted() { return 128 + inside::signal_seen; }
 
 /// From here on a first signal sets `interrupted`, so that what is at work can be kept; a second one ends the program at
 /// once. Who was told to outlive the terminal (nohup) does.
 inline void stop_when_asked() {
-  if (detail::wake[0] < 0 && ::pipe2(detail::wake.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
-    detail::wake = {-1, -1};
+  if (inside::wake[0] < 0 && ::pipe2(inside::wake.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+    inside::wake = {-1, -1};
   }
   struct sigaction action = {};
-  action.sa_handler = &detail::prefer_program_asked_to_stop;
+  action.sa_handler = &inside::prefer_program_asked_to_stop;
   ::sigemptyset(&action.sa_mask);
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
@@ -68,7 +68,7 @@ class interruptible_input : public std::streambuf {
   int_type underflow() override {
     while (!interrupted) {
       std::array<pollfd, 2> waiting = {pollfd{descriptor_, POLLIN, 0},
-                                       pollfd{detail::wake[0], POLLIN, 0}};
+                                       pollfd{inside::wake[0], POLLIN, 0}};
       if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) fail();
       if (interrupted || waiting[0].revents == 0) continue;
       auto const count = ::read(descriptor_, buffer_.data(), buffer_.size());

@@ -12,7 +12,7 @@ namespace program {
 /// The command as it was given, quoted for a shell.
 inline std::string command;
 
-namespace detail {
+namespace inside {
 
 inline std::string quoted_for_a_shell(std::string const& text) {
   constexpr char const* plain =
@@ -23,7 +23,7 @@ inline std::string quoted_for_a_shell(std::string const& text) {
   return out + "'";
 }
 
-}  // namespace detail
+}  // namespace inside
 
 /// What a stopped program says, and its exit code. `kept` is where what is done now lies.
 [[nodiscard]] inline int stopped(std::string const& kept) {

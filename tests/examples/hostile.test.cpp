@@ -32,7 +32,7 @@ std::vector<hostile_case> const programs = {
      "--beta 1 --seeds 1",
      {"--beta", "--seeds", "--factors", "--batch-size", "--start-epochs", "--start-rate",
       "--start-weight-decay", "--epochs", "--pairs", "--rate", "--liked-from", "--disliked-to",
-      "--threads"}},
+      "--samples", "--memory", "--threads"}},
     {"sweep",
      PREFER_EXAMPLE_SWEEP,
      "--output out --beta 1 --reference start --seeds 1 --steps 1 --actions 4 --pairs 9",

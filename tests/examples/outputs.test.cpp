@@ -31,7 +31,7 @@ std::vector<writer> const writers = {
      "--ratings ratings.inter --start-epochs 10000 --output ",
      "--ratings ratings.inter --factors 2 --start-epochs 1 --epochs 1 --pairs 2 --beta 1 --seeds 1 "
      "--output ",
-     {"recommend.csv", "recommend_beta.svg", "recommend_frontier.svg"}},
+     {"recommend.csv", "recommend_who_gains.csv", "recommend_beta.svg", "recommend_frontier.svg"}},
     {"sweep",
      PREFER_EXAMPLE_SWEEP,
      "--seeds 1000 --steps 100000 --output ",
