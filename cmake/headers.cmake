@@ -253,6 +253,7 @@ set(prefer_cuda_headers
   adapters/cuda/column.cuh
   adapters/cuda/dialect.cuh
   adapters/cuda/evaluation.cuh
+  adapters/cuda/for_torch.cuh
   adapters/cuda/kernels.cuh
   adapters/cuda/linear_log_prob.cuh
   adapters/cuda/matrix_product.cuh
@@ -286,6 +287,12 @@ set(prefer_mpi_headers
 set(prefer_torch_headers
   adapters/torch.hpp
   adapters/torch/column.hpp
+  adapters/torch/device_call.hpp
+  adapters/torch/gradient.hpp
+  adapters/torch/metrics.hpp
+  adapters/torch/on_device.hpp
   adapters/torch/policy.hpp
   adapters/torch/scalar.hpp
+  adapters/torch/token_outputs.hpp
+  adapters/torch/token_scorer.hpp
 )
