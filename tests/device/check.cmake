@@ -14,6 +14,8 @@
 #   hidden     a shared library made of it must export no kernel
 #   calls      the PTX must contain the exponential of the device, ex2; with FLAGS -DLEFT_OUT it must not, or this check
 #              could not tell a formula from one whose calls nvcc has dropped
+#   budget     what SOURCE costs to compile, in what can be counted: at most LINES percent of the lines of an empty file, and
+#              KERNELS kernels for one device
 #   kernels    every kernel, at least LEAST, for every architecture of ARCHITECTURES, must keep out of memory: no spills, no
 #              stack. What they take is written to TABLE
 if(NOT DEFINED DIALECT)
@@ -107,6 +109,23 @@ elseif(MODE STREQUAL "hidden")
     fail("the library of ${SOURCE} must have a kernel, named after version and device:\n${output}")
   elseif(exported MATCHES "map_records|add_up_blocks")
     fail("${SOURCE} exports a kernel, which another library in the process could take for its own")
+  endif()
+elseif(MODE STREQUAL "budget")
+  file(WRITE "${work}.empty.cu" "")
+  foreach(unit IN ITEMS "${work}.empty.cu" "${SOURCE}")
+    execute_process(COMMAND "${NVCC}" ${common} -arch=sm_90 -E "${unit}" COMMAND grep -v "^#" COMMAND grep -c "."
+      OUTPUT_VARIABLE lines_here OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    list(APPEND lines "${lines_here}")
+  endforeach()
+  execute_process(COMMAND "${NVCC}" ${common} -arch=sm_90 -ptx "${SOURCE}" -o "${work}.ptx" RESULT_VARIABLE result)
+  file(STRINGS "${work}.ptx" entries REGEX "\\.entry")
+  list(LENGTH entries kernels)
+  list(GET lines 0 empty)
+  list(GET lines 1 ours)
+  math(EXPR percent "100 * ${ours} / ${empty}")
+  message(NOTICE "${SOURCE}: ${ours} lines, ${percent} % of an empty file's; ${kernels} kernels")
+  if(NOT result EQUAL 0 OR kernels EQUAL 0 OR percent GREATER LINES OR kernels GREATER KERNELS)
+    fail("it may have ${LINES} % of the lines and ${KERNELS} kernels: seconds follow them (docs/performance.md)")
   endif()
 elseif(MODE STREQUAL "calls")
   foreach(flags IN ITEMS "" "-DLEFT_OUT")
