@@ -87,9 +87,7 @@ struct ratings_form {
   }
 };
 
-namespace detail {
-
-/// The number that a whole cell is.
+/// The finite number that a whole cell is, if it is one.
 [[nodiscard]] inline std::optional<double> number_in(std::string_view cell) {
   double result = 0;
   auto const [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), result);
@@ -99,6 +97,8 @@ namespace detail {
   }
   return result;
 }
+
+namespace detail {
 
 /// Cuts a line into cells. With a separator other than the tab a cell may be in quotes, in which it holds separators, and
 /// quotes that are doubled or follow a backslash; spaces around a cell do not count.
