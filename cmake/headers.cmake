@@ -172,6 +172,7 @@ set(prefer_core_headers
   text/number.hpp
   text/spelling.hpp
   text/utf8.hpp
+  text/words.hpp
   train/adamw.hpp
   train/batch_passes.hpp
   train/check_data.hpp
@@ -211,15 +212,37 @@ set(prefer_report_headers
 )
 
 set(prefer_data_headers
+  data/bad_rows.hpp
+  data/byte_source.hpp
   data/byte_tokenizer.hpp
   data/encode.hpp
   data/example.hpp
+  data/example_identity.hpp
+  data/example_reader.hpp
+  data/first_bytes.hpp
+  data/form.hpp
+  data/forms.hpp
+  data/forms/alpaca.hpp
+  data/forms/conversations.hpp
+  data/forms/judged.hpp
+  data/forms/scored.hpp
+  data/forms/transcript.hpp
+  data/forms/trl.hpp
+  data/forms/whole_conversations.hpp
+  data/happened.hpp
+  data/json_array.hpp
   data/json_lines.hpp
+  data/json_row.hpp
+  data/line_limits.hpp
   data/lines.hpp
+  data/message.hpp
+  data/message_json.hpp
   data/numbering.hpp
   data/place.hpp
   data/preference.hpp
+  data/prompt.hpp
   data/ratings.hpp
+  data/reading.hpp
   data/reference_columns.hpp
   data/rows.hpp
   data/tokenizer.hpp
@@ -255,6 +278,14 @@ set(prefer_armadillo_headers
 
 set(prefer_xtensor_headers
   adapters/xtensor.hpp
+)
+
+set(prefer_gzip_headers
+  data/gzip.hpp
+)
+
+set(prefer_xz_headers
+  data/xz.hpp
 )
 
 set(prefer_ranges_headers

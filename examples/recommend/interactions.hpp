@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <prefer/data/reading.hpp>
+
 namespace recommend {
 
 /// A preference of one person: `chosen` over `rejected`.
@@ -52,6 +54,10 @@ struct split_rule {
 
 /// Reads a JSONL preference file (prompt, chosen, rejected): a prompt is a person, a text an item, and the
 /// order of lines is time.
-[[nodiscard]] interactions read_preferences(std::string const& path, split_rule const& rule);
+///
+/// A row of any form with one text on each side will do; `how` says which, and `report` counts.
+[[nodiscard]] interactions read_preferences(std::string const& path, split_rule const& rule,
+                                            prefer::data::reading how,
+                                            prefer::data::reading_report& report);
 
 }  // namespace recommend

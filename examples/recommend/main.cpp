@@ -9,6 +9,7 @@
 #include <prefer/report/progress.hpp>
 
 #include "../program.hpp"
+#include "../reading_options.hpp"
 #include "interactions.hpp"
 #include "report.hpp"
 #include "study.hpp"
@@ -31,6 +32,7 @@ the CSV file has all of them.)";
 struct arguments {
   std::string ratings;
   std::string preferences;
+  program::reading_options rows;  // of preferences
   std::string output = "out";
   recommend::split_rule split;
   recommend::study_options study;
@@ -44,6 +46,7 @@ void declare(CLI::App& app, arguments& given) {
       app.add_option("--preferences", given.preferences,
                      "JSONL file with prompt (a person), chosen and rejected (items)");
   ratings->excludes(preferences);
+  program::add_form_options(app, given.rows);
   app.add_option("--output", given.output, "Folder for recommend.csv and the pictures")
       ->capture_default_str();
   app.add_option("--beta", given.study.betas,
@@ -93,9 +96,13 @@ int run(arguments const& given) {
   if (!(given.split.liked_from > given.split.disliked_to)) {
     prefer::refuse("--liked-from must be above --disliked-to, or an item would be both");
   }
+  prefer::data::reading_report read;
   auto const data = given.ratings.empty()
-                        ? recommend::read_preferences(given.preferences, given.split)
+                        ? recommend::read_preferences(given.preferences, given.split,
+                                                      program::reading_of(given.rows), read)
                         : recommend::read_ratings(given.ratings, given.split);
+  program::say_reading("recommend", read);
+  program::say_not_used("recommend", read);
   program::make_folder(given.output);
   std::printf("%zu people, %zu items, %zu %s; %zu to learn from\n", data.people.size(), data.items,
               data.events, given.ratings.empty() ? "preferences" : "ratings", data.train_events());
