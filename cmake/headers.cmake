@@ -168,6 +168,7 @@ set(prefer_core_headers
   testing/backend_suite.hpp
   testing/finding.hpp
   testing/probing_formulas.hpp
+  testing/sample_columns.hpp
   testing/sample_numbers.hpp
   text/number.hpp
   text/spelling.hpp
@@ -212,6 +213,10 @@ set(prefer_report_headers
 )
 
 set(prefer_data_headers
+  data/audit.hpp
+  data/audit_card.hpp
+  data/audit_findings.hpp
+  data/audit_report.hpp
   data/bad_rows.hpp
   data/byte_source.hpp
   data/byte_tokenizer.hpp
@@ -240,6 +245,7 @@ set(prefer_data_headers
   data/numbering.hpp
   data/place.hpp
   data/preference.hpp
+  data/preference_cycles.hpp
   data/prompt.hpp
   data/ratings.hpp
   data/reading.hpp
@@ -267,9 +273,11 @@ set(prefer_cuda_headers
   adapters/cuda/kernels.cuh
   adapters/cuda/linear_log_prob.cuh
   adapters/cuda/matrix_product.cuh
+  adapters/cuda/online_softmax.cuh
   adapters/cuda/runtime.cuh
   adapters/cuda/sort.cuh
   adapters/cuda/token_log_prob.cuh
+  adapters/cuda/token_sums.cuh
 )
 
 set(prefer_armadillo_headers
