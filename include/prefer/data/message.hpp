@@ -113,8 +113,9 @@ struct message {
 
  private:
   [[nodiscard]] bool has_value(std::string_view name) const {
-    std::string const* const json = find_member(further, name);
-    return json != nullptr && *json != "null" && *json != "[]" && *json != "{}" && *json != "\"\"";
+    std::string const* const value = find_member(further, name);
+    return value != nullptr && *value != "null" && *value != "[]" && *value != "{}" &&
+           *value != "\"\"";
   }
 };
 

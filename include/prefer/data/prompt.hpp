@@ -237,9 +237,9 @@ class prompt_finder {
   /// A prompt that says something and that every completion begins with, where no word goes on.
   [[nodiscard]] bool begins_every_completion() const {
     turns const& prompt = *content_->prompt;
-    if (prompt.is_text() && !prefer::text::is_a_few_words(prompt.text())) return false;
     if (!prompt.is_text() && prompt.messages().empty()) return false;
-    return repeating() == completions().size();
+    return repeating() == completions().size() &&
+           (!prompt.is_text() || prefer::text::is_a_few_words(prompt.text()));
   }
   /// How many completions begin with the prompt.
   [[nodiscard]] std::size_t repeating() const {
@@ -285,23 +285,23 @@ class prompt_finder {
     std::string const& prompt = content_->prompt->text();
     if (prompt.empty()) return;
     std::size_t const count = repeating();
-    if (!prefer::text::is_a_few_words(prompt)) {
-      // One answer may begin with a word of the question.
-      if (count > 1 && count == completions().size()) {
-        refuse_repeat("every completion repeats it, and it is too short for a proof");
-      }
-      return;
-    }
-    if (count > 0) refuse_repeat("only one completion repeats it, or one repeats it twice");
+    char const* how = nullptr;
     for (turns const& each : completions()) {
       if (prefer::text::begins_with_words_of(each.text(), prompt)) {
-        refuse_repeat("a completion repeats it with other white space");
+        how = "a completion repeats it with other white space";
       }
     }
     if (completions().size() > 1 &&
         std::string_view(completions()[0].text()).substr(0, shared_bytes()).find(prompt) !=
             std::string_view::npos) {
-      refuse_repeat("every completion repeats it, behind the same other text");
+      how = "every completion repeats it, behind the same other text";
+    }
+    if (count > 0) how = "only one completion repeats it, or one repeats it twice";
+    if (how == nullptr) return;
+    if (prefer::text::is_a_few_words(prompt)) refuse_repeat(how);
+    // One answer may begin with a word of the question, all of them prove nothing.
+    if (count > 1 && count == completions().size()) {
+      refuse_repeat("every completion repeats it, and it is too short for a proof");
     }
   }
 
