@@ -29,11 +29,13 @@ struct reading_options {
   std::string ties = "drop";
 };
 
-inline void add_row_options(CLI::App& app, reading_options& given) {
+inline void add_columns_option(CLI::App& app, reading_options& given) {
   app.add_option("--columns", given.columns, "Fields that go by another name in the file")
       ->type_name("NAME=FIELD,...")
       ->delimiter(',')
       ->allow_extra_args(false);
+}
+inline void add_bad_row_options(CLI::App& app, reading_options& given) {
   app.add_option("--bad-rows", given.bad_rows,
                  "At a row that cannot be read: stop, or skip and count it")
       ->check(CLI::IsMember({"stop", "skip"}))

@@ -90,7 +90,8 @@ void declare(CLI::App& app, arguments& given) {
   app.add_option("input", given.apply.input, "File of JSON lines, - for standard input")
       ->type_name("FILE")
       ->capture_default_str();
-  program::add_row_options(app, given.rows);
+  program::add_columns_option(app, given.rows);
+  program::add_bad_row_options(app, given.rows);
   app.add_option("--output", given.apply.output, "Write the results here, whole or not at all")
       ->type_name("FILE");
   app.add_option("--plot", given.plot,

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,6 +33,9 @@ class line_reader {
         at_(std::move(at)),
         expected_(std::move(expected)),
         most_bytes_(most_bytes) {}
+
+  /// From here on a line may hold bytes that are not UTF-8: for who decodes lines by another encoding.
+  void take_any_bytes() noexcept { any_encoding_ = true; }
 
   /// Goes on to the next line that is not blank; false at the end.
   bool next() {
@@ -119,7 +123,7 @@ class line_reader {
   }
 
   void check_bytes() const {
-    if (auto const bad = prefer::text::first_invalid_utf8(line_)) {
+    if (auto const bad = any_encoding_ ? std::nullopt : prefer::text::first_invalid_utf8(line_)) {
       at_.refuse("byte " + std::to_string(*bad + 1) + " of the line is not valid UTF-8");
     }
     // A JSON parser may take NUL for the end of its input and never see what follows.
@@ -141,6 +145,7 @@ class line_reader {
   bool any_bytes_ = false;
   bool found_ = false;
   bool too_long_ = false;  // the line at hand: what is left of it is to be passed over
+  bool any_encoding_ = false;
 };
 
 }  // namespace prefer::inline v0_1::data

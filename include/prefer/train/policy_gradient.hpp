@@ -12,6 +12,7 @@
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/policy.hpp>
+#include <prefer/train/adamw.hpp>
 #include <prefer/train/clip.hpp>
 #include <prefer/train/options.hpp>
 #include <prefer/train/several_processes.hpp>
@@ -29,6 +30,11 @@ class policy_gradient {
 
   [[nodiscard]] std::span<parameter<parameter_type> const> parameters() const {
     return parameters_;
+  }
+
+  /// Parameters that the optimizer's groups freeze are so for clipping and checkpoints too.
+  void freeze(adamw_options const& options) {
+    for (auto& each : parameters_) each.frozen = setting_of(options, each).frozen;
   }
 
   /// Before a step: discards what the one before has left behind, if it has failed.

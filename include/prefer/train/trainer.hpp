@@ -185,6 +185,7 @@ class trainer {
         gradient_(policy),
         passes_(policy, reference, reads(loss).contains(column_name::reference), options_) {
     watched_.run([&](auto const& all) {
+      gradient_.freeze(options_.optimizer);
       check_options();
       if constexpr (has_data) {
         check_data(loss_, source_.data());
