@@ -46,7 +46,6 @@ inline void add_bad_row_options(CLI::App& app, reading_options& given) {
       ->capture_default_str();
 }
 inline void add_form_options(CLI::App& app, reading_options& given) {
-  add_row_options(app, given);
   app.add_option(
          "--format", given.form,
          "The form of the rows; without it the one that their fields fit (docs/guides/data.md)")

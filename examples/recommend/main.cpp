@@ -151,12 +151,12 @@ int run(arguments const& given) {
     prefer::refuse("give --ratings FILE or --preferences FILE; --help shows examples");
   }
   auto const rule = recommend::rule_of(given.split, given.file);
-  program::reading_options rows = given.rows;
-  if (given.ratings.empty()) rows.columns = given.file.columns;
+  program::reading_options of_rows = given.rows;
+  if (given.ratings.empty()) of_rows.columns = given.file.columns;
   prefer::data::reading_report read;
   auto data =
       given.ratings.empty()
-          ? recommend::read_preferences(given.preferences, rule, program::reading_of(rows), read)
+          ? recommend::read_preferences(given.preferences, rule, program::reading_of(of_rows), read)
           : recommend::read_ratings(given.ratings, rule, recommend::reading_of(given.file));
   program::say_reading("recommend", read);
   program::say_not_used("recommend", read);
