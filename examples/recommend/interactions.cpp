@@ -310,13 +310,13 @@ interactions read_ratings(std::string const& path, split_rule const& rule,
 }
 
 interactions read_preferences(std::string const& path, split_rule const& rule,
-                              prefer::data::reading how, prefer::data::reading_report& report) {
+                              prefer::data::reading how, prefer::data::reading_report* report) {
   prefer::data::numbering users;
   prefer::data::numbering items;
   std::vector<std::vector<preference>> history;
   interactions data;
   how.texts = prefer::data::text_use::names;
-  for (prefer::data::preference_pair const& row : prefer::data::pairs(path, how, &report)) {
+  for (prefer::data::preference_pair const& row : prefer::data::pairs(path, how, report)) {
     auto const text = [&](prefer::data::turns const& part, char const* name) {
       if (!part.is_text()) {
         prefer::refuse(prefer::backend_error(

@@ -105,8 +105,8 @@ struct split_rule {
 /// is time. What was chosen in the last part is to be found, unless it was chosen in the first part already. A row of any
 /// form with one text on each side will do; `how` says which, and `report` counts.
 [[nodiscard]] interactions read_preferences(std::string const& path, split_rule const& rule,
-                                            prefer::data::reading how,
-                                            prefer::data::reading_report& report);
+                                            prefer::data::reading how = {},
+                                            prefer::data::reading_report* report = nullptr);
 
 /// Reads which group people belong to: a file of people and groups, in any form that prefer::data::ratings reads, the group
 /// in the place of the item. People who are not in the data are passed over.

@@ -154,10 +154,10 @@ int run(arguments const& given) {
   program::reading_options of_rows = given.rows;
   if (given.ratings.empty()) of_rows.columns = given.file.columns;
   prefer::data::reading_report read;
-  auto data =
-      given.ratings.empty()
-          ? recommend::read_preferences(given.preferences, rule, program::reading_of(of_rows), read)
-          : recommend::read_ratings(given.ratings, rule, recommend::reading_of(given.file));
+  auto data = given.ratings.empty()
+                  ? recommend::read_preferences(given.preferences, rule,
+                                                program::reading_of(of_rows), &read)
+                  : recommend::read_ratings(given.ratings, rule, recommend::reading_of(given.file));
   program::say_reading("recommend", read);
   program::say_not_used("recommend", read);
   if (!given.groups.empty()) {
