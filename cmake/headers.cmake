@@ -130,6 +130,7 @@ set(prefer_core_headers
   objective/on_backend.hpp
   on_demand.hpp
   parallel/communicator.hpp
+  parallel/engine_communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
   policy/completion_outputs.hpp
@@ -183,6 +184,7 @@ set(prefer_core_headers
   train/learning_rate.hpp
   train/micro_batches.hpp
   train/options.hpp
+  train/parameter_shares.hpp
   train/policy_gradient.hpp
   train/run_fingerprint.hpp
   train/sampled.hpp
@@ -190,6 +192,7 @@ set(prefer_core_headers
   train/scored_tokens.hpp
   train/several_processes.hpp
   train/step_report.hpp
+  train/trained_numbers.hpp
   train/trainer.hpp
   version.hpp
 )
@@ -227,6 +230,7 @@ set(prefer_data_headers
 )
 
 set(prefer_threads_headers
+  parallel/patience.hpp
   parallel/thread_pool.hpp
   parallel/thread_processes.hpp
 )
