@@ -233,6 +233,7 @@ set(prefer_threads_headers
   parallel/patience.hpp
   parallel/thread_pool.hpp
   parallel/thread_processes.hpp
+  parallel/watchdog.hpp
 )
 
 set(prefer_eigen_headers
@@ -271,6 +272,10 @@ set(prefer_fmt_headers
 
 set(prefer_mpi_headers
   adapters/mpi.hpp
+)
+
+set(prefer_nccl_headers
+  adapters/nccl.hpp
 )
 
 set(prefer_torch_headers

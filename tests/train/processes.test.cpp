@@ -66,8 +66,8 @@ auto run_with(L const& loss, choice_data const& data, train_options const& how, 
 
 template <class P, class L>
 std::vector<small::course<typename P::value_type>> run_on(std::size_t count, L const& loss,
-                                                   choice_data const& data,
-                                                   train_options const& how) {
+                                                          choice_data const& data,
+                                                          train_options const& how) {
   std::vector<small::course<typename P::value_type>> out(count);
   thread_processes::run(
       count, [&](process const& mine) { out[mine.rank()] = run_with<P>(loss, data, how, mine); });

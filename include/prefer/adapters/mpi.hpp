@@ -168,8 +168,8 @@ class engine {
   void wait(char const* call, Begin&& begin) const {
     MPI_Request request = MPI_REQUEST_NULL;
     succeed(begin(&request), call);
-    bool const ended = prefer::detail::done_before(
-        std::chrono::steady_clock::now() + patience_, [&] {
+    bool const ended =
+        prefer::detail::done_before(std::chrono::steady_clock::now() + patience_, [&] {
           int done = 0;
           succeed(MPI_Test(&request, &done, MPI_STATUS_IGNORE), call);
           return done != 0;

@@ -87,8 +87,7 @@ class thread_processes {
     template <class T>
     void gather(std::span<T> values, std::span<std::size_t const> counts) const {
       std::size_t const own = begin_of(rank_, counts, values.size());
-      auto const given =
-          all_->exchange(rank_, std::as_bytes(values.subspan(own, counts[rank_])));
+      auto const given = all_->exchange(rank_, std::as_bytes(values.subspan(own, counts[rank_])));
       for (std::size_t rank = 0, begin = 0; rank != size(); begin += counts[rank++]) {
         if (counts[rank] == 0) continue;
         std::memcpy(values.data() + begin, given[rank].data(), counts[rank] * sizeof(T));
