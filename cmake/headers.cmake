@@ -169,6 +169,7 @@ set(prefer_core_headers
   testing/backend_suite.hpp
   testing/finding.hpp
   testing/probing_formulas.hpp
+  testing/sample_columns.hpp
   testing/sample_numbers.hpp
   text/number.hpp
   text/spelling.hpp
@@ -214,6 +215,10 @@ set(prefer_report_headers
 )
 
 set(prefer_data_headers
+  data/audit.hpp
+  data/audit_card.hpp
+  data/audit_findings.hpp
+  data/audit_report.hpp
   data/byte_tokenizer.hpp
   data/encode.hpp
   data/example.hpp
@@ -222,6 +227,7 @@ set(prefer_data_headers
   data/numbering.hpp
   data/place.hpp
   data/preference.hpp
+  data/preference_cycles.hpp
   data/ratings.hpp
   data/reference_columns.hpp
   data/rows.hpp
@@ -249,9 +255,11 @@ set(prefer_cuda_headers
   adapters/cuda/kernels.cuh
   adapters/cuda/linear_log_prob.cuh
   adapters/cuda/matrix_product.cuh
+  adapters/cuda/online_softmax.cuh
   adapters/cuda/runtime.cuh
   adapters/cuda/sort.cuh
   adapters/cuda/token_log_prob.cuh
+  adapters/cuda/token_sums.cuh
 )
 
 set(prefer_armadillo_headers

@@ -28,17 +28,26 @@ install(FILES
     "${PROJECT_BINARY_DIR}/prefer-config-version.cmake"
     cmake/Armadillo_target.cmake
     cmake/FindNCCL.cmake
+    cmake/misspelt.cmake
   DESTINATION "${package_dir}")
 
-# prefer.pc finds its own prefix, so an install can be moved.
+# For pkg-config, and in the Common Package Specification; both find their own prefix, so that an install can be moved. A package
+# of that specification requires what any of its components does, so it describes those that require nothing.
 set(pkgconfig_dir "${CMAKE_INSTALL_DATADIR}/pkgconfig")
-set(pkgconfig_prefix "${CMAKE_INSTALL_PREFIX}")
-if(NOT IS_ABSOLUTE "${pkgconfig_dir}")
+set(cps_dir "${CMAKE_INSTALL_DATADIR}/cps")
+if(IS_ABSOLUTE "${CMAKE_INSTALL_DATADIR}")
+  set(pkgconfig_prefix "${CMAKE_INSTALL_PREFIX}")
+  set(cps_location "\"prefix\": \"${CMAKE_INSTALL_PREFIX}\"")
+else()
   file(RELATIVE_PATH up "/${pkgconfig_dir}" "/")
   set(pkgconfig_prefix "\${pcfiledir}/${up}")
+  set(cps_location "\"cps_path\": \"@prefix@/${cps_dir}\"")
 endif()
 cmake_path(APPEND pkgconfig_includedir "\${prefix}" "${CMAKE_INSTALL_INCLUDEDIR}")
+cmake_path(APPEND cps_includedir "@prefix@" "${CMAKE_INSTALL_INCLUDEDIR}")
 configure_file(cmake/prefer.pc.in "${PROJECT_BINARY_DIR}/prefer.pc" @ONLY)
+configure_file(cmake/prefer.cps.in "${PROJECT_BINARY_DIR}/prefer.cps" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/prefer.pc" DESTINATION "${pkgconfig_dir}")
+install(FILES "${PROJECT_BINARY_DIR}/prefer.cps" DESTINATION "${cps_dir}")
 
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -39,9 +39,13 @@ struct tokens {
                          gpu::output_layer<T> const& layer, gpu::layer_gradient const& gradient) {
     gpu::token_log_prob(logits, ids, to);
     gpu::token_backward(logits, ids, coefficient, coefficient);
+    gpu::token_log_prob(logits, logits, ids, to);
+    gpu::token_backward(logits, logits, ids, {coefficient}, {.divergence = coefficient});
     gpu::matrix_products const products;
     auto const pass = gpu::linear_log_prob(products, layer, ids, to);
-    return gpu::linear_backward(products, layer, ids, pass, coefficient, gradient);
+    auto const both = gpu::linear_log_prob(products, layer, layer, ids, to);
+    return gpu::linear_backward(products, layer, ids, pass, coefficient, gradient) +
+           gpu::linear_backward(products, layer, layer, ids, both, {coefficient}, gradient);
   }
 };
 template struct tokens<float>;

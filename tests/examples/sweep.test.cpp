@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <filesystem>
+#include <prefer/version.hpp>
 #include <string>
 #include <sweep/bandit.hpp>
 #include <sweep/grid.hpp>
@@ -39,7 +41,7 @@ TEST_CASE("sweep: one row per setting, seed and number of steps, in the order of
   // dpo: 3 betas, 2 references; simpo reads no reference: 3; nll has no beta either: 1. Each with 2 flip
   // rates, 2 seeds and 2 numbers of steps.
   CHECK(rows.size() == (3 * 2 + 3 + 1) * 2 * 2 * 2);
-  CHECK(rows[0].at("settings") == "sweep 0.1.0 bandit actions=8 pairs=40");
+  CHECK(rows[0].at("settings") == "sweep " PREFER_VERSION_STRING " bandit actions=8 pairs=40");
   CHECK(rows[0].at("steps") == "5");
   CHECK(rows[1].at("steps") == "10");
   CHECK(rows[2].at("seed") == "2");
@@ -173,11 +175,12 @@ TEST_CASE("sweep: a file of other settings, another version or another shape is 
     CHECK_THAT(run.err, StartsWith("sweep: out/sweep.csv:") && Contains(sentence));
   };
   refused("--actions 9 --pairs 40",
-          ":2: made with other settings, \"sweep 0.1.0 bandit actions=8 pairs=40\" where these are "
-          "\"sweep 0.1.0 bandit actions=9 pairs=40\"");
+          ":2: made with other settings, \"sweep " PREFER_VERSION_STRING
+          " bandit actions=8 pairs=40\" where these are "
+          "\"sweep " PREFER_VERSION_STRING " bandit actions=9 pairs=40\"");
   CHECK(place.content("out/sweep.csv") == csv);
   std::string other = csv;
-  other.replace(other.find("0.1.0"), 5, "0.0.9");
+  other.replace(other.find(PREFER_VERSION_STRING), std::strlen(PREFER_VERSION_STRING), "0.0.9");
   place.file("out/sweep.csv", other);
   refused(small, "made with other settings, \"sweep 0.0.9");
   place.file("out/sweep.csv", "a,b,c\n1,2,3\n");

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <map>
+#include <prefer/version.hpp>
 #include <string>
 #include <sweep/bandit.hpp>
 #include <sweep/objective.hpp>
@@ -171,7 +172,8 @@ TEST_CASE("sweep: sequences of a bigram policy stay under the optimum of all seq
   INFO(run.err);
   REQUIRE(run.code == 0);
   auto const rows = rows_of(place.content("out/sweep.csv"));
-  CHECK(rows.front().at("settings") == "sweep 0.1.0 bigram vocabulary=6 length=4 pairs=200");
+  CHECK(rows.front().at("settings") == "sweep " PREFER_VERSION_STRING
+                                       " bigram vocabulary=6 length=4 pairs=200");
   double gain = 0.0;
   for (auto const& one : rows) {
     CHECK(number(one, "reward") <= number(one, "best_reward") + 1e-9);

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <prefer/version.hpp>
 #include <string>
 #include <sweep/ratings.hpp>
 #include <vector>
@@ -36,7 +37,7 @@ TEST_CASE("sweep: ratings are learned, with every reference, and no frontier is 
   // Five losses with beta and reference, simpo without reference, rebel without beta; two seeds, two measurements.
   CHECK(rows.size() == (5 * 2 * 6 + 2 + 6) * 2 * 2);
   CHECK_THAT(rows.front().at("settings"),
-             StartsWith("sweep 0.1.0 ratings people=12 items=20 file="));
+             StartsWith("sweep " PREFER_VERSION_STRING " ratings people=12 items=20 file="));
   for (auto const& one : rows) {
     INFO(one.at("loss") << " " << one.at("beta") << " " << one.at("reference"));
     CHECK(number(one, "reward") >= 0.0);

@@ -16,7 +16,8 @@
 #include <prefer/metrics/kl_divergence.hpp>
 #include <prefer/reference/mixture.hpp>
 
-#include "laws/two_backends.hpp"
+#include "laws/on_backends.hpp"
+#include "support/toy_backend.hpp"
 
 // What the law over all losses does not reach: columns that no loss of the catalogue reads, sums of losses whose terms
 // match rows, and what references and metrics compute of their own.
@@ -28,6 +29,7 @@ using prefer::column_name;
 using prefer::column_side;
 using prefer::select;
 using prefer::softplus;
+using numbers = std::vector<double>;
 
 template <std::size_t Arity>
 struct kind_of;
@@ -110,22 +112,27 @@ struct every_column {
   }
 };
 
+template <template <class> class Kind>
+using toy_batch = twice<toy_place, Kind>;
+
 /// Whether each column of a kind crosses into the values that a backend computes: with other numbers in it they are others.
 template <template <class> class Kind, std::size_t Arity>
 void every_column_counts() {
   every_column<Arity> const loss;
+  toy_place place;
+  uploads_to<toy_place> const upload{&place};
   prefer::column_set const read = prefer::reads(loss);
   std::size_t count = 0;
   auto const values_with = [&](std::size_t moved) {
-    twice<Kind> batch(read, 0, moved);
-    toy_column const values(numbers(examples), batch.crossings);
+    toy_batch<Kind> const batch(upload, read, 0, moved);
+    toy_column const values = place.upload(numbers(examples));
     prefer::nothing memory;
     typename kind_of<Arity>::results const to{.value = values};
     (void)prefer::evaluate_into(loss, batch.there, to, prefer::prepare(loss, batch.there, memory));
     return values.look();
   };
-  numbers const usual = values_with(twice<Kind>::none);
-  twice<Kind> const described(read);
+  numbers const usual = values_with(toy_batch<Kind>::none);
+  toy_batch<Kind> const described(upload, read);
   prefer::detail::for_each_column(
       described.there, [&](auto is, prefer::per, column_side side, toy_column const& one) {
         INFO(prefer::detail::label_of(is.spelling, side));
@@ -138,9 +145,10 @@ void every_column_counts() {
 
 TEST_CASE("laws: every column of every record crosses to a backend, and its derivative comes back",
           "[laws][backend]") {
-  same_on_the_toy(every_column<1>{});
-  same_on_the_toy(every_column<2>{});
-  same_on_the_toy(every_column<prefer::dynamic_arity>{});
+  toy_place place;
+  same_as_host(place, every_column<1>{});
+  same_as_host(place, every_column<2>{});
+  same_as_host(place, every_column<prefer::dynamic_arity>{});
   every_column_counts<prefer::basic_unpaired_columns, 1>();
   every_column_counts<prefer::basic_pair_columns, 2>();
   every_column_counts<prefer::basic_list_columns, prefer::dynamic_arity>();
@@ -148,33 +156,28 @@ TEST_CASE("laws: every column of every record crosses to a backend, and its deri
 
 TEST_CASE("laws: a sum with terms that match rows is the same on every backend",
           "[laws][backend]") {
-  same_on_the_toy(prefer::aot{} + 0.5 * prefer::hinge{});
-  same_on_the_toy(0.25 * (prefer::aot_unpaired{.beta = 0.3} + prefer::dpo{}) + prefer::aot{});
-  same_on_the_toy(prefer::ipo{} + prefer::aot_unpaired{});
+  toy_place place;
+  same_as_host(place, prefer::aot{} + 0.5 * prefer::hinge{});
+  same_as_host(place, 0.25 * (prefer::aot_unpaired{.beta = 0.3} + prefer::dpo{}) + prefer::aot{});
+  same_as_host(place, prefer::ipo{} + prefer::aot_unpaired{});
 }
-
-/// Columns of the toy, and what a column of it says.
-struct toy_memory {
-  toy_crossings crossings{};
-  [[nodiscard]] toy_column column(numbers of) { return {std::move(of), crossings}; }
-};
 
 TEST_CASE("laws: KL divergence is computed where the columns are, and crosses as two sums",
           "[laws][backend]") {
-  toy_memory memory;
+  toy_place place;
   std::vector<std::size_t> const offset = {0, 2, 5};
   numbers const policy = {std::log(0.75), std::log(0.25), std::log(0.5), std::log(0.5), -INFINITY};
   numbers const uniform = {std::log(0.5), std::log(0.5), -std::log(3.0), -std::log(3.0),
                            -std::log(3.0)};
   prefer::basic_list_columns<toy_column> batch{
-      .policy = memory.column(policy), .reference = memory.column(uniform), .offset = offset};
+      .policy = place.upload(policy), .reference = place.upload(uniform), .offset = offset};
   double const expected =
       0.5 * (0.75 * std::log(1.5) + 0.25 * std::log(0.5) + std::log(1.5));  // the mean of two
   CHECK(near(prefer::kl_divergence(batch), expected, 1e-14));
-  CHECK(memory.crossings.sums == 1);
-  CHECK(memory.crossings.columns == 0);
+  CHECK(place.crossings.sums == 1);
+  CHECK(place.crossings.columns == 0);
 
-  batch.policy = memory.column({std::log(0.75), std::log(0.25), std::log(0.5), -5.0, -INFINITY});
+  batch.policy = place.upload({std::log(0.75), std::log(0.25), std::log(0.5), -5.0, -INFINITY});
   CHECK_THROWS_WITH(prefer::kl_divergence(batch),
                     "kl_divergence: the probabilities of list 1 sum to 0.506738, expected 1; the "
                     "batch lists every completion of a prompt once");
@@ -185,13 +188,13 @@ TEST_CASE("laws: KL divergence is computed where the columns are, and crosses as
 
 TEST_CASE("laws: mixtures are computed where the columns are, and nothing crosses",
           "[laws][backend]") {
-  toy_memory memory;
+  toy_place place;
   numbers const none(2);
-  std::array const said = {memory.column({std::log(0.5), -INFINITY}),
-                           memory.column({std::log(0.1), -INFINITY}),
-                           memory.column({std::log(0.2), -2.0})};
+  std::array const said = {place.upload({std::log(0.5), -INFINITY}),
+                           place.upload({std::log(0.1), -INFINITY}),
+                           place.upload({std::log(0.2), -2.0})};
   std::array const weight = {0.25, 0.5, 0.25};
-  auto const out = memory.column(none);
+  auto const out = place.upload(none);
   prefer::mix_probabilities<toy_column>(weight, said, out);
   CHECK(near(out.look()[0], std::log(0.25 * 0.5 + 0.5 * 0.1 + 0.25 * 0.2), 1e-14));
   CHECK(near(out.look()[1], std::log(0.25) - 2.0, 1e-14));
@@ -199,8 +202,8 @@ TEST_CASE("laws: mixtures are computed where the columns are, and nothing crosse
   CHECK(near(out.look()[0], 0.25 * std::log(0.5) + 0.5 * std::log(0.1) + 0.25 * std::log(0.2),
              1e-14));
   CHECK(out.look()[1] == -INFINITY);
-  CHECK(memory.crossings.sums == 0);
-  CHECK(memory.crossings.columns == 0);
+  CHECK(place.crossings.sums == 0);
+  CHECK(place.crossings.columns == 0);
   CHECK_THROWS_WITH(prefer::mix_probabilities<toy_column>(std::span(weight).first(2), said, out),
                     Catch::Matchers::Contains("mix_probabilities: the columns of log_prob"));
 }

@@ -1,4 +1,5 @@
-# Configures, builds and runs one consumer; or, with COMPLAINT, expects that configuring fails with that phrase.
+# Configures, builds and runs one consumer; with NO_PROGRAM only configures it; with COMPLAINT, expects that configuring fails
+# with that phrase.
 # FATAL_ERROR would wrap the lines.
 function(fail text)
   message(NOTICE "${text}")
@@ -40,6 +41,9 @@ else()
   endif()
   if(NOT result EQUAL 0)
     fail("configuring failed:\n${output}")
+  endif()
+  if(NO_PROGRAM)
+    return()
   endif()
   execute_process(COMMAND "${CMAKE_COMMAND}" --build "${build}" COMMAND_ERROR_IS_FATAL ANY)
 endif()

@@ -1,42 +1,29 @@
-# Runs the vcpkg port with functions in the place of vcpkg's that do what its documentation says of them, and then the consumer
-# with the package that comes out. vcpkg itself cannot be had from a distribution.
-set(CURRENT_PACKAGES_DIR "${WORK}/vcpkg/packages/prefer")
+# Makes the package of the vcpkg port, checks its manifest, and builds and runs the consumer with it. With VCPKG, the program of a
+# vcpkg checkout, vcpkg does it, offline, and the consumer uses its toolchain file. vcpkg cannot be had from a distribution, so
+# that elsewhere functions stand for its own and do what its documentation says of them.
 file(REMOVE_RECURSE "${WORK}/vcpkg")
-
-function(vcpkg_cmake_configure)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "" "SOURCE_PATH" "OPTIONS")
-  execute_process(COMMAND "${CMAKE_COMMAND}" -S "${arg_SOURCE_PATH}" -B "${WORK}/vcpkg/build" -G "${GENERATOR}"
-    "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_INSTALL_PREFIX=${CURRENT_PACKAGES_DIR}" ${arg_OPTIONS}
-    OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
-endfunction()
-function(vcpkg_cmake_install)
-  execute_process(COMMAND "${CMAKE_COMMAND}" --install "${WORK}/vcpkg/build" OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
-endfunction()
-# Package files move to share/<port>, two folders deep, and find their prefix from there.
-function(vcpkg_cmake_config_fixup)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "" "CONFIG_PATH" "")
-  file(GLOB files "${CURRENT_PACKAGES_DIR}/${arg_CONFIG_PATH}/*.cmake")
-  file(COPY ${files} DESTINATION "${CURRENT_PACKAGES_DIR}/share/prefer")
-  file(REMOVE_RECURSE "${CURRENT_PACKAGES_DIR}/share/cmake")
-  file(GLOB files "${CURRENT_PACKAGES_DIR}/share/prefer/*.cmake")
-  set(up "get_filename_component(_IMPORT_PREFIX \"\${_IMPORT_PREFIX}\" PATH)\n")
-  foreach(file IN LISTS files)
-    file(READ "${file}" text)
-    string(REPLACE "${up}${up}${up}" "${up}${up}" text "${text}")
-    file(WRITE "${file}" "${text}")
-  endforeach()
-endfunction()
-function(vcpkg_fixup_pkgconfig)
-  if(NOT EXISTS "${CURRENT_PACKAGES_DIR}/share/pkgconfig/prefer.pc")
-    message(FATAL_ERROR "there is no prefer.pc")
+if(VCPKG)
+  cmake_path(GET VCPKG PARENT_PATH root)
+  set(ENV{VCPKG_ROOT} "${root}")
+  set(ENV{VCPKG_FORCE_SYSTEM_BINARIES} 1)
+  set(ENV{CXX} "${COMPILER}")
+  execute_process(COMMAND "${VCPKG}" install prefer "--overlay-ports=${SOURCE}/packaging/vcpkg" --classic --no-downloads
+      --x-asset-sources=x-block-origin --binarysource=clear --enforce-port-checks
+      "--x-install-root=${WORK}/vcpkg/installed" "--x-packages-root=${WORK}/vcpkg/packages"
+      "--x-buildtrees-root=${WORK}/vcpkg/buildtrees"
+    RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    message(NOTICE "${output}")
+    message(FATAL_ERROR "vcpkg install ended with ${result}")
   endif()
-endfunction()
-function(vcpkg_install_copyright)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "FILE_LIST")
-  file(COPY_FILE "${arg_FILE_LIST}" "${CURRENT_PACKAGES_DIR}/share/prefer/copyright")
-endfunction()
+  set(use "-DCMAKE_TOOLCHAIN_FILE=${root}/scripts/buildsystems/vcpkg.cmake"
+    "-DVCPKG_INSTALLED_DIR=${WORK}/vcpkg/installed" -DVCPKG_MANIFEST_MODE=OFF)
+else()
+  include("${CMAKE_CURRENT_LIST_DIR}/vcpkg_stand_ins.cmake")
+  include("${SOURCE}/packaging/vcpkg/prefer/portfile.cmake")
+  set(use "-DCMAKE_PREFIX_PATH=${CURRENT_PACKAGES_DIR}")
+endif()
 
-include("${SOURCE}/packaging/vcpkg/prefer/portfile.cmake")
 
 # The version, and a feature for each component that has a dependency.
 file(READ "${SOURCE}/packaging/vcpkg/prefer/vcpkg.json" port)
@@ -55,7 +42,7 @@ endforeach()
 
 set(consumer "${WORK}/vcpkg/consumer")
 execute_process(COMMAND "${CMAKE_COMMAND}" -S "${SOURCE}/tests/package/components" -B "${consumer}" -G "${GENERATOR}"
-  "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_PREFIX_PATH=${CURRENT_PACKAGES_DIR}" -DREQUIRED=report
+  "-DCMAKE_CXX_COMPILER=${COMPILER}" ${use} -DREQUIRED=report
   OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
 execute_process(COMMAND "${CMAKE_COMMAND}" --build "${consumer}" OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
 execute_process(COMMAND "${consumer}/consumer" OUTPUT_VARIABLE printed OUTPUT_STRIP_TRAILING_WHITESPACE

@@ -200,4 +200,16 @@ class toy {
 
 [[nodiscard]] inline toy backend_of(toy_column const& column) { return toy(*column.crossings_); }
 
+/// Where the toy's columns are, for the laws of backends.
+struct toy_place {
+  toy_crossings crossings{};
+
+  [[nodiscard]] toy on() { return toy(crossings); }
+  [[nodiscard]] toy_column upload(std::vector<double> numbers) {
+    return {std::move(numbers), crossings};
+  }
+  [[nodiscard]] std::size_t waits() const { return crossings.sums + crossings.columns; }
+  [[nodiscard]] std::size_t columns() const { return crossings.columns; }
+};
+
 }  // namespace prefer::test

@@ -32,3 +32,24 @@ TEST_CASE("version: the parts of the version and its spelling are one", "[tree][
                               std::to_string(PREFER_VERSION_PATCH);
   CHECK(spelled == PREFER_VERSION_STRING);
 }
+
+TEST_CASE("version: changelogs, README and the vcpkg port name the version of the headers",
+          "[tree][version]") {
+  std::string const version = PREFER_VERSION_STRING;
+  std::string const series =
+      std::to_string(PREFER_VERSION_MAJOR) + "." + std::to_string(PREFER_VERSION_MINOR);
+  auto const file = [](char const* path) { return tree::read(tree::source_root / path); };
+
+  CHECK(file("debian/changelog").rfind("prefer (" + version + ") ", 0) == 0);
+  std::string const changes = file("CHANGELOG.md");
+  auto const newest = changes.find("\n## ");
+  REQUIRE(newest != std::string::npos);
+  CHECK(changes.compare(newest + 4, version.size() + 1, version + " ") == 0);
+
+  CHECK(file("packaging/vcpkg/prefer/vcpkg.json").find("\"version\": \"" + version + "\"") !=
+        std::string::npos);
+  for (char const* path : {"README.md", "tests/package/installed/CMakeLists.txt"}) {
+    INFO(path);
+    CHECK(file(path).find("find_package(prefer " + series + " ") != std::string::npos);
+  }
+}

@@ -68,6 +68,51 @@ struct basic_calibration {
 };
 using calibration = basic_calibration<>;
 
+namespace detail {
+
+/// The two scores of a pair and its weight.
+struct scores_of_pair {
+  reward_rule rule;
+
+  constexpr auto operator()(auto const& pair, auto const& weight) const {
+    auto const margin = reward_margin_by(rule, pair);
+    using S = std::remove_const_t<decltype(margin)>;
+    return std::array<S, 3>{weight * square(sigmoid(-margin)), weight * softplus(-margin),
+                            S(weight)};
+  }
+};
+
+/// What a pair adds to the bins [first, first + at_once) of `count`: weight, confidence and correctness of each.
+struct bins_of_pair {
+  // How many bins there are is known at run time only, so a few are filled in each pass over the batch.
+  static constexpr std::size_t at_once = 5;
+
+  reward_rule rule;
+  std::size_t first;
+  double count;
+
+  constexpr auto operator()(auto const& pair, auto const& weight) const {
+    auto const margin = reward_margin_by(rule, pair);
+    using S = std::remove_const_t<decltype(margin)>;
+    S const confidence = sigmoid(select(margin < 0.0, -margin, margin));
+    S const place = (2.0 * confidence - 1.0) * count;  // NaN is in no bin
+    S const correct = select(margin > 0.0, S(1.0), select(margin < 0.0, S(0.0), S(0.5)));
+    std::array<S, 3 * at_once> numbers;
+    for (std::size_t k = 0; k < at_once; ++k) {
+      auto const low = static_cast<double>(first + k);
+      bool const last = low + 1.0 >= count;  // 1 itself belongs to the last bin
+      S const in_bin =
+          select(place < low, S(0.0), where(place < (last ? low + 2.0 : low + 1.0), S(weight)));
+      numbers[3 * k] = in_bin;
+      numbers[3 * k + 1] = where(in_bin > 0.0, in_bin * confidence);
+      numbers[3 * k + 2] = in_bin * correct;
+    }
+    return numbers;
+  }
+};
+
+}  // namespace detail
+
 /// Calibration on a batch of pairs, by their weights where it has any.
 ///
 /// A margin that is NaN makes the scores NaN and is in no bin.
@@ -78,41 +123,15 @@ template <class C = column>
                                          std::size_t bins = 10) {
   expects(bins > 0, "calibration_of: bins must be at least 1");
   auto const statistics = detail::ruled(batch, rule, "calibration_of");
-  auto const z = [rule](auto const& pair) {
-    return reward_by(rule, pair, pair.chosen) - reward_by(rule, pair, pair.rejected);
-  };
-  auto const scores = statistics.sums([z](auto const& pair, auto const& weight) {
-    auto const margin = z(pair);
-    return std::array{weight * square(sigmoid(-margin)), weight * softplus(-margin),
-                      std::remove_const_t<decltype(margin)>(weight)};
-  });
+  auto const scores = statistics.sums(detail::scores_of_pair{rule});
   calibration out{.bins = std::vector<reliability_bin>(bins),
                   .brier = {scores[0], scores[2]},
                   .log_loss = {scores[1], scores[2]}};
 
-  // A few bins in each pass over the batch: how many there are is known at run time only.
-  constexpr std::size_t bins_a_pass = 5;
-  auto const count = static_cast<double>(bins);
-  for (std::size_t first = 0; first < bins; first += bins_a_pass) {
-    auto const sums = statistics.sums([z, first, count](auto const& pair, auto const& weight) {
-      auto const margin = z(pair);
-      using S = std::remove_const_t<decltype(margin)>;
-      S const confidence = sigmoid(select(margin < 0.0, -margin, margin));
-      S const place = (2.0 * confidence - 1.0) * count;  // NaN is in no bin
-      S const correct = select(margin > 0.0, S(1.0), select(margin < 0.0, S(0.0), S(0.5)));
-      std::array<S, 3 * bins_a_pass> numbers;
-      for (std::size_t k = 0; k < bins_a_pass; ++k) {
-        auto const low = static_cast<double>(first + k);
-        bool const last = low + 1.0 >= count;  // 1 itself belongs to the last bin
-        S const in_bin =
-            select(place < low, S(0.0), where(place < (last ? low + 2.0 : low + 1.0), S(weight)));
-        numbers[3 * k] = in_bin;
-        numbers[3 * k + 1] = where(in_bin > 0.0, in_bin * confidence);
-        numbers[3 * k + 2] = in_bin * correct;
-      }
-      return numbers;
-    });
-    for (std::size_t k = 0; k < bins_a_pass && first + k < bins; ++k) {
+  constexpr std::size_t at_once = detail::bins_of_pair::at_once;
+  for (std::size_t first = 0; first < bins; first += at_once) {
+    auto const sums = statistics.sums(detail::bins_of_pair{rule, first, static_cast<double>(bins)});
+    for (std::size_t k = 0; k < at_once && first + k < bins; ++k) {
       out.bins[first + k] = {sums[3 * k], sums[3 * k + 1], sums[3 * k + 2]};
     }
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 namespace prefer::inline v0_1 {
 
@@ -80,6 +81,26 @@ class correlation {
   double products_ = 0.0;
 };
 
+namespace detail {
+
+/// Squared distances of a formula's two numbers from their means, and the product of the distances.
+template <class F>
+struct distances_from_means {
+  F formula;
+  double mean_x;
+  double mean_y;
+
+  constexpr auto operator()(auto const& record) const {
+    auto const both = formula(record);
+    auto const dx = both[0] - mean_x;
+    auto const dy = both[1] - mean_y;
+    using S = std::remove_const_t<decltype(dx)>;
+    return std::array<S, 3>{dx * dx, dy * dy, dx * dy};
+  }
+};
+
+}  // namespace detail
+
 /// The correlation over a batch of the two numbers, as an array, that a formula gives for each example. Two passes: the
 /// distances are from the means.
 template <class Statistics, class F>
@@ -87,12 +108,7 @@ template <class Statistics, class F>
   auto const means = batch.means(formula);
   double const x = means[0];
   double const y = means[1];
-  auto const sums = batch.sums([formula, x, y](auto const& record) {
-    auto const both = formula(record);
-    auto const dx = both[0] - x;
-    auto const dy = both[1] - y;
-    return std::array{dx * dx, dy * dy, dx * dy};
-  });
+  auto const sums = batch.sums(detail::distances_from_means<F>{formula, x, y});
   return correlation::of(batch.count(), x, y, sums[0], sums[1], sums[2]);
 }
 

@@ -48,6 +48,37 @@ struct displacement {
   }
 };
 
+namespace detail {
+
+/// Of each side of a pair: whether it fell, how far, how far per token, and its log-ratio; then which sides fell.
+struct falls_of_pair {
+  static constexpr auto of_side(auto const& completion) {
+    auto const r = completion.log_ratio();  // a pair's own beta has no say here
+    auto const fell = r < 0.0;
+    using S = std::remove_const_t<decltype(r)>;
+    return std::array<S, 4>{where(fell, S(1.0)), where(fell, -r),
+                            where(fell, -completion.mean_log_ratio()), r};
+  }
+  constexpr auto operator()(auto const& pair) const {
+    auto const chosen = of_side(pair.chosen);
+    auto const rejected = of_side(pair.rejected);
+    using S = std::remove_cvref_t<decltype(chosen[0])>;
+    return std::array<S, 11>{chosen[0],
+                             chosen[1],
+                             chosen[2],
+                             chosen[3],
+                             rejected[0],
+                             rejected[1],
+                             rejected[2],
+                             rejected[3],
+                             chosen[0] * (1.0 - rejected[0]),
+                             rejected[0] * (1.0 - chosen[0]),
+                             chosen[0] * rejected[0]};
+  }
+};
+
+}  // namespace detail
+
 /// How far the completions of a batch of pairs fell below the reference.
 ///
 /// Errors  precondition_error for sizes that disagree, and without a reference
@@ -56,30 +87,7 @@ template <class C = column>
   expects(batch.reference.present(), "displacement_of: it is measured from a reference; give one");
   bool const has_lengths = batch.length.chosen.present() || batch.length.rejected.present();
   if (has_lengths) detail::expects_lengths(batch, "displacement_of");
-  // Of a side: pairs that fell, how far, how far per token, and all log-ratios.
-  auto const of_side = [](auto const& completion) {
-    auto const r = completion.log_ratio();  // a pair's own beta has no say here
-    auto const fell = r < 0.0;
-    using S = std::remove_const_t<decltype(r)>;
-    return std::array{where(fell, S(1.0)), where(fell, -r),
-                      where(fell, -completion.mean_log_ratio()), r};
-  };
-  auto const sums = batch_statistics(batch, "displacement_of").sums([of_side](auto const& pair) {
-    auto const chosen = of_side(pair.chosen);
-    auto const rejected = of_side(pair.rejected);
-    auto const only = [](auto const& one, auto const& other) { return one * (1.0 - other); };
-    return std::array{chosen[0],
-                      chosen[1],
-                      chosen[2],
-                      chosen[3],
-                      rejected[0],
-                      rejected[1],
-                      rejected[2],
-                      rejected[3],
-                      only(chosen[0], rejected[0]),
-                      only(rejected[0], chosen[0]),
-                      chosen[0] * rejected[0]};
-  });
+  auto const sums = batch_statistics(batch, "displacement_of").sums(detail::falls_of_pair{});
   auto const n = static_cast<double>(batch.size());
   auto const side = [&](std::size_t at) {
     return displacement::side{

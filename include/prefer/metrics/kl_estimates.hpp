@@ -5,12 +5,12 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include <prefer/batch/columns.hpp>
 #include <prefer/batch/statistics.hpp>
 #include <prefer/batch/sum_and_count.hpp>
 #include <prefer/expects.hpp>
-#include <prefer/on_demand.hpp>
 #include <prefer/scalar/math.hpp>
 
 namespace prefer::inline v0_1 {
@@ -51,16 +51,21 @@ struct kl_estimates {
 
 namespace detail {
 
+struct kl_of_example {
+  constexpr auto operator()(auto const& example) const {
+    auto const r = example.log_ratio();
+    using S = std::remove_const_t<decltype(r)>;
+    return std::array<S, 3>{kl_k1(r), kl_k2(r), kl_k3(r)};
+  }
+};
+
 /// The three estimates, added up over log-ratios, as of `count` completions.
 template <class C>
 [[nodiscard]] kl_estimates sum_of_kl(C const& policy, C const& reference, double count,
                                      char const* function) {
   expects_size(reference.size(), policy.size(), function, "reference");
   basic_unpaired_columns<C> const batch{.policy = policy, .reference = reference};
-  auto const sums = batch_statistics(batch, function).sums([](auto const& example) {
-    auto const r = example.log_ratio();
-    return std::array{kl_k1(r), kl_k2(r), kl_k3(r)};
-  });
+  auto const sums = batch_statistics(batch, function).sums(kl_of_example{});
   return {{sums[0], count}, {sums[1], count}, {sums[2], count}};
 }
 
@@ -82,8 +87,8 @@ template <class Policy, class Reference>
 /// the expected sum over positions of the KL of what may come next.
 ///
 /// Errors  precondition_error for sizes that disagree
-template <class = on_demand>
-[[nodiscard]] kl_estimates estimate_token_kl(column policy, column reference,
+template <class Policy, class Reference>
+[[nodiscard]] kl_estimates estimate_token_kl(Policy const& policy, Reference const& reference,
                                              std::span<std::size_t const> offset) {
   expects(!offset.empty(),
           "estimate_token_kl: offset is empty; it has one element more than there "
@@ -96,8 +101,8 @@ template <class = on_demand>
     detail::broken("estimate_token_kl: offset falls from " + std::to_string(offset[i]) + " to " +
                    std::to_string(offset[i + 1]));
   }
-  return detail::sum_of_kl(policy, reference, static_cast<double>(offset.size() - 1),
-                           "estimate_token_kl");
+  return detail::sum_of_kl<detail::column_of_numbers<Policy>>(
+      policy, reference, static_cast<double>(offset.size() - 1), "estimate_token_kl");
 }
 
 }  // namespace prefer::inline v0_1

@@ -30,6 +30,46 @@ struct length_bias {
   }
 };
 
+namespace detail {
+
+/// The implicit reward and the length of one side of a pair.
+template <column_side Side>
+struct reward_and_length {
+  reward_rule rule;
+
+  constexpr auto operator()(auto const& pair) const {
+    auto const& completion = [&]() -> auto const& {
+      if constexpr (Side == column_side::chosen) {
+        return pair.chosen;
+      } else {
+        return pair.rejected;
+      }
+    }();
+    auto const reward = reward_by(rule, pair, completion);
+    using S = std::remove_const_t<decltype(reward)>;
+    return std::array<S, 2>{reward, S(completion.completion_length)};
+  }
+};
+/// The same of chosen minus rejected.
+struct margin_and_length_difference {
+  reward_rule rule;
+
+  constexpr auto operator()(auto const& pair) const {
+    auto const chosen = reward_and_length<column_side::chosen>{rule}(pair);
+    auto const rejected = reward_and_length<column_side::rejected>{rule}(pair);
+    using S = std::remove_cvref_t<decltype(chosen[0])>;
+    return std::array<S, 2>{chosen[0] - rejected[0], chosen[1] - rejected[1]};
+  }
+};
+struct lengths_of_pair {
+  constexpr auto operator()(auto const& pair) const {
+    using S = std::remove_cvref_t<decltype(pair.chosen.log_prob)>;
+    return std::array<S, 2>{S(pair.chosen.completion_length), S(pair.rejected.completion_length)};
+  }
+};
+
+}  // namespace detail
+
 /// The relation of rewards and lengths in a batch of pairs.
 ///
 /// Errors  precondition_error for sizes that disagree, and without lengths
@@ -37,25 +77,13 @@ template <class C = column>
 [[nodiscard]] length_bias length_bias_of(basic_pair_columns<C> const& batch, reward_rule rule) {
   detail::expects_lengths(batch, "length_bias_of");
   batch_statistics const statistics(batch, "length_bias_of");
-  auto const of_side = [rule](auto const& pair, auto const& completion) {
-    auto const reward = reward_by(rule, pair, completion);
-    return std::array{reward, std::remove_const_t<decltype(reward)>(completion.completion_length)};
-  };
-  auto const of_chosen = [of_side](auto const& pair) { return of_side(pair, pair.chosen); };
-  auto const of_rejected = [of_side](auto const& pair) { return of_side(pair, pair.rejected); };
-  auto const of_difference = [of_side](auto const& pair) {
-    auto const chosen = of_side(pair, pair.chosen);
-    auto const rejected = of_side(pair, pair.rejected);
-    return std::array{chosen[0] - rejected[0], chosen[1] - rejected[1]};
-  };
-  auto const lengths = statistics.sums([of_side](auto const& pair) {
-    return std::array{of_side(pair, pair.chosen)[1], of_side(pair, pair.rejected)[1]};
-  });
+  auto const lengths = statistics.sums(detail::lengths_of_pair{});
   auto const n = static_cast<double>(batch.size());
   return {{lengths[0], n},
           {lengths[1], n},
-          correlation_of(statistics, of_chosen) + correlation_of(statistics, of_rejected),
-          correlation_of(statistics, of_difference)};
+          correlation_of(statistics, detail::reward_and_length<column_side::chosen>{rule}) +
+              correlation_of(statistics, detail::reward_and_length<column_side::rejected>{rule}),
+          correlation_of(statistics, detail::margin_and_length_difference{rule})};
 }
 
 }  // namespace prefer::inline v0_1

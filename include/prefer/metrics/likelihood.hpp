@@ -34,6 +34,21 @@ template <Scalar S>
   return log_odds<double>(mean_log_prob);
 }
 
+namespace detail {
+
+/// Of a pair: the NLL and the length of the chosen completion, log sigmoid of the margin of log odds, and that margin.
+struct likelihood_of_pair {
+  constexpr auto operator()(auto const& pair) const {
+    auto const margin =
+        log_odds(pair.chosen.mean_log_prob()) - log_odds(pair.rejected.mean_log_prob());
+    using S = std::remove_const_t<decltype(margin)>;
+    return std::array<S, 4>{-pair.chosen.log_prob, S(pair.chosen.completion_length),
+                            log_sigmoid(margin), margin};
+  }
+};
+
+}  // namespace detail
+
 /// NLL and log odds of a batch of pairs.
 ///
 ///   nll             = -sum log_prob_chosen / sum length_chosen: every token counts the same
@@ -46,13 +61,7 @@ template <Scalar S>
 template <class C = column>
 [[nodiscard]] likelihood_metrics likelihood(basic_pair_columns<C> const& batch) {
   detail::expects_lengths(batch, "likelihood");
-  auto const sums = batch_statistics(batch, "likelihood").sums([](auto const& pair) {
-    auto const margin =
-        log_odds(pair.chosen.mean_log_prob()) - log_odds(pair.rejected.mean_log_prob());
-    using S = std::remove_const_t<decltype(margin)>;
-    return std::array{-pair.chosen.log_prob, S(pair.chosen.completion_length), log_sigmoid(margin),
-                      margin};
-  });
+  auto const sums = batch_statistics(batch, "likelihood").sums(detail::likelihood_of_pair{});
   auto const n = static_cast<double>(batch.size());
   return {{sums[0], sums[1]}, {sums[2], n}, {sums[3], n}};
 }

@@ -43,6 +43,40 @@ struct reference_compatibility {
   }
 };
 
+namespace detail {
+
+/// The margin of log-probabilities under the reference, and under the policy.
+struct margins_of_pair {
+  constexpr auto operator()(auto const& pair) const {
+    auto const policy = pair.log_prob_margin();
+    using S = std::remove_const_t<decltype(policy)>;
+    return std::array<S, 2>{S(pair.chosen.reference_log_prob - pair.rejected.reference_log_prob),
+                            policy};
+  }
+};
+/// z, and z again: a correlation is of two numbers.
+struct margin_twice {
+  reward_rule rule;
+
+  constexpr auto operator()(auto const& pair) const {
+    auto const z = reward_margin_by(rule, pair);
+    return std::array<std::remove_const_t<decltype(z)>, 2>{z, z};
+  }
+};
+/// Whether a pair is in the right order: by z, under the reference, under the policy.
+struct orders_of_pair {
+  reward_rule rule;
+
+  constexpr auto operator()(auto const& pair) const {
+    auto const both = margins_of_pair{}(pair);
+    using S = std::remove_cvref_t<decltype(both[0])>;
+    return std::array<S, 3>{where(reward_margin_by(rule, pair) > 0.0, S(1.0)),
+                            where(both[0] > 0.0, S(1.0)), where(both[1] > 0.0, S(1.0))};
+  }
+};
+
+}  // namespace detail
+
 /// Compatibility on a batch of pairs, scored before the first step.
 ///
 /// Errors  precondition_error for sizes that disagree, and without a reference
@@ -51,28 +85,10 @@ template <class C = column>
                                                        reward_rule rule) {
   expects(batch.reference.present(), "compatibility_of: it compares with a reference; give one");
   auto const statistics = detail::ruled(batch, rule, "compatibility_of");
-  auto const z = [rule](auto const& pair) {
-    return reward_by(rule, pair, pair.chosen) - reward_by(rule, pair, pair.rejected);
-  };
-  // Under the reference, and under the policy.
-  auto const margins = [](auto const& pair) {
-    auto const policy = pair.log_prob_margin();
-    return std::array{std::remove_const_t<decltype(policy)>(pair.chosen.reference_log_prob -
-                                                            pair.rejected.reference_log_prob),
-                      policy};
-  };
-  auto const in_order = statistics.sums([z, margins](auto const& pair) {
-    auto const both = margins(pair);
-    using S = std::remove_cvref_t<decltype(both[0])>;
-    return std::array{where(z(pair) > 0.0, S(1.0)), where(both[0] > 0.0, S(1.0)),
-                      where(both[1] > 0.0, S(1.0))};
-  });
+  auto const in_order = statistics.sums(detail::orders_of_pair{rule});
   auto const n = static_cast<double>(batch.size());
-  return {.margins = correlation_of(statistics, margins),
-          .start = correlation_of(statistics,
-                                  [z](auto const& pair) {
-                                    return std::array{z(pair), z(pair)};
-                                  }),
+  return {.margins = correlation_of(statistics, detail::margins_of_pair{}),
+          .start = correlation_of(statistics, detail::margin_twice{rule}),
           .accuracy = {in_order[0], n},
           .reference_accuracy = {in_order[1], n},
           .policy_accuracy = {in_order[2], n}};

@@ -152,6 +152,10 @@ template <class Columns>
       rule.own_beta ? example.beta_or(rule.beta) : decltype(example.beta_or(1.0))(rule.beta);
   return own * score;
 }
+/// z: the reward of chosen minus that of rejected.
+[[nodiscard]] constexpr auto reward_margin_by(reward_rule rule, auto const& pair) {
+  return reward_by(rule, pair, pair.chosen) - reward_by(rule, pair, pair.rejected);
+}
 
 namespace detail {
 

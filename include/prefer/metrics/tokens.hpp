@@ -9,20 +9,21 @@
 #include <prefer/batch/statistics.hpp>
 #include <prefer/batch/sum_and_count.hpp>
 #include <prefer/metrics/rewards.hpp>
-#include <prefer/on_demand.hpp>
 
 namespace prefer::inline v0_1 {
 
 /// What only a policy over a vocabulary can say of its completions, as sums over the tokens that count.
 /// Columns that it does not give are left out.
-struct token_columns {
-  column length;        ///< tokens that count [B]
-  column entropy = {};  ///< sum over tokens of -sum_v p_v log p_v, nats [B]
-  column logit = {};    ///< sum over tokens of the mean logit of the vocabulary [B]
-  column correct = {};  ///< tokens that are the most likely one [B]
+template <class C>
+struct basic_token_columns {
+  C length;        ///< tokens that count [B]
+  C entropy = {};  ///< sum over tokens of -sum_v p_v log p_v, nats [B]
+  C logit = {};    ///< sum over tokens of the mean logit of the vocabulary [B]
+  C correct = {};  ///< tokens that are the most likely one [B]
 
   [[nodiscard]] std::size_t size() const { return length.size(); }
 };
+using token_columns = basic_token_columns<column>;
 
 /// Means over tokens, not over completions: long ones count for more. TRL's names in quotes.
 struct token_metrics {
@@ -39,12 +40,24 @@ struct token_metrics {
 
 namespace detail {
 
-template <class = on_demand>
-void expects_tokens(token_columns const& tokens, char const* where) {
-  for (column const* each : {&tokens.entropy, &tokens.logit, &tokens.correct}) {
+template <class C>
+void expects_tokens(basic_token_columns<C> const& tokens, char const* where) {
+  for (C const* each : {&tokens.entropy, &tokens.logit, &tokens.correct}) {
     if (each->present()) expects_size(each->size(), tokens.size(), where, "a column of tokens");
   }
 }
+
+/// A number and the tokens of a desirable completion, then of another.
+struct number_and_tokens_by_label {
+  constexpr auto operator()(auto const& example) const {
+    auto const number = example.log_prob;
+    using S = std::remove_const_t<decltype(number)>;
+    S const tokens = example.completion_length;
+    return std::array<S, 4>{where(example.desirable, number), where(example.desirable, tokens),
+                            select(example.desirable, S(0.0), number),
+                            select(example.desirable, S(0.0), tokens)};
+  }
+};
 
 /// Of one column: sums over desirable completions, and over the others, with tokens as counts. Those without labels are
 /// all of one side.
@@ -54,23 +67,15 @@ struct sums_by_side {
 
   [[nodiscard]] sum_and_count all() const { return chosen + rejected; }
 };
-template <class = on_demand>
-[[nodiscard]] sums_by_side sums_by_label(column const& numbers, column const& length,
-                                         column const& label) {
+template <class C>
+[[nodiscard]] sums_by_side sums_by_label(C const& numbers, C const& length, C const& label) {
   if (!numbers.present()) return {};
-  unpaired_columns const batch{.policy = numbers, .label = label, .length = length};
-  auto const sums = batch_statistics(batch, "metrics").sums([](auto const& example) {
-    auto const number = example.log_prob;
-    using S = std::remove_const_t<decltype(number)>;
-    S const tokens = example.completion_length;
-    return std::array{where(example.desirable, number), where(example.desirable, tokens),
-                      select(example.desirable, S(0.0), number),
-                      select(example.desirable, S(0.0), tokens)};
-  });
+  basic_unpaired_columns<C> const batch{.policy = numbers, .label = label, .length = length};
+  auto const sums = batch_statistics(batch, "metrics").sums(number_and_tokens_by_label{});
   return {{sums[0], sums[1]}, {sums[2], sums[3]}};
 }
-template <class = on_demand>
-[[nodiscard]] token_metrics token_metrics_of(token_columns const& tokens, column const& label) {
+template <class C>
+[[nodiscard]] token_metrics token_metrics_of(basic_token_columns<C> const& tokens, C const& label) {
   sums_by_side const logit = sums_by_label(tokens.logit, tokens.length, label);
   return {.entropy = sums_by_label(tokens.entropy, tokens.length, label).all(),
           .token_accuracy = sums_by_label(tokens.correct, tokens.length, label).chosen,
@@ -83,25 +88,28 @@ template <class = on_demand>
 /// Token statistics of pairs.
 ///
 /// Errors  precondition_error for sizes that disagree
-template <class = on_demand>
-[[nodiscard]] token_metrics metrics(token_columns const& chosen, token_columns const& rejected) {
+template <class C = column>
+[[nodiscard]] token_metrics metrics(basic_token_columns<C> const& chosen,
+                                    basic_token_columns<C> const& rejected) {
   expects_size(rejected.size(), chosen.size(), "metrics", "rejected.length");
   detail::expects_tokens(chosen, "metrics");
   detail::expects_tokens(rejected, "metrics");
-  sum_and_count const entropy = detail::sums_by_label(chosen.entropy, chosen.length, {}).all() +
-                                detail::sums_by_label(rejected.entropy, rejected.length, {}).all();
-  return {.entropy = entropy,
-          .token_accuracy = detail::sums_by_label(chosen.correct, chosen.length, {}).all(),
-          .logit_chosen = detail::sums_by_label(chosen.logit, chosen.length, {}).all(),
-          .logit_rejected = detail::sums_by_label(rejected.logit, rejected.length, {}).all()};
+  auto const sum = [](C const& numbers, C const& length) {
+    return detail::sums_by_label(numbers, length, C()).all();
+  };
+  return {.entropy = sum(chosen.entropy, chosen.length) + sum(rejected.entropy, rejected.length),
+          .token_accuracy = sum(chosen.correct, chosen.length),
+          .logit_chosen = sum(chosen.logit, chosen.length),
+          .logit_rejected = sum(rejected.logit, rejected.length)};
 }
 
 /// The same of labelled completions: desirable ones stand for chosen.
 ///
 /// TRL     KTOTrainer has no "mean_token_accuracy"; here it is that of the desirable ones
 /// Errors  precondition_error for sizes that disagree
-template <class = on_demand>
-[[nodiscard]] token_metrics metrics(token_columns const& columns, column label) {
+template <class C = column>
+[[nodiscard]] token_metrics metrics(basic_token_columns<C> const& columns,
+                                    std::type_identity_t<C> const& label) {
   expects_size(label.size(), columns.size(), "metrics", "label");
   detail::expects_tokens(columns, "metrics");
   return detail::token_metrics_of(columns, label);

@@ -16,7 +16,7 @@
 #include <prefer/objective/on_backend.hpp>
 #include <prefer/testing/finding.hpp>
 #include <prefer/testing/probing_formulas.hpp>
-#include <prefer/testing/sample_numbers.hpp>
+#include <prefer/testing/sample_columns.hpp>
 
 // The second half of the conformance suite: what follows where operations and functions are right. Every loss of the catalogue
 // with its statistics and coefficients, and the metrics of its batch, are on a backend what they are on the host.
@@ -33,57 +33,16 @@ class backend_losses : private findings {
   backend_losses(B const& on, Upload const& upload, suite_options options)
       : findings(options), on_(on), upload_(upload) {}
 
-  [[nodiscard]] std::vector<finding> run() {
-    for_each_loss(
-        [&]<Loss L>(L const& loss, auto const&) { attempt(L::name, [&] { same(loss); }); });
-    return take();
+  template <Loss L>
+  void check(L const& loss) {
+    attempt(name_of<L>(), [&] { same(loss); });
   }
+  using findings::take;
 
  private:
-  static constexpr std::size_t examples = 30;
-
-  /// The same numbers here and there: those that a loss reads, weights, and completions of other prompts.
   template <template <class> class Kind>
-  struct twice {
-    Kind<prefer::column> here{};
-    Kind<column> there{};
-    std::vector<numbers> kept{};
-    std::vector<std::invoke_result_t<Upload const&, numbers const&>> owners{};
-    std::vector<std::size_t> offset{};
-
-    twice(Upload const& upload, column_set read, std::size_t list_size = 0) {
-      std::size_t completions = examples;
-      if constexpr (requires { here.offset; }) {
-        offset.push_back(0);
-        for (std::size_t g = 0; g < examples; ++g) {
-          offset.push_back(offset.back() + (list_size == 0 ? 1 + g % 4 : list_size));
-        }
-        here.offset = there.offset = offset;
-        completions = offset.back();
-      }
-      prefer::detail::for_each_column(here, [&](auto is, per each, column_side, auto const&) {
-        bool const wanted = read.contains(is.name) || is.name == column_name::weight ||
-                            is.name == column_name::policy || each == per::kl_example;
-        kept.push_back(wanted
-                           ? numbers_of(is.rule, each == per::completion ? completions : examples,
-                                        static_cast<std::uint32_t>(kept.size()))
-                           : numbers());
-      });
-      std::size_t at = 0;
-      prefer::detail::for_each_column(here, [&](auto, per, column_side, prefer::column& to) {
-        numbers const& own = kept[at++];
-        if (!own.empty()) to = own;
-      });
-      owners.reserve(kept.size());
-      at = 0;
-      prefer::detail::for_each_column(there, [&](auto, per, column_side, column& to) {
-        numbers const& own = kept[at++];
-        if (own.empty()) return;
-        owners.push_back(upload(own));
-        to = view_of_uploaded<column>(owners.back());
-      });
-    }
-  };
+  using twice = sample_columns<Kind, column, Upload>;
+  static constexpr std::size_t examples = twice<basic_pair_columns>::examples;
 
   [[nodiscard]] numbers down(column const& from) const {
     return on_.numbers(basic_unpaired_columns<column>{.policy = from}, its_log_prob{});
@@ -91,6 +50,15 @@ class backend_losses : private findings {
   void expect_mean(double here, typename B::number const& there) {
     expect_numbers({on_.read(std::array<typename B::number, 1>{there})[0]}, {here},
                    "the mean loss");
+  }
+  template <class Metrics, std::size_t N>
+  void expect_metrics(Metrics const& got, Metrics const& wanted,
+                      metric_name<Metrics> const (&names)[N]) {
+    for (auto const& each : names) {
+      expect_numbers({(got.*each.field).sum, (got.*each.field).count},
+                     {(wanted.*each.field).sum, (wanted.*each.field).count},
+                     std::string("the metric ") + each.name);
+    }
   }
   // A coefficient is the difference of terms of about 1 / examples.
   static constexpr double coefficients = 1e-2;
@@ -122,11 +90,7 @@ class backend_losses : private findings {
                      "coefficients of divergence, rejected", coefficients);
     }
     auto const rule = reward_rule_of(loss);
-    auto const ours = metrics(batch.here, rule), theirs = metrics(batch.there, rule);
-    for (auto const& each : pair_metric_names) {
-      expect_numbers({(theirs.*each.field).mean()}, {(ours.*each.field).mean()},
-                     std::string("the metric ") + each.name);
-    }
+    expect_metrics(metrics(batch.there, rule), metrics(batch.here, rule), pair_metric_names);
   }
 
   template <UnpairedLoss L>
@@ -148,40 +112,59 @@ class backend_losses : private findings {
                      "coefficients of the value estimate", coefficients);
     }
     auto const rule = reward_rule_of(loss);
-    auto const ours = metrics(batch.here, rule), theirs = metrics(batch.there, rule);
-    for (auto const& each : unpaired_metric_names) {
-      expect_numbers({(theirs.*each.field).sum, (theirs.*each.field).count},
-                     {(ours.*each.field).sum, (ours.*each.field).count},
-                     std::string("the metric ") + each.name);
-    }
+    expect_metrics(metrics(batch.there, rule), metrics(batch.here, rule), unpaired_metric_names);
   }
 
   template <ListLoss L>
   void same(L const& loss) {
     twice<basic_list_columns> batch(upload_, reads(loss), list_size_of<L>());
     auto const here = evaluate(loss, batch.here);
-    auto value = on_.room(examples), coefficient = on_.room(batch.offset.back());
+    auto value = on_.room(examples), coefficient = on_.room(batch.completions());
     basic_list_results<typename B::result> const there{.value = value.result(),
                                                        .coefficient = coefficient.result()};
     expect_mean(here.loss, evaluate_into(loss, batch.there, there));
     expect_numbers(down(value.view()), here.value, "values");
     expect_numbers(down(coefficient.view()), here.coefficient, "coefficients", coefficients);
+    auto const rule = reward_rule_of(loss);
+    expect_metrics(metrics(batch.there, rule), metrics(batch.here, rule), pair_metric_names);
   }
 
   B const& on_;
   Upload const& upload_;
 };
 
+/// Has a name, because a device's compiler takes no lambda around what runs on a device.
+template <Backend B, class Upload>
+struct check_each_loss {
+  backend_losses<B, Upload>* checks;
+
+  template <Loss L>
+  void operator()(L const& loss, loss_info const&) const {
+    checks->check(loss);
+  }
+};
+
 }  // namespace detail
 
-/// Which losses of the catalogue are not on a backend what they are on the host, by name; none where all are.
+/// Where a loss is on a backend not what it is on the host; nothing where it is.
 ///
-/// `upload` and `options` as for check_backend, which is run first: this instantiates every loss, and says less of the cause
+/// `upload` and `options` as for check_backend, which is run first: this says less of the cause
+template <Backend B, class Upload, Loss L>
+  requires(!std::same_as<typename B::column, column>)
+[[nodiscard]] std::vector<finding> check_loss(B const& on, Upload const& upload, L const& loss,
+                                              suite_options options = {}) {
+  detail::backend_losses<B, Upload> checks(on, upload, options);
+  checks.check(loss);
+  return checks.take();
+}
+/// The same of every loss of the catalogue, which are all instantiated.
 template <Backend B, class Upload>
   requires(!std::same_as<typename B::column, column>)
 [[nodiscard]] std::vector<finding> check_losses(B const& on, Upload const& upload,
                                                 suite_options options = {}) {
-  return detail::backend_losses<B, Upload>(on, upload, options).run();
+  detail::backend_losses<B, Upload> checks(on, upload, options);
+  for_each_loss(detail::check_each_loss<B, Upload>{&checks});
+  return checks.take();
 }
 
 }  // namespace prefer::inline v0_1::testing

@@ -18,7 +18,8 @@ struct its_log_prob {
 
 struct both_log_probs {
   constexpr auto operator()(auto const& pair) const {
-    return std::array{pair.chosen.log_prob, pair.rejected.log_prob};
+    using S = std::remove_cvref_t<decltype(pair.chosen.log_prob)>;
+    return std::array<S, 2>{pair.chosen.log_prob, pair.rejected.log_prob};
   }
 };
 

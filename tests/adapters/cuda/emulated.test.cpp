@@ -9,18 +9,10 @@
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/kto.hpp>
 #include <prefer/loss/orpo.hpp>
-#include <prefer/metrics/calibration.hpp>
-#include <prefer/metrics/displacement.hpp>
-#include <prefer/metrics/kl_estimates.hpp>
-#include <prefer/metrics/length_bias.hpp>
-#include <prefer/metrics/likelihood.hpp>
-#include <prefer/metrics/reference_compatibility.hpp>
 
 #include "adapters/cuda/on_device.hpp"
-#include "support/near.hpp"
 
-// What only the emulator can show: who waits, what is allocated, what happens where the runtime refuses; and metrics whose
-// formulas are lambdas, which nvcc takes no kernel of.
+// What only the emulator can show: who waits, what is allocated, what happens where the runtime refuses.
 
 namespace {
 
@@ -69,6 +61,32 @@ TEST_CASE("cuda: memory goes back, also where there was not enough", "[cuda]") {
   CHECK(cuda::evaluate(prefer::dpo{}, batch).loss.read() > 0.0);
 }
 
+TEST_CASE("cuda: a graph of the loss pass takes its memory when it runs, and gives it back",
+          "[cuda][graph]") {
+  problem<float> p({}, 300);
+  cudaStream_t captured;
+  REQUIRE(cudaStreamCreateWithFlags(&captured, cudaStreamNonBlocking) == cudaSuccess);
+  {
+    on_device device(captured);
+    auto const batch = device(p.columns<2>());
+    cuda::device_column<float> coefficient(300, captured);
+    auto const& now = cuda_emulator::state();
+    std::size_t const before = now.allocated;
+    REQUIRE(cudaStreamBeginCapture(captured, cudaStreamCaptureModeGlobal) == cudaSuccess);
+    (void)evaluate_into(prefer::aot{}, batch, cuda::pair_results{.chosen = coefficient});
+    cudaGraph_t graph;
+    REQUIRE(cudaStreamEndCapture(captured, &graph) == cudaSuccess);
+    cudaGraphExec_t exec;
+    REQUIRE(cudaGraphInstantiate(&exec, graph, 0) == cudaSuccess);
+    CHECK(now.allocated == before);
+    for (int run = 0; run < 2; ++run) CHECK(cudaGraphLaunch(exec, captured) == cudaSuccess);
+    CHECK(now.allocated == before);
+    CHECK(cudaGraphExecDestroy(exec) == cudaSuccess);
+    CHECK(cudaGraphDestroy(graph) == cudaSuccess);
+  }
+  CHECK(cudaStreamDestroy(captured) == cudaSuccess);
+}
+
 TEST_CASE("cuda: an error of the runtime names the call, the code and the place", "[cuda]") {
   cuda::device_column<float> const one(std::vector<float>{1}, stream);
   auto& now = cuda_emulator::state();
@@ -113,29 +131,6 @@ TEST_CASE("cuda: a caller's own numbers are viewed, written in place and never f
   CHECK(got[0] == 9.0f);
   CHECK(got[1] != 9.0f);
   CHECK(got[3] == 9.0f);
-}
-
-TEST_CASE("cuda: every metric of pairs is that of the host", "[cuda]") {
-  problem<double> p({}, 90);
-  auto const here = p.columns<2>();
-  on_device device;
-  auto const there = device(here);
-  prefer::reward_rule const rule{.beta = 0.3};
-  auto const same = [](prefer::sum_and_count const& a, prefer::sum_and_count const& b) {
-    CHECK(a.count == b.count);
-    CHECK(near(a.sum, b.sum, 1e-11, 1.0));
-  };
-  same(calibration_of(here, rule).brier, calibration_of(there, rule).brier);
-  CHECK(near(calibration_of(here, rule).expected_error(),
-             calibration_of(there, rule).expected_error(), 1e-11));
-  same(displacement_of(here).chosen.fall_per_token, displacement_of(there).chosen.fall_per_token);
-  CHECK(near(length_bias_of(here, rule).margin_length_difference.value(),
-             length_bias_of(there, rule).margin_length_difference.value(), 1e-11, 1.0));
-  CHECK(near(compatibility_of(here, rule).margins.value(),
-             compatibility_of(there, rule).margins.value(), 1e-11, 1.0));
-  same(likelihood(here).nll, likelihood(there).nll);
-  same(prefer::estimate_kl(here.policy.chosen, here.reference.chosen).k3,
-       prefer::estimate_kl(there.policy.chosen, there.reference.chosen).k3);
 }
 
 TEST_CASE("cuda: a stream waits for another's event, the host for neither", "[cuda]") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <prefer/adapters/cuda/linear_log_prob.cuh>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstddef>
@@ -141,6 +142,30 @@ TEST_CASE("cuda: linear_log_prob and its derivatives are those of double, in blo
 TEST_CASE("cuda: linear_log_prob from 16 bits adds up in float32", "[cuda][linear_log_prob]") {
   same_as_double(task<half>(4, 16, 600), 0x1p-11, {.vocabulary_block = 128});
   same_as_double(task<bfloat16>(4, 16, 600), 0x1p-8, {.vocabulary_block = 128});
+}
+
+TEST_CASE(
+    "cuda: a row's log-probability and gradient from hidden states are the same bits in any batch",
+    "[cuda][linear_log_prob]") {
+  // Thirds, so that another order of a sum is another sum; cuBLASLt's twin, as it, chooses an order for each shape.
+  task<float> all(7, 40, 300);
+  for (auto* const numbers : {&all.hidden, &all.matrix}) {
+    for (float& each : *numbers) each /= 3.0f;
+  }
+  auto const together = on_the_device(all, {.vocabulary_block = 128});
+  for (std::size_t const t : {0u, 2u, 6u}) {
+    task<float> one = all;
+    one.rows = 1;
+    auto const first = all.hidden.begin() + static_cast<std::ptrdiff_t>(t * all.width);
+    one.hidden.assign(first, first + static_cast<std::ptrdiff_t>(all.width));
+    one.tokens = {all.tokens[t]};
+    one.coefficient = {all.coefficient[t]};
+    auto const alone = on_the_device(one, {.vocabulary_block = 128});
+    CHECK(alone.log_prob[0] == together.log_prob[t]);
+    CHECK(alone.entropy[0] == together.entropy[t]);
+    CHECK(std::equal(alone.hidden.begin(), alone.hidden.end(),
+                     together.hidden.begin() + static_cast<std::ptrdiff_t>(t * all.width)));
+  }
 }
 
 TEST_CASE("cuda: blocks of small probabilities are left out, and what that costs is bounded",

@@ -190,6 +190,24 @@ TEST_CASE("cuda: closed forms of a softmax", "[cuda][token_log_prob]") {
   CHECK(got.log_prob[3] == -infinity);  // a token that was masked
 }
 
+TEST_CASE("cuda: logits masked by the lowest number add nothing, before what counts or after",
+          "[cuda][token_log_prob]") {
+  // Each thread sees masked ones first in one row, and last in the other.
+  task<float> of(2, 2048);
+  float const lowest = std::numeric_limits<float>::lowest();
+  for (std::size_t v = 0; v < 2048; ++v) {
+    of.logits[v] = v < 1024 ? lowest : 2.0f;
+    of.logits[2048 + v] = v < 1024 ? 2.0f : lowest;
+  }
+  of.tokens = {1024, 0};
+  auto const got = run(of, {1, 1});
+  for (std::size_t t = 0; t < 2; ++t) {
+    CHECK(got.log_prob[t] == Approx(-std::log(1024.0)));
+    CHECK(got.entropy[t] == Approx(std::log(1024.0)));
+    CHECK(got.sum_of_squares[t] == Approx(1.0 / 1024));
+  }
+}
+
 TEST_CASE("cuda: NaN shows, in its own row", "[cuda][token_log_prob]") {
   task<bfloat16> of(2, 300);
   of.logits[7] = static_cast<bfloat16>(std::numeric_limits<float>::quiet_NaN());

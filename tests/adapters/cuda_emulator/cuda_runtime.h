@@ -8,10 +8,12 @@
 #include <type_traits>
 #include <utility>
 
+#include "adapters/cuda_emulator/capture.hpp"
 #include "adapters/cuda_emulator/machine.hpp"
 
 // The words of CUDA that our kernels and our host code use, for this processor: found in place of the toolkit's header of
-// this name where tests put the folder first. Work on a stream is done when it is asked for.
+// this name where tests put the folder first. Work on a stream is done when it is asked for, or kept for a graph: see
+// capture.hpp.
 
 #define __global__
 #define __device__
@@ -142,69 +144,90 @@ T atomicCAS(T* to, T expected, T value) {
 
 // The runtime.
 
-enum cudaError_t : int {
-  cudaSuccess = 0,
-  cudaErrorInvalidValue = 1,
-  cudaErrorMemoryAllocation = 2,
-  cudaErrorLaunchFailure = 719
-};
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
-using cudaStream_t = struct emulated_stream*;
-using cudaEvent_t = struct emulated_event*;
-inline constexpr unsigned cudaEventDisableTiming = 2;
-
-namespace cuda_emulator {
-
-[[nodiscard]] inline cudaError_t outcome() {
-  return static_cast<cudaError_t>(std::exchange(state().next_error, 0));
-}
-
-}  // namespace cuda_emulator
 
 inline char const* cudaGetErrorName(cudaError_t error) {
-  return error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation"
-         : error == cudaErrorInvalidValue   ? "cudaErrorInvalidValue"
-         : error == cudaSuccess             ? "cudaSuccess"
-                                            : "cudaErrorLaunchFailure";
+  switch (error) {
+    case cudaSuccess:
+      return "cudaSuccess";
+    case cudaErrorInvalidValue:
+      return "cudaErrorInvalidValue";
+    case cudaErrorMemoryAllocation:
+      return "cudaErrorMemoryAllocation";
+    case cudaErrorStreamCaptureUnsupported:
+      return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorLaunchFailure:
+      return "cudaErrorLaunchFailure";
+    default:
+      return "an error of streams and graphs";
+  }
 }
 inline char const* cudaGetErrorString(cudaError_t error) {
   return error == cudaErrorMemoryAllocation ? "out of memory" : "an error of the emulator";
 }
-inline cudaError_t cudaMallocAsync(void** out, std::size_t bytes, cudaStream_t) {
+/// Within a capture an address, where memory will be when the graph runs.
+inline cudaError_t cudaMallocAsync(void** out, std::size_t bytes, cudaStream_t stream) {
   if (auto const error = ::cuda_emulator::outcome(); error != cudaSuccess) return error;
+  if (!::cuda_emulator::is_captured(stream)) {
+    auto const error = ::cuda_emulator::submit(stream, [] {});
+    if (error != cudaSuccess) return error;
+    *out = ::cuda_emulator::allocate(bytes);
+    return *out == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+  }
+  void* const at = ::cuda_emulator::reserve(bytes);
+  if (at == nullptr) return cudaErrorMemoryAllocation;
+  auto const error = ::cuda_emulator::submit(
+      stream, [=] { ::cuda_emulator::allocate_at(at, bytes); }, static_cast<std::ptrdiff_t>(bytes));
+  if (error != cudaSuccess) return error;
+  stream->into->graph.allocated.emplace(at, bytes);
+  *out = at;
+  return cudaSuccess;
+}
+/// Within a capture memory of that graph alone is given back.
+inline cudaError_t cudaFreeAsync(void* address, cudaStream_t stream) {
+  if (auto const error = ::cuda_emulator::outcome(); error != cudaSuccess) return error;
+  if (!::cuda_emulator::is_captured(stream)) {
+    auto const error = ::cuda_emulator::submit(stream, [] {});
+    if (error != cudaSuccess) return error;
+    return ::cuda_emulator::release(address) ? cudaSuccess : cudaErrorInvalidValue;
+  }
+  auto& allocated = stream->into->graph.allocated;
+  auto const found = allocated.find(address);
+  if (found == allocated.end()) return cudaErrorInvalidValue;
+  auto const error = ::cuda_emulator::submit(
+      stream, [=] { (void)::cuda_emulator::release(address); },
+      -static_cast<std::ptrdiff_t>(found->second));
+  if (error == cudaSuccess) allocated.erase(found);
+  return error;
+}
+inline cudaError_t cudaMalloc(void** out, std::size_t bytes) {
+  if (auto const error = ::cuda_emulator::outside_of_captures(false); error != cudaSuccess) {
+    return error;
+  }
   *out = ::cuda_emulator::allocate(bytes);
   return *out == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
-inline cudaError_t cudaFreeAsync(void* address, cudaStream_t) {
-  if (auto const error = ::cuda_emulator::outcome(); error != cudaSuccess) return error;
+inline cudaError_t cudaFree(void* address) {
+  if (auto const error = ::cuda_emulator::outside_of_captures(false); error != cudaSuccess) {
+    return error;
+  }
   return ::cuda_emulator::release(address) ? cudaSuccess : cudaErrorInvalidValue;
 }
-inline cudaError_t cudaMemcpyAsync(void* to, void const* from, std::size_t bytes, cudaMemcpyKind,
-                                   cudaStream_t) {
+inline cudaError_t cudaMemcpyAsync(void* to, void const* from, std::size_t bytes,
+                                   cudaMemcpyKind kind, cudaStream_t stream) {
   if (auto const error = ::cuda_emulator::outcome(); error != cudaSuccess) return error;
-  ::cuda_emulator::read_from_outside(from, bytes);
-  ::cuda_emulator::written_from_outside(to, bytes);
-  ::cuda_emulator::copy(to, from, bytes);
-  return cudaSuccess;
+  // A graph copies when it runs, from or to what the host may have given back by then: refused, whatever a device does.
+  if (::cuda_emulator::is_captured(stream) && kind != cudaMemcpyDeviceToDevice) {
+    return ::cuda_emulator::wait_for(stream);
+  }
+  return ::cuda_emulator::submit(stream, [=] { ::cuda_emulator::copy_watched(to, from, bytes); });
 }
-inline cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t) {
+inline cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
   if (auto const error = ::cuda_emulator::outcome(); error != cudaSuccess) return error;
-  ::cuda_emulator::written_from_outside(to, bytes);
-  ::cuda_emulator::fill(to, value, bytes);
-  return cudaSuccess;
-}
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  ++::cuda_emulator::state().synchronisations;
-  return ::cuda_emulator::outcome();
-}
-inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* out, unsigned) {
-  *out = nullptr;
-  return ::cuda_emulator::outcome();
-}
-inline cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return ::cuda_emulator::outcome(); }
-inline cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
-inline cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
-  return ::cuda_emulator::outcome();
+  return ::cuda_emulator::submit(stream, [=] {
+    ::cuda_emulator::written_from_outside(to, bytes);
+    ::cuda_emulator::fill(to, value, bytes);
+  });
 }
 
 struct cudaLaunchConfig_t {
@@ -236,6 +259,7 @@ cudaError_t cudaLaunchKernelEx(cudaLaunchConfig_t const* how, void (*kernel)(Par
   using call = ::cuda_emulator::call<Parameters...>;
   call const of{kernel, {std::forward<Arguments>(arguments)...}};
   auto const size = [](dim3 const& d) { return ::cuda_emulator::index3{d.x, d.y, d.z}; };
-  ::cuda_emulator::launch(size(how->gridDim), size(how->blockDim), &call::run, &of, sizeof of);
-  return cudaSuccess;
+  auto const blocks = size(how->gridDim), threads = size(how->blockDim);
+  return ::cuda_emulator::submit(
+      how->stream, [=] { ::cuda_emulator::launch(blocks, threads, &call::run, &of, sizeof of); });
 }

@@ -373,6 +373,22 @@ void* allocate(std::size_t bytes) {
   return made;
 }
 
+void* reserve(std::size_t bytes) {
+  own_work const mine;
+  return on().memory.reserve(bytes);
+}
+
+void allocate_at(void* address, std::size_t bytes) {
+  own_work const mine;
+  on().memory.allocate_at(address, bytes);
+  on().counted.allocated += bytes;
+}
+
+bool is_allocated(void const* address) {
+  own_work const mine;
+  return on().memory.is_allocated(address);
+}
+
 bool release(void* address) {
   own_work const mine;
   auto const size = on().memory.release(address);
@@ -415,6 +431,12 @@ void read_from_outside(void const* address, std::size_t size) {
       throw violation("a copy reads what nobody has written: " + offset_in(place, address));
     }
   }
+}
+
+void copy_watched(void* to, void const* from, std::size_t size) {
+  read_from_outside(from, size);
+  written_from_outside(to, size);
+  copy(to, from, size);
 }
 
 }  // namespace cuda_emulator

@@ -72,9 +72,15 @@ void access(void const* address, std::size_t size, bool writes, bool atomic = fa
 // Memory of the device. Allocations are as far apart as it takes to tell an access beside one.
 [[nodiscard]] void* allocate(std::size_t bytes);  // null beyond the limit
 [[nodiscard]] bool release(void* address);        // false for what is no allocation
+[[nodiscard]] bool is_allocated(void const* address);
+/// An address where `allocate_at` allocates, as often as it was given back.
+[[nodiscard]] void* reserve(std::size_t bytes);
+void allocate_at(void* address, std::size_t bytes);
 /// Marks what came from outside of kernels as written; refuses a range that leaves its allocation.
 void written_from_outside(void const* address, std::size_t size);
 void read_from_outside(void const* address, std::size_t size);
+/// Copies from and to either side, and does both.
+void copy_watched(void* to, void const* from, std::size_t size);
 /// Throws what the host did wrong since the last call: it has touched memory of the device.
 void expect_good_host();
 // Without a word to anyone.

@@ -93,8 +93,8 @@ class device_memory {
   };
   static constexpr std::size_t margin = 256;  // between two of them, and before the first
 
-  /// Null where there is none left.
-  [[nodiscard]] void* allocate(std::size_t bytes) {
+  /// An address that nothing else has. Null where there is none left.
+  [[nodiscard]] void* reserve(std::size_t bytes) {
     if (begin_ == 0) {
       void* const room = mmap(nullptr, capacity, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -106,8 +106,21 @@ class device_memory {
     if (next_ + taken > begin_ + capacity) return nullptr;
     std::uintptr_t const at = next_;
     next_ += taken;
-    all_.emplace(at, allocation{bytes, std::vector<traces>((bytes + 1) / 2)});
     return reinterpret_cast<void*>(at);
+  }
+  /// Memory where it was reserved, in which nobody has written anything.
+  void allocate_at(void* address, std::size_t bytes) {
+    all_.emplace(reinterpret_cast<std::uintptr_t>(address),
+                 allocation{bytes, std::vector<traces>((bytes + 1) / 2)});
+  }
+  /// Null where there is none left.
+  [[nodiscard]] void* allocate(std::size_t bytes) {
+    void* const at = reserve(bytes);
+    if (at != nullptr) allocate_at(at, bytes);
+    return at;
+  }
+  [[nodiscard]] bool is_allocated(void const* address) const {
+    return all_.contains(reinterpret_cast<std::uintptr_t>(address));
   }
   [[nodiscard]] static bool contains(void const* address) {
     auto const at = reinterpret_cast<std::uintptr_t>(address);

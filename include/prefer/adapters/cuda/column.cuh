@@ -209,7 +209,9 @@ class number {
   }
   /// Waits for the stream.
   [[nodiscard]] double read() const { return read_all(std::array{*this})[0]; }
-  /// The same of several, which wait once for each stream.
+  /// Written as a number of its own, on the device: nobody waits, and a graph may do it.
+  void write_to(mutable_column const& to) const;
+  /// The same as `read` of several, which wait once for each stream.
   template <std::size_t N>
   [[nodiscard]] static std::array<double, N> read_all(std::array<number, N> const& all) {
     std::array<double, N> out;

@@ -217,6 +217,17 @@ PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
   add_up_block(mine, sums + blockIdx.x);
 }
 
+template <class S>
+PREFER_CUDA_KERNEL void __launch_bounds__(1) write_quotient(S const* sum, S divisor, output to) {
+  to.write(0, *sum / divisor);
+}
+inline void number::write_to(mutable_column const& to) const {
+  expects_size(to.size(), 1, "number::write_to", "to");
+  launch(sums_->stream(), 1, 1, "number::write_to", &write_quotient<double>,
+         static_cast<double const*>(sums_->get()) + which_, divisor_,
+         output{to.data(), to.stored_as()});
+}
+
 /// to[i] = from[rows[i]], bit for bit: T is as wide as what is moved.
 template <class T>
 PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)

@@ -27,113 +27,235 @@ struct output_layer {
 };
 
 struct linear_options {
-  std::size_t vocabulary_block = 4096;  ///< logits that exist at once, of each row
+  std::size_t vocabulary_block = 4096;  ///< logits that exist at once, of each row and model
   /// Backward leaves out blocks in which no token lies and whose probabilities are all at most this. 0: none, and nobody
-  /// waits. Above: the derivative by a logit misses at most |coefficient| * skip_below, and the host waits once, for one
-  /// number of each block.
+  /// waits. Above: the derivative by a logit misses at most (|coefficient of log_prob| + |of divergence|) * skip_below,
+  /// and the host waits once, for one number of each block. Not with a coefficient of reverse_divergence, which a small
+  /// probability does not bound.
   float skip_below = 0.0f;
 };
 
-/// What forward keeps for backward.
+/// What forward keeps for backward. What is of a reference is empty where there was none.
 struct linear_pass {
+  std::size_t vocabulary_block;
   device_column<float> log_normalizer;  ///< [rows]
   device_column<float> largest;         ///< the largest logit of each block and row [blocks, rows]
-  std::size_t vocabulary_block;
+  device_column<float> reference_log_normalizer = {};  ///< [rows]
+  device_column<float> reference_largest = {};         ///< [blocks, rows]
+  device_column<float> reverse_divergence = {};        ///< [rows]
 };
 
-/// A row's softmax so far, and the logit of its token.
+/// A row's softmax so far, and the logit of its token; of a reference beside the policy, where divergence is asked for.
+template <asked What>
 struct row_state {
-  float largest, sum, weighted, squares, token_logit;
+  online_softmax softmax;
+  float token_logit;
+};
+template <>
+struct row_state<asked::divergence> {
+  softmax_pair softmax;
+  float token_logit, reference_token_logit;
+};
+
+/// The logits of a block of the vocabulary, [rows, count], and of the reference where it is read.
+struct block_of_logits {
+  float const* logits;
+  float const* reference;
+  std::size_t begin, count;
+
+  [[nodiscard]] __device__ bool holds(std::int32_t token) const {
+    return token >= 0 && static_cast<std::size_t>(token) - begin < count;
+  }
 };
 
 /// Adds a block of the vocabulary to each row's softmax; a thread block for each row.
-template <class S>
+template <asked What>
 PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
-    absorb_block(S const* logits, std::size_t count, std::size_t begin, std::int32_t const* tokens,
-                 row_state* states, S* largest) {
+    absorb_block(block_of_logits block, std::int32_t const* tokens, row_state<What>* states,
+                 float* largest, float* reference_largest) {
+  constexpr bool diverges = What == asked::divergence;
   std::size_t const row = blockIdx.x;
-  S const* const own = logits + row * count;
-  online_softmax mine;
-  for (std::size_t v = threadIdx.x; v < count; v += blockDim.x) {
-    float const x[1] = {own[v]};
-    mine.add<1, true>(x);
+  float const* const own = block.logits + row * block.count;
+  float const* const theirs = block.reference + (diverges ? row * block.count : 0);
+  decltype(row_state<What>::softmax) mine;
+  for (std::size_t v = threadIdx.x; v < block.count; v += blockDim.x) {
+    float const a[1] = {own[v]};
+    if constexpr (diverges) {
+      float const b[1] = {theirs[v]};
+      mine.template add<What>(a, b);
+    } else {
+      mine.template add<What>(a);
+    }
   }
-  online_softmax all = combine_block(mine);
+  auto all = combine_block(mine);
   if (threadIdx.x != 0) return;
-  largest[row] = all.largest;
-  row_state& state = states[row];
-  if (begin != 0) {
-    online_softmax before{state.largest, state.sum, state.weighted, state.squares};
+  if constexpr (diverges) {
+    largest[row] = all.policy.largest;
+    reference_largest[row] = all.reference.largest;
+  } else {
+    largest[row] = all.largest;
+  }
+  row_state<What>& state = states[row];
+  if (block.begin != 0) {
+    auto before = state.softmax;
     before.add(all);
     all = before;
   }
-  state.largest = all.largest;
-  state.sum = all.sum;
-  state.weighted = all.weighted;
-  state.squares = all.squares;
-  std::int64_t const place = std::int64_t{tokens[row]} - static_cast<std::int64_t>(begin);
-  if (place >= 0 && place < static_cast<std::int64_t>(count)) state.token_logit = own[place];
+  state.softmax = all;
+  std::int32_t const token = tokens[row];
+  if (!block.holds(token)) return;
+  state.token_logit = own[static_cast<std::size_t>(token) - block.begin];
+  if constexpr (diverges) {
+    state.reference_token_logit = theirs[static_cast<std::size_t>(token) - block.begin];
+  }
 }
 
 /// What the rows' softmaxes say when all blocks are in; a thread for each row.
-template <class S>
+template <asked What>
 PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
-    finish_rows(row_state const* states, std::int32_t const* tokens, S* log_normalizer,
-                token_outputs to, std::size_t rows) {
+    finish_rows(row_state<What> const* states, std::int32_t const* tokens, token_outputs to,
+                float* log_normalizer, float* reference_log_normalizer, float* reverse_divergence,
+                std::size_t rows) {
   std::size_t const row = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (row >= rows) return;
-  row_state const& state = states[row];
-  online_softmax const all{state.largest, state.sum, state.weighted, state.squares};
-  float const normalizer = all.log_normalizer();
-  log_normalizer[row] = normalizer;
-  if (to.log_prob.data != nullptr) {
-    to.log_prob.write(row, tokens[row] < 0 ? 0.0f : state.token_logit - normalizer);
+  row_state<What> const state = states[row];
+  if constexpr (What == asked::divergence) {
+    log_normalizer[row] = state.softmax.policy.log_normalizer();
+    reference_log_normalizer[row] = state.softmax.reference.log_normalizer();
+    reverse_divergence[row] = state.softmax.reverse_divergence();
+    to.write(row, tokens[row] >= 0, state.softmax, state.token_logit, state.reference_token_logit);
+  } else {
+    log_normalizer[row] = state.softmax.log_normalizer();
+    to.write(row, tokens[row] >= 0, state.softmax, state.token_logit);
   }
-  if (to.log_normalizer.data != nullptr) to.log_normalizer.write(row, normalizer);
-  if (to.entropy.data != nullptr) to.entropy.write(row, all.entropy());
-  if (to.sum_of_squares.data != nullptr) to.sum_of_squares.write(row, all.sum_of_squares());
 }
 
-/// coefficient * ((v is the token) - p_v) of a block's logits, stored as the matrices are; a thread block for each row.
-template <LogitElement T>
+/// The derivative by a block's logits, stored as the matrices are; a thread block for each row.
+template <LogitElement T, bool Diverges>
 PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
-    derivative_of_block(float const* logits, T* out, std::size_t count, std::size_t begin,
-                        std::int32_t const* tokens, float const* log_normalizer,
-                        input coefficient) {
+    derivative_of_block(block_of_logits block, T* out, std::int32_t const* tokens,
+                        derivative_inputs in) {
   std::size_t const row = blockIdx.x;
-  std::int32_t const token = tokens[row];
-  float const c = token < 0 ? 0.0f : loads<float>::load(coefficient + row);
-  float const normalizer = log_normalizer[row];
-  for (std::size_t v = threadIdx.x; v < count; v += blockDim.x) {
-    float const hit = static_cast<std::int64_t>(begin + v) == token ? 1.0f : 0.0f;
-    float const p = c == 0.0f ? 0.0f : std::exp(logits[row * count + v] - normalizer);
-    T const stored = stored_as<T>(c == 0.0f ? 0.0f : c * (hit - p));
-    out[row * count + v] = stored;
+  row_derivative const derivative = in.of(row, tokens[row]);
+  std::size_t const first = row * block.count;
+  for (std::size_t v = threadIdx.x; v < block.count; v += blockDim.x) {
+    float d;
+    if constexpr (Diverges) {
+      d = derivative.at(block.begin + v, block.logits[first + v], block.reference[first + v]);
+    } else {
+      d = derivative.at(block.begin + v, block.logits[first + v]);
+    }
+    T const stored = stored_as<T>(d);
+    out[first + v] = stored;
   }
 }
 
 /// The largest probability of each block of the vocabulary over the rows that count, 1 where a token lies in it; a thread
-/// block for each.
+/// block for each. The reference's probabilities count where divergence has a coefficient.
 template <class S>
 PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
-    weight_of_blocks(S const* largest, std::int32_t const* tokens, S const* log_normalizer,
-                     input coefficient, std::size_t rows, std::size_t count, S* weights) {
+    weight_of_blocks(S const* largest, S const* reference_largest, std::int32_t const* tokens,
+                     derivative_inputs in, std::size_t rows, std::size_t count, S* weights) {
   __shared__ float of_thread[threads_of_block];
   float mine = 0.0f;
+  auto const heed = [&mine](float p) { mine = p <= mine ? mine : p; };  // NaN counts as much
   for (std::size_t row = threadIdx.x; row < rows; row += blockDim.x) {
-    if (tokens[row] < 0 || loads<float>::load(coefficient + row) == 0.0f) continue;
+    row_derivative const derivative = in.of(row, tokens[row]);
+    if (derivative.is_zero()) continue;
     bool const hit = static_cast<std::size_t>(tokens[row]) / count == blockIdx.x;
-    float const p = std::exp(largest[blockIdx.x * rows + row] - log_normalizer[row]);
-    float const own = hit ? 1.0f : p;
-    mine = own <= mine ? mine : own;  // NaN counts as much
+    std::size_t const at = blockIdx.x * rows + row;
+    heed(hit ? 1.0f : std::exp(largest[at] - derivative.normalizer));
+    if (derivative.divergence != 0.0f) {
+      heed(std::exp(reference_largest[at] - derivative.reference_normalizer));
+    }
   }
   of_thread[threadIdx.x] = mine;
   __syncthreads();
   if (threadIdx.x != 0) return;
-  for (unsigned t = 1; t < threads_of_block; ++t) {
-    mine = of_thread[t] <= mine ? mine : of_thread[t];
-  }
+  for (unsigned t = 1; t < threads_of_block; ++t) heed(of_thread[t]);
   weights[blockIdx.x] = mine;
+}
+
+/// Logits of one model after the other, block by block: forward and backward make them alike.
+template <LogitElement T>
+class blocks_of_vocabulary {
+ public:
+  blocks_of_vocabulary(matrix_products const& products, output_layer<T> const& policy,
+                       output_layer<T> const* reference, std::size_t block, cudaStream_t stream)
+      : products_(products),
+        policy_(policy),
+        reference_(reference),
+        block_(block),
+        stream_(stream),
+        logits_(policy.rows * block, stream),
+        reference_logits_(reference == nullptr ? 0 : policy.rows * block, stream) {}
+
+  [[nodiscard]] std::size_t count() const { return (policy_.vocabulary + block_ - 1) / block_; }
+  /// Valid until the next one is made, in the order of the stream.
+  [[nodiscard]] block_of_logits make(std::size_t b) {
+    std::size_t const begin = b * block_;
+    std::size_t const count = detail::at_most(block_, policy_.vocabulary - begin);
+    multiply(policy_, begin, count, logits_.data());
+    if (reference_ != nullptr) multiply(*reference_, begin, count, reference_logits_.data());
+    return {logits_.data(), reference_logits_.data(), begin, count};
+  }
+
+ private:
+  void multiply(output_layer<T> const& of, std::size_t begin, std::size_t count, float* to) const {
+    products_.multiply<T>({of.hidden}, {of.matrix + begin * of.width, true}, to, of.rows, count,
+                          of.width, 0.0f, stream_);
+  }
+
+  matrix_products const& products_;
+  output_layer<T> policy_;
+  output_layer<T> const* reference_;
+  std::size_t block_;
+  cudaStream_t stream_;
+  device_column<float> logits_, reference_logits_;
+};
+
+template <class T>
+void expect_same_shape(output_layer<T> const& policy, output_layer<T> const& reference,
+                       char const* function) {
+  expects_size(reference.rows, policy.rows, function, "reference.rows");
+  expects_size(reference.vocabulary, policy.vocabulary, function, "reference.vocabulary");
+}
+
+template <asked What, LogitElement T>
+[[nodiscard]] linear_pass forward_over_blocks(matrix_products const& products,
+                                              output_layer<T> const& policy,
+                                              output_layer<T> const* reference,
+                                              column const& tokens, token_results const& to,
+                                              linear_options const& options) {
+  char const* const here = "linear_log_prob";
+  expects(options.vocabulary_block > 0, "linear_log_prob: vocabulary_block is at least 1");
+  std::size_t const rows = policy.rows;
+  std::size_t const block = detail::at_most(options.vocabulary_block, policy.vocabulary);
+  cudaStream_t const stream = tokens.stream();
+  std::int32_t const* const ids = expect_tokens(tokens, rows, here);
+  token_outputs const out = expect_results(to, rows, here);
+  blocks_of_vocabulary<T> blocks(products, policy, reference, block, stream);
+  linear_pass pass{.vocabulary_block = block,
+                   .log_normalizer = {rows, stream},
+                   .largest = {blocks.count() * rows, stream}};
+  if (reference != nullptr) {
+    pass.reference_log_normalizer = {rows, stream};
+    pass.reference_largest = {blocks.count() * rows, stream};
+    pass.reverse_divergence = {rows, stream};
+  }
+  allocation const states(rows * sizeof(row_state<What>), stream, here);
+  set_to_zero(states.get(), rows * sizeof(row_state<What>), stream, here);
+  auto* const of_rows = static_cast<row_state<What>*>(states.get());
+  for (std::size_t b = 0; b < blocks.count(); ++b) {
+    block_of_logits const logits = blocks.make(b);
+    launch(stream, rows, threads_of_block, here, &absorb_block<What>, logits, ids, of_rows,
+           pass.largest.data() + b * rows,
+           reference == nullptr ? nullptr : pass.reference_largest.data() + b * rows);
+  }
+  launch(stream, (rows + threads_of_block - 1) / threads_of_block, threads_of_block, here,
+         &finish_rows<What>, of_rows, ids, out, pass.log_normalizer.data(),
+         pass.reference_log_normalizer.data(), pass.reverse_divergence.data(), rows);
+  return pass;
 }
 
 /// Log-probabilities of tokens from hidden states and the output matrix.
@@ -143,40 +265,29 @@ PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
 /// Products and sums in float32, whatever T is. Entropy and sum of squares on request, as of token_log_prob
 /// Tokens   [rows] 32-bit ids; a negative one does not count
 /// Memory   rows x (vocabulary_block + 5 + 2 vocabulary / vocabulary_block) floats at most, beside the results
-/// Order    that of cuBLASLt within a block of logits, which may depend on the number of rows; fixed otherwise
+/// Order    fixed: the same row gives the same bits in any batch; see matrix_products
 /// Errors   precondition_error for sizes that disagree; backend_error where the runtime or cuBLASLt refuse
 template <LogitElement T>
 [[nodiscard]] linear_pass linear_log_prob(matrix_products const& products,
                                           output_layer<T> const& layer, column const& tokens,
                                           token_results const& to,
                                           linear_options const& options = {}) {
-  char const* const here = "linear_log_prob";
-  expects(options.vocabulary_block > 0, "linear_log_prob: vocabulary_block is at least 1");
-  std::size_t const rows = layer.rows;
-  std::size_t const block = detail::at_most(options.vocabulary_block, layer.vocabulary);
-  std::size_t const blocks = (layer.vocabulary + block - 1) / block;
-  cudaStream_t const stream = tokens.stream();
-  std::int32_t const* const ids = expect_tokens(tokens, rows, here);
-  token_outputs const out{expect_rows(to.log_prob, rows, here, "results.log_prob"),
-                          expect_rows(to.log_normalizer, rows, here, "results.log_normalizer"),
-                          expect_rows(to.entropy, rows, here, "results.entropy"),
-                          expect_rows(to.sum_of_squares, rows, here, "results.sum_of_squares")};
-  linear_pass pass{{rows, stream}, {blocks * rows, stream}, block};
-  device_column<float> logits(rows * block, stream);
-  allocation const states(rows * sizeof(row_state), stream, here);
-  set_to_zero(states.get(), rows * sizeof(row_state), stream, here);
-  auto* const of_rows = static_cast<row_state*>(states.get());
-  for (std::size_t b = 0; b < blocks; ++b) {
-    std::size_t const begin = b * block;
-    std::size_t const count = detail::at_most(block, layer.vocabulary - begin);
-    products.multiply<T>({layer.hidden}, {layer.matrix + begin * layer.width, true}, logits.data(),
-                         rows, count, layer.width, 0.0f, stream);
-    launch(stream, rows, threads_of_block, here, &absorb_block<float>, logits.data(), count, begin,
-           ids, of_rows, pass.largest.data() + b * rows);
-  }
-  launch(stream, (rows + threads_of_block - 1) / threads_of_block, threads_of_block, here,
-         &finish_rows<float>, of_rows, ids, pass.log_normalizer.data(), out, rows);
-  return pass;
+  expect_no_reference(to, "linear_log_prob");
+  bool const spread = to.entropy.present() || to.sum_of_squares.present();
+  auto const forward =
+      spread ? &forward_over_blocks<asked::spread, T> : &forward_over_blocks<asked::log_prob, T>;
+  return forward(products, layer, nullptr, tokens, to, options);
+}
+/// The same with a reference's last layer beside the policy's, also the divergences between them as of token_log_prob. Its
+/// width may be another; twice the memory.
+template <LogitElement T>
+[[nodiscard]] linear_pass linear_log_prob(matrix_products const& products,
+                                          output_layer<T> const& policy,
+                                          output_layer<T> const& reference, column const& tokens,
+                                          token_results const& to,
+                                          linear_options const& options = {}) {
+  expect_same_shape(policy, reference, "linear_log_prob");
+  return forward_over_blocks<asked::divergence>(products, policy, &reference, tokens, to, options);
 }
 
 /// Where the derivatives go; the matrix's may be absent.
@@ -184,6 +295,54 @@ struct layer_gradient {
   float* hidden;            ///< [rows, width], written
   float* matrix = nullptr;  ///< [vocabulary, width], added to
 };
+
+template <bool Diverges, LogitElement T>
+std::size_t backward_over_blocks(matrix_products const& products, output_layer<T> const& policy,
+                                 output_layer<T> const* reference, column const& tokens,
+                                 linear_pass const& pass, token_coefficients const& coefficient,
+                                 layer_gradient const& to, linear_options const& options) {
+  char const* const here = "linear_backward";
+  std::size_t const rows = policy.rows;
+  cudaStream_t const stream = tokens.stream();
+  std::int32_t const* const ids = expect_tokens(tokens, rows, here);
+  token_forward kept{.log_normalizer = pass.log_normalizer};
+  if constexpr (Diverges) {
+    kept.reference_log_normalizer = pass.reference_log_normalizer;
+    kept.reverse_divergence = pass.reverse_divergence;
+  }
+  derivative_inputs const in = expect_derivatives(kept, coefficient, Diverges, rows, here);
+  blocks_of_vocabulary<T> blocks(products, policy, reference, pass.vocabulary_block, stream);
+  std::vector<float> weights;
+  if (options.skip_below > 0.0f) {
+    expects(!coefficient.reverse_divergence.present(),
+            "linear_backward: skip_below bounds nothing of reverse_divergence, whose derivative "
+            "is not small where probabilities are; take 0");
+    device_column<float> of_blocks(blocks.count(), stream);
+    launch(stream, blocks.count(), threads_of_block, here, &weight_of_blocks<float>,
+           pass.largest.data(), pass.reference_largest.data(), ids, in, rows, pass.vocabulary_block,
+           of_blocks.data());
+    weights = of_blocks.to_host();
+  }
+  device_column<T> derivative(rows * pass.vocabulary_block, stream);
+  set_to_zero(to.hidden, rows * policy.width * sizeof(float), stream, here);
+  std::size_t left_out = 0;
+  for (std::size_t b = 0; b < blocks.count(); ++b) {
+    if (!weights.empty() && weights[b] <= options.skip_below) {
+      ++left_out;
+      continue;
+    }
+    block_of_logits const logits = blocks.make(b);
+    launch(stream, rows, threads_of_block, here, &derivative_of_block<T, Diverges>, logits,
+           derivative.data(), ids, in);
+    products.multiply<T>({derivative.data()}, {policy.matrix + logits.begin * policy.width},
+                         to.hidden, rows, policy.width, logits.count, 1.0f, stream);
+    if (to.matrix == nullptr) continue;
+    products.multiply<T>({derivative.data(), true}, {policy.hidden},
+                         to.matrix + logits.begin * policy.width, logits.count, policy.width, rows,
+                         1.0f, stream);
+  }
+  return left_out;
+}
 
 /// The derivatives by the hidden states and by the output matrix, from those by log_prob. Logits are computed again, block
 /// by block.
@@ -196,44 +355,22 @@ std::size_t linear_backward(matrix_products const& products, output_layer<T> con
                             column const& tokens, linear_pass const& pass,
                             column const& coefficient, layer_gradient const& to,
                             linear_options const& options = {}) {
-  char const* const here = "linear_backward";
-  std::size_t const rows = layer.rows;
-  std::size_t const block = pass.vocabulary_block;
-  std::size_t const blocks = (layer.vocabulary + block - 1) / block;
-  cudaStream_t const stream = tokens.stream();
-  std::int32_t const* const ids = expect_tokens(tokens, rows, here);
-  input const c = expect_numbers(coefficient, rows, here, "coefficient");
-  expects_size(pass.log_normalizer.size(), rows, here, "pass.log_normalizer");
-  std::vector<float> weights;
-  if (options.skip_below > 0.0f) {
-    device_column<float> of_blocks(blocks, stream);
-    launch(stream, blocks, threads_of_block, here, &weight_of_blocks<float>, pass.largest.data(),
-           ids, pass.log_normalizer.data(), c, rows, block, of_blocks.data());
-    weights = of_blocks.to_host();
-  }
-  device_column<float> logits(rows * block, stream);
-  device_column<T> derivative(rows * block, stream);
-  set_to_zero(to.hidden, rows * layer.width * sizeof(float), stream, here);
-  std::size_t left_out = 0;
-  for (std::size_t b = 0; b < blocks; ++b) {
-    if (!weights.empty() && weights[b] <= options.skip_below) {
-      ++left_out;
-      continue;
-    }
-    std::size_t const begin = b * block;
-    std::size_t const count = detail::at_most(block, layer.vocabulary - begin);
-    T const* const matrix = layer.matrix + begin * layer.width;
-    products.multiply<T>({layer.hidden}, {matrix, true}, logits.data(), rows, count, layer.width,
-                         0.0f, stream);
-    launch(stream, rows, threads_of_block, here, &derivative_of_block<T>, logits.data(),
-           derivative.data(), count, begin, ids, pass.log_normalizer.data(), c);
-    products.multiply<T>({derivative.data()}, {matrix}, to.hidden, rows, layer.width, count, 1.0f,
-                         stream);
-    if (to.matrix == nullptr) continue;
-    products.multiply<T>({derivative.data(), true}, {layer.hidden}, to.matrix + begin * layer.width,
-                         count, layer.width, rows, 1.0f, stream);
-  }
-  return left_out;
+  return backward_over_blocks<false, T>(products, layer, nullptr, tokens, pass, {coefficient}, to,
+                                        options);
+}
+/// The same from the derivatives by the divergences too. The reference has none.
+///
+/// Errors   and precondition_error for a pass without reference, and for skip_below with reverse_divergence
+template <LogitElement T>
+std::size_t linear_backward(matrix_products const& products, output_layer<T> const& policy,
+                            output_layer<T> const& reference, column const& tokens,
+                            linear_pass const& pass, token_coefficients const& coefficient,
+                            layer_gradient const& to, linear_options const& options = {}) {
+  expect_same_shape(policy, reference, "linear_backward");
+  expects_size(pass.reference_log_normalizer.size(), policy.rows, "linear_backward",
+               "pass.reference_log_normalizer");
+  return backward_over_blocks<true>(products, policy, &reference, tokens, pass, coefficient, to,
+                                    options);
 }
 
 }  // namespace PREFER_CUDA_BUILD

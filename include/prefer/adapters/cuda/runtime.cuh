@@ -56,15 +56,24 @@ class allocation {
   cudaStream_t stream_ = nullptr;
 };
 
+/// Refuses what the host takes part in while the stream is captured: a graph runs when the host is elsewhere.
+inline void expect_no_capture(cudaStream_t stream, char const* place, char const* instead) {
+  cudaStreamCaptureStatus now = cudaStreamCaptureStatusNone;
+  expect_success(cudaStreamIsCapturing(stream, &now), "cudaStreamIsCapturing", place);
+  if (now == cudaStreamCaptureStatusNone) return;
+  refuse(std::string(place) + ": the stream is captured into a graph, in which " + instead);
+}
 inline void copy_to_device(void* to, void const* from, std::size_t bytes, cudaStream_t stream,
                            char const* place) {
   if (bytes == 0) return;
+  expect_no_capture(stream, place, "numbers of the host are not copied; copy them before");
   expect_success(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream),
                  "cudaMemcpyAsync to the device", place);
 }
 /// What is copied is there when the stream has been waited for.
 inline void start_copy_to_host(void* to, void const* from, std::size_t bytes, cudaStream_t stream,
                                char const* place) {
+  expect_no_capture(stream, place, "the host reads nothing; read when the graph has run");
   expect_success(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream),
                  "cudaMemcpyAsync to the host", place);
 }

@@ -1,27 +1,21 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <prefer/adapters/cuda/kernels.cuh>
+#include <prefer/adapters/cuda/online_softmax.cuh>
+#include <prefer/adapters/cuda/token_sums.cuh>
 
 #include <bit>
-#include <cmath>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <string>
 
 #include <prefer/expects.hpp>
-#include <prefer/scalar/half.hpp>
 
 // From logits to log-probabilities of tokens and back: each row of the vocabulary is read once forward, and read and
-// written once backward.
+// written once backward. With a reference's logits beside them, also how far the two models are apart.
 
 namespace prefer::inline v0_1::cuda {
 inline namespace PREFER_CUDA_BUILD {
-
-template <class T>
-concept LogitElement = std::same_as<T, float> || std::same_as<T, half> || std::same_as<T, bfloat16>;
 
 /// Scores of every token of the vocabulary, row after row, as a model's last layer writes them: row t scores token t of
 /// the completions. A view of the caller's memory.
@@ -32,238 +26,185 @@ struct logit_rows {
   std::size_t vocabulary;
 };
 
-/// Where the numbers of tokens go; each may be absent.
+/// Where the numbers of tokens go; each may be absent. A token that does not count has 0 of all that is said of it, and
+/// of its position as compared with the reference.
 struct token_results {
   mutable_column log_prob = {};  ///< log-probability of the token, nats [rows]
   mutable_column log_normalizer =
       {};                       ///< log(sum over v of exp(logit_v)), which backward reads [rows]
   mutable_column entropy = {};  ///< -sum over v of p_v log p_v, nats [rows]
   mutable_column sum_of_squares = {};  ///< sum over v of p_v^2 [rows]
+  // With a reference's logits.
+  mutable_column divergence = {};                ///< KL(reference || policy), nats [rows]
+  mutable_column reverse_divergence = {};        ///< KL(policy || reference), nats [rows]
+  mutable_column reference_log_prob = {};        ///< of the token, nats [rows]
+  mutable_column reference_log_normalizer = {};  ///< which backward reads [rows]
 };
 
-// What the device has an instruction for, where the core's functions for storage take ten.
-
-[[nodiscard]] __host__ __device__ inline float float_of(float x) { return x; }
-[[nodiscard]] __host__ __device__ inline float float_of(bfloat16 x) { return float{x}; }
-[[nodiscard]] __host__ __device__ inline float float_of(half x) {
-#if defined(__CUDA_ARCH__)
-  float out;
-  asm("cvt.f32.f16 %0, %1;" : "=f"(out) : "h"(x.bits));
-  return out;
-#else
-  return float{x};
-#endif
-}
-template <LogitElement T>
-[[nodiscard]] __host__ __device__ inline T stored_as(float x) {
-#if defined(__CUDA_ARCH__)
-  if constexpr (!std::same_as<T, float>) {
-    std::uint16_t bits;
-    if constexpr (std::same_as<T, half>) {
-      asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x));
-    } else {
-      asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(x));
-    }
-    return T::from_bits(bits);
-  } else {
-    return x;
-  }
-#else
-  return T(x);
-#endif
-}
-
-/// 16 bytes, which a thread loads and stores at once.
-struct alignas(16) quad {
-  std::uint32_t word[4];
+/// What backward reads of forward's results. What compares with the reference is read for the divergences' derivatives.
+struct token_forward {
+  column log_normalizer;                 ///< [rows]
+  column reference_log_normalizer = {};  ///< [rows]
+  column reverse_divergence = {};        ///< [rows], read where it has a coefficient
 };
+/// d loss / d of the numbers of tokens [rows]; what is absent is 0.
+struct token_coefficients {
+  column log_prob = {};
+  column divergence = {};
+  column reverse_divergence = {};
+};
+
 template <class T>
-struct pack {
-  static constexpr std::size_t size = sizeof(quad) / sizeof(T);
-  T at[size];
-};
+[[nodiscard]] logit_rows<T const> as_const(logit_rows<T> const& of) {
+  return {of.numbers, of.rows, of.vocabulary};
+}
 /// Whether rows of T may be read 16 bytes at a time.
 template <class T>
-[[nodiscard]] bool is_packed(logit_rows<T> const& logits) {
+[[nodiscard]] bool is_packed(logit_rows<T const> const& logits) {
   return reinterpret_cast<std::uintptr_t>(logits.numbers) % sizeof(quad) == 0 &&
          logits.vocabulary * sizeof(T) % sizeof(quad) == 0;
 }
 
-/// A softmax in the making: sums relative to the largest logit so far. All in float32.
-struct online_softmax {
-  float largest =
-      std::numeric_limits<float>::lowest();  // not -infinity: -infinity - largest stays a number
-  float sum = 0.0f;                          // of e = exp(x - largest)
-  float weighted = 0.0f;                     // of e * (x - largest)
-  float squares = 0.0f;                      // of e^2
-
-  /// Makes the sums relative to a larger logit.
-  __host__ __device__ void move_to(float to) {
-    float const step = largest - to;
-    float const factor = std::exp(step);
-    weighted = sum == 0.0f ? 0.0f : factor * (weighted + sum * step);
-    sum *= factor;
-    squares *= factor * factor;
-    largest = to;
-  }
-  template <std::size_t N, bool More>
-  __host__ __device__ void add(float const (&x)[N]) {
-    float top = largest;
-    for (std::size_t k = 0; k < N; ++k) top = x[k] > top ? x[k] : top;
-    if (top > largest) move_to(top);
-    for (std::size_t k = 0; k < N; ++k) {
-      float const e = std::exp(x[k] - largest);
-      sum += e;
-      if constexpr (More) {
-        weighted += e == 0.0f ? 0.0f : e * (x[k] - largest);
-        squares += e * e;
-      }
-    }
-  }
-  __host__ __device__ void add(online_softmax other) {
-    if (other.largest > largest) {
-      move_to(other.largest);
-    } else {
-      other.move_to(largest);
-    }
-    sum += other.sum;
-    weighted += other.weighted;
-    squares += other.squares;
-  }
-  [[nodiscard]] __host__ __device__ float log_normalizer() const { return largest + std::log(sum); }
-  [[nodiscard]] __host__ __device__ float entropy() const { return std::log(sum) - weighted / sum; }
-  [[nodiscard]] __host__ __device__ float sum_of_squares() const { return squares / (sum * sum); }
-};
-
-/// The softmaxes of a block's threads as one, in the first thread; in the same order always.
-__device__ inline online_softmax combine_block(online_softmax mine) {
-  constexpr unsigned warps = threads_of_block / 32;
-  __shared__ float largest[warps], sum[warps], weighted[warps], squares[warps];
-  for (unsigned by = 16; by > 0; by /= 2) {
-    online_softmax other;
-    other.largest = __shfl_down_sync(~0u, mine.largest, by);
-    other.sum = __shfl_down_sync(~0u, mine.sum, by);
-    other.weighted = __shfl_down_sync(~0u, mine.weighted, by);
-    other.squares = __shfl_down_sync(~0u, mine.squares, by);
-    mine.add(other);  // what the last lanes get is not used
-  }
-  unsigned const own = threadIdx.x / 32;
-  if (threadIdx.x % 32 == 0) {
-    largest[own] = mine.largest;
-    sum[own] = mine.sum;
-    weighted[own] = mine.weighted;
-    squares[own] = mine.squares;
-  }
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    for (unsigned w = 1; w < warps; ++w) {
-      mine.add(online_softmax{largest[w], sum[w], weighted[w], squares[w]});
-    }
-  }
-  return mine;
-}
-
-/// Where token_log_prob's kernel writes.
+/// Where kernels write the numbers of tokens.
 struct token_outputs {
   output log_prob, log_normalizer, entropy, sum_of_squares;
+  output divergence, reverse_divergence, reference_log_prob, reference_log_normalizer;
+
+  /// What is said of a row whose token has this logit.
+  __device__ void write(std::size_t row, bool counts, online_softmax const& all,
+                        float token_logit) const {
+    float const normalizer = all.log_normalizer();
+    write(log_prob, row, counts ? token_logit - normalizer : 0.0f);
+    write(log_normalizer, row, normalizer);
+    write(entropy, row, all.entropy());
+    write(sum_of_squares, row, all.sum_of_squares());
+  }
+  __device__ void write(std::size_t row, bool counts, softmax_pair const& all, float token_logit,
+                        float reference_token_logit) const {
+    write(row, counts, all.policy, token_logit);
+    float const normalizer = all.reference.log_normalizer();
+    write(divergence, row, counts ? all.divergence() : 0.0f);
+    write(reverse_divergence, row, counts ? all.reverse_divergence() : 0.0f);
+    write(reference_log_prob, row, counts ? reference_token_logit - normalizer : 0.0f);
+    write(reference_log_normalizer, row, normalizer);
+  }
+
+ private:
+  __device__ static void write(output const& to, std::size_t row, float number) {
+    if (to.data != nullptr) to.write(row, number);
+  }
 };
 
-/// A block for each row. Packed: 16 bytes a load. More: entropy and squares too.
-template <LogitElement T, bool Packed, bool More>
+/// The numbers of pack i of a row, as they lie in memory 16 bytes at a time, or one by one.
+template <bool Packed, LogitElement T>
+struct numbers_of_row {
+  static constexpr std::size_t width = Packed ? pack<T>::size : 1;
+
+  /// Reads the numbers from i * width on.
+  __device__ static void load(T const* row, std::size_t i, float (&x)[width]) {
+    if constexpr (Packed) {
+      quad const bits = reinterpret_cast<quad const*>(row)[i];
+      auto const numbers = std::bit_cast<pack<T>>(bits);
+      for (std::size_t k = 0; k < width; ++k) x[k] = float_of(numbers.at[k]);
+    } else {
+      x[0] = float_of(row[i]);
+    }
+  }
+  __device__ static void store(T* row, std::size_t i, float const (&x)[width]) {
+    if constexpr (Packed) {
+      pack<T> numbers;
+      for (std::size_t k = 0; k < width; ++k) numbers.at[k] = stored_as<T>(x[k]);
+      quad const bits = std::bit_cast<quad>(numbers);
+      reinterpret_cast<quad*>(row)[i] = bits;
+    } else {
+      T const stored = stored_as<T>(x[0]);
+      row[i] = stored;
+    }
+  }
+};
+
+/// A block for each row. Packed: 16 bytes a load. The reference's logits are read where divergence is asked for.
+template <LogitElement T, bool Packed, asked What>
 PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
-    token_log_prob_of_rows(T const* logits, std::int32_t const* tokens, std::size_t vocabulary,
-                           token_outputs to) {
+    token_log_prob_of_rows(T const* logits, T const* reference, std::int32_t const* tokens,
+                           std::size_t vocabulary, token_outputs to) {
+  using numbers = numbers_of_row<Packed, T>;
+  constexpr std::size_t width = numbers::width;
   std::size_t const row = blockIdx.x;
   std::int32_t const token = tokens[row];
   T const* const own = logits + row * vocabulary;
-  online_softmax mine;
-  if constexpr (Packed) {
-    auto const* const packs = reinterpret_cast<quad const*>(own);
-    for (std::size_t i = threadIdx.x; i < vocabulary / pack<T>::size; i += blockDim.x) {
-      quad const loaded_bits = packs[i];
-      auto const loaded = std::bit_cast<pack<T>>(loaded_bits);
-      float x[pack<T>::size];
-      for (std::size_t k = 0; k < pack<T>::size; ++k) x[k] = float_of(loaded.at[k]);
-      mine.add<pack<T>::size, More>(x);
+  if constexpr (What == asked::divergence) {
+    T const* const theirs = reference + row * vocabulary;
+    softmax_pair mine;
+    for (std::size_t i = threadIdx.x; i < vocabulary / width; i += blockDim.x) {
+      float a[width], b[width];
+      numbers::load(own, i, a);
+      numbers::load(theirs, i, b);
+      mine.add<What>(a, b);
     }
+    softmax_pair const all = combine_block(mine);
+    if (threadIdx.x != 0) return;
+    bool const counts = token >= 0;
+    to.write(row, counts, all, counts ? float_of(own[token]) : 0.0f,
+             counts ? float_of(theirs[token]) : 0.0f);
   } else {
-    for (std::size_t v = threadIdx.x; v < vocabulary; v += blockDim.x) {
-      float const x[1] = {float_of(own[v])};
-      mine.add<1, More>(x);
+    online_softmax mine;
+    for (std::size_t i = threadIdx.x; i < vocabulary / width; i += blockDim.x) {
+      float x[width];
+      numbers::load(own, i, x);
+      mine.add<What>(x);
     }
-  }
-  online_softmax const all = combine_block(mine);
-  if (threadIdx.x != 0) return;
-  float const normalizer = all.log_normalizer();
-  if (to.log_prob.data != nullptr) {
-    to.log_prob.write(row, token < 0 ? 0.0f : float_of(own[token]) - normalizer);
-  }
-  if (to.log_normalizer.data != nullptr) to.log_normalizer.write(row, normalizer);
-  if constexpr (More) {
-    if (to.entropy.data != nullptr) to.entropy.write(row, all.entropy());
-    if (to.sum_of_squares.data != nullptr) to.sum_of_squares.write(row, all.sum_of_squares());
+    online_softmax const all = combine_block(mine);
+    if (threadIdx.x != 0) return;
+    to.write(row, token >= 0, all, token >= 0 ? float_of(own[token]) : 0.0f);
   }
 }
 
-/// logit_v becomes coefficient * ((v is the token) - p_v); a block for each row.
-template <LogitElement T, bool Packed>
+/// What the kernels of backward read of forward's results and of coefficients; null where there is none.
+struct derivative_inputs {
+  input log_normalizer, reference_log_normalizer, kl;
+  input log_prob, divergence, reverse_divergence;
+
+  [[nodiscard]] __device__ row_derivative of(std::size_t row, std::int32_t token) const {
+    row_derivative out{.token = token, .log_prob = 0.0f};
+    if (token >= 0) {
+      out.log_prob = number(log_prob, row);
+      out.divergence = number(divergence, row);
+      out.reverse_divergence = number(reverse_divergence, row);
+    }
+    out.normalizer = number(log_normalizer, row);
+    out.reference_normalizer = number(reference_log_normalizer, row);
+    out.kl = number(kl, row);
+    return out;
+  }
+
+ private:
+  [[nodiscard]] __device__ static float number(input const& from, std::size_t row) {
+    return from.data == nullptr ? 0.0f : loads<float>::load(from + row);
+  }
+};
+
+/// The logits become their derivative; a block for each row.
+template <LogitElement T, bool Packed, bool Diverges>
 PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
-    token_backward_of_rows(T* logits, std::int32_t const* tokens, std::size_t vocabulary,
-                           input log_normalizer, input coefficient) {
+    token_backward_of_rows(T* logits, T const* reference, std::int32_t const* tokens,
+                           std::size_t vocabulary, derivative_inputs in) {
+  using numbers = numbers_of_row<Packed, T>;
+  constexpr std::size_t width = numbers::width;
   std::size_t const row = blockIdx.x;
-  std::int32_t const token = tokens[row];
-  float const c = token < 0 ? 0.0f : loads<float>::load(coefficient + row);
-  float const normalizer = loads<float>::load(log_normalizer + row);
+  row_derivative const derivative = in.of(row, tokens[row]);
   T* const own = logits + row * vocabulary;
-  auto const derivative = [&](std::size_t v, float x) {
-    // Rows without a coefficient are 0, whatever their logits are.
-    if (c == 0.0f) return 0.0f;
-    float const hit = static_cast<std::int64_t>(v) == token ? 1.0f : 0.0f;
-    return c * (hit - std::exp(x - normalizer));
-  };
-  if constexpr (Packed) {
-    auto* const packs = reinterpret_cast<quad*>(own);
-    for (std::size_t i = threadIdx.x; i < vocabulary / pack<T>::size; i += blockDim.x) {
-      quad bits = packs[i];
-      auto numbers = std::bit_cast<pack<T>>(bits);
-      for (std::size_t k = 0; k < pack<T>::size; ++k) {
-        numbers.at[k] = stored_as<T>(derivative(i * pack<T>::size + k, float_of(numbers.at[k])));
-      }
-      bits = std::bit_cast<quad>(numbers);
-      packs[i] = bits;
+  for (std::size_t i = threadIdx.x; i < vocabulary / width; i += blockDim.x) {
+    float x[width];
+    numbers::load(own, i, x);
+    if constexpr (Diverges) {
+      float b[width];
+      numbers::load(reference + row * vocabulary, i, b);
+      for (std::size_t k = 0; k < width; ++k) x[k] = derivative.at(i * width + k, x[k], b[k]);
+    } else {
+      for (std::size_t k = 0; k < width; ++k) x[k] = derivative.at(i * width + k, x[k]);
     }
-  } else {
-    for (std::size_t v = threadIdx.x; v < vocabulary; v += blockDim.x) {
-      T const stored = stored_as<T>(derivative(v, float_of(own[v])));
-      own[v] = stored;
-    }
-  }
-}
-
-/// A warp for each completion: the sum of its tokens' numbers, 0 of an empty one; in the same order always.
-template <class S>
-PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
-    sum_of_tokens(input of_tokens, std::size_t const* offset, output of_completions,
-                  std::size_t completions) {
-  std::size_t const b = (std::size_t{blockIdx.x} * blockDim.x + threadIdx.x) / 32;
-  if (b >= completions) return;  // a whole warp
-  S sum = 0.0;
-  for (std::size_t t = offset[b] + threadIdx.x % 32; t < offset[b + 1]; t += 32) {
-    sum += loads<S>::load(of_tokens + t);
-  }
-  for (unsigned by = 16; by > 0; by /= 2) sum += __shfl_down_sync(~0u, sum, by);
-  if (threadIdx.x % 32 == 0) of_completions.write(b, sum);
-}
-/// Each token has the number of its completion.
-template <class S>
-PREFER_CUDA_KERNEL void __launch_bounds__(threads_of_block, 2)
-    number_of_completion(input of_completions, std::size_t const* offset, output of_tokens,
-                         std::size_t completions) {
-  std::size_t const b = (std::size_t{blockIdx.x} * blockDim.x + threadIdx.x) / 32;
-  if (b >= completions) return;
-  S const number = loads<S>::load(of_completions + b);
-  for (std::size_t t = offset[b] + threadIdx.x % 32; t < offset[b + 1]; t += 32) {
-    of_tokens.write(t, number);
+    numbers::store(own, i, x);
   }
 }
 
@@ -276,16 +217,52 @@ inline std::int32_t const* expect_tokens(column const& tokens, std::size_t rows,
   }
   return static_cast<std::int32_t const*>(tokens.data());
 }
-inline output expect_rows(mutable_column const& to, std::size_t rows, char const* function,
-                          char const* argument) {
-  if (!to.present()) return {};
-  expects_size(to.size(), rows, function, argument);
-  return {to.data(), to.stored_as()};
+inline token_outputs expect_results(token_results const& to, std::size_t rows,
+                                    char const* function) {
+  return {
+      expect_rows(to.log_prob, rows, function, "results.log_prob"),
+      expect_rows(to.log_normalizer, rows, function, "results.log_normalizer"),
+      expect_rows(to.entropy, rows, function, "results.entropy"),
+      expect_rows(to.sum_of_squares, rows, function, "results.sum_of_squares"),
+      expect_rows(to.divergence, rows, function, "results.divergence"),
+      expect_rows(to.reverse_divergence, rows, function, "results.reverse_divergence"),
+      expect_rows(to.reference_log_prob, rows, function, "results.reference_log_prob"),
+      expect_rows(to.reference_log_normalizer, rows, function, "results.reference_log_normalizer")};
 }
-inline input expect_numbers(column const& from, std::size_t rows, char const* function,
-                            char const* argument) {
-  expects_size(from.size(), rows, function, argument);
-  return {from.data(), from.stored_as()};
+inline void expect_no_reference(token_results const& to, char const* function) {
+  if (to.divergence.present() || to.reverse_divergence.present() ||
+      to.reference_log_prob.present() || to.reference_log_normalizer.present()) {
+    refuse(std::string(function) +
+           ": results compare with a reference, and no reference is given; it comes after the "
+           "policy");
+  }
+}
+/// What backward reads; absent columns are null.
+inline derivative_inputs expect_derivatives(token_forward const& kept,
+                                            token_coefficients const& coefficient, bool diverges,
+                                            std::size_t rows, char const* function) {
+  auto const optional = [&](column const& from, char const* argument) {
+    return from.present() ? expect_numbers(from, rows, function, argument) : input{};
+  };
+  derivative_inputs out{};
+  out.log_normalizer = expect_numbers(kept.log_normalizer, rows, function, "log_normalizer");
+  out.log_prob = optional(coefficient.log_prob, "coefficient.log_prob");
+  if (!diverges) return out;
+  out.reference_log_normalizer =
+      expect_numbers(kept.reference_log_normalizer, rows, function, "reference_log_normalizer");
+  out.divergence = optional(coefficient.divergence, "coefficient.divergence");
+  out.reverse_divergence =
+      optional(coefficient.reverse_divergence, "coefficient.reverse_divergence");
+  if (coefficient.reverse_divergence.present()) {
+    out.kl = expect_numbers(kept.reverse_divergence, rows, function, "reverse_divergence");
+  }
+  return out;
+}
+template <class T>
+void expect_same_shape(logit_rows<T const> const& policy, logit_rows<T const> const& reference,
+                       char const* function) {
+  expects_size(reference.rows, policy.rows, function, "reference.rows");
+  expects_size(reference.vocabulary, policy.vocabulary, function, "reference.vocabulary");
 }
 
 /// Log-probabilities of tokens from logits, with what else is asked for, in one pass over the logits.
@@ -302,23 +279,49 @@ template <LogitElement T>
 void token_log_prob(logit_rows<T const> const& logits, column const& tokens,
                     token_results const& to) {
   char const* const here = "token_log_prob";
-  std::size_t const rows = logits.rows;
-  std::int32_t const* const ids = expect_tokens(tokens, rows, here);
-  token_outputs const out{expect_rows(to.log_prob, rows, here, "results.log_prob"),
-                          expect_rows(to.log_normalizer, rows, here, "results.log_normalizer"),
-                          expect_rows(to.entropy, rows, here, "results.entropy"),
-                          expect_rows(to.sum_of_squares, rows, here, "results.sum_of_squares")};
-  bool const more = to.entropy.present() || to.sum_of_squares.present();
-  auto const kernel = is_packed(logits) ? (more ? &token_log_prob_of_rows<T, true, true>
-                                                : &token_log_prob_of_rows<T, true, false>)
-                                        : (more ? &token_log_prob_of_rows<T, false, true>
-                                                : &token_log_prob_of_rows<T, false, false>);
-  launch(tokens.stream(), rows, threads_of_block, here, kernel, logits.numbers, ids,
+  std::int32_t const* const ids = expect_tokens(tokens, logits.rows, here);
+  expect_no_reference(to, here);
+  token_outputs const out = expect_results(to, logits.rows, here);
+  bool const spread = to.entropy.present() || to.sum_of_squares.present();
+  auto const kernel = is_packed(logits)
+                          ? (spread ? &token_log_prob_of_rows<T, true, asked::spread>
+                                    : &token_log_prob_of_rows<T, true, asked::log_prob>)
+                          : (spread ? &token_log_prob_of_rows<T, false, asked::spread>
+                                    : &token_log_prob_of_rows<T, false, asked::log_prob>);
+  launch(tokens.stream(), logits.rows, threads_of_block, here, kernel, logits.numbers, nullptr, ids,
          logits.vocabulary, out);
 }
 template <LogitElement T>
 void token_log_prob(logit_rows<T> const& logits, column const& tokens, token_results const& to) {
-  token_log_prob(logit_rows<T const>{logits.numbers, logits.rows, logits.vocabulary}, tokens, to);
+  token_log_prob(as_const(logits), tokens, to);
+}
+
+/// The same with a reference's logits beside the policy's, each read once: also the divergences of each position, and the
+/// reference's log-probability of the token.
+///
+///   divergence         = sum over v of q_v (log q_v - log p_v)   KL(reference || policy), as losses read it
+///   reverse_divergence = sum over v of p_v (log p_v - log q_v)   KL(policy || reference)
+///
+/// What a model never says adds nothing to the mean under it. Both are as exact as the models are alike: the error is that
+/// of a mean of logits' differences in float32; none is below 0
+/// Errors   as above, and for a reference of another shape
+template <LogitElement T>
+void token_log_prob(logit_rows<T const> const& policy, logit_rows<T const> const& reference,
+                    column const& tokens, token_results const& to) {
+  char const* const here = "token_log_prob";
+  std::int32_t const* const ids = expect_tokens(tokens, policy.rows, here);
+  expect_same_shape(policy, reference, here);
+  token_outputs const out = expect_results(to, policy.rows, here);
+  launch(tokens.stream(), policy.rows, threads_of_block, here,
+         is_packed(policy) && is_packed(reference)
+             ? &token_log_prob_of_rows<T, true, asked::divergence>
+             : &token_log_prob_of_rows<T, false, asked::divergence>,
+         policy.numbers, reference.numbers, ids, policy.vocabulary, out);
+}
+template <LogitElement T>
+void token_log_prob(logit_rows<T> const& policy, logit_rows<T> const& reference,
+                    column const& tokens, token_results const& to) {
+  token_log_prob(as_const(policy), as_const(reference), tokens, to);
 }
 
 /// The derivative by the logits, in place of the logits.
@@ -331,50 +334,39 @@ template <LogitElement T>
 void token_backward(logit_rows<T> const& logits, column const& tokens, column const& log_normalizer,
                     column const& coefficient) {
   char const* const here = "token_backward";
-  std::size_t const rows = logits.rows;
-  std::int32_t const* const ids = expect_tokens(tokens, rows, here);
-  launch(tokens.stream(), rows, threads_of_block, here,
-         is_packed(logits) ? &token_backward_of_rows<T, true> : &token_backward_of_rows<T, false>,
-         logits.numbers, ids, logits.vocabulary,
-         expect_numbers(log_normalizer, rows, here, "log_normalizer"),
-         expect_numbers(coefficient, rows, here, "coefficient"));
+  std::int32_t const* const ids = expect_tokens(tokens, logits.rows, here);
+  derivative_inputs const in =
+      expect_derivatives({log_normalizer}, {coefficient}, false, logits.rows, here);
+  launch(tokens.stream(), logits.rows, threads_of_block, here,
+         is_packed(as_const(logits)) ? &token_backward_of_rows<T, true, false>
+                                     : &token_backward_of_rows<T, false, false>,
+         logits.numbers, nullptr, ids, logits.vocabulary, in);
 }
-
-/// Offsets of completions among tokens, which may be empty: ascending, from 0 to the number of tokens.
-inline void expect_completions(list_offsets const& offset, std::size_t tokens,
-                               char const* function) {
-  bool good = !offset.empty() && offset.front() == 0 && offset.back() == tokens;
-  for (std::size_t b = 0; good && b + 1 < offset.size(); ++b) good = offset[b] <= offset[b + 1];
-  if (!good) {
-    refuse(std::string(function) + ": offset must ascend from 0 to the number of tokens, " +
-           std::to_string(tokens));
-  }
+/// The same with the derivatives of the divergences, in place of the policy's logits. The reference has none.
+///
+///   logit_v becomes c ((v is the token) - p_v) + d (p_v - q_v)
+///                   + r p_v (log p_v - log q_v - reverse_divergence)
+///
+/// by the coefficients c of log_prob, d of divergence and r of reverse_divergence
+template <LogitElement T>
+void token_backward(logit_rows<T> const& policy, logit_rows<T const> const& reference,
+                    column const& tokens, token_forward const& kept,
+                    token_coefficients const& coefficient) {
+  char const* const here = "token_backward";
+  std::int32_t const* const ids = expect_tokens(tokens, policy.rows, here);
+  expect_same_shape(as_const(policy), reference, here);
+  derivative_inputs const in = expect_derivatives(kept, coefficient, true, policy.rows, here);
+  launch(tokens.stream(), policy.rows, threads_of_block, here,
+         is_packed(as_const(policy)) && is_packed(reference)
+             ? &token_backward_of_rows<T, true, true>
+             : &token_backward_of_rows<T, false, true>,
+         policy.numbers, reference.numbers, ids, policy.vocabulary, in);
 }
-
-/// The numbers of tokens added up for each completion: log_prob of completions from those of their tokens. Those of
-/// completion b are [offset[b], offset[b + 1]); the sum of an empty one is 0.
-inline void sum_over_tokens(column const& of_tokens, list_offsets const& offset,
-                            mutable_column const& of_completions) {
-  char const* const here = "sum_over_tokens";
-  expect_completions(offset, of_tokens.size(), here);
-  std::size_t const completions = offset.size() - 1;
-  launch(of_tokens.stream(), (completions * 32 + threads_of_block - 1) / threads_of_block,
-         threads_of_block, here, &sum_of_tokens<double>,
-         expect_numbers(of_tokens, of_tokens.size(), here, "of_tokens"),
-         offset.on_device(of_tokens.stream()),
-         expect_rows(of_completions, completions, here, "of_completions"), completions);
-}
-/// The transpose: every token gets the number of its completion, as coefficients go back.
-inline void spread_over_tokens(column const& of_completions, list_offsets const& offset,
-                               mutable_column const& of_tokens) {
-  char const* const here = "spread_over_tokens";
-  expect_completions(offset, of_tokens.size(), here);
-  std::size_t const completions = offset.size() - 1;
-  launch(of_completions.stream(), (completions * 32 + threads_of_block - 1) / threads_of_block,
-         threads_of_block, here, &number_of_completion<double>,
-         expect_numbers(of_completions, completions, here, "of_completions"),
-         offset.on_device(of_completions.stream()),
-         expect_rows(of_tokens, of_tokens.size(), here, "of_tokens"), completions);
+template <LogitElement T>
+void token_backward(logit_rows<T> const& policy, logit_rows<T> const& reference,
+                    column const& tokens, token_forward const& kept,
+                    token_coefficients const& coefficient) {
+  token_backward(policy, as_const(reference), tokens, kept, coefficient);
 }
 
 }  // namespace PREFER_CUDA_BUILD

@@ -22,26 +22,24 @@ struct DeviceRadixSort {
       return cudaSuccess;
     }
     if (first_bit != 0 || last_bit != 64) return cudaErrorInvalidValue;
-    std::vector<Key> key(count);
-    std::vector<Value> value(count);
-    (void)cudaMemcpyAsync(key.data(), keys, count * sizeof(Key), cudaMemcpyDeviceToHost, stream);
-    (void)cudaMemcpyAsync(value.data(), values, count * sizeof(Value), cudaMemcpyDeviceToHost,
-                          stream);
-    std::vector<std::size_t> order(count);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return key[a] < key[b]; });
-    std::vector<Key> to_keys;
-    std::vector<Value> to_values;
-    for (std::size_t const i : order) {
-      to_keys.push_back(key[i]);
-      to_values.push_back(value[i]);
-    }
-    (void)cudaMemcpyAsync(sorted_keys, to_keys.data(), count * sizeof(Key), cudaMemcpyHostToDevice,
-                          stream);
-    (void)cudaMemcpyAsync(sorted_values, to_values.data(), count * sizeof(Value),
-                          cudaMemcpyHostToDevice, stream);
-    return cudaSuccess;
+    return ::cuda_emulator::submit(stream, [=] {
+      std::vector<Key> key(count);
+      std::vector<Value> value(count);
+      ::cuda_emulator::copy_watched(key.data(), keys, count * sizeof(Key));
+      ::cuda_emulator::copy_watched(value.data(), values, count * sizeof(Value));
+      std::vector<std::size_t> order(count);
+      std::iota(order.begin(), order.end(), std::size_t{0});
+      std::stable_sort(order.begin(), order.end(),
+                       [&](std::size_t a, std::size_t b) { return key[a] < key[b]; });
+      std::vector<Key> to_keys;
+      std::vector<Value> to_values;
+      for (std::size_t const i : order) {
+        to_keys.push_back(key[i]);
+        to_values.push_back(value[i]);
+      }
+      ::cuda_emulator::copy_watched(sorted_keys, to_keys.data(), count * sizeof(Key));
+      ::cuda_emulator::copy_watched(sorted_values, to_values.data(), count * sizeof(Value));
+    });
   }
 };
 
