@@ -101,9 +101,10 @@ class engine {
   template <class T>
   void exchange_shares(std::span<T const> values, std::span<std::size_t const> counts,
                        std::span<T> terms) const {
-    places const shares(counts);
+    places shares(counts);
     std::vector<std::size_t> const own(size_, counts[rank_]);
-    places const received(own);
+    places received(own);
+    shares.count[rank_] = received.count[rank_] = 0;
     wait("MPI_Ialltoallv", [&](MPI_Request* request) {
       return MPI_Ialltoallv(values.data(), shares.count.data(), shares.begin.data(),
                             type_of(values), terms.data(), received.count.data(),

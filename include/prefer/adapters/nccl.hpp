@@ -115,16 +115,16 @@ class engine {
     std::size_t const own = counts[rank_];
     perform("ncclSend and ncclRecv of shares", std::as_bytes(values), std::as_writable_bytes(terms),
             [&](void const* in, void* out) {
-              std::size_t received = 0;
               return for_each_process(counts, [&](int peer, std::size_t begin, std::size_t count) {
+                auto const other = static_cast<std::size_t>(peer);
                 ncclResult_t state = ncclSuccess;
-                if (count != 0) {
+                if (count != 0 && other != rank_) {
                   state = ncclSend(static_cast<T const*>(in) + begin, count, type_of(values), peer,
                                    comm_, stream_);
                 }
-                if (own != 0 && went_well(state)) {
-                  state = ncclRecv(static_cast<T*>(out) + std::exchange(received, received + own),
-                                   own, type_of(values), peer, comm_, stream_);
+                if (own != 0 && other != rank_ && went_well(state)) {
+                  state = ncclRecv(static_cast<T*>(out) + other * own, own, type_of(values), peer,
+                                   comm_, stream_);
                 }
                 return state;
               });

@@ -25,19 +25,23 @@ struct working_memory {
 
 namespace detail {
 
-/// sums[i] = sum over ranks of terms[rank * sums.size() + i], in order of rank, beginning with 0.
+/// own[i] becomes the sum over ranks of terms[rank * own.size() + i], in order of rank, beginning with 0; the term of
+/// process `rank` is what is in own[i].
 template <class T>
-void add_in_order(std::span<T> sums, std::span<T const> terms) {
-  std::size_t const count = sums.size();
+void add_in_order(std::span<T> own, std::span<T const> terms, std::size_t rank) {
   // As many sums at a time as stay in the nearest cache while terms pass.
   constexpr std::size_t block = 2048;
-  for (std::size_t at = 0; at < count; at += block) {
-    std::size_t const end = at + at_most(block, count - at);
-    T* const to = sums.data();
-    for (std::size_t i = at; i != end; ++i) to[i] = T{0} + terms[i];
-    for (std::size_t begin = count; begin < terms.size(); begin += count) {
-      T const* const from = terms.data() + begin;
-      for (std::size_t i = at; i != end; ++i) to[i] += from[i];
+  T mine[block];
+  for (std::size_t at = 0; at < own.size(); at += block) {
+    std::size_t const count = at_most(block, own.size() - at);
+    T* const sums = own.data() + at;
+    for (std::size_t i = 0; i != count; ++i) {
+      mine[i] = sums[i];
+      sums[i] = 0;
+    }
+    for (std::size_t from = 0; from * own.size() < terms.size(); ++from) {
+      T const* const term = from == rank ? mine : terms.data() + from * own.size() + at;
+      for (std::size_t i = 0; i != count; ++i) sums[i] += term[i];
     }
   }
 }
@@ -52,7 +56,8 @@ void add_in_order(std::span<T> sums, std::span<T const> terms) {
 ///   broadcast(bytes, from)                     as Communicator asks for
 ///   gather_equal(mine, all)                    as many numbers of each, in order of rank
 ///   gather_shares(values, counts)              as ShareCommunicator asks for
-///   exchange_shares(values, counts, terms)     each process gets what all have in its share: terms[rank * count + i]
+///   exchange_shares(values, counts, terms)     each process gets what the others have in its share, as
+///                                              terms[rank * count + i]; its own place is left alone
 ///   reduce(values)                             all_sum in the engine's order
 ///   reduce_shares(values, counts)              sum_shares in the engine's order
 ///   room                                       a mutable working_memory
@@ -145,7 +150,7 @@ class engine_communicator {
       } else if (part.size() <= few_numbers) {
         auto const terms = room_for(size() * part.size(), room);
         engine_->gather_equal(std::span<T const>(part), terms);
-        detail::add_in_order(part, std::span<T const>(terms));
+        detail::add_in_order(part, std::span<T const>(terms), rank());
       } else {
         std::vector<std::size_t> counts;
         for (std::size_t owner = 0; owner != size(); ++owner) {
@@ -171,7 +176,7 @@ class engine_communicator {
     std::size_t const own = counts[rank()];
     auto const terms = room_for(size() * own, room);
     engine_->exchange_shares(std::span<T const>(values), counts, terms);
-    detail::add_in_order(values.subspan(begin, own), std::span<T const>(terms));
+    detail::add_in_order(values.subspan(begin, own), std::span<T const>(terms), rank());
   }
 
   // Kept: to get and clear as much memory for each sum takes as long as to send it.

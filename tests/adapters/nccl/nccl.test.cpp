@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstddef>
 #include <cstdlib>
@@ -20,6 +17,7 @@
 #include <prefer/train/trainer.hpp>
 
 #include "adapters/engine_facts.hpp"
+#include "support/in_process.hpp"
 #include "support/message_of.hpp"
 
 // The NCCL adapter over functions of the host in NCCL's place (twin/): threads stand for processes with a GPU each. NCCL
@@ -55,37 +53,6 @@ void with_both_orders(std::size_t count, auto const& body) {
     body(by_rank, by_engine);
   });
   CHECK(nccl_twin::allocations == 0);
-}
-
-struct ended {
-  int code = -1;
-  std::string err;
-};
-
-/// What becomes of a process in which `body` runs, which has no other threads yet.
-ended in_process(auto const& body) {
-  int ends[2];
-  REQUIRE(::pipe(ends) == 0);
-  auto const child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    ::close(ends[0]);
-    ::dup2(ends[1], 2);
-    body();
-    std::_Exit(0);
-  }
-  ::close(ends[1]);
-  ended out;
-  char buffer[4096];
-  for (auto n = ::read(ends[0], buffer, sizeof buffer); n > 0;
-       n = ::read(ends[0], buffer, sizeof buffer)) {
-    out.err.append(buffer, static_cast<std::size_t>(n));
-  }
-  ::close(ends[0]);
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  if (WIFEXITED(status)) out.code = WEXITSTATUS(status);
-  return out;
 }
 
 std::string const late =
@@ -225,7 +192,7 @@ TEST_CASE("nccl: training that is broken off leaves the last checkpoint whole", 
 
 TEST_CASE("nccl: where abort or a call hangs, the process ends with a message", "[nccl]") {
   auto const end_with = [](auto const& set) {
-    return in_process([&] {
+    return test::in_process([&] {
       thread_processes::run(2, [&](process const& mine) {
         nccl::communicator const processes(
             mine, {.patience = milliseconds(300), .abort_patience = milliseconds(400)});
