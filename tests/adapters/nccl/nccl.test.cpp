@@ -175,7 +175,7 @@ TEST_CASE("nccl: training that is broken off leaves the last checkpoint whole", 
     messages[processes.rank()] = message_of([&] {
       train(processes, [&](std::uint64_t step) {
         if (step != 3 || processes.rank() == 0) return true;
-        std::this_thread::sleep_for(milliseconds(5000));
+        std::this_thread::sleep_for(milliseconds(3000));
         return false;
       });
     });
