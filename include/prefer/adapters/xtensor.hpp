@@ -6,12 +6,22 @@
 #include <string>
 #include <type_traits>
 
+// xtensor 0.27, which vcpkg has, keeps its headers in folders; Debian 12 has 0.24.
+#if __has_include(<xtensor/core/xexpression.hpp>)
+#include <xtensor/containers/xbuffer_adaptor.hpp>
+#include <xtensor/core/xexpression.hpp>
+#include <xtensor/core/xtensor_forward.hpp>
+#include <xtensor/utils/xutils.hpp>
+#include <xtensor/views/xstrided_view.hpp>
+#include <xtensor/views/xview.hpp>
+#else
 #include <xtensor/xbuffer_adaptor.hpp>
 #include <xtensor/xexpression.hpp>
 #include <xtensor/xstrided_view.hpp>
 #include <xtensor/xtensor_forward.hpp>
 #include <xtensor/xutils.hpp>
 #include <xtensor/xview.hpp>
+#endif
 
 #include <prefer/batch/column.hpp>
 #include <prefer/expects.hpp>
