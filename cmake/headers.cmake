@@ -38,6 +38,7 @@ set(prefer_core_headers
   diagnosis/batch.hpp
   diagnosis/training.hpp
   diagnosis/training_report.hpp
+  dialect.hpp
   expects.hpp
   file/archive.hpp
   file/archive_format.hpp
@@ -106,6 +107,7 @@ set(prefer_core_headers
   metrics/length_bias.hpp
   metrics/likelihood.hpp
   metrics/over_optimisation.hpp
+  metrics/ranking.hpp
   metrics/reference_compatibility.hpp
   metrics/rewards.hpp
   metrics/scored_pairs.hpp
@@ -114,11 +116,13 @@ set(prefer_core_headers
   model/bigram_reference.hpp
   model/choice_ids.hpp
   model/denoiser.hpp
+  model/item_scores.hpp
   model/log_linear.hpp
   model/matrix_factorization.hpp
   model/matrix_product.hpp
   model/noise_schedule.hpp
   model/row_statistics.hpp
+  model/sampled_softmax.hpp
   model/softmax.hpp
   model/tabular.hpp
   model/two_layer_network.hpp
@@ -220,6 +224,7 @@ set(prefer_data_headers
   data/audit_findings.hpp
   data/audit_report.hpp
   data/byte_tokenizer.hpp
+  data/comparisons.hpp
   data/encode.hpp
   data/example.hpp
   data/json_lines.hpp
@@ -229,6 +234,7 @@ set(prefer_data_headers
   data/preference.hpp
   data/preference_cycles.hpp
   data/ratings.hpp
+  data/ratings_form.hpp
   data/reference_columns.hpp
   data/rows.hpp
   data/tokenizer.hpp
@@ -252,6 +258,7 @@ set(prefer_cuda_headers
   adapters/cuda/column.cuh
   adapters/cuda/dialect.cuh
   adapters/cuda/evaluation.cuh
+  adapters/cuda/for_torch.cuh
   adapters/cuda/kernels.cuh
   adapters/cuda/linear_log_prob.cuh
   adapters/cuda/matrix_product.cuh
@@ -289,6 +296,12 @@ set(prefer_nccl_headers
 set(prefer_torch_headers
   adapters/torch.hpp
   adapters/torch/column.hpp
+  adapters/torch/device_call.hpp
+  adapters/torch/gradient.hpp
+  adapters/torch/metrics.hpp
+  adapters/torch/on_device.hpp
   adapters/torch/policy.hpp
   adapters/torch/scalar.hpp
+  adapters/torch/token_outputs.hpp
+  adapters/torch/token_scorer.hpp
 )

@@ -2,9 +2,14 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include <prefer/model/matrix_factorization.hpp>
+#include <prefer/parallel/executor.hpp>
 
 #include "interactions.hpp"
 
@@ -12,25 +17,38 @@ namespace recommend {
 
 using model = prefer::matrix_factorization<float>;
 
+/// Fills in log_prob of every item for people [first, first + count): [count, items].
+using item_log_probs =
+    std::function<void(std::size_t first, std::size_t count, std::span<float> out)>;
+
 /// How good a policy is on what it has not seen.
 struct judgement {
   double pair_accuracy =
       0.0;  ///< share of held-out preferences with log_prob(chosen) > log_prob(rejected)
-  double ndcg_at_10 =
-      0.0;  ///< of items not met in training, mean over people with a liked test item
-  double hit_rate_at_10 = 0.0;  ///< share of them with a liked test item among the first ten
-  double kl_start = 0.0;        ///< KL(policy || start), nats, exact, mean over people
+  double margin =
+      0.0;  ///< of held-out preferences, mean log_prob of chosen minus of rejected, nats
+  double start_margin = 0.0;  ///< the same under the start model
+  double kl_start = 0.0;      ///< KL(policy || start), nats, exact, mean over people
+
+  // Of rankings without what is hidden, mean over people who have something to find; nothing where nobody has.
+  std::optional<double> ndcg_at_10;
+  std::optional<double> hit_rate_at_10;  ///< share of people with one of it among the first ten
+  std::vector<float> ndcg_of;            ///< [people], NaN for who has nothing to find
 };
 
-/// log_prob of every item for every person: [people, items].
-[[nodiscard]] std::vector<float> all_log_probs(model& policy);
+/// What a model says, through products of matrices; it is borrowed and does not move meanwhile.
+[[nodiscard]] item_log_probs said_by(model& policy, prefer::executor threads = {});
 
-/// KL(policy || other), nats, exact, mean over people; both are [people, items].
-[[nodiscard]] double mean_divergence(std::vector<float> const& log_prob,
-                                     std::vector<float> const& other, std::size_t items);
+/// Judges a policy against the start model. A block of people is at work at a time, so that memory does not grow with
+/// people x items.
+[[nodiscard]] judgement judge(interactions const& data, item_log_probs const& policy,
+                              item_log_probs const& start, prefer::executor threads = {});
 
-/// Judges the policy whose log-probabilities these are against the start model's.
-[[nodiscard]] judgement judge(interactions const& data, std::vector<float> const& log_prob,
-                              std::vector<float> const& start_log_prob);
+/// KL(policy || other), nats, exact, mean over people.
+[[nodiscard]] double mean_divergence(interactions const& data, item_log_probs const& policy,
+                                     item_log_probs const& other, prefer::executor threads = {});
+
+/// What judging takes besides models: two blocks.
+[[nodiscard]] std::size_t bytes_to_judge(std::size_t people, std::size_t items);
 
 }  // namespace recommend

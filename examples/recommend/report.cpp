@@ -35,6 +35,16 @@ prefer::report::table_cell cell(summary const& row, summary::spread const& s) {
   return prefer::report::mean_spread{s.mean, s.deviation};
 }
 
+prefer::report::table_cell cell(summary const& row, std::optional<summary::spread> const& s) {
+  return s ? cell(row, *s) : prefer::report::table_cell("-");
+}
+prefer::report::csv_field field(std::optional<double> const& number) {
+  return number ? prefer::report::csv_field(*number) : prefer::report::csv_field("");
+}
+
+/// By what the best beta of a loss is chosen: NDCG@10, or pair accuracy where nothing is to be found.
+double merit(summary const& s) { return s.ndcg_at_10 ? s.ndcg_at_10->mean : s.pair_accuracy.mean; }
+
 std::string beta_text(summary const& s) {
   return s.what.loss == "start" ? "" : prefer::text::shortest(s.what.beta);
 }
@@ -46,6 +56,14 @@ prefer::report::series curve(std::vector<summary> const& all, std::string const&
     if (s.what.loss == loss && s.what.reference == reference) out.points.push_back(point(s));
   }
   return out;
+}
+
+/// That of the first DPO setting: all have the same betas.
+std::string first_reference(std::vector<summary> const& all) {
+  for (summary const& s : all) {
+    if (s.what.loss == "dpo") return s.what.reference;
+  }
+  return "";
 }
 
 /// Small betas all end near the same KL divergence; of points that close together, the last keeps its label.
@@ -76,8 +94,10 @@ std::vector<summary> summarize(std::vector<study_row> const& rows) {
     }
     s.seeds = group.size();
     s.pair_accuracy = spread_of(group, [](auto const& r) { return r.quality.pair_accuracy; });
-    s.ndcg_at_10 = spread_of(group, [](auto const& r) { return r.quality.ndcg_at_10; });
-    s.hit_rate_at_10 = spread_of(group, [](auto const& r) { return r.quality.hit_rate_at_10; });
+    if (row.quality.ndcg_at_10) {  // for all, or for none: it depends on the data alone
+      s.ndcg_at_10 = spread_of(group, [](auto const& r) { return *r.quality.ndcg_at_10; });
+      s.hit_rate_at_10 = spread_of(group, [](auto const& r) { return *r.quality.hit_rate_at_10; });
+    }
     s.reward_margin = spread_of(group, [](auto const& r) { return r.reward_margin; });
     s.kl_start = spread_of(group, [](auto const& r) { return r.quality.kl_start; });
     s.seconds = spread_of(group, [](auto const& r) { return r.seconds; });
@@ -100,12 +120,12 @@ std::string table_of(std::vector<summary> const& all) {
                                {.header = "pairs/s", .precision = 0}});
   std::map<std::string, double> best;
   for (summary const& s : all) {
-    auto const [place, fresh] = best.try_emplace(s.what.loss, s.ndcg_at_10.mean);
-    if (!fresh) place->second = std::max(place->second, s.ndcg_at_10.mean);
+    auto const [place, fresh] = best.try_emplace(s.what.loss, merit(s));
+    if (!fresh) place->second = std::max(place->second, merit(s));
   }
   for (summary const& s : all) {
     bool const listed = s.what.loss == "start" || s.what.loss == "dpo";
-    if (!listed && s.ndcg_at_10.mean < best[s.what.loss]) continue;
+    if (!listed && merit(s) < best[s.what.loss]) continue;
     table.add_row({s.what.loss, beta_text(s), s.what.loss == "start" ? "" : s.what.reference,
                    cell(s, s.pair_accuracy), cell(s, s.ndcg_at_10), cell(s, s.hit_rate_at_10),
                    cell(s, s.reward_margin), cell(s, s.kl_start), s.seconds.mean,
@@ -115,8 +135,10 @@ std::string table_of(std::vector<summary> const& all) {
 }
 
 std::vector<std::string> write_files(std::string const& folder, std::vector<study_row> const& rows,
-                                     std::vector<summary> const& all) {
+                                     std::vector<summary> const& all,
+                                     std::vector<tenth> const& gains) {
   std::string const csv_path = folder + "/recommend.csv";
+  std::string const gains_path = folder + "/recommend_who_gains.csv";
   std::string const beta_path = folder + "/recommend_beta.svg";
   std::string const frontier_path = folder + "/recommend_frontier.svg";
 
@@ -124,15 +146,25 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
       csv_path, {"loss", "beta", "reference", "seed", "pair_accuracy", "ndcg_at_10",
                  "hit_rate_at_10", "reward_margin", "kl_start", "seconds", "pairs_per_second"});
   for (study_row const& r : rows) {
-    csv.add_row({r.loss, r.beta, r.reference, r.seed, r.quality.pair_accuracy, r.quality.ndcg_at_10,
-                 r.quality.hit_rate_at_10, r.reward_margin, r.quality.kl_start, r.seconds,
-                 r.pairs_per_second});
+    csv.add_row({r.loss, r.beta, r.reference, r.seed, r.quality.pair_accuracy,
+                 field(r.quality.ndcg_at_10), field(r.quality.hit_rate_at_10), r.reward_margin,
+                 r.quality.kl_start, r.seconds, r.pairs_per_second});
   }
   csv.commit();
+  prefer::report::csv_writer gained(
+      gains_path, {"loss", "beta", "reference", "tenth", "events_from", "events_to", "people",
+                   "ndcg_at_10_start", "gain", "half_width_95"});
+  for (tenth const& g : gains) {
+    gained.add_row({g.what.loss, g.what.beta, g.what.reference, g.number, g.fewest, g.most,
+                    g.people, g.start, g.gain, g.half_width});
+  }
+  gained.commit();
 
   std::vector<double> betas;
   for (summary const& s : all) {
-    if (s.what.loss == "dpo" && s.what.reference == "trained") betas.push_back(s.what.beta);
+    if (s.what.loss == "dpo" && s.what.reference == first_reference(all)) {
+      betas.push_back(s.what.beta);
+    }
   }
   summary const& start = all.front();
   prefer::report::line_plot ndcg{
@@ -149,12 +181,18 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
       .y = {.label = "pair accuracy"},
       .width = 640,
       .height = 440};
-  for (char const* const reference : {"trained", "popularity", "none"}) {
+  for (char const* const reference : {"trained", "popularity", "group", "person", "none"}) {
+    bool const ran = std::any_of(all.begin(), all.end(), [&](summary const& s) {
+      return s.what.loss == "dpo" && s.what.reference == reference;
+    });
+    if (!ran) continue;
     std::string const name = std::string("reference: ") + reference;
-    ndcg.add(curve(all, "dpo", reference, name, [](summary const& s) {
-      return prefer::report::point{
-          .x = s.what.beta, .y = s.ndcg_at_10.mean, .y_error = s.ndcg_at_10.deviation};
-    }));
+    if (start.ndcg_at_10) {
+      ndcg.add(curve(all, "dpo", reference, name, [](summary const& s) {
+        return prefer::report::point{
+            .x = s.what.beta, .y = s.ndcg_at_10->mean, .y_error = s.ndcg_at_10->deviation};
+      }));
+    }
     accuracy.add(curve(all, "dpo", reference, name, [](summary const& s) {
       return prefer::report::point{
           .x = s.what.beta, .y = s.pair_accuracy.mean, .y_error = s.pair_accuracy.deviation};
@@ -168,12 +206,19 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
     drop_crowded_labels(points.points);
     frontier.add(std::move(points));
   }
-  ndcg.add_horizontal({.y = start.ndcg_at_10.mean, .label = "start model"});
+  if (start.ndcg_at_10) {
+    ndcg.add_horizontal({.y = start.ndcg_at_10->mean, .label = "start model"});
+  }
   accuracy.add_horizontal({.y = start.pair_accuracy.mean, .label = "start model"});
   frontier.add_horizontal({.y = start.pair_accuracy.mean, .label = "start model"});
-  prefer::report::plot_row{{ndcg, accuracy}}.write(beta_path);
+  if (betas.empty()) return {csv_path, gains_path};  // the pictures are of DPO
+  if (start.ndcg_at_10) {
+    prefer::report::plot_row{{ndcg, accuracy}}.write(beta_path);
+  } else {
+    accuracy.write(beta_path);
+  }
   frontier.write(frontier_path);
-  return {csv_path, beta_path, frontier_path};
+  return {csv_path, gains_path, beta_path, frontier_path};
 }
 
 }  // namespace recommend

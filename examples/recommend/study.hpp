@@ -9,6 +9,7 @@
 #include <prefer/parallel/executor.hpp>
 
 #include "interactions.hpp"
+#include "popularity.hpp"
 #include "ranking.hpp"
 
 namespace recommend {
@@ -25,7 +26,11 @@ struct study_options {
   std::uint64_t tune_epochs = 3;      ///< of preference tuning
   std::size_t pairs_per_person = 40;  ///< in each of them
   double tune_rate = 0.005;
-  std::size_t negatives = 3;  ///< of softmax-DPO, beside the preferred item
+  std::size_t negatives = 3;                 ///< of softmax-DPO, beside the preferred item
+  std::vector<std::string> losses = {};      ///< only these; empty: all
+  std::vector<std::string> references = {};  ///< of DPO; empty: all, group where there are groups
+  std::size_t samples =
+      0;  ///< items that stand for all in a normaliser (prefer::sampled_softmax); 0: exact
 };
 
 /// One trained model: what it was trained with, how good it is, what it cost.
@@ -44,11 +49,11 @@ struct study_row {
 struct setting {
   std::string loss;
   double beta = 0.0;
-  std::string reference;  ///< "trained", "popularity" or "none"
+  std::string reference;  ///< "trained", "popularity", "group", "person" or "none"
 };
 
 /// DPO for every beta and reference, then the other losses over ranges of their own.
-[[nodiscard]] std::vector<setting> settings_of(study_options const& options);
+[[nodiscard]] std::vector<setting> settings_of(study_options const& options, bool groups = false);
 
 /// What a training took.
 struct training_cost {
@@ -66,23 +71,26 @@ class study {
  public:
   study(interactions const& data, study_options const& options, prefer::executor threads);
 
-  /// Trains the start model of a seed and draws its preference pairs; the settings that follow use them.
+  /// Trains the start model of a seed; the settings that follow begin with it.
   study_row start(std::uint64_t seed);
   /// Tunes a copy of the start model.
   study_row tune(setting const& what);
 
  private:
-  void draw_preferences(std::uint64_t seed);
+  /// What the drawn preferences become for a loss.
+  enum class example_form { pairs, lists, labelled };
+  /// The preferences of this seed, drawn when a form is asked for that is not at hand.
+  prefer::choice_data const& drawn(example_form form);
 
   interactions const& data_;
   study_options options_;
   prefer::executor threads_;
   std::uint64_t seed_ = 0;
   model start_;
-  std::vector<float> start_log_prob_;
-  prefer::choice_data pairs_;
-  prefer::choice_data lists_;
-  prefer::choice_data labelled_;
+  popularity popular_;
+  personal_references personal_;
+  prefer::choice_data drawn_;
+  example_form form_ = example_form::pairs;
 };
 
 }  // namespace recommend

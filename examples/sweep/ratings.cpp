@@ -30,7 +30,7 @@ std::uint64_t fingerprint_of(recommend::interactions const& data) {
   prefer::fingerprint identity;
   for (auto const& each : data.people) {
     identity.add(std::span(each.train_items)).add(std::span(each.train_ratings));
-    identity.add(std::span(each.test_liked));
+    identity.add(std::span(each.to_find));
   }
   return identity.value();
 }
@@ -182,10 +182,10 @@ class ratings_learner final : public learner {
   [[nodiscard]] judgement judge() override {
     auto const& data = problem_->of().data();
     model start = problem_->of().trained(problem_->seed(), false);
-    auto const all = recommend::all_log_probs(policy_);
-    auto const quality = recommend::judge(data, all, recommend::all_log_probs(start));
-    judgement out{.reward = quality.ndcg_at_10, .kl_start = quality.kl_start};
-    out.kl_reference = recommend::mean_divergence(all, all_of_reference(), data.items);
+    auto const policy = recommend::said_by(policy_);
+    auto const quality = recommend::judge(data, policy, recommend::said_by(start));
+    judgement out{.reward = quality.ndcg_at_10.value(), .kl_start = quality.kl_start};
+    out.kl_reference = recommend::mean_divergence(data, policy, said_by_reference());
     return out;
   }
 
@@ -202,24 +202,25 @@ class ratings_learner final : public learner {
     }
   }
 
-  [[nodiscard]] std::vector<float> all_of_reference() {
-    auto const& data = problem_->of().data();
-    if (held_) return recommend::all_log_probs(*held_);
+  [[nodiscard]] recommend::item_log_probs said_by_reference() {
+    if (held_) return recommend::said_by(*held_);
     if (average_) {
-      model copy = average_->policy();
-      return recommend::all_log_probs(copy);
+      averaged_.emplace(average_->policy());
+      return recommend::said_by(*averaged_);
     }
-    std::vector<float> out(data.people.size() * data.items, same_for_all());
-    if (kind_ != "far") return out;
-    std::vector<std::uint32_t> const prompt = {0};
-    std::vector<std::uint32_t> every(data.items);
-    for (std::uint32_t i = 0; i < every.size(); ++i) every[i] = i;
-    std::vector<std::size_t> const offset = {0, every.size()};
-    for (std::size_t p = 0; p < data.people.size(); ++p) {
-      problem_->of().popular().log_prob({prompt, every, offset},
-                                        std::span(out).subspan(p * data.items, data.items));
+    std::vector<float> row(problem_->of().data().items, same_for_all());
+    if (kind_ == "far") {
+      std::vector<std::uint32_t> const prompt = {0};
+      std::vector<std::uint32_t> every(row.size());
+      for (std::uint32_t i = 0; i < every.size(); ++i) every[i] = i;
+      std::vector<std::size_t> const offset = {0, every.size()};
+      problem_->of().popular().log_prob({prompt, every, offset}, row);
     }
-    return out;
+    return [row](std::size_t, std::size_t count, std::span<float> out) {
+      for (std::size_t r = 0; r < count; ++r) {
+        std::copy(row.begin(), row.end(), out.subspan(r * row.size()).begin());
+      }
+    };
   }
   [[nodiscard]] float same_for_all() const {
     return kind_ == "uniform"
@@ -240,6 +241,7 @@ class ratings_learner final : public learner {
   std::string kind_;                                  // name of the reference
   std::optional<model> held_;
   std::optional<prefer::moving_average<model, prefer::ema>> average_;
+  std::optional<model> averaged_;  // a copy of what it is at, to be judged
   prefer::adamw<float> optimizer_;
   std::uint64_t steps_ = 0;
   std::vector<float> numbers_;  // one per completion of the pairs
@@ -253,6 +255,12 @@ std::unique_ptr<learner> ratings_problem::start(std::string const& reference) co
 
 ratings::ratings(task_options const& options)
     : options_(options), data_(recommend::read_ratings(options.ratings, {})), popular_(data_) {
+  if (data_.people_with_something_to_find() == 0) {
+    prefer::refuse(prefer::backend_error(
+        "sweep", options.ratings,
+        "nobody has liked anything in the last part of their history that they had not met in the "
+        "first, so there is nothing to be found by a ranking, which is the reward of this task"));
+  }
   prefer::expects(options.pairs >= 1, "ratings: pairs must be at least 1");
 }
 

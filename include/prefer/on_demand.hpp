@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include <prefer/dialect.hpp>
+
 // What a unit pays for when it calls it, and not when it includes its header: decision 0043.
 
 namespace prefer::inline v0_1 {

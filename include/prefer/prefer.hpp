@@ -37,6 +37,7 @@
 #include <prefer/beta/adaptive.hpp>
 #include <prefer/beta/schedule.hpp>
 #include <prefer/bounded.hpp>
+#include <prefer/dialect.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
 #include <prefer/file/archive_format.hpp>

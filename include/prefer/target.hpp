@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <prefer/dialect.hpp>
+
 // What the compiler must be told, and told alike for all objects of a program, because results would be wrong without a
 // word, or the program would end by an illegal instruction. Whatever computes or refuses something
 // includes this.

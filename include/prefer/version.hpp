@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <prefer/dialect.hpp>
+
 // CMakeLists.txt reads the version from these lines. Every name of the library stands in the inline namespace of its
 // version, v<major>_<minor>, so that two versions in one program share no symbol (docs/decisions/0054).
 #define PREFER_VERSION_MAJOR 0

@@ -1,7 +1,7 @@
 # cmake -DCOMPILER=... -DSOURCE=... -DINCLUDE=... [-DSYSTEM=<flag>|<flag>...] -P check.cmake
 #
 # The source begins with lines `// expect: <phrase>`, at least one: compilation must fail and its output must contain the
-# phrases. `// expect compiles` is for the control: it must compile without a word. `// flags: <flag>...` may follow.
+# phrases; one of `// expect first: <phrase>` must be in the first error or warning. `// expect compiles` is for the control: it must compile without a word. `// flags: <flag>...` may follow.
 
 # FATAL_ERROR would wrap the lines.
 function(fail text)
@@ -16,9 +16,13 @@ string(REPLACE "\n" ";" lines "${text}")
 list(GET lines 0 first_line)
 set(phrases "")
 set(flags "")
+set(first "")
 foreach(line IN LISTS lines)
   if(line MATCHES "^// expect: (.+)$")
     list(APPEND phrases "${CMAKE_MATCH_1}")
+  elseif(line MATCHES "^// expect first: (.+)$")
+    set(first "${CMAKE_MATCH_1}")
+    list(APPEND phrases "${first}")
   elseif(line MATCHES "^// flags: (.+)$")
     separate_arguments(flags UNIX_COMMAND "${CMAKE_MATCH_1}")
   elseif(NOT line STREQUAL "// expect compiles")
@@ -45,6 +49,13 @@ elseif(phrases)
       fail("${SOURCE} fails, but ${COMPILER} does not say: ${phrase}\nIt says:\n${output}")
     endif()
   endforeach()
+  if(first)
+    string(REGEX MATCH "[^\n]*(error|warning): [^\n]*" complaint "${output}")
+    string(FIND "${complaint}" "${first}" at)
+    if(at EQUAL -1)
+      fail("${SOURCE}: ${COMPILER} says something else first:\n${complaint}")
+    endif()
+  endif()
 else()
   fail("${SOURCE}:1: expected `// expect: <phrase>`, got: ${first_line}")
 endif()

@@ -76,12 +76,7 @@ TEST_CASE("ratings: a bad second row is not met by take(1)", "[data][ratings]") 
   REQUIRE(first.size() == 1);
 }
 
-TEST_CASE("ratings: a column that is missing or named twice is an error", "[data][ratings]") {
-  REQUIRE(error_of_text("user_id:token\titem_id:token\ttimestamp:float\n1\t2\t3\n") ==
-          "data::ratings: f:1: column \"rating\" is missing in the header "
-          "\"user_id:token\\titem_id:token\\ttimestamp:float\"; expected user_id, item_id, rating, "
-          "timestamp, "
-          "separated by tabs");
+TEST_CASE("ratings: a column that is named twice is an error", "[data][ratings]") {
   REQUIRE(error_of_text("user_id\tuser_id:token\titem_id\trating\ttimestamp\n1\t2\t3\t4\t5\n") ==
           "data::ratings: f:1: column \"user_id\" is named twice in the header");
 }
@@ -115,9 +110,8 @@ TEST_CASE("ratings: an empty id is an error", "[data][ratings]") {
 
 TEST_CASE("ratings: an empty file and a header alone are errors", "[data][ratings]") {
   REQUIRE(error_of_text("") ==
-          "data::ratings: f: there is nothing in it; expected a header line with the columns "
-          "user_id, item_id, "
-          "rating, timestamp");
+          "data::ratings: f: there is nothing in it; expected rows of user, item, rating and "
+          "timestamp");
   REQUIRE(error_of_rows("") == "data::ratings: f:1: there is no row below the header");
 }
 

@@ -75,6 +75,7 @@ inline void check(prefer::data::unpaired_example const& example) {
 inline void check(prefer::data::rating const& rating) {
   must(!rating.user.empty() && !rating.item.empty(), "ids are not empty");
   must(std::isfinite(rating.value) && std::isfinite(rating.timestamp), "numbers are finite");
+  must(!prefer::text::first_invalid_utf8(rating.user + rating.item), "ids are UTF-8");
 }
 
 struct outcome {
@@ -99,6 +100,24 @@ void drain(Rows rows, outcome& seen) {
   }
 }
 
+/// Reads the bytes as ratings: as they are, and as somebody may say they are.
+inline outcome read_ratings(std::string_view bytes) {
+  namespace data = prefer::data;
+  outcome seen;
+  drain(data::ratings_in(bytes), seen);
+  drain(data::ratings_in(bytes, "text", {.encoding = data::text_encoding::latin1}), seen);
+  drain(data::ratings_in(bytes, "text", {.meaning = data::feedback::counts}), seen);
+  for (std::string const separator : {"\t", "::", ",", ";", "|", " "}) {
+    drain(data::ratings_in(bytes, "text", {.separator = separator, .header = false}), seen);
+    drain(data::ratings_in(bytes, "text",
+                           {.separator = separator,
+                            .columns = {"item", "user", "rating"},
+                            .scale = data::rating_scale{0, 10}}),
+          seen);
+  }
+  return seen;
+}
+
 /// Reads the bytes in every way that there is; whatever they are, only backend_error may be thrown inside
 /// (anything else leaves this function), and the rows that are given out keep their promises.
 inline outcome read(std::string_view bytes) {
@@ -112,8 +131,8 @@ inline outcome read(std::string_view bytes) {
       data::pairs_in(bytes, "text", {.space = data::prompt_space::joins_completion, .limits = {}}),
       seen);
   drain(data::unpaired_in(bytes), seen);
-  drain(data::ratings_in(bytes), seen);
-  return seen;
+  outcome const rated = read_ratings(bytes);
+  return {seen.rows + rated.rows, seen.errors + rated.errors};
 }
 
 }  // namespace anything

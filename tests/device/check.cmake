@@ -2,19 +2,26 @@
 #
 # Compiles a .cu for devices that need not be here.
 #   compiles   it must, for sm_90; nvcc warns of branches that templates do not take
+#   runs       it must, for sm_90, and its main returns 0: what it does is on the host
 #   refused    line 1 is `// expect: <phrase>`: compilation must fail, and the first error says so. DIALECT stands in for
 #              the options that our sources are compiled with
 #   clang      CLANG as CUDA's compiler finds no fault in it, for whom a call from device code to a function that is not
 #              constexpr is an error; nvcc leaves it out without a word
+#   system     what is left of our headers for CUDA is marked as a system's, but to our own builds
+#   offload    CLANG makes a device image of what is in OpenMP's target regions, and main returns 0 where a device ran it; the
+#              runtime is told not to fall back to the host. -O1, because what is constant must be so in the image: clang 14
+#              leaves the library's constants out of it
 #   hidden     a shared library made of it must export no kernel
 #   calls      the PTX must contain the exponential of the device, ex2; with FLAGS -DLEFT_OUT it must not, or this check
 #              could not tell a formula from one whose calls nvcc has dropped
+#   budget     what SOURCE costs to compile, in what can be counted: at most LINES percent of the lines of an empty file, and
+#              KERNELS kernels for one device
 #   kernels    every kernel, at least LEAST, for every architecture of ARCHITECTURES, must keep out of memory: no spills, no
 #              stack. What they take is written to TABLE
 if(NOT DEFINED DIALECT)
   set(DIALECT -std=c++20 --expt-relaxed-constexpr)
 endif()
-set(common ${DIALECT} ${INCLUDES})
+set(common ${DIALECT} -DPREFER_SHOW_WARNINGS ${INCLUDES})
 
 # FATAL_ERROR would wrap the lines.
 function(fail text)
@@ -43,6 +50,16 @@ if(MODE STREQUAL "compiles" OR MODE STREQUAL "refused")
   if(result EQUAL 0 OR at EQUAL -1 OR at GREATER last)
     fail("${SOURCE} must be refused with: ${phrase}\nnvcc says:\n${output}")
   endif()
+elseif(MODE STREQUAL "runs")
+  execute_process(COMMAND "${NVCC}" ${common} -arch=sm_90 "${SOURCE}" -o "${work}"
+    RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0 OR output MATCHES "warning")
+    fail("${SOURCE} must compile without a warning, but nvcc says:\n${output}")
+  endif()
+  execute_process(COMMAND "${work}" RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    fail("${SOURCE} computes something else than it should:\n${output}")
+  endif()
 elseif(MODE STREQUAL "clang")
   # Its own headers for CUDA want one that newer toolkits do not have, and that nothing here needs.
   file(WRITE "${work}/texture_fetch_functions.h" "")
@@ -54,6 +71,34 @@ elseif(MODE STREQUAL "clang")
   if(NOT result EQUAL 0)
     fail("${SOURCE} must be device code to clang too, which says:\n${output}")
   endif()
+elseif(MODE STREQUAL "system")
+  foreach(flags IN ITEMS "-UPREFER_SHOW_WARNINGS" "-DPREFER_SHOW_WARNINGS")
+    execute_process(COMMAND "${NVCC}" ${DIALECT} ${flags} ${INCLUDES} -arch=sm_90 -E "${SOURCE}"
+      RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE errors)
+    if(NOT result EQUAL 0)
+      fail("${SOURCE} must be preprocessed, but nvcc says:\n${errors}")
+    endif()
+    # A line marker ends in 3 where the text after it is a system's.
+    string(REGEX MATCH "# [0-9]+ \"[^\n]*adapters/cuda/kernels\\.cuh\" [ 12]*3" marked "${output}")
+    if(flags MATCHES "^-U" AND NOT marked)
+      fail("nvcc takes our headers for the user's own, and remarks on them")
+    elseif(flags MATCHES "^-D" AND marked)
+      fail("warnings of our headers are hidden from our own builds: ${marked}")
+    endif()
+  endforeach()
+elseif(MODE STREQUAL "offload")
+  execute_process(COMMAND "${CLANG}" -std=c++20 -O1 -Wall -Wextra -Werror -fopenmp -fopenmp-targets=x86_64-pc-linux-gnu
+      ${INCLUDES} "${SOURCE}" -o "${work}"
+    RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    fail("${SOURCE} must compile, but clang says:\n${output}")
+  endif()
+  execute_process(COMMAND "${CMAKE_COMMAND}" -E env OMP_TARGET_OFFLOAD=MANDATORY "${work}"
+    RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  message(NOTICE "${output}")
+  if(NOT result EQUAL 0)
+    fail("${SOURCE} must run on a device and give the numbers of the host")
+  endif()
 elseif(MODE STREQUAL "hidden")
   execute_process(COMMAND "${NVCC}" ${common} -arch=sm_90 -Xcompiler -fPIC -shared "${SOURCE}" -o "${work}.so"
     RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
@@ -64,6 +109,23 @@ elseif(MODE STREQUAL "hidden")
     fail("the library of ${SOURCE} must have a kernel, named after version and device:\n${output}")
   elseif(exported MATCHES "map_records|add_up_blocks")
     fail("${SOURCE} exports a kernel, which another library in the process could take for its own")
+  endif()
+elseif(MODE STREQUAL "budget")
+  file(WRITE "${work}.empty.cu" "")
+  foreach(unit IN ITEMS "${work}.empty.cu" "${SOURCE}")
+    execute_process(COMMAND "${NVCC}" ${common} -arch=sm_90 -E "${unit}" COMMAND grep -v "^#" COMMAND grep -c "."
+      OUTPUT_VARIABLE lines_here OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    list(APPEND lines "${lines_here}")
+  endforeach()
+  execute_process(COMMAND "${NVCC}" ${common} -arch=sm_90 -ptx "${SOURCE}" -o "${work}.ptx" RESULT_VARIABLE result)
+  file(STRINGS "${work}.ptx" entries REGEX "\\.entry")
+  list(LENGTH entries kernels)
+  list(GET lines 0 empty)
+  list(GET lines 1 ours)
+  math(EXPR percent "100 * ${ours} / ${empty}")
+  message(NOTICE "${SOURCE}: ${ours} lines, ${percent} % of an empty file's; ${kernels} kernels")
+  if(NOT result EQUAL 0 OR kernels EQUAL 0 OR percent GREATER LINES OR kernels GREATER KERNELS)
+    fail("it may have ${LINES} % of the lines and ${KERNELS} kernels: seconds follow them (docs/performance.md)")
   endif()
 elseif(MODE STREQUAL "calls")
   foreach(flags IN ITEMS "" "-DLEFT_OUT")

@@ -43,7 +43,8 @@ TEST_CASE("recommend: writes a row for the start and for each setting and seed",
   folder.file("ratings.inter", tiny_ratings());
   auto const run = folder.run("--ratings ratings.inter --output new/out --seeds 2" + quick);
   REQUIRE(run.code == 0);
-  for (char const* name : {"recommend.csv", "recommend_beta.svg", "recommend_frontier.svg"}) {
+  for (char const* name : {"recommend.csv", "recommend_who_gains.csv", "recommend_beta.svg",
+                           "recommend_frontier.svg"}) {
     CHECK_THAT(run.out, Contains(std::string("wrote new/out/") + name));
   }
   CHECK_THAT(run.out, Contains("12 people, 20 items, 180 ratings; 144 to learn from"));
@@ -77,7 +78,7 @@ TEST_CASE("recommend: writes a row for the start and for each setting and seed",
       ++at;
     }
   }
-  for (std::string const reference : {"trained", "popularity", "none"}) {
+  for (std::string const reference : {"trained", "popularity", "person", "none"}) {
     for (std::string const beta : {"0.1", "1"}) {
       CHECK(std::count_if(rows.begin(), rows.end(), [&](csv_row const& r) {
               return r.at("loss") == "dpo" && r.at("beta") == beta &&
@@ -134,7 +135,7 @@ TEST_CASE("recommend: a ratings file that cannot be used is named, with the line
   };
   refused("", "ratings.inter", "there is nothing in it");
   refused(ratings_header, "ratings.inter", "there is no row below the header");
-  refused("user_id\titem_id\trating\nu\ti\t5\n", "ratings.inter:1", "timestamp");
+  refused("user_id\trating\ttimestamp\nu\t5\t1\n", "ratings.inter:1", "item_id");
   refused(tiny_ratings() + "u1\ti2\t", "ratings.inter:182", "truncated");
   refused(ratings_header + "u\ti\tfive\t1\n", "ratings.inter:2", "expected a finite number");
   refused(ratings_header + "u\ti\tnan\t1\n", "ratings.inter:2", "expected a finite number");
@@ -201,7 +202,8 @@ TEST_CASE(
   folder.file("ratings.inter", tiny_ratings());
   std::filesystem::create_directories(folder / "out");
   std::string const run = "--ratings ratings.inter --output out --seeds 1" + quick;
-  for (std::string const name : {"recommend.csv", "recommend_beta.svg", "recommend_frontier.svg"}) {
+  for (std::string const name : {"recommend.csv", "recommend_who_gains.csv", "recommend_beta.svg",
+                                 "recommend_frontier.svg"}) {
     INFO(name);
     std::filesystem::create_symlink("/dev/full", folder / ("out/" + name));
     auto const result = folder.run(run);

@@ -15,10 +15,8 @@ pair_meaning with_nll(L const& loss, std::string const& name, double weight) {
   pair_meaning out = erased(loss, name, name);
   if (weight == 0.0) return out;
   out.name += " + nll_per_batch_token";
-  out.objective =
-      [sum = loss + weight * prefer::nll_per_batch_token{}](prefer::pair_columns const& columns) {
-        return prefer::evaluate(sum, columns);
-      };
+  out.objective = [sum = loss + weight * prefer::nll_per_batch_token{}](
+                      prefer::pair_columns const& columns) { return evaluated(sum, columns); };
   return out;
 }
 
@@ -126,10 +124,8 @@ pair_meaning orpo_trainer_loss(trl_loss const& trl) {
   if (trl.type != "orpo") return none();
   // TRL's likelihood term is a mean over the tokens of prompts and completions.
   out.name = "odds_ratio + w nll";
-  out.objective = [sum = loss +
-                         trl.pairs_per_token * prefer::nll{}](prefer::pair_columns const& columns) {
-    return prefer::evaluate(sum, columns);
-  };
+  out.objective = [sum = loss + trl.pairs_per_token * prefer::nll{}](
+                      prefer::pair_columns const& columns) { return evaluated(sum, columns); };
   return out;
 }
 
@@ -164,7 +160,7 @@ pair_meaning xpo_trainer_loss(trl_loss const& trl) {
 template <prefer::ListLoss L>
 list_meaning erased_lists(L loss, std::string name, std::string shape, double alpha) {
   auto const evaluate = [](L const& each) {
-    return [each](prefer::list_columns const& columns) { return prefer::evaluate(each, columns); };
+    return [each](prefer::list_columns const& columns) { return evaluated(each, columns); };
   };
   loss.alpha = alpha;
   L without = loss;
@@ -213,36 +209,36 @@ pair_meaning optimism_of(trl_loss const& trl) {
 }
 
 prefer::pair_evaluation nll_of_batch(prefer::pair_columns const& columns) {
-  return prefer::evaluate(prefer::nll_per_batch_token{}, columns);
+  return evaluated(prefer::nll_per_batch_token{}, columns);
 }
 
 prefer::pair_evaluation nll_times(double weight, prefer::pair_columns const& columns) {
-  return prefer::evaluate(weight * prefer::nll{}, columns);
+  return evaluated(weight * prefer::nll{}, columns);
 }
 
 prefer::evaluation evaluate_kto(trl_loss const& trl, double desirable_weight,
                                 double undesirable_weight,
                                 prefer::unpaired_columns const& columns) {
   if (trl.type == "apo_zero_unpaired") {
-    return prefer::evaluate(prefer::apo_zero_unpaired{.beta = trl.beta,
-                                                      .desirable_weight = desirable_weight,
-                                                      .undesirable_weight = undesirable_weight},
-                            columns);
+    return evaluated(prefer::apo_zero_unpaired{.beta = trl.beta,
+                                               .desirable_weight = desirable_weight,
+                                               .undesirable_weight = undesirable_weight},
+                     columns);
   }
-  return prefer::evaluate(prefer::kto{.beta = trl.beta,
-                                      .desirable_weight = desirable_weight,
-                                      .undesirable_weight = undesirable_weight},
-                          columns);
+  return evaluated(prefer::kto{.beta = trl.beta,
+                               .desirable_weight = desirable_weight,
+                               .undesirable_weight = undesirable_weight},
+                   columns);
 }
 
 prefer::evaluation evaluate_bco(trl_loss const& trl, prefer::unpaired_columns const& columns,
                                 prefer::bco::memory& memory) {
-  return prefer::evaluate(prefer::bco{.beta = trl.beta}, columns, memory);
+  return evaluated(prefer::bco{.beta = trl.beta}, columns, memory);
 }
 
 prefer::evaluation evaluate_nash_md(trl_loss const& trl, prefer::unpaired_columns const& tokens) {
-  return prefer::evaluate(prefer::nash_md{.beta = trl.beta}, tokens,
-                          {.reduce = prefer::reduction::none});
+  return evaluated(prefer::nash_md{.beta = trl.beta}, tokens,
+                   prefer::evaluate_options{.reduce = prefer::reduction::none});
 }
 
 }  // namespace golden

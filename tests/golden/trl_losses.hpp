@@ -12,6 +12,18 @@
 // The table from TRL's trainers, loss types and hyper-parameters to our losses. Types end here: each loss is
 // instantiated once, in one of trl_*.cpp.
 
+// How a loss is evaluated: as the library does, or, of a test that compiles this table for another way, as that way does.
+#ifdef PREFER_GOLDEN_WAY
+#include PREFER_GOLDEN_WAY
+#else
+namespace golden {
+template <prefer::Loss L, class Columns, class... More>
+[[nodiscard]] auto evaluated(L const& loss, Columns const& columns, More&&... more) {
+  return prefer::evaluate(loss, columns, more...);
+}
+}  // namespace golden
+#endif
+
 namespace golden {
 
 /// What TRL calls a loss, and the numbers it was called with. Zero weights and "reverse_kl" mean "off".
@@ -59,7 +71,7 @@ using list_meaning = meaning<prefer::list_columns, prefer::evaluation>;
 template <prefer::PairLoss L>
 [[nodiscard]] pair_meaning erased(L const& loss, std::string name, std::string shape) {
   auto const evaluate = [loss](prefer::pair_columns const& columns) {
-    return prefer::evaluate(loss, columns);
+    return evaluated(loss, columns);
   };
   return {.name = std::move(name),
           .shape = std::move(shape),

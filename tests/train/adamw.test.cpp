@@ -291,3 +291,83 @@ TEST_CASE("adamw: hyper-parameters out of range do not construct", "[train][adam
     CHECK_THROWS_AS(prefer::adamw<float>(options), precondition_error);
   }
 }
+
+TEST_CASE("adamw: weight decay is for what is decayed, unless a group says otherwise",
+          "[train][adamw]") {
+  // A gradient of 0 moves nothing, so that what is left of 1 is the decay: 1 - rate * decay.
+  tensor<double> weight("layer.weight", {1});
+  tensor<double> bias("layer.bias", {1});
+  tensor<double> scale("scale", {1});
+  auto const parameters = [&] {
+    auto unscaled = bias.parameter();
+    unscaled.decayed = false;
+    return std::vector{weight.parameter(), unscaled, scale.parameter()};
+  };
+  auto const after_a_step = [&](std::vector<prefer::adamw_group> groups) {
+    for (auto* each : {&weight, &bias, &scale}) each->value = {1};
+    prefer::adamw<double> optimizer({.weight_decay = 0.5, .groups = std::move(groups)});
+    optimizer.step(parameters(), 0.1);
+    return std::vector{weight.value[0], bias.value[0], scale.value[0]};
+  };
+  using numbers = std::vector<double>;
+  CHECK(after_a_step({}) == numbers{1 - 0.1 * 0.5, 1, 1 - 0.1 * 0.5});
+  CHECK(after_a_step({{.parameters = "layer.*", .weight_decay = 0.25}}) ==
+        numbers{1 - 0.1 * 0.25, 1 - 0.1 * 0.25, 1 - 0.1 * 0.5});
+  CHECK(after_a_step({{.parameters = "scale", .weight_decay = 0}}) == numbers{1 - 0.1 * 0.5, 1, 1});
+  // The last group that names a parameter counts, and alone.
+  CHECK(after_a_step({{.parameters = "*", .weight_decay = 1, .rate_factor = 3},
+                      {.parameters = "layer.weight"}}) ==
+        numbers{1 - 0.1 * 0.5, 1 - 0.1 * 3 * 1, 1 - 0.1 * 3 * 1});
+}
+
+TEST_CASE("adamw: a group's rate factor is a factor of the learning rate", "[train][adamw]") {
+  tensor<double> slow("slow", {1, 2, 3});
+  tensor<double> alone("slow", {1, 2, 3});
+  prefer::adamw<double> grouped(
+      {.weight_decay = 0.1, .groups = {{.parameters = "slow", .rate_factor = 0.25}}});
+  prefer::adamw<double> plain({.weight_decay = 0.1});
+  for (std::uint64_t step = 0; step < 3; ++step) {
+    draw_gradient(slow, step);
+    draw_gradient(alone, step);
+    grouped.step(std::vector{slow.parameter()}, 0.4);
+    plain.step(std::vector{alone.parameter()}, 0.1);
+    CHECK(slow.value == alone.value);
+  }
+}
+
+TEST_CASE("adamw: a frozen group keeps its bits and its state, and the others' are the same",
+          "[train][adamw]") {
+  tensor<float> moved("moved", {1, 2});
+  tensor<float> held("held", {0.1f, -7});
+  tensor<float> alone("moved", {1, 2});
+  prefer::adamw<float> grouped({.groups = {{.parameters = "held", .frozen = true}}});
+  prefer::adamw<float> plain;
+  for (std::uint64_t step = 0; step < 3; ++step) {
+    draw_gradient(moved, step);
+    draw_gradient(alone, step);
+    draw_gradient(held, step + 10);
+    grouped.step(std::vector{moved.parameter(), held.parameter()}, 0.1);
+    plain.step(std::vector{alone.parameter()}, 0.1);
+  }
+  CHECK(held.value == std::vector<float>{0.1f, -7});
+  CHECK(moved.value == alone.value);
+  prefer::archive_writer file;
+  grouped.save(file);
+  auto const saved = prefer::archive::parse(file.bytes(), "saved");
+  CHECK(saved.number<std::uint64_t>("step/held") == 0);
+  CHECK(saved.number<std::uint64_t>("step/moved") == 3);
+}
+
+TEST_CASE("adamw: groups that name nothing, or ask for what is no number, are refused",
+          "[train][adamw]") {
+  tensor<double> weight("weight", {1});
+  weight.gradient = {1};
+  prefer::adamw<double> misspelt({.groups = {{.parameters = "wieght", .frozen = true}}});
+  CHECK_THROWS_WITH(misspelt.step(std::vector{weight.parameter()}, 0.1),
+                    Catch::Contains("'wieght'"));
+  CHECK(weight.value == std::vector<double>{1});
+  CHECK_THROWS_WITH(prefer::adamw<double>({.groups = {{.parameters = "w", .weight_decay = -1}}}),
+                    Catch::Contains("'w'"));
+  CHECK_THROWS_WITH(prefer::adamw<double>({.groups = {{.parameters = "w", .rate_factor = -1}}}),
+                    Catch::Contains("'w'"));
+}

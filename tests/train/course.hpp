@@ -20,7 +20,7 @@ inline constexpr prefer::train_options for_processes = {.batch_size = 7,
                                                         .optimizer = gradient_descent,
                                                         .max_gradient_norm = 0.5};
 
-/// Six blocks of parameters, so that up to six processes have one each: 12,000 numbers and 10,000.
+/// Blocks of parameters for up to six processes: 12,000 numbers, 10,000 and a few.
 inline prefer::matrix_factorization<float> wide_policy() {
   prefer::matrix_factorization<float> out(prompts, completions, 2000);
   for (auto& each : out.parameters()) {

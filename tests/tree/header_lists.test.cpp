@@ -41,3 +41,31 @@ TEST_CASE("header lists: every header begins with the licence and the include gu
     CHECK(lines[1] == "#pragma once");
   }
 }
+
+TEST_CASE("header lists: every header says which dialect it is in, before anything of that dialect",
+          "[tree][header_lists]") {
+  for (std::string const& header : tree::public_headers()) {
+    if (header == "dialect.hpp") continue;
+    INFO("include/prefer/" << header);
+    bool includes_one_of_ours = false;
+    for (std::string const& each : tree::includes_of(tree::read(tree::header_root / header))) {
+      includes_one_of_ours = includes_one_of_ours || each.rfind("prefer/", 0) == 0;
+    }
+    CHECK(includes_one_of_ours);  // dialect.hpp where there is no other
+  }
+}
+
+TEST_CASE("header lists: every header for CUDA is a system header, but to its own builds",
+          "[tree][header_lists]") {
+  std::size_t looked_at = 0;
+  for (std::string const& header : tree::public_headers()) {
+    if (header.rfind("adapters/cuda", 0) != 0) continue;
+    ++looked_at;
+    INFO("include/prefer/" << header);
+    std::string const text = tree::read(tree::header_root / header);
+    auto const at =
+        text.find("#if !defined(PREFER_SHOW_WARNINGS)\n#pragma GCC system_header\n#endif\n");
+    CHECK(at < text.find("\n#include"));
+  }
+  CHECK(looked_at > 9);
+}

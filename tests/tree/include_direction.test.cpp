@@ -10,6 +10,7 @@ namespace {
 // lies in include/prefer itself stands under its own name.
 std::map<std::string, int> const level_of = [] {
   std::vector<std::vector<std::string>> const floors = {
+      {"dialect.hpp"},
       {"target.hpp"},
       {"version.hpp", "expects.hpp", "on_demand.hpp"},
       {"bounded.hpp", "text", "random"},
@@ -42,22 +43,26 @@ std::set<std::string> const too_heavy_for_the_core = {
 // The standard library cannot flush a file to the disk, nor tell a pipe from a file; what can is the system's, for `file` alone.
 std::set<std::string> const of_the_system = {"fcntl.h", "sys/stat.h", "unistd.h"};
 
-// For tools that choose a loss by its name at run time, for components that handle texts, for whoever asks what is wrong
-// with a batch or a run, for engines that join and tests of backends, and policies that are ready made; who wants them includes them.
+// For tools that choose a loss by its name at run time, for recommenders, for components that handle texts, for whoever
+// asks what is wrong with a batch or a run, for engines that join, for tests of backends, and policies that are ready made;
+// who wants them includes them.
 std::set<std::string> const outside_the_umbrella = {"batch/record_from.hpp",
                                                     "diagnosis/batch.hpp",
                                                     "diagnosis/training.hpp",
                                                     "diagnosis/training_report.hpp",
                                                     "loss/catalogue.hpp",
+                                                    "metrics/ranking.hpp",
                                                     "model/bigram.hpp",
                                                     "model/bigram_reference.hpp",
                                                     "model/choice_ids.hpp",
                                                     "model/denoiser.hpp",
+                                                    "model/item_scores.hpp",
                                                     "model/log_linear.hpp",
                                                     "model/matrix_factorization.hpp",
                                                     "model/matrix_product.hpp",
                                                     "model/noise_schedule.hpp",
                                                     "model/row_statistics.hpp",
+                                                    "model/sampled_softmax.hpp",
                                                     "model/softmax.hpp",
                                                     "model/tabular.hpp",
                                                     "model/two_layer_network.hpp",

@@ -291,6 +291,23 @@ template <class = on_demand>
   return alike;
 }
 
+/// Lanes for lists that are too long for the stack. No std::vector, which names a std::initializer_list of them: nvcc compiles
+/// that one's constexpr members for a device, where there are no vector types.
+template <class Lane>
+class lanes_of_long_lists {
+ public:
+  explicit lanes_of_long_lists(std::size_t n) : at_(n == 0 ? nullptr : new Lane[n]()), size_(n) {}
+  lanes_of_long_lists(lanes_of_long_lists const&) = delete;
+  lanes_of_long_lists& operator=(lanes_of_long_lists const&) = delete;
+  ~lanes_of_long_lists() { delete[] at_; }
+
+  [[nodiscard]] std::span<Lane> view() const { return {at_, size_}; }
+
+ private:
+  Lane* at_;
+  std::size_t size_;
+};
+
 /// What `formula(list, weight, out, room)` gives for the lists [begin, begin + count): its number to `value`, and one for
 /// each completion, which it writes to `out`, to `of_completions`. Returns the sum over lists.
 template <class Lane, class F>
@@ -305,8 +322,8 @@ template <class Lane, class F>
   Lane lanes[short_list * lanes_per_completion];
   bool const fits = lengths.longest <= short_list;
   std::vector<T> more_numbers(fits ? 0 : lengths.longest * per_completion);
-  std::vector<Lane> more_lanes(fits ? 0 : lengths.longest * lanes_per_completion);
-  std::span<Lane> const all = fits ? std::span<Lane>(lanes) : more_lanes;
+  lanes_of_long_lists<Lane> const more_lanes(fits ? 0 : lengths.longest * lanes_per_completion);
+  std::span<Lane> const all = fits ? std::span<Lane>(lanes) : more_lanes.view();
   std::size_t const completions = all.size() / lanes_per_completion;
   constexpr std::size_t weights = input_of<list_columns, column_name::weight>;
   list_block<Lane> block(batch, read, fits ? std::span<T>(numbers) : more_numbers,

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1::data {
 
 /// A number that was estimated, and the standard deviation of its estimator.

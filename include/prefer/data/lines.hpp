@@ -107,6 +107,9 @@ class line_reader {
         expected_(std::move(expected)),
         most_bytes_(most_bytes) {}
 
+  /// From here on a line may hold bytes that are not UTF-8: for who decodes lines by another encoding.
+  void take_any_bytes() noexcept { any_encoding_ = true; }
+
   /// Goes on to the next line that is not blank; false at the end.
   bool next() {
     while (next_raw()) {
@@ -182,7 +185,7 @@ class line_reader {
         at_.refuse("the file is UTF-16; expected UTF-8");
       }
     }
-    if (auto const bad = prefer::text::first_invalid_utf8(line_)) {
+    if (auto const bad = any_encoding_ ? std::nullopt : prefer::text::first_invalid_utf8(line_)) {
       at_.refuse("byte " + std::to_string(*bad + 1) + " of the line is not valid UTF-8");
     }
     // A JSON parser may take NUL for the end of its input and never see what follows.
@@ -203,6 +206,7 @@ class line_reader {
   bool at_end_ = false;
   bool any_bytes_ = false;
   bool found_ = false;
+  bool any_encoding_ = false;
 };
 
 }  // namespace prefer::inline v0_1::data

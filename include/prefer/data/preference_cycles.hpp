@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1::data::detail {
 
 /// Whether "is preferred to" among the completions of one prompt runs in a circle.

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
-#include <array>
-#include <charconv>
-#include <cmath>
 #include <cstddef>
 #include <istream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <prefer/data/lines.hpp>
 #include <prefer/data/place.hpp>
+#include <prefer/data/ratings_form.hpp>
 #include <prefer/data/rows.hpp>
+#include <prefer/text/number.hpp>
+#include <prefer/text/utf8.hpp>
 
 namespace prefer::inline v0_1::data {
 
@@ -24,138 +23,180 @@ namespace prefer::inline v0_1::data {
 struct rating {
   std::string user;
   std::string item;
-  double value = 0;  // in the file's own scale
+  double value = 0;  // in the file's own scale; of counts the count; 1 where the file has no number
+  bool is_opinion =
+      true;  // whether value says how much it was liked: not of counts, nor of what was met and not rated
   double timestamp =
-      0;  // seconds since 1970 in MovieLens files; whole numbers up to 2^53 are exact
+      0;  // seconds since 1970 in MovieLens files; whole numbers up to 2^53 are exact; 0 without times
   std::size_t line = 0;  // in its file, from 1
 };
 
 /// Reads an interaction file; `ratings` makes a range of it.
 ///
-/// Tab-separated, with a header line that names the columns user_id, item_id, rating and timestamp in any order; a name
-/// may carry a type (rating:float), and further columns are passed over.
+/// Separator, header and columns are detected in the first line, unless `reading` gives them, and `form` says what was
+/// found: a header names columns in any order, under the usual names (MovieLens, Book-Crossing, Amazon), a name may carry
+/// a type (rating:float, as in RecBole's atomic files), and further columns are passed over; without a header columns are
+/// user, item, rating, timestamp. Rating and timestamp may be missing.
 ///
-/// Errors  backend_error with source and line: a column is missing or named twice, a row has another number of cells
-///         than the header (a truncated line), an empty id, a rating or timestamp that is not a finite number, and what
-///         line_reader refuses
+/// Errors  backend_error with source and line, what was found and what was expected: no columns for user and item, a
+///         column that is named twice, a row of another number of cells than the first line (a truncated line), an empty
+///         id, a rating or timestamp that is not a finite number, a rating outside its scale, a count that is not
+///         positive, text that is not in the encoding, and what line_reader refuses
 class rating_reader {
  public:
   using row = rating;
 
-  rating_reader(std::unique_ptr<byte_source> source, place at)
-      : lines_(std::move(source), std::move(at),
-               "a header line with the columns user_id, item_id, rating, timestamp",
-               most_line_bytes) {}
+  rating_reader(std::unique_ptr<byte_source> source, place at, ratings_reading reading = {})
+      : lines_(std::move(source), std::move(at), "rows of user, item, rating and timestamp",
+               most_line_bytes),
+        reading_(std::move(reading)) {
+    lines_.take_any_bytes();  // Latin-1 is no UTF-8; `text` checks
+  }
 
   bool next(rating& out) {
-    if (columns_ == 0) read_header();
-    if (!lines_.next()) {
-      if (!any_row_) lines_.at().refuse("there is no row below the header");
-      return false;
-    }
+    if (form_.cells == 0) read_first();
+    if (!first_is_row_ && !next_line()) return false;
+    first_is_row_ = false;
     any_row_ = true;
-    split();
-    if (cells_.size() != columns_) {
-      lines_.at().refuse(
-          "found " + std::to_string(cells_.size()) + " cells; expected " +
-          std::to_string(columns_) + " as in the header" +
-          (cells_.size() < columns_ && !lines_.has_line_end() ? " (the file is truncated)" : ""));
-    }
-    out.user = id(user);
-    out.item = id(item);
-    out.value = number(value);
-    out.timestamp = number(timestamp);
+    out.user = id(rating_column::user);
+    out.item = id(rating_column::item);
+    take_value(out);
+    out.timestamp = form_.has(rating_column::timestamp) ? number(rating_column::timestamp) : 0.0;
     out.line = lines_.at().line;
     return true;
   }
 
+  /// How the file is read. Reads its first line, if that has not been read.
+  [[nodiscard]] ratings_form const& form() {
+    if (form_.cells == 0) read_first();
+    return form_;
+  }
+
  private:
-  enum column : std::size_t { user, item, value, timestamp };
-  static constexpr std::array<std::string_view, 4> names = {"user_id", "item_id", "rating",
-                                                            "timestamp"};
   static constexpr std::size_t most_line_bytes = std::size_t{1} << 20;
 
-  void split() {
-    cells_.clear();
-    std::string_view rest = lines_.line();
-    for (auto tab = rest.find('\t'); tab != std::string_view::npos; tab = rest.find('\t')) {
-      cells_.push_back(rest.substr(0, tab));
-      rest.remove_prefix(tab + 1);
-    }
-    cells_.push_back(rest);
-  }
-
-  void read_header() {
+  void read_first() {
     lines_.next();
+    form_ = detail::form_finder(reading_, lines_.at()).find(text());
+    first_is_row_ = !form_.header;
+    if (first_is_row_) split();
+  }
+
+  bool next_line() {
+    if (!lines_.next()) {
+      if (!any_row_) lines_.at().refuse("there is no row below the header");
+      return false;
+    }
     split();
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      auto const is_it = [&](std::string_view cell) {
-        return cell.substr(0, cell.find(':')) == names[i];
-      };
-      auto const found = std::find_if(cells_.begin(), cells_.end(), is_it);
-      if (found == cells_.end()) {
-        lines_.at().refuse("column " + in_quotes(names[i]) + " is missing in the header " +
-                           in_quotes(lines_.line(), 120) +
-                           "; expected user_id, item_id, rating, timestamp, separated by tabs");
-      }
-      if (std::find_if(found + 1, cells_.end(), is_it) != cells_.end()) {
-        lines_.at().refuse("column " + in_quotes(names[i]) + " is named twice in the header");
-      }
-      where_[i] = static_cast<std::size_t>(found - cells_.begin());
-    }
-    columns_ = cells_.size();
+    std::size_t const found = splitter_.cells().size();
+    if (found == form_.cells) return true;
+    lines_.at().refuse(
+        "found " + std::to_string(found) + " cells; expected " + std::to_string(form_.cells) +
+        " as in the " + (form_.header ? "header" : "first line") +
+        (found < form_.cells && !lines_.has_line_end() ? " (the file is truncated)" : ""));
   }
 
-  std::string_view id(column which) const {
-    std::string_view const cell = cells_[where_[which]];
-    if (cell.empty()) lines_.at().refuse("column " + in_quotes(names[which]) + " is empty");
-    return cell;
+  void split() {
+    std::string const wrong = splitter_.split(text(), form_.separator);
+    if (!wrong.empty()) lines_.at().refuse(wrong);
   }
 
-  double number(column which) const {
-    std::string_view const cell = cells_[where_[which]];
-    double result = 0;
-    auto const [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), result);
-    // from_chars reads "nan" and "inf" as numbers.
-    if (error != std::errc{} || end != cell.data() + cell.size() || !std::isfinite(result)) {
-      lines_.at().refuse("column " + in_quotes(names[which]) + ": found " + in_quotes(cell) +
-                         "; expected a finite number");
+  /// The line as UTF-8.
+  std::string_view text() {
+    auto const bad = prefer::text::first_invalid_utf8(lines_.line());
+    if (!bad) return lines_.line();
+    auto const encoding = reading_.encoding.value_or(form_.encoding);
+    if (encoding == text_encoding::latin1) {
+      converted_ = prefer::text::from_latin1(lines_.line());
+      return converted_;
     }
-    return result;
+    lines_.at().refuse("byte " + std::to_string(*bad + 1) +
+                       " of the line is not valid UTF-8; if it is Latin-1, say so");
+  }
+
+  [[nodiscard]] std::string const& cell(rating_column which) const {
+    return splitter_.cells()[*form_.place[static_cast<std::size_t>(which)]];
+  }
+  [[nodiscard]] std::string name(rating_column which) const {
+    std::string const& spelling = form_.spelling[static_cast<std::size_t>(which)];
+    std::string const plain(rating_columns[static_cast<std::size_t>(which)]);
+    return in_quotes(form_.header ? spelling.substr(0, spelling.find(':')) : plain);
+  }
+
+  std::string const& id(rating_column which) const {
+    if (cell(which).empty()) lines_.at().refuse("column " + name(which) + " is empty");
+    return cell(which);
+  }
+
+  double number(rating_column which) const {
+    if (auto const found = detail::number_in(cell(which))) return *found;
+    lines_.at().refuse("column " + name(which) + ": found " + in_quotes(cell(which)) +
+                       "; expected a finite number");
+  }
+
+  void take_value(rating& out) const {
+    out.is_opinion = form_.meaning == feedback::ratings;
+    if (form_.meaning == feedback::pairs) {
+      out.value = 1;
+      return;
+    }
+    out.value = number(rating_column::rating);
+    auto const refuse = [&](std::string const& expected) {
+      lines_.at().refuse("column " + name(rating_column::rating) + ": found " +
+                         in_quotes(cell(rating_column::rating)) + "; expected " + expected);
+    };
+    if (form_.meaning == feedback::counts) {
+      if (!(out.value > 0)) refuse("a count greater than 0");
+      return;
+    }
+    if (form_.zero_is_no_rating && out.value == 0) {
+      out.is_opinion = false;
+      return;
+    }
+    if (form_.scale && (out.value < form_.scale->low || out.value > form_.scale->high)) {
+      refuse("a rating from " + prefer::text::shortest(form_.scale->low) + " to " +
+             prefer::text::shortest(form_.scale->high) +
+             (form_.name.empty() ? "" : ", as in " + form_.name));
+    }
   }
 
   line_reader lines_;
-  std::vector<std::string_view> cells_;
-  std::array<std::size_t, 4> where_{};
-  std::size_t columns_ = 0;
+  ratings_reading reading_;
+  ratings_form form_;
+  detail::cell_splitter splitter_;
+  std::string converted_;
+  bool first_is_row_ = false;
   bool any_row_ = false;
 };
 
-/// The ratings of an interaction file (MovieLens-style .inter), one at a time. The file is opened here and read on
+/// The ratings of an interaction file (MovieLens and its relatives), one at a time. The file is opened here and read on
 /// demand.
 ///
 /// Errors  see rating_reader
-[[nodiscard]] inline rows<rating_reader> ratings(std::string path) {
+[[nodiscard]] inline rows<rating_reader> ratings(std::string path, ratings_reading reading = {}) {
   place const at{"data::ratings", std::move(path), 0};
-  return rows(rating_reader(std::make_unique<file_bytes>(at), at));
+  return rows(rating_reader(std::make_unique<file_bytes>(at), at, std::move(reading)));
 }
 /// The same from a text, of which a copy is kept; `name` stands for the path in errors.
 [[nodiscard]] inline rows<rating_reader> ratings_in(std::string_view text,
-                                                    std::string name = "text") {
+                                                    std::string name = "text",
+                                                    ratings_reading reading = {}) {
   return rows(rating_reader(std::make_unique<text_bytes>(text),
-                            place{"data::ratings", std::move(name), 0}));
+                            place{"data::ratings", std::move(name), 0}, std::move(reading)));
 }
 /// The same from a stream, which must outlive the range.
 [[nodiscard]] inline rows<rating_reader> ratings_in(std::istream& stream,
-                                                    std::string name = "stream") {
+                                                    std::string name = "stream",
+                                                    ratings_reading reading = {}) {
   place const at{"data::ratings", std::move(name), 0};
-  return rows(rating_reader(std::make_unique<stream_bytes>(stream, at), at));
+  return rows(rating_reader(std::make_unique<stream_bytes>(stream, at), at, std::move(reading)));
 }
 
 /// All ratings of a file.
-[[nodiscard]] inline std::vector<rating> read_ratings(std::string path) {
+[[nodiscard]] inline std::vector<rating> read_ratings(std::string path,
+                                                      ratings_reading reading = {}) {
   std::vector<rating> all;
-  for (rating& one : ratings(std::move(path))) all.push_back(std::move(one));
+  for (rating& one : ratings(std::move(path), std::move(reading))) all.push_back(std::move(one));
   return all;
 }
 

@@ -5,6 +5,8 @@
 #include <limits>
 #include <string>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1::data {
 
 /// What becomes of a row that has no tokens left in one of its parts, or two completions of the same tokens.

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1 {
 
 static_assert(std::endian::native == std::endian::little,

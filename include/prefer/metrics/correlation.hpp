@@ -6,6 +6,8 @@
 #include <limits>
 #include <type_traits>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1 {
 
 /// Means, standard deviations and correlation of two numbers per example, added up without cancellation.

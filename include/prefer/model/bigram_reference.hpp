@@ -5,6 +5,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1 {
 
 template <std::floating_point T>

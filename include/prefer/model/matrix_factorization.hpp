@@ -29,7 +29,7 @@ namespace prefer::inline v0_1 {
 /// finish_backward if it fits into kept_bytes of working memory. If not, or if a step has several micro-batches, it is
 /// computed again, to the same bits.
 ///
-/// Parameters  "user" [users, factors], "item" [items, factors], "bias" [items], initially 0; user or item must be
+/// Parameters  "user" [users, factors], "item" [items, factors], "bias" [items], not decayed; initially 0; user or item must be
 ///             filled with something else before training, or neither moves
 /// Errors      precondition_error for an id out of range, a batch whose shapes disagree, a column that is not one
 ///             number per completion; NaN and infinity flow through
@@ -77,7 +77,11 @@ class matrix_factorization {
          .value = std::span<T>(item_).first(items_ * factors_),
          .gradient = item_gradient_,
          .shape = {items_, factors_}},
-        {.name = "bias", .value = bias_, .gradient = bias_gradient_, .shape = {items_}}};
+        {.name = "bias",
+         .value = bias_,
+         .gradient = bias_gradient_,
+         .shape = {items_},
+         .decayed = false}};
   }
   void use(executor threads) { threads_ = threads; }
 

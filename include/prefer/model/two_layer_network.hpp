@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include <prefer/expects.hpp>
@@ -81,7 +82,8 @@ class two_layer_network {
       out.push_back({.name = name,
                      .value = std::span(of.value).first(of.size),
                      .gradient = std::span(of.gradient),
-                     .shape = of.shape});
+                     .shape = of.shape,
+                     .decayed = !std::string_view(name).ends_with("bias")});
     };
     add("input", input_);
     add("input_bias", input_bias_);

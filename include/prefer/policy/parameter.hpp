@@ -46,7 +46,8 @@ class tensor_shape {
 ///
 /// Both spans are views of memory that the policy owns, element i of one belonging to element i of the other. A
 /// frozen parameter is neither moved by an optimizer, nor counted in a gradient norm, nor written into a checkpoint;
-/// its gradient may be empty. The name identifies the tensor in a checkpoint, so it is unique within a policy and
+/// its gradient may be empty. `decayed` says whether weight decay is for it, unless an optimizer is told otherwise: a bias or
+/// a popularity is not pulled to 0. The name identifies the tensor in a checkpoint, so it is unique within a policy and
 /// stable between runs. Where a shape is given, value has as many elements.
 template <class T>
 struct parameter {
@@ -57,6 +58,7 @@ struct parameter {
   std::span<T> gradient;
   bool frozen = false;
   tensor_shape shape = {};
+  bool decayed = true;
 };
 
 /// Whether every tensor has as many elements as its shape says.

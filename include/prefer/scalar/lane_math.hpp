@@ -67,7 +67,7 @@ inline constexpr auto exponential_series = [] {
   double factorial = 1.0;
   for (std::size_t k = 1; k <= Last; ++k) {
     factorial *= static_cast<double>(k);
-    if (k >= First) out.c[k - First] = 1.0 / factorial;
+    if (k + 1 > First) out.c[k - First] = 1.0 / factorial;
   }
   if (First == 0) out.c[0] = 1.0;
   return out;

@@ -4,6 +4,8 @@
 #include <concepts>
 #include <cstdint>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1 {
 
 /// The columns that a record can offer to a formula, one bit each; batch/columns.hpp lists them.

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1::testing {
 
 /// Something that a suite found wrong.

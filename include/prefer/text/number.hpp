@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <string>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1::text {
 
 namespace detail {

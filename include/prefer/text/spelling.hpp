@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1::text {
 
 /// Fewest insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`, without regard to ASCII

@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
+
+#include <prefer/dialect.hpp>
 
 namespace prefer::inline v0_1::text {
 
@@ -89,6 +92,22 @@ struct code_point {
   while (length < shorter && a[length] == b[length]) ++length;
   while (length > 0 && (continues(a, length) || continues(b, length))) --length;
   return length;
+}
+
+/// A text of ISO 8859-1, in which every byte is the code point of its number, as UTF-8.
+[[nodiscard]] inline std::string from_latin1(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (char const c : text) {
+    auto const byte = static_cast<unsigned char>(c);
+    if (byte < 0x80U) {
+      out += c;
+    } else {
+      out += static_cast<char>(0xC0U | (byte >> 6U));
+      out += static_cast<char>(0x80U | (byte & 0x3FU));
+    }
+  }
+  return out;
 }
 
 }  // namespace prefer::inline v0_1::text

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,13 +22,55 @@
 
 namespace prefer::inline v0_1 {
 
+/// What is different for some parameters. Of several groups that name a parameter the last counts.
+struct adamw_group {
+  std::string parameters;  ///< a name; or how names begin, and a star: "layer.0.*"
+  std::optional<double> weight_decay =
+      {};                  ///< else that of all, or 0 where a parameter is not `decayed`
+  double rate_factor = 1;  ///< times the learning rate
+  bool frozen = false;     ///< as if the parameter itself were frozen
+};
+
 /// Hyper-parameters of adamw other than the learning rate. Without weight decay it is Adam.
 struct adamw_options {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double weight_decay = 0;
+  double weight_decay = 0;  ///< of parameters that are `decayed`: no biases
+  std::vector<adamw_group> groups = {};
 };
+
+namespace detail {
+
+[[nodiscard]] inline bool names(adamw_group const& group, std::string_view parameter) {
+  std::string_view const pattern = group.parameters;
+  return pattern.ends_with('*') ? parameter.starts_with(pattern.substr(0, pattern.size() - 1))
+                                : parameter == pattern;
+}
+
+}  // namespace detail
+
+/// What the options come to for one parameter.
+struct adamw_setting {
+  double weight_decay = 0;
+  double rate_factor = 1;
+  bool frozen = false;
+};
+
+template <class T>
+[[nodiscard]] adamw_setting setting_of(adamw_options const& options, parameter<T> const& each) {
+  adamw_setting out{.weight_decay = each.decayed ? options.weight_decay : 0.0,
+                    .rate_factor = 1,
+                    .frozen = each.frozen};
+  for (adamw_group const& group : options.groups) {
+    if (!detail::names(group, each.name)) continue;
+    out = {.weight_decay = each.decayed ? options.weight_decay : 0.0,
+           .rate_factor = group.rate_factor,
+           .frozen = each.frozen || group.frozen};
+    if (group.weight_decay) out.weight_decay = *group.weight_decay;
+  }
+  return out;
+}
 
 namespace detail {
 
@@ -117,13 +160,14 @@ class adamw_kernel {
 ///   value  = value * (1 - learning_rate * weight_decay)
 ///            - learning_rate * mean / (1 - beta1^t) / (sqrt(square / (1 - beta2^t)) + epsilon)
 ///
-/// t counts the steps of each parameter from 1; a frozen parameter keeps its value, state and t. The same update as
+/// t counts the steps of each parameter from 1; a frozen parameter keeps its value, state and t. Weight decay is for
+/// parameters that are `decayed`, which biases are not; `groups` change it, and the rate, for parameters by name. The same update as
 /// PyTorch's AdamW: epsilon outside the root and after the correction, and decay before the step. Elementwise over
 /// fixed blocks, so the bits do not depend on the executor. State of parameters is made in the first step in which they
 /// are not frozen; no other step allocates.
 ///
-/// Errors  precondition_error before anything has moved: beta not in [0, 1), epsilon not positive, weight_decay or
-///         learning rate negative or not finite; a gradient whose size is not its value's; parameters that are not
+/// Errors  precondition_error before anything has moved: beta not in [0, 1), epsilon not positive, weight_decay,
+///         rate factor or learning rate negative or not finite; a group that names no parameter; a gradient whose size is not its value's; parameters that are not
 ///         those of the first step, by number, name, order and size. NaN in a gradient flows into value and state:
 ///         refuse the step when clip_gradient_norm reports it
 /// Source  Kingma and Ba 2015, arXiv:1412.6980, algorithm 1; decay: Loshchilov and Hutter 2019, arXiv:1711.05101,
@@ -140,12 +184,21 @@ class adamw {
             "adamw: epsilon must be positive and finite");
     expects(options.weight_decay >= 0 && finite(options.weight_decay),
             "adamw: weight_decay must be zero or positive, and finite");
+    for (adamw_group const& group : options.groups) {
+      double const decay = group.weight_decay.value_or(0.0);
+      if (decay >= 0 && finite(decay) && group.rate_factor >= 0 && finite(group.rate_factor)) {
+        continue;
+      }
+      detail::broken("adamw: weight_decay and rate_factor of the group '" + group.parameters +
+                     "' must be zero or positive, and finite");
+    }
   }
 
   /// Does all of the next step that can fail: a step after it moves all parameters.
   ///
   /// Errors  those of `step` that parameters make, and no memory for the state
   void prepare(std::span<parameter<T> const> parameters) {
+    settle(parameters);
     check(parameters);
     make_states(parameters);
     list_blocks(parameters, block_size, blocks_);
@@ -159,14 +212,15 @@ class adamw {
     prepare(parameters);
 
     for (std::size_t i = 0; i != parameters.size(); ++i) {
-      if (parameters[i].frozen) continue;
+      if (settings_[i].frozen) continue;
       auto const t = ++states_[i].steps;
+      double const rate = learning_rate * settings_[i].rate_factor;
       factors_[i] = {
-          .shrink = 1 - learning_rate * options_.weight_decay,
+          .shrink = 1 - rate * settings_[i].weight_decay,
           .gradient_in_mean = 1 - options_.beta1,
           .beta2 = options_.beta2,
           .gradient_in_square = 1 - options_.beta2,
-          .step_size = learning_rate / (1 - detail::power(options_.beta1, t)),
+          .step_size = rate / (1 - detail::power(options_.beta1, t)),
           .root_scale = 1 / __builtin_sqrt(1 - detail::power(options_.beta2, t)),
           .epsilon = options_.epsilon,
       };
@@ -174,6 +228,7 @@ class adamw {
     ++steps_;
     threads.for_each_chunk(blocks_.size(), [&](std::size_t chunk) {
       auto const& [i, begin, end] = blocks_[chunk];
+      if (settings_[i].frozen) return;
       detail::adamw_kernel<T> const update(factors_[i]);
       update(parameters[i].value.data() + begin, parameters[i].gradient.data() + begin,
              states_[i].mean.data() + begin, states_[i].square.data() + begin, end - begin);
@@ -266,9 +321,23 @@ class adamw {
 
   static constexpr bool finite(double x) noexcept { return x - x == 0; }
 
+  // At each step, because a parameter may be frozen for a while.
+  void settle(std::span<parameter<T> const> parameters) {
+    settings_.clear();
+    for (auto const& each : parameters) settings_.push_back(setting_of(options_, each));
+    for (adamw_group const& group : options_.groups) {
+      bool named = false;
+      for (auto const& each : parameters) named = named || detail::names(group, each.name);
+      if (named) continue;
+      detail::broken("adamw::step: a group is for '" + group.parameters +
+                     "', and no parameter has such a name");
+    }
+  }
+
   void check(std::span<parameter<T> const> parameters) const {
-    for (auto const& each : parameters) {
-      if (each.frozen) continue;
+    for (std::size_t i = 0; i != parameters.size(); ++i) {
+      auto const& each = parameters[i];
+      if (settings_[i].frozen) continue;
       expects_size(each.gradient.size(), each.value.size(), "adamw::step", "gradient");
     }
     if (states_.empty()) return;
@@ -294,7 +363,7 @@ class adamw {
       states_.swap(states);
     }
     for (std::size_t i = 0; i != parameters.size(); ++i) {
-      if (parameters[i].frozen || states_[i].square.size() == states_[i].size) continue;
+      if (settings_[i].frozen || states_[i].square.size() == states_[i].size) continue;
       states_[i].mean.resize(states_[i].size);
       states_[i].square.resize(states_[i].size);
     }
@@ -304,6 +373,7 @@ class adamw {
   std::uint64_t steps_ = 0;
   std::vector<state> states_;
   std::vector<detail::adamw_factors> factors_;
+  std::vector<adamw_setting> settings_;
   std::vector<parameter_block> blocks_;
 };
 

@@ -49,21 +49,25 @@ class parameter_shares {
       end += count;
     }
     begins_.resize(size + 1, end);
-    numbers_.for_each_piece(begins_[rank], begins_[rank + 1], [&](parameter_block const& piece) {
-      auto const& whole = parameters[piece.parameter];
-      std::size_t const count = piece.end - piece.begin;
-      pieces_.push_back(piece);
-      own_.push_back({.name = whole.name,
-                      .value = whole.value.subspan(piece.begin, count),
-                      .gradient = whole.gradient.subspan(piece.begin, count)});
-    });
+    for (std::size_t i = 0; i != parameters.size(); ++i) {
+      parameter<T> own = parameters[i];
+      pieces_.push_back(own.frozen ? parameter_block{i, 0, own.value.size()} : piece_of(i, rank));
+      if (!own.frozen) {
+        std::size_t const begin = pieces_[i].begin;
+        std::size_t const count = pieces_[i].end - begin;
+        own.value = own.value.subspan(begin, count);
+        own.gradient = own.gradient.subspan(begin, count);
+        own.shape = {};
+      }
+      own_.push_back(own);
+    }
   }
 
   /// The numbers of a process, among all trained numbers end to end.
   [[nodiscard]] std::size_t begin_of(std::size_t rank) const { return begins_[rank]; }
   [[nodiscard]] std::size_t end_of(std::size_t rank) const { return begins_[rank + 1]; }
 
-  /// The pieces of this process as parameters: at most one of each parameter, by its name.
+  /// The piece of this process of each parameter, by its name, empty where others have all of it. Frozen ones are whole.
   [[nodiscard]] std::span<parameter<T> const> own() const { return own_; }
 
   /// Replaces this process's share of the gradients by its sums over all processes. Others' shares keep what this
@@ -119,31 +123,24 @@ class parameter_shares {
     if (of_own.steps() == 0) return;
     std::vector<T> mean;
     std::vector<T> square;
-    std::size_t next = 0;  // of own pieces
     for (std::size_t i = 0; i != parameters_.size(); ++i) {
-      std::size_t const size = numbers_.end_of(i) - numbers_.begin_of(i);
-      mean.resize(size);
-      square.resize(size);
-      if (next != pieces_.size() && pieces_[next].parameter == i) {
-        auto const state = of_own.moments_of(next);
-        for (std::size_t k = 0; k != state.mean.size(); ++k) {
-          mean[pieces_[next].begin + k] = state.mean[k];
-          square[pieces_[next].begin + k] = state.square[k];
-        }
-        ++next;
+      auto const own = of_own.moments_of(i);
+      mean.resize(numbers_.end_of(i) - numbers_.begin_of(i));
+      square.resize(mean.size());
+      for (std::size_t k = 0; k != own.mean.size(); ++k) {
+        mean[pieces_[i].begin + k] = own.mean[k];
+        square[pieces_[i].begin + k] = own.square[k];
       }
       for (std::size_t rank = 0; rank != counts_.size(); ++rank) {
-        std::size_t const begin = detail::at_least(begins_[rank], numbers_.begin_of(i));
-        std::size_t const end = detail::at_most(begins_[rank + 1], numbers_.end_of(i));
-        if (begin >= end) continue;
-        std::size_t const at = begin - numbers_.begin_of(i);
-        broadcast(std::span(mean).subspan(at, end - begin), rank, processes);
-        broadcast(std::span(square).subspan(at, end - begin), rank, processes);
+        parameter_block const piece = piece_of(i, rank);
+        std::size_t const count = piece.end - piece.begin;
+        if (count == 0) continue;
+        broadcast(std::span(mean).subspan(piece.begin, count), rank, processes);
+        broadcast(std::span(square).subspan(piece.begin, count), rank, processes);
       }
       if (file != nullptr) {
-        // What is trained has moved in every step.
         adamw<T>::save_moments(*file, prefix, std::string(parameters_[i].name),
-                               {parameters_[i].frozen ? 0 : of_own.steps(), mean, square});
+                               {own.steps, mean, square});
       }
     }
   }
@@ -154,6 +151,14 @@ class parameter_shares {
   }
 
  private:
+  /// What a process has of a parameter that is not frozen.
+  [[nodiscard]] parameter_block piece_of(std::size_t i, std::size_t rank) const {
+    std::size_t const begin = detail::at_least(begins_[rank], numbers_.begin_of(i));
+    std::size_t const end = detail::at_most(begins_[rank + 1], numbers_.end_of(i));
+    if (begin >= end) return {i, 0, 0};
+    return {i, begin - numbers_.begin_of(i), end - numbers_.begin_of(i)};
+  }
+
   /// Goes through all shares at once, so many numbers of each at a time that all fit into a bucket: counts_ says how
   /// many, round(begins, room for them) where they are.
   template <class Round>
@@ -183,7 +188,7 @@ class parameter_shares {
   trained_numbers<T> numbers_;
   std::size_t rank_;
   std::vector<std::size_t> begins_ = {0};  // of each process's share, and the end of the last
-  std::vector<parameter_block> pieces_;    // of this process
+  std::vector<parameter_block> pieces_;    // of this process, one of each parameter
   std::vector<parameter<T>> own_;          // the same as parameters
   std::vector<std::size_t> counts_;        // of numbers in a round, for each process
 };

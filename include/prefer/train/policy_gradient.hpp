@@ -36,8 +36,10 @@ class policy_gradient {
   using parameter_type = parameter_type_t<P>;
   using optimizer_type = adamw<parameter_type>;
 
-  policy_gradient(P& policy, Processes const& processes)
-      : policy_(policy), parameters_(policy.parameters()) {
+  explicit policy_gradient(P& policy) : policy_(policy), parameters_(policy.parameters()) {}
+
+  /// Before the first step, when it is known what is frozen.
+  void share_out([[maybe_unused]] Processes const& processes) {
     if constexpr (shares) {
       std::size_t const even =
           trained_numbers<parameter_type>(parameters()).size() / processes.size();
@@ -49,6 +51,11 @@ class policy_gradient {
 
   [[nodiscard]] std::span<parameter<parameter_type> const> parameters() const {
     return parameters_;
+  }
+
+  /// Parameters that the optimizer's groups freeze are so for clipping and checkpoints too.
+  void freeze(adamw_options const& options) {
+    for (auto& each : parameters_) each.frozen = setting_of(options, each).frozen;
   }
 
   /// Before a step: discards what the one before has left behind, if it has failed.

@@ -75,6 +75,8 @@ template <Loss L, class Beta, class T>
   for (auto const& each : parameters) {
     identity.add(each.name).add(static_cast<std::uint64_t>(each.value.size())).add(each.frozen);
     identity.add(each.shape.sizes());
+    adamw_setting const own = setting_of(options.optimizer, each);
+    identity.add(own.weight_decay).add(own.rate_factor);
   }
   return identity.value();
 }

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <limits>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1 {
 
 /// What one step did. Numbers that do not apply are NaN.

@@ -191,9 +191,11 @@ class trainer {
         beta_(beta),
         processes_(std::move(processes)),
         now_{.optimizer = adamw<parameter_type>(options.optimizer)},
-        gradient_(policy, processes_),
+        gradient_(policy),
         passes_(policy, reference, reads(loss).contains(column_name::reference), options_) {
     watched_.run([&](auto const& all) {
+      gradient_.freeze(options_.optimizer);
+      gradient_.share_out(processes_);
       check_options();
       if constexpr (has_data) {
         check_data(loss_, source_.data());

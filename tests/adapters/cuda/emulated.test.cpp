@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include <prefer/adapters/cuda/linear_log_prob.cuh>
 #include <prefer/adapters/cuda/sort.cuh>
 
 #include <catch2/catch.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include <prefer/loss/aot.hpp>
@@ -59,6 +61,42 @@ TEST_CASE("cuda: memory goes back, also where there was not enough", "[cuda]") {
   now.limit = ~std::size_t{0};
   CHECK(refused > 10);
   CHECK(cuda::evaluate(prefer::dpo{}, batch).loss.read() > 0.0);
+}
+
+TEST_CASE(
+    "cuda: where the device has no memory for hidden states' pass nothing is written or leaked",
+    "[cuda][linear_log_prob]") {
+  constexpr std::size_t rows = 3, width = 4, vocabulary = 50;
+  cuda::device_column<float> const hidden(std::vector<float>(rows * width, 0.1f), stream),
+      matrix(std::vector<float>(vocabulary * width, 0.2f), stream),
+      coefficient(std::vector<float>(rows, 1.0f), stream);
+  cuda::device_column<std::int32_t> const ids(std::vector<std::int32_t>{1, 2, 3}, stream);
+  std::vector<float> const untouched(vocabulary * width, 7.0f);
+  cuda::device_column<float> to_hidden(std::vector<float>(rows * width, 7.0f), stream),
+      to_matrix(untouched, stream);
+  cuda::output_layer<float> const layer{hidden.data(), matrix.data(), rows, width, vocabulary};
+  cuda::matrix_products const products;
+  auto& now = cuda_emulator::state();
+  std::size_t const before = now.allocated;
+  std::size_t refused = 0;
+  bool done = false;
+  for (std::size_t room = 0; !done; room += 40) {
+    now.limit = before + room;
+    try {
+      auto const pass = linear_log_prob(products, layer, ids, {}, {.vocabulary_block = 10});
+      linear_backward(products, layer, ids, pass, coefficient, {to_hidden.data(), to_matrix.data()},
+                      {.skip_below = 1e-9f});
+      done = true;
+    } catch (prefer::backend_error const&) {
+      ++refused;
+      CHECK(to_matrix.to_host() == untouched);
+      CHECK(to_hidden.to_host()[0] == 7.0f);
+    }
+    CHECK(now.allocated == before);
+  }
+  now.limit = ~std::size_t{0};
+  CHECK(refused > 5);
+  CHECK(to_matrix.to_host() != untouched);
 }
 
 TEST_CASE("cuda: a graph of the loss pass takes its memory when it runs, and gives it back",

@@ -84,7 +84,7 @@ TEST_CASE("torch: every loss, as a node and by autograd", "[torch]") {
 
     auto const of_node = test::tensors_of<double>(batch);
     loss_memory<L> memory_of_node{};
-    auto const node = prefer::torch::loss(formula, of_node, memory_of_node);
+    auto const node = prefer::torch::loss(formula, of_node, memory_of_node).value();
     CHECK(node.dim() == 0);
     CHECK(node.template item<double>() == expected.loss);
     node.backward();

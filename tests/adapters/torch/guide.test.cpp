@@ -11,10 +11,10 @@
 #include <catch2/catch.hpp>
 
 #include <prefer/adapters/torch.hpp>
+#include <prefer/adapters/torch/metrics.hpp>
 #include <prefer/adapters/torch/policy.hpp>
 #include <prefer/adapters/torch/scalar.hpp>
 #include <prefer/loss/dpo.hpp>
-#include <prefer/metrics/rewards.hpp>
 #include <prefer/train/trainer.hpp>
 
 // What docs/guides/torch.md says.
@@ -38,22 +38,21 @@ TEST_CASE("torch: the guide", "[torch][docs]") {
   double const expected = (std::log(2.0) + std::log1p(std::exp(-0.1 * 4.0))) / 2;
   {
     // [node]
-    at::Tensor const loss = prefer::torch::loss(
+    auto const loss = prefer::torch::loss(
         prefer::dpo{.beta = 0.1},
         prefer::torch::pair_columns{
             .policy = {chosen, rejected},  // log-probabilities, with their history
             .reference = {reference_chosen, reference_rejected}});
     loss.backward();
     // [/node]
-    CHECK(loss.item<double>() == Approx(expected).epsilon(1e-14));
+    CHECK(loss.read() == Approx(expected).epsilon(1e-14));
     CHECK(chosen.grad()[0].item<double>() == Approx(-0.1 / 2 / 2).epsilon(1e-14));
   }
   prefer::torch::pair_columns const batch{.policy = {chosen, rejected},
                                           .reference = {reference_chosen, reference_rejected}};
   {
     // [metrics]
-    auto const view = prefer::torch::in_memory(batch);
-    auto const said = prefer::metrics(view.columns(), 0.1);
+    auto const said = prefer::torch::metrics(batch, {.beta = 0.1});
     std::printf("accuracy %.3f, margin %.3f nats\n", said.accuracy.mean(),
                 said.reward_margin.mean());
     // [/metrics]

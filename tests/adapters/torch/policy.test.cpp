@@ -3,7 +3,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +18,7 @@
 #include <prefer/reference/frozen.hpp>
 #include <prefer/train/trainer.hpp>
 
+#include "adapters/torch/table_model.hpp"
 #include "support/message_of.hpp"
 
 // A language model in LibTorch with a memory of one token, beside the bigram policy, which computes the same by other means.
@@ -26,56 +26,12 @@
 namespace {
 
 using namespace prefer;
+using namespace prefer::test;
 using Catch::Matchers::Contains;
-
-constexpr std::size_t vocabulary = 5;
-
-/// logits of the next token = row of the current one.
-struct table_model {
-  at::Tensor table;
-  at::Tensor operator()(at::Tensor const& ids) const { return at::embedding(table, ids); }
-};
-
-/// Prompts are one or two tokens, of which the bigram sees the last; completions one to three tokens.
-token_sequences sequences() {
-  token_sequences out;
-  for (std::uint32_t x = 0; x != vocabulary; ++x) {
-    out.prompts.add(x % 2 == 0 ? std::vector<std::uint32_t>{x}
-                               : std::vector<std::uint32_t>{4 - x, x});
-  }
-  for (std::uint32_t y = 0; y != 8; ++y) {
-    std::vector<std::uint32_t> tokens;
-    for (std::uint32_t t = 0; t != 1 + y % 3; ++t)
-      tokens.push_back((3 * y + 2 * t + 1) % vocabulary);
-    out.completions.add(tokens);
-  }
-  return out;
-}
-
-choice_data data() {
-  choice_data out;
-  for (std::uint32_t i = 0; i != 12; ++i)
-    out.add_pair(i % vocabulary, (3 * i) % 8, (3 * i + 5) % 8);
-  return out;
-}
-
-std::vector<double> logits() {
-  std::vector<double> out;
-  for (std::size_t k = 0; k != vocabulary * vocabulary; ++k)
-    out.push_back(static_cast<double>(k * 37 % 11) / 8 - 0.5);
-  return out;
-}
-
-at::Tensor table_of(std::vector<double> const& values, bool trains = true) {
-  auto const n = static_cast<std::int64_t>(vocabulary);
-  return at::tensor(values, at::kDouble).reshape({n, n}).clone().requires_grad_(trains);
-}
 
 using double_policy = prefer::torch::policy<table_model, double>;
 static_assert(TokenPolicy<double_policy, choice_batch>);
 static_assert(!std::is_copy_constructible_v<double_policy>);
-
-using test::message_of;
 
 }  // namespace
 

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+// Who calls nvcc by hand gives our path with -I, where what it remarks on our templates would stand between its remarks on
+// the user's. Each of these headers calls itself a system's; the library's own builds see all warnings. g++, clang and nvcc
+// with either of them know this pragma.
+#if !defined(PREFER_SHOW_WARNINGS)
+#pragma GCC system_header
+#endif
+
 // What a CUDA compiler must be told, and one name for all that it makes of this version for these devices. Nothing is
 // included before it, so that a wrong dialect is the first error.
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#if !defined(PREFER_SHOW_WARNINGS)
+#pragma GCC system_header
+#endif
+
 #include <prefer/adapters/cuda/backend.cuh>
 
 #include <cstddef>

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#if !defined(PREFER_SHOW_WARNINGS)
+#pragma GCC system_header
+#endif
+
 #include <prefer/adapters/cuda/matrix_product.cuh>
 #include <prefer/adapters/cuda/token_log_prob.cuh>
 

@@ -48,6 +48,16 @@ using list_columns = basic_list_columns<column>;
 
 namespace prefer::inline v0_1::detail {
 
+/// Which column of a batch a tensor is: its name is spelled where it is refused.
+struct torch_place {
+  char const* spelling;
+  column_side side = column_side::only;
+};
+
+[[noreturn]] inline void torch_refused(torch_place where, std::string const& sentence) {
+  broken("torch: the tensor " + label_of(where.spelling, where.side) + " " + sentence);
+}
+
 template <class T>
 [[nodiscard]] strided<T> torch_numbers(at::Tensor const& of) {
   auto const size = static_cast<std::size_t>(of.numel());
@@ -60,19 +70,9 @@ template <class T>
   }
 }
 
-/// Which column of a batch a tensor is: its name is spelled where it is refused.
-struct torch_place {
-  char const* spelling;
-  column_side side = column_side::only;
-};
-
-[[noreturn]] inline void torch_refused(torch_place where, std::string const& sentence) {
-  broken("torch: the tensor " + label_of(where.spelling, where.side) + " " + sentence);
-}
-
 /// Calls use(element) with a number of the type in which this tensor holds numbers of 16 bits or more.
 template <class Use>
-void with_torch_element(at::Tensor const& of, torch_place where, Use&& use) {
+auto with_torch_element(at::Tensor const& of, torch_place where, Use&& use) {
   switch (of.scalar_type()) {
     case at::kDouble:
       return use(double{});
@@ -88,31 +88,72 @@ void with_torch_element(at::Tensor const& of, torch_place where, Use&& use) {
   }
 }
 
-/// A tensor as numbers in memory; null elements for an absent one. Integers are copied, and the copy is kept in `kept`.
+/// The column that says on which device a batch is, and of which type.
+template <class Kind>
+[[nodiscard]] torch::column const& policy_of(Kind const& batch) {
+  if constexpr (requires { batch.policy.chosen; }) {
+    return batch.policy.chosen;
+  } else {
+    return batch.policy;
+  }
+}
+template <class Kind>
+[[nodiscard]] c10::Device torch_device(Kind const& batch) {
+  torch::column const& policy = policy_of(batch);
+  return policy.present() ? policy.tensor().device() : c10::Device(c10::kCPU);
+}
+
+/// A tensor of one dimension on that device, with numbers of a type that its column may have; integers are converted, and the
+/// copy is kept in `kept`.
 template <class Rule>
-[[nodiscard]] column torch_view(torch::column const& from, torch_place where, Rule rule,
-                                std::vector<at::Tensor>& kept) {
-  at::Tensor tensor = from.tensor();
+[[nodiscard]] at::Tensor const& torch_checked(torch::column const& from, torch_place where,
+                                              Rule rule, c10::Device device,
+                                              std::vector<at::Tensor>& kept) {
+  at::Tensor const& tensor = from.tensor();
   if (tensor.dim() != 1) {
     torch_refused(where, "has " + std::to_string(tensor.dim()) +
                              " dimensions; a column has one: use .flatten() or .select(...)");
   }
-  if (!tensor.device().is_cpu()) {
-    torch_refused(where, "lies on " + tensor.device().str() +
-                             "; all columns lie in the memory of the CPU here: use .cpu()");
+  if (tensor.device() != device) {
+    torch_refused(where, "lies on " + tensor.device().str() + " and the policy's on " +
+                             device.str() +
+                             "; all columns of a batch lie on one device: use .to(...)");
   }
   if (tensor.layout() != c10::kStrided) torch_refused(where, "is sparse; use .to_dense()");
   bool const is_log_prob = rule == column_rule::log_prob || rule == column_rule::divergence;
-  if (!is_log_prob && tensor.scalar_type() == at::kBool) {
+  if (!is_log_prob && tensor.scalar_type() != at::kBool &&
+      at::isIntegralType(tensor.scalar_type(), false)) {
+    kept.push_back(tensor.to(at::kDouble));
+    return kept.back();
+  }
+  return tensor;
+}
+
+/// A tensor as numbers in memory.
+template <class Rule>
+[[nodiscard]] column torch_view(torch::column const& from, torch_place where, Rule rule,
+                                std::vector<at::Tensor>& kept) {
+  at::Tensor const& tensor = torch_checked(from, where, rule, c10::Device(c10::kCPU), kept);
+  if (tensor.scalar_type() == at::kBool && rule == column_rule::truth) {
     return strided<bool const>(static_cast<bool const*>(tensor.data_ptr()),
                                static_cast<std::size_t>(tensor.numel()), tensor.stride(0));
   }
-  if (!is_log_prob && at::isIntegralType(tensor.scalar_type(), false)) {
-    kept.push_back(tensor.to(at::kDouble));
-    tensor = kept.back();
-  }
-  column out;
-  with_torch_element(tensor, where, [&]<class E>(E) { out = torch_numbers<E const>(tensor); });
+  return with_torch_element(tensor, where,
+                            [&]<class E>(E) -> column { return torch_numbers<E const>(tensor); });
+}
+
+/// A batch with what `make(description, per, place, column)` makes of its columns in their places; absent ones stay so.
+template <class To, template <class> class Kind, class Make>
+[[nodiscard]] Kind<To> converted_columns(Kind<torch::column> const& batch, Make const& make) {
+  std::vector<To> made;
+  made.reserve(inputs_of<Kind<To>> + 2);  // and completions of other prompts
+  for_each_column(batch, [&](auto is, per each, column_side side, torch::column const& one) {
+    made.push_back(one.present() ? make(is, each, torch_place{is.spelling, side}, one) : To());
+  });
+  Kind<To> out{};
+  std::size_t next = 0;
+  for_each_column(out, [&](auto, per, column_side, To& one) { one = std::move(made[next++]); });
+  if constexpr (requires { out.offset = batch.offset; }) out.offset = batch.offset;
   return out;
 }
 
@@ -121,14 +162,14 @@ template <template <class> class Kind>
 class torch_batch {
  public:
   explicit torch_batch(Kind<torch::column> const& tensors) {
-    std::vector<column> views;
-    for_each_column(tensors, [&](auto is, per, column_side side, torch::column const& one) {
-      views.push_back(one.present() ? torch_view(one, {is.spelling, side}, is.rule, kept_)
-                                    : column());
-    });
-    std::size_t next = 0;
-    for_each_column(columns_, [&](auto, per, column_side, column& one) { one = views[next++]; });
-    if constexpr (requires { columns_.offset; }) columns_.offset = tensors.offset;
+    if (c10::Device const device = torch_device(tensors); !device.is_cpu()) {
+      broken("torch: the policy's tensors lie on " + device.str() +
+             "; in memory are those of the CPU: use .cpu()");
+    }
+    columns_ = converted_columns<column>(
+        tensors, [&](auto is, per, torch_place where, torch::column const& one) {
+          return torch_view(one, where, is.rule, kept_);
+        });
   }
   torch_batch(torch_batch const&) = delete;
   torch_batch& operator=(torch_batch const&) = delete;

@@ -5,17 +5,9 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/core/ivalue.h>  // clang wants it whole
 #include <ATen/ops/empty.h>
-#include <ATen/ops/exp.h>
-#include <ATen/ops/full.h>
-#include <ATen/ops/gather.h>
-#include <ATen/ops/index_select.h>
-#include <ATen/ops/logsumexp.h>
-#include <ATen/ops/mul.h>
-#include <ATen/ops/sub.h>
 #include <ATen/ops/zeros_like.h>
-#include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/autograd.h>
 
-#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -24,10 +16,14 @@
 #include <utility>
 #include <vector>
 
+#include <prefer/adapters/torch/token_outputs.hpp>
+#include <prefer/adapters/torch/token_scorer.hpp>
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/token_sequences.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/policy/completion_outputs.hpp>
+#include <prefer/policy/policy.hpp>
 #include <prefer/policy/token_policy.hpp>
 
 // A LibTorch model that maps token ids to logits as a policy and as a reference of this library.
@@ -54,171 +50,12 @@ concept CausalModel = requires(M& model, at::Tensor const& ids) {
   { model(ids) } -> std::convertible_to<at::Tensor>;
 };
 
-struct policy_options {
-  std::int64_t padding =
-      0;  ///< the id behind the end of shorter rows; causal models do not look there
+/// What has logits at the positions where a policy of the same texts has them, [rows * positions, vocabulary], row by row: the whole
+/// distributions that divergence and perturbed policies are about. `reference` is one.
+template <class R>
+concept LogitReference = requires(R& reference, choice_batch const& batch) {
+  { reference.logits(batch) } -> std::convertible_to<at::Tensor>;
 };
-
-}  // namespace prefer::inline v0_1::torch
-
-namespace prefer::inline v0_1::detail {
-
-/// Log-probabilities of chosen tokens from logits, [M, vocabulary] of any floating type:
-///
-///   out_t = logits[row_t, target_t] - log sum_v exp(logits[row_t, v])
-///
-/// In float (double for logits of double), block by block, so that no wide copy of all logits exists. The derivative is
-/// c_t (onehot(target_t) - softmax(logits[row_t])).
-struct torch_token_log_prob : ::torch::autograd::Function<torch_token_log_prob> {
-  static constexpr std::int64_t block = 64;
-
-  static at::ScalarType wide(at::Tensor const& logits) {
-    return logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  }
-  static at::Tensor forward(::torch::autograd::AutogradContext* context, at::Tensor const& logits,
-                            at::Tensor const& row, at::Tensor const& target) {
-    std::int64_t const tokens = row.size(0);
-    at::Tensor const normaliser = at::empty({tokens}, logits.options().dtype(wide(logits)));
-    at::Tensor const out = at::empty_like(normaliser);
-    for (std::int64_t begin = 0; begin < tokens; begin += block) {
-      std::int64_t const count = std::min(block, tokens - begin);
-      at::Tensor const part =
-          at::index_select(logits, 0, row.narrow(0, begin, count)).to(wide(logits));
-      at::Tensor const log_sum = at::logsumexp(part, 1);
-      at::Tensor const own =
-          at::gather(part, 1, target.narrow(0, begin, count).unsqueeze(1)).squeeze(1);
-      normaliser.narrow(0, begin, count).copy_(log_sum);
-      out.narrow(0, begin, count).copy_(at::sub(own, log_sum));
-    }
-    context->save_for_backward({logits, row, target, normaliser});
-    return out;
-  }
-  static ::torch::autograd::variable_list backward(
-      ::torch::autograd::AutogradContext* context,
-      ::torch::autograd::variable_list const& gradient) {
-    auto const saved = context->get_saved_variables();
-    at::Tensor const &logits = saved[0], &row = saved[1], &target = saved[2],
-                     &normaliser = saved[3];
-    at::Tensor const out = at::zeros_like(logits);
-    for (std::int64_t begin = 0; begin < row.size(0); begin += block) {
-      std::int64_t const count = std::min(block, row.size(0) - begin);
-      at::Tensor const rows = row.narrow(0, begin, count);
-      at::Tensor const part = at::index_select(logits, 0, rows).to(wide(logits));
-      at::Tensor const c = gradient.front().narrow(0, begin, count).unsqueeze(1);
-      at::Tensor by_logit =
-          at::mul(at::exp(at::sub(part, normaliser.narrow(0, begin, count).unsqueeze(1))), c.neg());
-      by_logit.scatter_add_(1, target.narrow(0, begin, count).unsqueeze(1), c);
-      out.index_copy_(0, rows, by_logit.to(logits.scalar_type()));
-    }
-    return {out, at::Tensor(), at::Tensor()};
-  }
-};
-
-/// A model and the tokens behind a batch's numbers: what a policy and a reference of LibTorch have in common.
-template <class Model, std::floating_point T>
-class torch_scorer {
- public:
-  torch_scorer(Model model, token_sequences const& sequences, torch::policy_options const& options)
-      : model_(std::move(model)), sequences_(&sequences), options_(options) {}
-
-  void token_offsets(choice_batch const& batch, std::vector<std::size_t>& out) const {
-    out.assign(1, 0);
-    for (std::uint32_t const y : batch.completion) {
-      out.push_back(out.back() + sequences_->completions.length(y));
-    }
-  }
-
-  /// Log-probabilities of all tokens of a batch's completions, end to end, with their history.
-  [[nodiscard]] at::Tensor token_log_prob(choice_batch const& batch) {
-    std::size_t positions = 0;
-    for_each_completion(batch, [&](auto prompt, auto completion, std::size_t) {
-      expects(
-          !prompt.empty(),
-          "torch: a prompt has no token, and the first token of a completion needs one before it");
-      positions = std::max(positions, prompt.size() + completion.size() - 1);
-    });
-    auto const rows = static_cast<std::int64_t>(batch.completion.size());
-    at::Tensor const ids =
-        at::full({rows, static_cast<std::int64_t>(positions)}, options_.padding, at::kLong);
-    std::vector<std::int64_t> row, target;
-    std::int64_t* const id = ids.data_ptr<std::int64_t>();
-    for_each_completion(batch, [&](auto prompt, auto completion, std::size_t i) {
-      std::size_t const begin = i * positions;
-      std::copy(prompt.begin(), prompt.end(), id + begin);
-      std::copy(completion.begin(), completion.end() - 1, id + begin + prompt.size());
-      for (std::size_t t = 0; t != completion.size(); ++t) {
-        row.push_back(static_cast<std::int64_t>(begin + prompt.size() - 1 + t));
-        target.push_back(completion[t]);
-      }
-    });
-    at::Tensor const logits = model_(ids);
-    if (logits.dim() != 3 || logits.size(0) != rows || logits.size(1) != ids.size(1)) {
-      broken("torch: a model of ids [" + std::to_string(rows) + ", " + std::to_string(positions) +
-             "] gives logits [rows, positions, vocabulary], and this one gave " +
-             std::to_string(logits.dim()) + " dimensions or others");
-    }
-    std::int64_t const largest =
-        target.empty() ? 0 : *std::max_element(target.begin(), target.end());
-    expects(largest < logits.size(2),
-            "torch: a completion has a token beyond the vocabulary of the model's logits");
-    return torch_token_log_prob::apply(logits.flatten(0, 1), tensor_of(row), tensor_of(target));
-  }
-
-  [[nodiscard]] std::uint64_t identity_of_tokens() const {
-    return fingerprint().add("torch").add(fingerprint_of(*sequences_)).value();
-  }
-  /// How many tokens each group's rows take, prompts included.
-  void group_tokens(choice_batch const& batch, std::vector<std::size_t>& out) const {
-    out.assign(batch.size(), 0);
-    std::size_t group = 0;
-    for_each_completion(batch, [&](auto prompt, auto completion, std::size_t i) {
-      while (i >= batch.offset[group + 1]) ++group;
-      out[group] += prompt.size() + completion.size();
-    });
-  }
-
- private:
-  template <class Visit>
-  void for_each_completion(choice_batch const& batch, Visit&& visit) const {
-    for (std::size_t g = 0; g + 1 < batch.offset.size(); ++g) {
-      for (std::size_t i = batch.offset[g]; i != batch.offset[g + 1]; ++i) {
-        visit(sequences_->prompts.tokens(batch.prompt[g]),
-              sequences_->completions.tokens(batch.completion[i]), i);
-      }
-    }
-  }
-  static at::Tensor tensor_of(std::vector<std::int64_t> const& values) {
-    at::Tensor out = at::empty({static_cast<std::int64_t>(values.size())}, at::kLong);
-    std::copy(values.begin(), values.end(), out.data_ptr<std::int64_t>());
-    return out;
-  }
-
-  Model model_;
-  token_sequences const* sequences_;
-  torch::policy_options options_;
-};
-
-/// Sums of tokens' numbers by completion.
-template <std::floating_point T>
-void sum_tokens_into(at::Tensor const& of_tokens, std::vector<std::size_t> const& offset,
-                     std::span<T> out) {
-  at::Tensor const wide = of_tokens.detach().to(at::kDouble).contiguous();
-  double const* const number = wide.data_ptr<double>();
-  for (std::size_t i = 0; i != out.size(); ++i) {
-    double sum = 0;
-    for (std::size_t t = offset[i]; t != offset[i + 1]; ++t) sum += number[t];
-    out[i] = static_cast<T>(sum);
-  }
-}
-template <std::floating_point T>
-void copy_numbers(at::Tensor const& from, std::span<T> out) {
-  at::Tensor const same = from.detach().to(c10::CppTypeToScalarType<T>::value).contiguous();
-  std::copy_n(same.data_ptr<T>(), out.size(), out.data());
-}
-
-}  // namespace prefer::inline v0_1::detail
-
-namespace prefer::inline v0_1::torch {
 
 /// A causal language model of LibTorch as a policy: token ids in, one forward pass for all completions of a batch.
 ///
@@ -228,6 +65,8 @@ namespace prefer::inline v0_1::torch {
 /// Rows     a prompt's tokens and its completion's, padded on the right to the longest of the batch
 /// Numbers  log-probabilities are float, or double if T is; token by token from the logits' own type, without a wide copy of
 ///          all logits. The graph is kept from the forward to the backward pass
+/// Outputs  what losses read besides log-probabilities, in the same pass: divergence, with a gradient, and perturbed policies against a
+///          LogitReference; alignment, entropy, mean_logit, token_accuracy. No value: it has no value head
 /// Tensors  of T, contiguous, in the memory of the CPU. Those that do not ask for a gradient are frozen
 /// Bits     a batch that is cut into other micro-batches gives other bits: LibTorch adds up in another order
 ///
@@ -268,30 +107,44 @@ class policy {
   void group_tokens(choice_batch const& batch, std::vector<std::size_t>& out) const {
     scorer_.group_tokens(batch, out);
   }
-  void log_prob(choice_batch const& batch, std::span<T> out) {
-    forward(batch);
-    detail::sum_tokens_into(of_tokens_, offset_, out);
-  }
+  void log_prob(choice_batch const& batch, std::span<T> out) { evaluate(batch, {.log_prob = out}); }
   void token_log_prob(choice_batch const& batch, std::span<T> out) {
-    forward(batch);
-    detail::copy_numbers(of_tokens_, out);
+    evaluate(batch, {.token_log_prob = out});
   }
   void backward(choice_batch const& batch, std::span<T const> coefficient) {
-    std::vector<T> of_tokens;
-    for (std::size_t i = 0; i != coefficient.size(); ++i) {
-      of_tokens.insert(of_tokens.end(), sizes_of(batch, i), coefficient[i]);
-    }
-    token_backward(batch, of_tokens);
+    backward(batch, completion_gradients<T>{.log_prob = coefficient});
   }
   void token_backward(choice_batch const& batch, std::span<T const> coefficient) {
-    expects(of_tokens_.defined() && offset_.size() == batch.completion.size() + 1,
-            "torch::policy::backward: it follows the forward pass of the same batch");
-    expects_size(coefficient.size(), offset_.back(), "torch::policy::backward", "coefficient");
-    at::Tensor by_token = at::empty_like(of_tokens_);
-    at::Tensor const view = by_token.detach();
-    for (std::size_t t = 0; t != coefficient.size(); ++t) view.data_ptr<T>()[t] = coefficient[t];
-    of_tokens_.backward(view);
-    of_tokens_ = at::Tensor();
+    backward(batch, completion_gradients<T>{.token_log_prob = coefficient});
+  }
+
+  // All that it can say of a batch in one pass, and all that comes back in another.
+
+  static constexpr completion_output_set gives =
+      completion_output::token_log_prob | completion_output::divergence |
+      completion_output::alignment | completion_output::perturbed | completion_output::entropy |
+      completion_output::mean_logit | completion_output::token_accuracy;
+
+  void evaluate(choice_batch const& batch, completion_outputs<T> const& wanted) {
+    detail::expects_outputs(gives - detail::against_a_reference, wanted.wanted(),
+                            "torch::policy::evaluate");
+    forward(batch, wanted, [](choice_batch const&) { return at::Tensor(); });
+  }
+  template <LogitReference R>
+  void evaluate(choice_batch const& batch, completion_outputs<T> const& wanted, R& reference) {
+    detail::expects_outputs(gives, wanted.wanted(), "torch::policy::evaluate");
+    forward(batch, wanted, [&](choice_batch const& same) { return reference.logits(same); });
+  }
+
+  void backward(choice_batch const& batch, completion_gradients<T> const& given) {
+    detail::expects_outputs(gives - detail::against_a_reference, given.given(),
+                            "torch::policy::backward");
+    go_back(batch, given);
+  }
+  template <LogitReference R>
+  void backward(choice_batch const& batch, completion_gradients<T> const& given, R&) {
+    detail::expects_outputs(gives, given.given(), "torch::policy::backward");
+    go_back(batch, given);
   }
 
   [[nodiscard]] std::vector<parameter<T>> parameters() {
@@ -318,23 +171,67 @@ class policy {
   }
 
  private:
-  void forward(choice_batch const& batch) {
+  static constexpr at::ScalarType type = c10::CppTypeToScalarType<T>::value;
+
+  template <class ReferenceLogits>
+  void forward(choice_batch const& batch, completion_outputs<T> const& wanted,
+               ReferenceLogits const& reference_logits) {
     scorer_.token_offsets(batch, offset_);
-    of_tokens_ = scorer_.token_log_prob(batch);
-    if (of_tokens_.scalar_type() != c10::CppTypeToScalarType<T>::value) {
-      of_tokens_ = of_tokens_.to(c10::CppTypeToScalarType<T>::value);
-    }
+    wanted.expects_sizes(batch.completions(), offset_.back(), "torch::policy::evaluate");
+    auto said = scorer_.of_tokens(batch, detail::torch_token_questions(wanted), reference_logits);
+    detail::sum_tokens_into(said.log_prob, offset_, wanted.log_prob, wanted.token_weight);
+    if (!wanted.token_log_prob.empty()) detail::copy_numbers(said.log_prob, wanted.token_log_prob);
+    detail::sum_tokens_into(said.divergence, offset_, wanted.divergence);
+    detail::sum_tokens_into(said.toward, offset_, wanted.perturbed_toward, wanted.token_weight);
+    detail::sum_tokens_into(said.away, offset_, wanted.perturbed_away, wanted.token_weight);
+    detail::mean_of_tokens_into(said.alignment, offset_, wanted.alignment);
+    detail::mean_of_tokens_into(said.entropy, offset_, wanted.entropy);
+    detail::mean_of_tokens_into(said.mean_logit, offset_, wanted.mean_logit);
+    detail::mean_of_tokens_into(said.accuracy, offset_, wanted.token_accuracy);
+    log_prob_ = said.log_prob.to(type);
+    divergence_ = said.divergence.defined() ? said.divergence.to(type) : at::Tensor();
   }
-  [[nodiscard]] std::size_t sizes_of(choice_batch const& batch, std::size_t i) const {
-    expects(offset_.size() == batch.completion.size() + 1,
+  void go_back(choice_batch const& batch, completion_gradients<T> const& given) {
+    expects(log_prob_.defined() && offset_.size() == batch.completion.size() + 1,
             "torch::policy::backward: it follows the forward pass of the same batch");
-    return offset_[i + 1] - offset_[i];
+    given.expects_sizes(batch.completions(), offset_.back(), "torch::policy::backward");
+    expects(given.divergence.empty() || divergence_.defined(),
+            "torch::policy::backward: a derivative by divergence, which the forward pass was not "
+            "asked for");
+    std::vector<at::Tensor> of, by;
+    if (!given.log_prob.empty() || !given.token_log_prob.empty()) {
+      of.push_back(log_prob_);
+      by.push_back(per_token([&](std::size_t i, std::size_t t) {
+        T sum = given.token_log_prob.empty() ? T(0) : given.token_log_prob[t];
+        if (!given.log_prob.empty()) {
+          double const weight = given.token_weight.empty() ? 1.0 : given.token_weight[t];
+          sum += static_cast<T>(static_cast<double>(given.log_prob[i]) * weight);
+        }
+        return sum;
+      }));
+    }
+    if (!given.divergence.empty()) {
+      of.push_back(divergence_);
+      by.push_back(per_token([&](std::size_t i, std::size_t) { return given.divergence[i]; }));
+    }
+    if (!of.empty()) ::torch::autograd::backward(of, by);
+    log_prob_ = divergence_ = at::Tensor();
+  }
+  /// of(completion, token) for each token of the last batch.
+  template <class Of>
+  [[nodiscard]] at::Tensor per_token(Of const& of) const {
+    at::Tensor out = at::empty({static_cast<std::int64_t>(offset_.back())}, type);
+    T* const to = out.template data_ptr<T>();
+    for (std::size_t i = 0; i + 1 != offset_.size(); ++i) {
+      for (std::size_t t = offset_[i]; t != offset_[i + 1]; ++t) to[t] = of(i, t);
+    }
+    return out;
   }
 
   detail::torch_scorer<Model, T> scorer_;
   std::vector<named_tensor> tensors_;
   std::vector<std::size_t> offset_;
-  at::Tensor of_tokens_;  // from the last forward pass, with its graph
+  at::Tensor log_prob_, divergence_;  // of tokens, from the last forward pass, with its graph
 };
 
 /// A causal language model of LibTorch as a reference: it is asked without a graph, and never moves. Its tensors are given so
@@ -366,16 +263,24 @@ class reference {
   void log_prob(choice_batch const& batch, std::span<T> out) {
     std::vector<std::size_t> offset;
     scorer_.token_offsets(batch, offset);
-    at::NoGradGuard const without_graph;
-    detail::sum_tokens_into(scorer_.token_log_prob(batch), offset, out);
+    detail::sum_tokens_into(of_tokens(batch), offset, out);
   }
   void token_log_prob(choice_batch const& batch, std::span<T> out) {
+    detail::copy_numbers(of_tokens(batch), out);
+  }
+  /// Of every position of the batch's rows, [rows * positions, vocabulary]: what a policy is compared with token by token.
+  [[nodiscard]] at::Tensor logits(choice_batch const& batch) {
     at::NoGradGuard const without_graph;
-    detail::copy_numbers(scorer_.token_log_prob(batch), out);
+    return scorer_.logits(batch);
   }
   [[nodiscard]] std::uint64_t identity() const { return identity_; }
 
  private:
+  [[nodiscard]] at::Tensor of_tokens(choice_batch const& batch) {
+    at::NoGradGuard const without_graph;
+    return scorer_.of_tokens(batch, {}, [](choice_batch const&) { return at::Tensor(); }).log_prob;
+  }
+
   detail::torch_scorer<Model, T> scorer_;
   std::uint64_t identity_ = 0;
 };

@@ -148,25 +148,10 @@ class torch_scalars {
 template <class T, template <class> class Kind>
 [[nodiscard]] Kind<torch_scalars<T>> as_scalars(Kind<torch::column> const& batch,
                                                 std::size_t list_size) {
-  std::vector<torch_scalars<T>> columns;
-  for_each_column(batch, [&](auto, per each, column_side, torch::column const& one) {
-    columns.push_back(one.present()
-                          ? torch_scalars<T>(one.tensor(), each == per::completion ? list_size : 0)
-                          : torch_scalars<T>());
-  });
-  Kind<torch_scalars<T>> out{};
-  std::size_t next = 0;
-  for_each_column(out, [&](auto, per, column_side, auto& one) { one = columns[next++]; });
-  return out;
-}
-
-template <class Columns>
-[[nodiscard]] at::Tensor const& policy_of(Columns const& batch) {
-  if constexpr (requires { batch.policy.chosen; }) {
-    return batch.policy.chosen.tensor();
-  } else {
-    return batch.policy.tensor();
-  }
+  return converted_columns<torch_scalars<T>>(
+      batch, [&](auto, per each, torch_place, torch::column const& one) {
+        return torch_scalars<T>(one.tensor(), each == per::completion ? list_size : 0);
+      });
 }
 
 /// How many completions each list of a batch has.
@@ -248,7 +233,7 @@ template <Loss L, template <class> class Kind>
     detail::check_batch(formula, view.columns(), list_results{});
   }
   auto const state = prepare(formula, view.columns(), memory);
-  bool const in_double = detail::policy_of(batch).scalar_type() == at::kDouble;
+  bool const in_double = detail::policy_of(batch).tensor().scalar_type() == at::kDouble;
   return in_double ? detail::torch_mean<double>(formula, batch, state)
                    : detail::torch_mean<float>(formula, batch, state);
 }
