@@ -393,8 +393,10 @@ class form_finder {
   void settle() {
     if (!form_.has(rating_column::rating)) form_.meaning = feedback::pairs;
     if (given_.meaning) form_.meaning = *given_.meaning;
-    if (form_.meaning == feedback::ratings && !form_.has(rating_column::rating)) {
-      at_.refuse("no column is a rating; expected one, or feedback without ratings");
+    if (form_.meaning != feedback::pairs && !form_.has(rating_column::rating)) {
+      at_.refuse(std::string("no column is a ") +
+                 (form_.meaning == feedback::counts ? "count" : "rating") +
+                 "; expected one, or feedback that is mere pairs");
     }
     if (given_.scale) {
       form_.scale = given_.scale;
