@@ -178,6 +178,7 @@ set(prefer_core_headers
   text/number.hpp
   text/spelling.hpp
   text/utf8.hpp
+  text/words.hpp
   train/adamw.hpp
   train/batch_passes.hpp
   train/check_data.hpp
@@ -223,18 +224,40 @@ set(prefer_data_headers
   data/audit_card.hpp
   data/audit_findings.hpp
   data/audit_report.hpp
+  data/bad_rows.hpp
+  data/byte_source.hpp
   data/byte_tokenizer.hpp
   data/comparisons.hpp
   data/encode.hpp
   data/example.hpp
+  data/example_identity.hpp
+  data/example_reader.hpp
+  data/first_bytes.hpp
+  data/form.hpp
+  data/forms.hpp
+  data/forms/alpaca.hpp
+  data/forms/conversations.hpp
+  data/forms/judged.hpp
+  data/forms/scored.hpp
+  data/forms/transcript.hpp
+  data/forms/trl.hpp
+  data/forms/whole_conversations.hpp
+  data/happened.hpp
+  data/json_array.hpp
   data/json_lines.hpp
+  data/json_row.hpp
+  data/line_limits.hpp
   data/lines.hpp
+  data/message.hpp
+  data/message_json.hpp
   data/numbering.hpp
   data/place.hpp
   data/preference.hpp
   data/preference_cycles.hpp
+  data/prompt.hpp
   data/ratings.hpp
   data/ratings_form.hpp
+  data/reading.hpp
   data/reference_columns.hpp
   data/rows.hpp
   data/tokenizer.hpp
@@ -275,6 +298,14 @@ set(prefer_armadillo_headers
 
 set(prefer_xtensor_headers
   adapters/xtensor.hpp
+)
+
+set(prefer_gzip_headers
+  data/gzip.hpp
+)
+
+set(prefer_xz_headers
+  data/xz.hpp
 )
 
 set(prefer_ranges_headers

@@ -63,6 +63,22 @@ void on_failure(Action const& action, [[maybe_unused]] OnError const& on_error) 
 #endif
 }
 
+/// Runs `action`; a backend_error ends it, and `on_error` is told. True if there was none.
+template <class Action, class OnError>
+bool attempt(Action const& action, [[maybe_unused]] OnError const& on_error) {
+#if defined(__cpp_exceptions)
+  try {
+    action();
+  } catch (backend_error const& error) {
+    on_error(error);
+    return false;
+  }
+#else
+  action();
+#endif
+  return true;
+}
+
 }  // namespace detail
 
 /// Throws precondition_error: a caller asked for what cannot be done, and the sentence says what can.
