@@ -134,6 +134,7 @@ set(prefer_core_headers
   objective/on_backend.hpp
   on_demand.hpp
   parallel/communicator.hpp
+  parallel/engine_communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
   policy/completion_outputs.hpp
@@ -189,6 +190,7 @@ set(prefer_core_headers
   train/learning_rate.hpp
   train/micro_batches.hpp
   train/options.hpp
+  train/parameter_shares.hpp
   train/policy_gradient.hpp
   train/run_fingerprint.hpp
   train/sampled.hpp
@@ -196,6 +198,7 @@ set(prefer_core_headers
   train/scored_tokens.hpp
   train/several_processes.hpp
   train/step_report.hpp
+  train/trained_numbers.hpp
   train/trainer.hpp
   version.hpp
 )
@@ -262,8 +265,10 @@ set(prefer_data_headers
 )
 
 set(prefer_threads_headers
+  parallel/patience.hpp
   parallel/thread_pool.hpp
   parallel/thread_processes.hpp
+  parallel/watchdog.hpp
 )
 
 set(prefer_eigen_headers
@@ -313,6 +318,10 @@ set(prefer_fmt_headers
 
 set(prefer_mpi_headers
   adapters/mpi.hpp
+)
+
+set(prefer_nccl_headers
+  adapters/nccl.hpp
 )
 
 set(prefer_torch_headers

@@ -120,6 +120,9 @@ namespace detail {
 [[nodiscard]] constexpr std::size_t at_most(std::size_t limit, std::size_t count) {
   return count < limit ? count : limit;
 }
+[[nodiscard]] constexpr std::size_t at_least(std::size_t limit, std::size_t count) {
+  return count > limit ? count : limit;
+}
 
 }  // namespace detail
 
