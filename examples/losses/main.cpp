@@ -13,6 +13,7 @@
 #include <prefer/file/writable.hpp>
 
 #include "../program.hpp"
+#include "../reading_options.hpp"
 #include "apply.hpp"
 #include "named_loss.hpp"
 #include "plot.hpp"
@@ -34,6 +35,7 @@ logarithms, summed over the tokens of a completion:
   labels   policy ref label [len] [score] [kl_policy kl_ref] [weight] [beta]
   lists    policy ref [len] [score], each a list, best first [weight] [beta]
 
+Log-probabilities may go by TRL's names (chosen_logps, ref_chosen_logps, ...).
 A loss asks only for what it reads, see --list. kl_policy and kl_ref score a
 completion of another prompt; all rows together give the baseline of kto, and
 whatever else a loss takes from its batch. One JSON object per row comes out:
@@ -69,6 +71,7 @@ struct arguments {
   std::vector<std::string> check;
   bool allow_uncovered = false;
   apply_options apply;
+  program::reading_options rows;
 };
 
 void declare(CLI::App& app, arguments& given) {
@@ -91,6 +94,8 @@ void declare(CLI::App& app, arguments& given) {
       ->type_name("FILE")
       ->check(program::path())
       ->capture_default_str();
+  program::add_columns_option(app, given.rows);
+  program::add_bad_row_options(app, given.rows);
   app.add_option("--output", given.apply.output, "Write the results here, whole or not at all")
       ->type_name("FILE")
       ->check(program::path());
@@ -194,6 +199,7 @@ int run(arguments& given) {
     prefer::refuse("several --loss need --plot FILE.svg; give one to read rows");
   given.apply.reduce =
       given.reduction == "mean" ? prefer::reduction::mean : prefer::reduction::none;
+  given.apply.how = program::reading_of(given.rows);
   return apply(losses.front(), given.apply);
 }
 

@@ -156,7 +156,7 @@ void result_sink::open_unfinished(std::string const& settings) {
   if (before_.rows == 0) append(settings + "\n");
 }
 
-bool result_sink::has(nlohmann::json const& row, summary& total) {
+bool result_sink::has(nlohmann::ordered_json const& row, summary& total) {
   if (journal_ == nullptr) return false;
   input_.add(row.dump());
   ++rows_;

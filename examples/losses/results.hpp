@@ -51,7 +51,7 @@ class result_sink {
   /// each row, in order; the summary is that of the finished rows after the last of them.
   ///
   /// Errors  backend_error where the rows are not those of the interrupted program
-  [[nodiscard]] bool has(nlohmann::json const& row, summary& total);
+  [[nodiscard]] bool has(nlohmann::ordered_json const& row, summary& total);
   /// Rows that an earlier program finished.
   [[nodiscard]] std::size_t finished_before() const { return before_.rows; }
 

@@ -11,6 +11,7 @@
 #include <prefer/parallel/thread_pool.hpp>
 
 #include "../program.hpp"
+#include "../reading_options.hpp"
 #include "file_words.hpp"
 #include "interactions.hpp"
 #include "memory.hpp"
@@ -37,6 +38,7 @@ the CSV file has all of them.)";
 struct arguments {
   std::string ratings;
   std::string preferences;
+  program::reading_options rows;  // of preferences
   std::string groups;
   std::string output = "out";
   recommend::file_words file;
@@ -62,12 +64,14 @@ void declare_data(CLI::App& app, arguments& given) {
           ->type_name("FILE")
           ->check(program::path());
   ratings->excludes(preferences);
+  program::add_bad_row_options(app, given.rows);
+  program::add_form_options(app, given.rows);
   app.add_option("--separator", given.file.separator, "Of --ratings: tab, space, ::, ; , or |");
   app.add_option("--header", given.file.header, "Whether its first line names the columns")
       ->check(program::one_of({"yes", "no"}));
   app.add_option("--columns", given.file.columns,
                  "In the order of the file: user,item,-,rating; or by the header's names: "
-                 "user=reviewer,item=book")
+                 "user=reviewer,item=book; of --preferences: prompt=user,chosen=liked")
       ->delimiter(',');
   app.add_option("--scale", given.file.scale, "Lowest and highest rating, 1:5; others are refused");
   app.add_option("--feedback", given.file.meaning, "What its numbers are")
@@ -213,7 +217,7 @@ std::vector<recommend::study_row> train(recommend::interactions const& data, arg
   shown.advance(rows.size(), "");
   std::string doing;
   recommend::study study(
-      data, given.study, pool.executor(),
+      data, options, pool.executor(),
       {.kept = &trainings, .on_step = [&](std::uint64_t step, std::uint64_t steps) {
          shown.doing(doing + ", step " + std::to_string(step) + " of " + std::to_string(steps));
        }});
@@ -306,9 +310,15 @@ int report(recommend::interactions const& data, arguments const& given,
 
 recommend::interactions read(arguments const& given, recommend::split_rule const& rule) {
   program::progress const reading(0, "reading");
+  program::reading_options of_rows = given.rows;
+  if (given.ratings.empty()) of_rows.columns = given.file.columns;
+  prefer::data::reading_report read;
   auto data = given.ratings.empty()
-                  ? recommend::read_preferences(given.preferences, rule)
+                  ? recommend::read_preferences(given.preferences, rule,
+                                                program::reading_of(of_rows), &read)
                   : recommend::read_ratings(given.ratings, rule, recommend::reading_of(given.file));
+  program::say_reading("recommend", read);
+  program::say_not_used("recommend", read);
   if (!given.groups.empty()) {
     recommend::read_groups(given.groups, recommend::reading_of(given.groups_file), data);
   }

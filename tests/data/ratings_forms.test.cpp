@@ -165,6 +165,8 @@ TEST_CASE("ratings: what is given is not detected", "[data][ratings]") {
   CHECK(form_in("u,i,4\n", {.scale = data::rating_scale{0, 100}}).scale->high == 100);
   CHECK(form_in("u,i,4\n", {.meaning = data::feedback::counts}).meaning == data::feedback::counts);
 
+  CHECK(error_with("u,i\n", {.meaning = data::feedback::counts}) ==
+        "data::ratings: f:1: no column is a count; expected one, or feedback that is mere pairs");
   CHECK(error_with("u,i,4\n", {.columns = {"user", "rating"}}) ==
         "data::ratings: f:1: the columns that were given lack user or item");
   CHECK(error_with("u,i\n", {.columns = {"user", "item", "rating"}}) ==
