@@ -25,6 +25,8 @@ function(prefer_component name)
 
   # A package's targets are seen by the project around this one too, which links to what they link to.
   set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL TRUE)
+  # FindNCCL.cmake is ours.
+  list(PREPEND CMAKE_MODULE_PATH "${PROJECT_SOURCE_DIR}/cmake")
   set(missing "")
   foreach(package IN LISTS arg_PACKAGES)
     find_package(${package} QUIET)

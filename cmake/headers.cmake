@@ -134,6 +134,7 @@ set(prefer_core_headers
   objective/on_backend.hpp
   on_demand.hpp
   parallel/communicator.hpp
+  parallel/engine_communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
   policy/completion_outputs.hpp
@@ -177,6 +178,7 @@ set(prefer_core_headers
   text/number.hpp
   text/spelling.hpp
   text/utf8.hpp
+  text/words.hpp
   train/adamw.hpp
   train/batch_passes.hpp
   train/check_data.hpp
@@ -188,6 +190,7 @@ set(prefer_core_headers
   train/learning_rate.hpp
   train/micro_batches.hpp
   train/options.hpp
+  train/parameter_shares.hpp
   train/policy_gradient.hpp
   train/run_fingerprint.hpp
   train/sampled.hpp
@@ -195,6 +198,7 @@ set(prefer_core_headers
   train/scored_tokens.hpp
   train/several_processes.hpp
   train/step_report.hpp
+  train/trained_numbers.hpp
   train/trainer.hpp
   version.hpp
 )
@@ -220,18 +224,40 @@ set(prefer_data_headers
   data/audit_card.hpp
   data/audit_findings.hpp
   data/audit_report.hpp
+  data/bad_rows.hpp
+  data/byte_source.hpp
   data/byte_tokenizer.hpp
   data/comparisons.hpp
   data/encode.hpp
   data/example.hpp
+  data/example_identity.hpp
+  data/example_reader.hpp
+  data/first_bytes.hpp
+  data/form.hpp
+  data/forms.hpp
+  data/forms/alpaca.hpp
+  data/forms/conversations.hpp
+  data/forms/judged.hpp
+  data/forms/scored.hpp
+  data/forms/transcript.hpp
+  data/forms/trl.hpp
+  data/forms/whole_conversations.hpp
+  data/happened.hpp
+  data/json_array.hpp
   data/json_lines.hpp
+  data/json_row.hpp
+  data/line_limits.hpp
   data/lines.hpp
+  data/message.hpp
+  data/message_json.hpp
   data/numbering.hpp
   data/place.hpp
   data/preference.hpp
   data/preference_cycles.hpp
+  data/prompt.hpp
   data/ratings.hpp
   data/ratings_form.hpp
+  data/reading.hpp
   data/reference_columns.hpp
   data/rows.hpp
   data/tokenizer.hpp
@@ -239,8 +265,10 @@ set(prefer_data_headers
 )
 
 set(prefer_threads_headers
+  parallel/patience.hpp
   parallel/thread_pool.hpp
   parallel/thread_processes.hpp
+  parallel/watchdog.hpp
 )
 
 set(prefer_eigen_headers
@@ -272,6 +300,14 @@ set(prefer_xtensor_headers
   adapters/xtensor.hpp
 )
 
+set(prefer_gzip_headers
+  data/gzip.hpp
+)
+
+set(prefer_xz_headers
+  data/xz.hpp
+)
+
 set(prefer_ranges_headers
   adapters/ranges.hpp
 )
@@ -282,6 +318,10 @@ set(prefer_fmt_headers
 
 set(prefer_mpi_headers
   adapters/mpi.hpp
+)
+
+set(prefer_nccl_headers
+  adapters/nccl.hpp
 )
 
 set(prefer_torch_headers

@@ -77,7 +77,7 @@ double sum_seconds(prefer::mpi::communicator const& processes) {
 int main() {
   return prefer::mpi::run([](prefer::mpi::communicator const& processes) {
     prefer::mpi::communicator const by_engine(MPI_COMM_WORLD,
-                                              {.order = prefer::mpi::sum_order::by_engine});
+                                              {.order = prefer::sum_order::by_engine});
     std::size_t const for_each = pairs * processes.size();
     std::vector<std::pair<std::string, double>> const seconds = {
         {"full_softmax", step_seconds(prefer::simpo{}, pairs, processes)},

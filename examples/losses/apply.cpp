@@ -1,60 +1,31 @@
 // SPDX-License-Identifier: MIT
 #include "apply.hpp"
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <initializer_list>
 #include <iostream>
+#include <map>
+#include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <prefer/batch/load_record.hpp>
+#include <prefer/data/bad_rows.hpp>
 #include <prefer/data/json_lines.hpp>
-#include <prefer/file/atomic_file.hpp>
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/text/number.hpp>
+
+#include "input.hpp"
+#include "output.hpp"
 
 namespace {
 
 using prefer::column_name;
 using prefer::data::json_row;
-
-/// Where result lines go: standard output, or a file that appears when it is complete.
-class line_sink {
- public:
-  explicit line_sink(std::string const& path) {
-    if (!path.empty()) file_.emplace(path);
-  }
-  void write(std::string const& line) {
-    if (file_) return file_->write(line);
-    if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) refuse();
-  }
-  void finish() {
-    if (file_) return file_->commit();
-    if (std::fflush(stdout) != 0) refuse();
-  }
-
- private:
-  [[noreturn]] static void refuse() {
-    prefer::refuse(prefer::backend_error("losses", "standard output",
-                                         std::string("cannot write: ") + std::strerror(errno)));
-  }
-  std::optional<prefer::atomic_file> file_;
-};
-
-/// JSON has no infinity and no NaN; they are written as the strings "inf", "-inf" and "nan".
-std::string json_number(double value) {
-  std::string const text = prefer::text::shortest(value);
-  return std::isfinite(value) ? text : '"' + text + '"';
-}
-
-std::string json_list(std::span<double const> values) {
-  std::string out = "[";
-  for (double const value : values) out += (out.size() == 1 ? "" : ", ") + json_number(value);
-  return out + "]";
-}
 
 /// A number (or true and false) of each row, which becomes a column of the batch.
 struct field {
@@ -109,6 +80,7 @@ class field_values {
     values_.clear();
     given_ = false;
   }
+  [[nodiscard]] bool taken() const { return taken_; }
 
  private:
   static bool needs(field const& what, named_loss const& loss) {
@@ -154,39 +126,21 @@ std::vector<double> numbers_field(json_row const& row, std::string_view name) {
   return out;
 }
 
-/// What standard error says at the end.
-struct summary {
-  prefer::sum_and_count loss;
-  prefer::sum_and_count accuracy;  // strict: a tie is a miss
-  prefer::sum_and_count margin;
-  prefer::sum_and_count reward_desirable;
-  prefer::sum_and_count reward_undesirable;
-
-  void print(named_loss const& of) const {
-    using prefer::text::fixed;
-    std::string text = of.label + ": " + std::to_string(static_cast<std::size_t>(loss.count)) +
-                       (loss.count == 1 ? " row" : " rows") + ", mean loss " +
-                       fixed(loss.mean(), 6);
-    if (of.kind == example_kind::unpaired) {
-      auto const mean = [](prefer::sum_and_count rewards) {
-        return rewards.count > 0 ? fixed(rewards.mean(), 6) : std::string("- (no rows)");
-      };
-      text += ", mean reward of desirable " + mean(reward_desirable) + ", of undesirable " +
-              mean(reward_undesirable);
-    } else if (accuracy.count > 0) {
-      text += ", accuracy " + fixed(accuracy.mean(), 4) + ", mean reward margin " +
-              fixed(margin.mean(), 6);
-    }
-    std::fprintf(stderr, "%s\n", text.c_str());
-  }
-};
-
 /// Reads every field of a row; a name that is almost one of them is refused.
 void add_row(json_row const& row, std::vector<field_values>& fields) {
   std::vector<std::string_view> known;
   for (auto const& one : fields) known.emplace_back(one.name());
   prefer::data::refuse_misspelt(row, known);
   for (auto& one : fields) one.add(row);
+}
+
+/// The names of the fields that the loss reads.
+std::vector<std::string> names_of_taken(std::vector<field_values> const& fields) {
+  std::vector<std::string> names;
+  for (auto const& one : fields) {
+    if (one.taken()) names.emplace_back(one.name());
+  }
+  return names;
 }
 
 /// Pairs as they were read, until they are evaluated.
@@ -227,6 +181,7 @@ class pair_rows {
                     "a reward below that of chosen, " + prefer::text::shortest(score[0]));
     }
   }
+  [[nodiscard]] std::vector<std::string> reads() const { return names_of_taken(fields_); }
   void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
     auto const at = [&](std::size_t i) { return fields_[i].column(); };
     prefer::pair_columns const batch{.policy = {at(0), at(1)},
@@ -293,6 +248,7 @@ class unpaired_rows {
   }
 
   void add(json_row const& row) { add_row(row, fields_); }
+  [[nodiscard]] std::vector<std::string> reads() const { return names_of_taken(fields_); }
   void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
     auto const at = [&](std::size_t i) { return fields_[i].column(); };
     prefer::unpaired_columns const batch{.policy = at(0),
@@ -355,6 +311,14 @@ class list_rows {
     weight_.add(row);
     beta_.add(row);
   }
+  [[nodiscard]] std::vector<std::string> reads() const {
+    std::vector<std::string> names = {"policy", "weight"};
+    if (loss_->needs.contains(column_name::reference)) names.emplace_back("ref");
+    if (loss_->needs.contains(column_name::length)) names.emplace_back("len");
+    if (loss_->needs.contains(column_name::score)) names.emplace_back("score");
+    if (loss_->takes.contains(column_name::beta)) names.emplace_back("beta");
+    return names;
+  }
   void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
     prefer::list_columns const batch{.policy = policy_,
                                      .reference = ref_,
@@ -416,21 +380,61 @@ class list_rows {
   std::vector<std::size_t> offset_ = {0};
 };
 
+prefer::data::json_row_reader open(apply_options const& options) {
+  namespace data = prefer::data;
+  bool const piped = options.input == "-";
+  data::place const at{"losses", piped ? "standard input" : options.input, 0};
+  std::unique_ptr<data::byte_source> source;
+  if (piped) {
+    source = std::make_unique<data::stream_bytes>(std::cin, at);
+  } else {
+    source = std::make_unique<data::file_bytes>(at);
+  }
+  return {std::move(source), at, options.how.limits, options.how.decode};
+}
+
 template <class Rows>
 void apply_to(named_loss const& loss, apply_options const& options) {
-  auto const rows = options.input == "-" ? prefer::data::json_lines_in(std::cin, "standard input")
-                                         : prefer::data::json_lines(options.input);
+  auto rows = open(options);
   // One row at a time where a row's results do not depend on the others.
   bool const whole_batch = loss.whole_batch || options.reduce == prefer::reduction::mean;
+  bool const skip = options.how.bad == prefer::data::bad_rows::skipped;
   line_sink out(options.output);
   summary total;
+  input_columns columns(options.how.columns);
+  std::map<std::string, prefer::data::happened> bad;
+  std::size_t met = 0;
+  json_row row;
   Rows waiting(loss);
-  for (auto const& row : rows) {
+  auto const reads = waiting.reads();
+  bool more = true;
+  auto const take = [&] {
+    more = rows.next(row);
+    if (!more) return;
+    columns.rename(row);
+    // A row that is refused half way leaves nothing behind.
+    if (skip) Rows(loss).add(row);
     waiting.add(row);
+  };
+  while (more) {
+    bool const good = !skip
+                          ? (take(), true)
+                          : prefer::detail::attempt(take, [&](prefer::backend_error const& error) {
+                              count_bad_row(error, rows.at(), bad);
+                            });
+    if (!more) break;
+    ++met;
+    if (!good) continue;
+    columns.count_unused(row, reads);
     if (!whole_batch) waiting.evaluate(options.reduce, out, total);
   }
-  if (whole_batch) waiting.evaluate(options.reduce, out, total);
+  expect_few_bad_rows(bad, met, options.how.most_bad, rows.at());
+  if (whole_batch && met > 0) waiting.evaluate(options.reduce, out, total);
   out.finish();
+  for (auto const& [reason, seen] : bad) {
+    std::fprintf(stderr, "losses: skipped, %s: %s\n", reason.c_str(), to_words(seen).c_str());
+  }
+  columns.say(loss.name, prefer::data::place{rows.at().reader, rows.at().source, 0});
   total.print(loss);
 }
 

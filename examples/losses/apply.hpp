@@ -3,12 +3,15 @@
 
 #include <string>
 
+#include <prefer/data/reading.hpp>
+
 #include "named_loss.hpp"
 
 struct apply_options {
   std::string input = "-";  // a path; "-" is standard input
   std::string output;       // a path; empty is standard output
   prefer::reduction reduce = prefer::reduction::none;
+  prefer::data::reading how;  // names of columns, and what becomes of bad rows
 };
 
 /// Reads rows, writes one JSON object per row, and a summary to standard error.

@@ -11,6 +11,7 @@
 #include <golden/check_files.hpp>
 
 #include "../program.hpp"
+#include "../reading_options.hpp"
 #include "apply.hpp"
 #include "named_loss.hpp"
 #include "plot.hpp"
@@ -32,6 +33,7 @@ logarithms, summed over the tokens of a completion:
   labels   policy ref label [len] [score] [kl_policy kl_ref] [weight] [beta]
   lists    policy ref [len] [score], each a list, best first [weight] [beta]
 
+Log-probabilities may go by TRL's names (chosen_logps, ref_chosen_logps, ...).
 A loss asks only for what it reads, see --list. kl_policy and kl_ref score a
 completion of another prompt; all rows together give the baseline of kto, and
 whatever else a loss takes from its batch. One JSON object per row comes out:
@@ -67,6 +69,7 @@ struct arguments {
   std::vector<std::string> check;
   bool allow_uncovered = false;
   apply_options apply;
+  program::reading_options rows;
 };
 
 void declare(CLI::App& app, arguments& given) {
@@ -87,6 +90,8 @@ void declare(CLI::App& app, arguments& given) {
   app.add_option("input", given.apply.input, "File of JSON lines, - for standard input")
       ->type_name("FILE")
       ->capture_default_str();
+  program::add_columns_option(app, given.rows);
+  program::add_bad_row_options(app, given.rows);
   app.add_option("--output", given.apply.output, "Write the results here, whole or not at all")
       ->type_name("FILE");
   app.add_option("--plot", given.plot,
@@ -130,6 +135,7 @@ int run(arguments& given) {
     prefer::refuse("several --loss need --plot FILE.svg; give one to read rows");
   given.apply.reduce =
       given.reduction == "mean" ? prefer::reduction::mean : prefer::reduction::none;
+  given.apply.how = program::reading_of(given.rows);
   apply(losses.front(), given.apply);
   return 0;
 }

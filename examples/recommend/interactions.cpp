@@ -309,12 +309,14 @@ interactions read_ratings(std::string const& path, split_rule const& rule,
   return checked(std::move(data), path);
 }
 
-interactions read_preferences(std::string const& path, split_rule const& rule) {
+interactions read_preferences(std::string const& path, split_rule const& rule,
+                              prefer::data::reading how, prefer::data::reading_report* report) {
   prefer::data::numbering users;
   prefer::data::numbering items;
   std::vector<std::vector<preference>> history;
   interactions data;
-  for (prefer::data::preference_pair const& row : prefer::data::pairs(path)) {
+  how.texts = prefer::data::text_use::names;
+  for (prefer::data::preference_pair const& row : prefer::data::pairs(path, how, report)) {
     auto const text = [&](prefer::data::turns const& part, char const* name) {
       if (!part.is_text()) {
         prefer::refuse(prefer::backend_error(

@@ -10,6 +10,7 @@
 
 #include <prefer/data/comparisons.hpp>
 #include <prefer/data/ratings_form.hpp>
+#include <prefer/data/reading.hpp>
 
 namespace recommend {
 
@@ -101,8 +102,11 @@ struct split_rule {
                                         prefer::data::ratings_reading const& reading = {});
 
 /// Reads a JSONL preference file (prompt, chosen, rejected): a prompt is a person, a text an item, and the order of lines
-/// is time. What was chosen in the last part is to be found, unless it was chosen in the first part already.
-[[nodiscard]] interactions read_preferences(std::string const& path, split_rule const& rule);
+/// is time. What was chosen in the last part is to be found, unless it was chosen in the first part already. A row of any
+/// form with one text on each side will do; `how` says which, and `report` counts.
+[[nodiscard]] interactions read_preferences(std::string const& path, split_rule const& rule,
+                                            prefer::data::reading how = {},
+                                            prefer::data::reading_report* report = nullptr);
 
 /// Reads which group people belong to: a file of people and groups, in any form that prefer::data::ratings reads, the group
 /// in the place of the item. People who are not in the data are passed over.

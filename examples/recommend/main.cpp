@@ -9,6 +9,7 @@
 #include <prefer/report/progress.hpp>
 
 #include "../program.hpp"
+#include "../reading_options.hpp"
 #include "file_words.hpp"
 #include "interactions.hpp"
 #include "memory.hpp"
@@ -33,6 +34,7 @@ the CSV file has all of them.)";
 struct arguments {
   std::string ratings;
   std::string preferences;
+  program::reading_options rows;  // of preferences
   std::string groups;
   std::string output = "out";
   recommend::file_words file;
@@ -53,12 +55,14 @@ void declare_data(CLI::App& app, arguments& given) {
       app.add_option("--preferences", given.preferences,
                      "JSONL file with prompt (a person), chosen and rejected (items)");
   ratings->excludes(preferences);
+  program::add_bad_row_options(app, given.rows);
+  program::add_form_options(app, given.rows);
   app.add_option("--separator", given.file.separator, "Of --ratings: tab, space, ::, ; , or |");
   app.add_option("--header", given.file.header, "Whether its first line names the columns")
       ->check(CLI::IsMember({"yes", "no"}));
   app.add_option("--columns", given.file.columns,
                  "In the order of the file: user,item,-,rating; or by the header's names: "
-                 "user=reviewer,item=book")
+                 "user=reviewer,item=book; of --preferences: prompt=user,chosen=liked")
       ->delimiter(',');
   app.add_option("--scale", given.file.scale, "Lowest and highest rating, 1:5; others are refused");
   app.add_option("--feedback", given.file.meaning, "What its numbers are")
@@ -147,9 +151,15 @@ int run(arguments const& given) {
     prefer::refuse("give --ratings FILE or --preferences FILE; --help shows examples");
   }
   auto const rule = recommend::rule_of(given.split, given.file);
+  program::reading_options of_rows = given.rows;
+  if (given.ratings.empty()) of_rows.columns = given.file.columns;
+  prefer::data::reading_report read;
   auto data = given.ratings.empty()
-                  ? recommend::read_preferences(given.preferences, rule)
+                  ? recommend::read_preferences(given.preferences, rule,
+                                                program::reading_of(of_rows), &read)
                   : recommend::read_ratings(given.ratings, rule, recommend::reading_of(given.file));
+  program::say_reading("recommend", read);
+  program::say_not_used("recommend", read);
   if (!given.groups.empty()) {
     recommend::read_groups(given.groups, recommend::reading_of(given.groups_file), data);
   }

@@ -63,6 +63,22 @@ void on_failure(Action const& action, [[maybe_unused]] OnError const& on_error) 
 #endif
 }
 
+/// Runs `action`; a backend_error ends it, and `on_error` is told. True if there was none.
+template <class Action, class OnError>
+bool attempt(Action const& action, [[maybe_unused]] OnError const& on_error) {
+#if defined(__cpp_exceptions)
+  try {
+    action();
+  } catch (backend_error const& error) {
+    on_error(error);
+    return false;
+  }
+#else
+  action();
+#endif
+  return true;
+}
+
 }  // namespace detail
 
 /// Throws precondition_error: a caller asked for what cannot be done, and the sentence says what can.
@@ -103,6 +119,9 @@ namespace detail {
 /// The smaller of two sizes; <algorithm> would cost every user a tenth of a second.
 [[nodiscard]] constexpr std::size_t at_most(std::size_t limit, std::size_t count) {
   return count < limit ? count : limit;
+}
+[[nodiscard]] constexpr std::size_t at_least(std::size_t limit, std::size_t count) {
+  return count > limit ? count : limit;
 }
 
 }  // namespace detail

@@ -161,6 +161,7 @@
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/micro_batches.hpp>
 #include <prefer/train/options.hpp>
+#include <prefer/train/parameter_shares.hpp>
 #include <prefer/train/policy_gradient.hpp>
 #include <prefer/train/run_fingerprint.hpp>
 #include <prefer/train/sampled.hpp>
@@ -168,5 +169,6 @@
 #include <prefer/train/scored_tokens.hpp>
 #include <prefer/train/several_processes.hpp>
 #include <prefer/train/step_report.hpp>
+#include <prefer/train/trained_numbers.hpp>
 #include <prefer/train/trainer.hpp>
 #include <prefer/version.hpp>

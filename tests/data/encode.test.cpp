@@ -45,7 +45,7 @@ struct chat_letters : framed_letters {
   void encode(data::conversation const& messages, data::turn_part part, tokens& into) const {
     for (auto const& each : messages) {
       encode(each.role.substr(0, 1), into);
-      encode(each.content, into);
+      encode(each.content.plain(), into);
     }
     if (part == data::turn_part::prompt) into.push_back(26);
   }
@@ -171,14 +171,14 @@ TEST_CASE("encode: a row that cannot be used is refused with its line, or droppe
     };
     CHECK(refusal(0, {}) == "no error");
     CHECK(refusal(0, {.completion = 1}) ==
-          "data::encode: line 1: both completions are the same tokens (within the limits)");
+          "data::encode: line 1: two completions are the same tokens within the limits");
     CHECK(refusal(1, {.completion = 1}) == "no error");
     CHECK(
         refusal(2, {}) ==
         "data::encode: line 3: the prompt or a completion has no tokens (left within the limits)");
     CHECK_THAT(refusal(3, {}),
                Catch::StartsWith("data::encode: line 4: the prompt or a completion"));
-    CHECK_THAT(refusal(4, {}), Catch::StartsWith("data::encode: line 5: both completions"));
+    CHECK_THAT(refusal(4, {}), Catch::StartsWith("data::encode: line 5: two completions"));
   }
   SECTION("dropped") {
     prefer::token_sequences sequences;

@@ -15,7 +15,7 @@ TEST_CASE("turns: the form is kept", "[data][example]") {
   REQUIRE(text.is_text());
   REQUIRE(text.text() == "hello");
   REQUIRE_FALSE(messages.is_text());
-  REQUIRE(messages.messages()[0].content == "hello");
+  REQUIRE(messages.messages()[0].content.text() == "hello");
   REQUIRE_FALSE(text == messages);
 }
 

@@ -53,11 +53,11 @@ TEST_CASE("json_lines: files, texts and streams give the same rows", "[data][jso
   temporary_file const file("rows.jsonl", content);
   std::istringstream stream(content);
   auto const expected =
-      std::vector{nlohmann::json::parse("{\"a\":{\"b\":[1,-2,null,true,\"\xC3\xA9\"]}}"),
-                  nlohmann::json::parse("{\"c\":1000.0}")};
+      std::vector{data::json::parse("{\"a\":{\"b\":[1,-2,null,true,\"\xC3\xA9\"]}}"),
+                  data::json::parse("{\"c\":1000.0}")};
   for (auto const& rows :
        {data::json_lines(file.path()), data::json_lines_in(content), data::json_lines_in(stream)}) {
-    std::vector<nlohmann::json> seen;
+    std::vector<data::json> seen;
     for (auto const& row : rows) seen.push_back(row.fields);
     REQUIRE(seen == expected);
   }
@@ -124,7 +124,8 @@ TEST_CASE("json_lines: an error of the parser stays short however long the line 
 }
 
 TEST_CASE("json_lines: a row must be an object", "[data][json_lines]") {
-  REQUIRE(objection("[1,2]") == "found a list; expected one JSON object per line");
+  REQUIRE(objection("[1,2]") == "found the number 1; expected one JSON object per line");
+  REQUIRE(objection("[[1,2]]") == "found a list; expected one JSON object per line");
   REQUIRE(objection("\"abc\"") == "found the string \"abc\"; expected one JSON object per line");
   REQUIRE(objection("17") == "found the number 17; expected one JSON object per line");
   REQUIRE(objection("null") == "found null; expected one JSON object per line");
@@ -142,6 +143,29 @@ TEST_CASE("json_lines: NaN and infinities are refused by name", "[data][json_lin
 TEST_CASE("json_lines: a number too large for a double is refused", "[data][json_lines]") {
   REQUIRE_THAT(objection("{\"a\":1e999}"), StartsWith("not valid JSON at byte ") &&
                                                Catch::Contains("a number too large for a double"));
+}
+
+TEST_CASE("json_lines: a whole number that would come out as another one is refused",
+          "[data][json_lines]") {
+  REQUIRE(objection("{\"a\":18446744073709551616}") ==
+          "the whole number 18446744073709551616 has more than 64 bits; expected a string or a "
+          "number with an exponent");
+  REQUIRE(objection("{\"a\":18446744073709551615,\"b\":-9223372036854775808,\"c\":1e20}") ==
+          "no error");
+}
+
+TEST_CASE("json_lines: members stay in the order of the text", "[data][json_lines]") {
+  REQUIRE(one("{\"z\":{\"b\":1,\"a\":2},\"y\":0}").fields.dump() ==
+          "{\"z\":{\"b\":1,\"a\":2},\"y\":0}");
+}
+
+TEST_CASE("json_lines: among many fields too one that appears twice is found",
+          "[data][json_lines]") {
+  std::string line = "{";
+  for (int i = 0; i < 20'000; ++i) line += "\"k" + std::to_string(i) + "\":0,";
+  REQUIRE(objection(line + "\"k\":0}") == "no error");
+  REQUIRE(objection(line + "\"k19999\":0}") == "field \"k19999\" appears twice");
+  REQUIRE(objection(line + "\"k3\":0}") == "field \"k3\" appears twice");
 }
 
 TEST_CASE("json_lines: a field that appears twice is an error", "[data][json_lines]") {
@@ -163,7 +187,10 @@ TEST_CASE("json_lines: depth is limited, and the limit itself is allowed", "[dat
 
 TEST_CASE("json_lines: a hundred thousand brackets do no harm", "[data][json_lines]") {
   std::string const brackets(100'000, '[');
-  REQUIRE(objection(brackets) == "found a list; expected one JSON object per line");
+  REQUIRE(error_in(data::json_lines_in(brackets, "f")) ==
+          "data::json_lines: f: truncated: the file ends inside its JSON array");
+  REQUIRE(objection(brackets + std::string(100'000, ']')) ==
+          "found a list; expected one JSON object per line");
   REQUIRE(objection("{\"a\":" + brackets) ==
           "lists and objects are nested deeper than the limit of 64");
   std::string objects;

@@ -141,11 +141,15 @@ TEST_CASE("line_reader: a NUL is an error", "[data][lines]") {
           "read: text:1: byte 2 of the line is NUL; expected text");
 }
 
-TEST_CASE("line_reader: compressed files and UTF-16 are called by name", "[data][lines]") {
-  REQUIRE(error_reading("\x1F\x8B\x08") ==
-          "read: text:1: the file is compressed (gzip); expected plain text");
-  REQUIRE(error_reading(std::string_view("\xFF\xFE{\0", 4)) ==
-          "read: text:1: the file is UTF-16; expected UTF-8");
+TEST_CASE("line_reader: goes on behind a line that is too long", "[data][lines]") {
+  auto reader = lines_of("a\n" + std::string(300'000, 'x') + "\nb\n", 10);
+  REQUIRE(reader.next());
+  REQUIRE(error_of([&] { reader.next(); }) ==
+          "read: text:2: the line is longer than the limit of 10 bytes");
+  REQUIRE(reader.next());
+  REQUIRE(reader.line() == "b");
+  REQUIRE(reader.at().line == 3);
+  REQUIRE_FALSE(reader.next());
 }
 
 TEST_CASE("line_reader: a missing file and a directory are errors with the path", "[data][lines]") {

@@ -88,34 +88,6 @@ TEST_CASE("pairs: nothing is carried over from one row to the next", "[data][pre
   REQUIRE(all[1].line == 2);
 }
 
-TEST_CASE("pairs: an implicit prompt is the longest common beginning of two strings",
-          "[data][preference]") {
-  auto const pair = pair_of(R"({"chosen":"Q: 1+1? A: two","rejected":"Q: 1+1? A: one"})");
-  REQUIRE(pair.prompt == turns("Q: 1+1? A: "));
-  REQUIRE(pair.chosen == turns("two"));
-  REQUIRE(pair.rejected == turns("one"));
-}
-
-TEST_CASE("pairs: a space at the end of an implicit prompt can go to the completions",
-          "[data][preference]") {
-  auto const* const line = R"({"chosen":"A:  two","rejected":"A:  one"})";
-  auto const pair = pair_of(line, data::prompt_space::joins_completion);
-  REQUIRE(pair.prompt == turns("A: "));  // one of the two spaces
-  REQUIRE(pair.chosen == turns(" two"));
-  REQUIRE(pair.rejected == turns(" one"));
-  auto const no_space =
-      pair_of(R"({"chosen":"A:two","rejected":"A:one"})", data::prompt_space::joins_completion);
-  REQUIRE(no_space.prompt == turns("A:"));
-}
-
-TEST_CASE("pairs: an implicit prompt does not end inside a code point", "[data][preference]") {
-  // U+00E9 (C3 A9) and U+00E8 (C3 A8) share their first byte.
-  auto const pair = pair_of("{\"chosen\":\"caf\xC3\xA9\",\"rejected\":\"caf\xC3\xA8\"}");
-  REQUIRE(pair.prompt == turns("caf"));
-  REQUIRE(pair.chosen == turns("\xC3\xA9"));
-  REQUIRE(pair.rejected == turns("\xC3\xA8"));
-}
-
 TEST_CASE("pairs: an implicit prompt of lists is their equal leading messages",
           "[data][preference]") {
   auto const pair = pair_of(
@@ -132,28 +104,6 @@ TEST_CASE("pairs: equal content in another role is not common", "[data][preferen
           R"({"chosen":[{"role":"user","content":"Hi"},{"role":"assistant","content":"a"}],)"
           R"("rejected":[{"role":"system","content":"Hi"},{"role":"assistant","content":"b"}]})"),
       StartsWith("field \"prompt\" is missing; expected it, or"));
-}
-
-TEST_CASE("pairs: a prompt string may name a message that both lists begin with",
-          "[data][preference]") {
-  auto const* const lists =
-      R"("chosen":[{"role":"user","content":"Hi"},{"role":"assistant","content":"a"}],)"
-      R"("rejected":[{"role":"user","content":"Hi"},{"role":"assistant","content":"b"}]})";
-  REQUIRE(pair_of(std::string(R"({"prompt":"Hi",)") + lists).prompt ==
-          turns(conversation{{"user", "Hi"}}));
-  REQUIRE(pair_error(std::string(R"({"prompt":"Ho",)") + lists) ==
-          "field \"prompt\": the string is none of the messages that \"chosen\" and \"rejected\" "
-          "share");
-}
-
-TEST_CASE("pairs: lists that repeat an explicit prompt are refused", "[data][preference]") {
-  REQUIRE(
-      pair_error(
-          R"({"prompt":[{"role":"user","content":"Hi"}],)"
-          R"("chosen":[{"role":"user","content":"Hi"},{"role":"assistant","content":"a"}],)"
-          R"("rejected":[{"role":"user","content":"Hi"},{"role":"assistant","content":"b"}]})") ==
-      "field \"prompt\": \"chosen\" and \"rejected\" repeat it; leave it out there, or leave the "
-      "field out");
 }
 
 TEST_CASE("pairs: an explicit prompt may be empty, an implicit one may not", "[data][preference]") {
@@ -231,8 +181,10 @@ TEST_CASE("pairs: a bad message is named by its position", "[data][preference]")
           "field \"chosen\": message 2: \"content\" is missing; expected \"role\", \"content\"");
   REQUIRE(error(R"({"content":"x"})") ==
           "field \"chosen\": message 2: \"role\" is missing; expected \"role\", \"content\"");
-  REQUIRE(error(R"({"role":"assistant","content":null})") ==
-          "field \"chosen\": message 2: \"content\": found null; expected a string");
+  REQUIRE(
+      error(R"({"role":"assistant","content":null})") ==
+      "field \"chosen\": message 2: \"content\": found null; expected a string, a list of parts, "
+      "or null beside \"tool_calls\"");
   REQUIRE(error(R"({"role":"","content":"x"})") ==
           "field \"chosen\": message 2: \"role\" is empty");
 }
@@ -301,7 +253,7 @@ TEST_CASE("pairs: range-v3 views work on a file", "[data][preference]") {
 TEST_CASE("read_pairs: files and streams give the same pairs", "[data][preference]") {
   std::string const content =
       "\xEF\xBB\xBF{\"prompt\":\"p\",\"chosen\":\"a\",\"rejected\":\"b\"}\r\n\r\n"
-      "{\"chosen\":\"qa\",\"rejected\":\"qb\"}";
+      "{\"chosen\":\"Why? Because a\",\"rejected\":\"Why? Because b\"}";
   temporary_file const file("all.jsonl", content);
   std::istringstream stream(content);
   auto const from_file = data::read_pairs(file.path());
@@ -310,7 +262,7 @@ TEST_CASE("read_pairs: files and streams give the same pairs", "[data][preferenc
     REQUIRE(all->size() == 2);
     REQUIRE((*all)[0].prompt == turns("p"));
     REQUIRE((*all)[0].line == 1);
-    REQUIRE((*all)[1].prompt == turns("q"));
+    REQUIRE((*all)[1].prompt == turns("Why? Because "));
     REQUIRE((*all)[1].line == 3);
   }
 }

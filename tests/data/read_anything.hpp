@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include <prefer/data/example_identity.hpp>
 #include <prefer/data/preference.hpp>
 #include <prefer/data/ratings.hpp>
 
@@ -22,17 +23,20 @@ inline bool finite(std::optional<double> const& value) { return !value || std::i
 inline std::string flat(prefer::data::turns const& part) {
   if (part.is_text()) return part.text();
   std::string all;
-  for (auto const& message : part.messages()) all += message.role + message.content;
+  for (auto const& message : part.messages()) all += message.role + message.content.plain();
   return all;
 }
 
 // An implicit prompt and what is left of a completion are together what the row has.
 inline void check_split(prefer::data::json_row const& row) {
-  if (row.fields.contains("prompt") || !row.fields.contains("chosen")) return;
+  if (row.fields.size() != 2 || !row.fields.contains("chosen") ||
+      !row.fields.contains("rejected")) {
+    return;
+  }
   if (!row.fields["chosen"].is_string()) return;
   std::optional<prefer::data::preference_pair> pair;
   try {
-    pair = prefer::data::to_pair(row);
+    pair = *prefer::data::pairs_in(row.fields.dump()).begin();
   } catch (prefer::backend_error const&) {
     return;
   }
@@ -47,9 +51,13 @@ inline void check_split(prefer::data::json_row const& row) {
 inline void check(prefer::data::json_row const& row) {
   must(row.fields.is_object(), "a row is an object");
   auto const again =
-      nlohmann::json::parse(row.fields.dump());  // throws where a string is not UTF-8
-  must(again.size() == row.fields.size(), "a row can be written and read back");
+      prefer::data::json::parse(row.fields.dump());  // throws where a string is not UTF-8
+  must(again == row.fields, "a row can be written and read back");
   check_split(row);
+}
+
+inline prefer::data::preference_pair written_and_read(prefer::data::preference_pair const& pair) {
+  return *prefer::data::pairs_in(to_json(pair)).begin();
 }
 
 inline void check(prefer::data::preference_pair const& pair) {
@@ -63,6 +71,8 @@ inline void check(prefer::data::preference_pair const& pair) {
   must(finite(pair.weight) && pair.weight.value_or(0) >= 0, "weight is finite and >= 0");
   must(finite(pair.beta) && pair.beta.value_or(1) > 0, "beta is finite and > 0");
   must(finite(pair.score_chosen) && finite(pair.score_rejected), "scores are finite");
+  must(fingerprint_of(written_and_read(pair)) == fingerprint_of(pair),
+       "a pair can be written and read back");
 }
 
 inline void check(prefer::data::unpaired_example const& example) {

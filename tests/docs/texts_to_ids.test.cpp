@@ -55,7 +55,7 @@ struct chat_bytes : prefer::data::byte_tokenizer {
       // What opened the prompt's last line is the role of the first answer.
       bool const open = part == prefer::data::turn_part::completion && &each == &messages.front();
       if (!open) encode(each.role + ": ", into);
-      encode(each.content + "\n", into);
+      encode(each.content.plain() + "\n", into);
     }
     if (part == prefer::data::turn_part::prompt) encode("assistant: ", into);
   }

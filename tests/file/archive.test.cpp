@@ -189,6 +189,24 @@ TEST_CASE("archive: an entry that is missing or does not fit is refused by name"
   CHECK_THROWS_WITH(file.number<float>("value/bias"), Contains("3 elements, expected 1"));
 }
 
+TEST_CASE("archive: a part of an array is copied, of an array of the expected size",
+          "[file][archive]") {
+  auto const file = parse(small_file());
+  auto const whole = file.get<float>("value/bias");
+  for (std::size_t begin = 0; begin <= 3; ++begin) {
+    for (std::size_t end = begin; end <= 3; ++end) {
+      std::vector<float> part(end - begin);
+      file.copy_part_to("value/bias", 3, begin, std::span(part));
+      CHECK(std::equal(part.begin(), part.end(), whole.begin() + static_cast<int>(begin)));
+    }
+  }
+  std::vector<float> two(2);
+  CHECK_THROWS_WITH(file.copy_part_to("value/bias", 4, 0, std::span(two)),
+                    Contains("'value/bias'") && Contains("3 elements, expected 4"));
+  CHECK_THROWS_WITH(file.copy_part_to("value/bias", 3, 2, std::span(two)),
+                    "archive::copy_part_to: the part goes past the end of the array");
+}
+
 TEST_CASE("archive_writer: a name is needed, once", "[file][archive]") {
   archive_writer writer;
   writer.add("step", 1);

@@ -46,6 +46,23 @@ TEST_CASE("Communicator: each missing member makes the concept false", "[paralle
   STATIC_REQUIRE(Communicator<watched_processes<without<lacks::nothing>>>);
 }
 
+TEST_CASE("ShareCommunicator: each missing member makes the concept false",
+          "[parallel][communicator]") {
+  using shares = test::share_communicator_lacks;
+  STATIC_REQUIRE(ShareCommunicator<test::share_communicator_archetype<>>);
+  STATIC_REQUIRE_FALSE(
+      ShareCommunicator<test::share_communicator_archetype<shares::sum_of_double>>);
+  STATIC_REQUIRE_FALSE(ShareCommunicator<test::share_communicator_archetype<shares::sum_of_float>>);
+  STATIC_REQUIRE_FALSE(
+      ShareCommunicator<test::share_communicator_archetype<shares::gather_of_double>>);
+  STATIC_REQUIRE_FALSE(
+      ShareCommunicator<test::share_communicator_archetype<shares::gather_of_float>>);
+  STATIC_REQUIRE(ShareCommunicator<processes::process>);
+  // What watches them has what they have, and no more.
+  STATIC_REQUIRE(ShareCommunicator<watched_processes<test::share_communicator_archetype<>>>);
+  STATIC_REQUIRE_FALSE(ShareCommunicator<watched_processes<without<lacks::nothing>>>);
+}
+
 TEST_CASE("Communicator: what takes one takes the archetype", "[parallel][communicator]") {
   without<lacks::nothing> const one;
   CHECK(over_processes(sum_and_count{6.0, 4.0}, one).mean() == 1.5);
@@ -108,6 +125,30 @@ TEST_CASE("thread_processes: sums are taken in order of rank, the same bits on e
     sums[process.rank()] = one[0];
   });
   CHECK(sums == std::vector<double>(3, 0.0));
+}
+
+TEST_CASE("thread_processes: shares are summed where they belong, and given to all",
+          "[parallel][communicator]") {
+  std::vector<std::vector<float>> summed(3), gathered(3);
+  std::vector<std::size_t> const counts = {2, 0, 3};
+  processes::run(3, [&](auto const& process) {
+    auto const rank = static_cast<float>(process.rank());
+    std::vector<float> values = {rank, 2 * rank, 10, 20 + rank, 30};
+    process.sum_shares(std::span<float>(values), counts);
+    summed[process.rank()] = values;
+    process.gather_shares(std::span<float>(values), counts);
+    gathered[process.rank()] = values;
+  });
+  CHECK((summed[0][0] == 3 && summed[0][1] == 6));  // 0 + 1 + 2, and twice that
+  CHECK((summed[2][2] == 30 && summed[2][3] == 63 && summed[2][4] == 90));
+  CHECK(gathered == std::vector<std::vector<float>>(3, {3, 6, 30, 63, 90}));
+  CHECK_THROWS_WITH(processes::run(2,
+                                   [&](auto const& process) {
+                                     std::vector<float> values(4);
+                                     std::vector<std::size_t> const wrong = {2, 3};
+                                     process.gather_shares(std::span<float>(values), wrong);
+                                   }),
+                    "thread_processes: values of all shares has 4 elements, expected 5");
 }
 
 TEST_CASE("thread_processes: who ends or gives another number of elements leaves nobody waiting",

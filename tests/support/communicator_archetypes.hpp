@@ -71,4 +71,33 @@ class communicator_archetype {
   }
 };
 
+/// What a share communicator archetype leaves out.
+enum class share_communicator_lacks {
+  nothing,
+  sum_of_double,
+  sum_of_float,
+  gather_of_double,
+  gather_of_float
+};
+
+/// Exactly what ShareCommunicator asks for beside it, over one process.
+template <share_communicator_lacks L = share_communicator_lacks::nothing>
+class share_communicator_archetype : public communicator_archetype<> {
+  using counts = std::span<std::size_t const>;
+
+ public:
+  void sum_shares(std::span<double>, counts) const
+    requires(L != share_communicator_lacks::sum_of_double)
+  {}
+  void sum_shares(std::span<float>, counts) const
+    requires(L != share_communicator_lacks::sum_of_float)
+  {}
+  void gather_shares(std::span<double>, counts) const
+    requires(L != share_communicator_lacks::gather_of_double)
+  {}
+  void gather_shares(std::span<float>, counts) const
+    requires(L != share_communicator_lacks::gather_of_float)
+  {}
+};
+
 }  // namespace prefer::test

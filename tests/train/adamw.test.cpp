@@ -260,8 +260,24 @@ TEST_CASE("adamw: a refused step leaves everything as it was", "[train][adamw]")
     CHECK_THROWS_AS(optimizer.step(std::vector{weight.parameter(), bias.parameter()}, rate),
                     prefer::precondition_error);
   }
+  // Which is told before a step, too.
+  CHECK_THROWS_WITH(optimizer.prepare(std::vector{weight.parameter()}),
+                    Contains("parameters has 1 elements, expected 2"));
   CHECK(weight.value == before);
   CHECK(optimizer.steps() == 1);
+}
+
+TEST_CASE("adamw: what is prepared is moved by the step alone", "[train][adamw]") {
+  tensor<double> prepared("weight", {1, 2}), other("weight", {1, 2});
+  prepared.gradient = other.gradient = {1, -3};
+  prefer::adamw<double> first, second;
+  first.prepare(std::vector{prepared.parameter()});
+  CHECK(prepared.value == std::vector<double>{1, 2});
+  CHECK(first.steps() == 0);
+  CHECK(first.moments_of(0).mean.size() == 2);
+  first.step(std::vector{prepared.parameter()}, 0.1);
+  second.step(std::vector{other.parameter()}, 0.1);
+  CHECK(prepared.value == other.value);
 }
 
 TEST_CASE("adamw: hyper-parameters out of range do not construct", "[train][adamw]") {

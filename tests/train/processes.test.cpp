@@ -29,7 +29,7 @@
 #include <prefer/train/sampled.hpp>
 #include <prefer/train/trainer.hpp>
 
-#include "small_problem.hpp"
+#include "train/course.hpp"
 
 // One run on several processes is the run on one, whatever the loss takes from a batch.
 
@@ -38,13 +38,8 @@ namespace {
 using namespace prefer;
 using process = thread_processes::process;
 
-// 27 rows in batches of 7, so that no number of processes divides every batch: 7, 7, 7 and 6 rows.
-constexpr std::size_t rows = 27;
-constexpr train_options options = {.batch_size = 7,
-                                   .epochs = 2,
-                                   .rate = 0.3 * small::gradient_descent_scale,
-                                   .optimizer = small::gradient_descent,
-                                   .max_gradient_norm = 0.5};
+constexpr std::size_t rows = small::rows;
+constexpr train_options options = small::for_processes;
 
 template <class L>
 choice_data data_for(std::size_t count = rows) {
@@ -63,34 +58,17 @@ choice_data data_for(std::size_t count = rows) {
   }
 }
 
-template <class T>
-struct course {
-  std::vector<T> parameters;
-  std::vector<step_report> reports;
-};
-
-/// A run of this process; with `single_process` the run that the others are compared with.
-template <class P, class L, class On>
-course<typename P::value_type> run_with(L const& loss, choice_data const& data,
-                                        train_options const& how, On const& on) {
-  auto policy = small::policy<P>();
-  auto start = small::policy<P>();
-  for (auto const& each : start.parameters()) {
-    for (auto& value : each.value) value = value / 2;  // so that log-ratios are not 0
-  }
-  auto reference = frozen(start);
-  trainer run(policy, loss, reference, data, how, {}, on);
-  course<typename P::value_type> out;
-  run.run([&](step_report const& report) { out.reports.push_back(report); });
-  out.parameters = small::state_of(policy);
-  return out;
+/// A run of this process.
+template <class P, class L>
+auto run_with(L const& loss, choice_data const& data, train_options const& how, auto const& on) {
+  return small::course_of(small::policy<P>(), loss, data, how, on);
 }
 
 template <class P, class L>
-std::vector<course<typename P::value_type>> run_on(std::size_t count, L const& loss,
-                                                   choice_data const& data,
-                                                   train_options const& how) {
-  std::vector<course<typename P::value_type>> out(count);
+std::vector<small::course<typename P::value_type>> run_on(std::size_t count, L const& loss,
+                                                          choice_data const& data,
+                                                          train_options const& how) {
+  std::vector<small::course<typename P::value_type>> out(count);
   thread_processes::run(
       count, [&](process const& mine) { out[mine.rank()] = run_with<P>(loss, data, how, mine); });
   return out;

@@ -287,6 +287,12 @@ TEST_CASE("resume: another loss, beta, seed, batch size, rate or optimizer is re
   CHECK(with([](train_options& o) { o.optimizer.beta2 = 0.8; }) == expected);
   CHECK(with([](train_options& o) { o.optimizer.epsilon = 1e-6; }) == expected);
   CHECK(with([](train_options& o) { o.optimizer.weight_decay = 0.1; }) == expected);
+  for (prefer::adamw_group const& group :
+       {prefer::adamw_group{.parameters = "*", .weight_decay = 0.1},
+        prefer::adamw_group{.parameters = "*", .rate_factor = 2},
+        prefer::adamw_group{.parameters = "*", .frozen = true}}) {
+    CHECK(with([&](train_options& o) { o.optimizer.groups = {group}; }) == expected);
+  }
   CHECK(with([](train_options& o) { o.max_gradient_norm = 1; }) == expected);
   CHECK(with([](train_options& o) { o.allow_logits = false; }) == expected);
 }

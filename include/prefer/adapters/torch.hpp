@@ -3,7 +3,6 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/ivalue.h>  // clang wants it whole
-#include <ATen/ops/div.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -35,7 +34,7 @@ class loss_value {
   loss_value(double mean, at::TensorOptions const& scalar,
              std::shared_ptr<detail::torch_gradient> gradient)
       : mean_(mean), scalar_(scalar), gradient_(std::move(gradient)) {}
-  loss_value(detail::torch_device_mean mean, at::TensorOptions const& scalar,
+  loss_value(at::Tensor mean, at::TensorOptions const& scalar,
              std::shared_ptr<detail::torch_gradient> gradient)
       : on_device_(std::move(mean)), scalar_(scalar), gradient_(std::move(gradient)) {}
 
@@ -57,14 +56,13 @@ class loss_value {
   operator at::Tensor() const { return value(); }  // NOLINT(google-explicit-constructor)
   /// The mean as a number; of tensors on a device this waits for it.
   [[nodiscard]] double read() const {
-    return on_device_.sum.defined() ? on_device_.sum.item<double>() / on_device_.divisor : mean_;
+    return on_device_.defined() ? on_device_.item<double>() : mean_;
   }
 
  private:
   [[nodiscard]] at::Tensor made_value() const {
-    at::Tensor const number = on_device_.sum.defined()
-                                  ? at::div(on_device_.sum, on_device_.divisor).to(scalar_.dtype())
-                                  : at::scalar_tensor(mean_, scalar_);
+    at::Tensor const number =
+        on_device_.defined() ? on_device_.to(scalar_.dtype()) : at::scalar_tensor(mean_, scalar_);
     return gradient_->empty()
                ? number
                : detail::torch_loss_node::apply(at::TensorList(gradient_->by()),
@@ -72,7 +70,7 @@ class loss_value {
   }
 
   double mean_ = 0.0;
-  detail::torch_device_mean on_device_;
+  at::Tensor on_device_;
   at::TensorOptions scalar_;
   std::shared_ptr<detail::torch_gradient> gradient_;
   mutable at::Tensor value_;

@@ -17,6 +17,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/token_sequences.hpp>
 #include <prefer/data/example.hpp>
+#include <prefer/data/example_identity.hpp>
 #include <prefer/data/numbering.hpp>
 #include <prefer/data/tokenizer.hpp>
 #include <prefer/data/truncation.hpp>
@@ -32,10 +33,12 @@ using row_of = std::remove_cvref_t<decltype(*std::begin(std::declval<Rows&>()))>
 
 }  // namespace detail
 
-/// Preference pairs or unpaired examples, one after the other: what `pairs` and `unpaired` give, or a vector of them.
+/// Preference pairs, unpaired examples or scored completions, one after the other: what `pairs`, `unpaired` and `scored`
+/// give, or a vector of them.
 template <class Rows>
 concept ExampleRows = std::same_as<detail::row_of<Rows>, preference_pair> ||
-                      std::same_as<detail::row_of<Rows>, unpaired_example>;
+                      std::same_as<detail::row_of<Rows>, unpaired_example> ||
+                      std::same_as<detail::row_of<Rows>, scored_completions>;
 
 namespace detail {
 
@@ -63,6 +66,10 @@ class optional_numbers {
     into_.score.push_back(static_cast<float>(*row.score_rejected));
   }
   void add(unpaired_example const& row) { add_common(row); }
+  void add(scored_completions const& row) {
+    add_common(row);
+    for (double const score : row.score) into_.score.push_back(static_cast<float>(score));
+  }
 
  private:
   template <class Row>
@@ -131,13 +138,18 @@ class part_encoder {
   part_encoder(T const& tokenizer, truncation const& limits)
       : tokenizer_(tokenizer), limits_(limits) {}
 
-  [[nodiscard]] cut_tokens prompt(turns const& part, std::size_t line) const {
+  [[nodiscard]] cut_tokens prompt(turns const& part, members const& context,
+                                  std::size_t line) const {
     cut_tokens out;
     if constexpr (requires { tokenizer_.begin_token(); }) {
       if (part.is_text()) out.token.push_back(tokenizer_.begin_token());
     }
     std::size_t const beginning = out.token.size();
-    encode(part, turn_part::prompt, line, out.token);
+    if (context.empty()) {
+      encode(part, turn_part::prompt, line, out.token);
+    } else {
+      encode_with(context, part, line, out.token);
+    }
     if (out.token.size() <= limits_.prompt) return out;
     out.cut = out.token.size() - limits_.prompt;
     auto const first = out.token.begin() + static_cast<std::ptrdiff_t>(beginning);
@@ -171,6 +183,25 @@ class part_encoder {
       refuse_row("data::encode", line,
                  "holds messages, and this tokenizer encodes texts alone; see ChatTokenizer");
     }
+    expects_known(line, into);
+  }
+
+  void encode_with(members const& context, turns const& prompt, std::size_t line,
+                   std::vector<std::uint32_t>& into) const {
+    if constexpr (requires { tokenizer_.encode(prompt.messages(), context, into); }) {
+      if (!prompt.is_text()) {
+        tokenizer_.encode(prompt.messages(), context, into);
+        return expects_known(line, into);
+      }
+    }
+    refuse_row("data::encode", line,
+               "has " + context.front().name + ", and " +
+                   (prompt.is_text() ? "a text has no place for it"
+                                     : "this tokenizer's chat template takes none; see "
+                                       "ChatTokenizer"));
+  }
+
+  void expects_known(std::size_t line, std::vector<std::uint32_t> const& into) const {
     for (std::uint32_t const token : into) {
       if (token < tokenizer_.vocabulary()) continue;
       ::prefer::detail::broken("data::encode: the tokenizer gave token " + std::to_string(token) +
@@ -182,6 +213,15 @@ class part_encoder {
   T const& tokenizer_;
   truncation const& limits_;
 };
+
+inline bool has_equal(std::vector<cut_tokens> const& all) {
+  for (std::size_t i = 1; i < all.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (all[i].token == all[j].token) return true;
+    }
+  }
+  return false;
+}
 
 inline void expects_limits(truncation const& limits) {
   expects(limits.prompt > 1, "data::encode: truncation::prompt must leave at least two tokens");
@@ -197,6 +237,11 @@ inline std::vector<turns const*> completions_of(preference_pair const& row) {
 inline std::vector<turns const*> completions_of(unpaired_example const& row) {
   return {&row.completion};
 }
+inline std::vector<turns const*> completions_of(scored_completions const& row) {
+  std::vector<turns const*> all;
+  for (turns const& each : row.completions) all.push_back(&each);
+  return all;
+}
 
 inline void add_row(choice_data& data, preference_pair const&, std::uint32_t prompt,
                     std::span<std::uint32_t const> completion) {
@@ -206,17 +251,9 @@ inline void add_row(choice_data& data, unpaired_example const& row, std::uint32_
                     std::span<std::uint32_t const> completion) {
   data.add_labelled(prompt, completion[0], row.label);
 }
-
-/// One text for a prompt or a completion; messages have their own, which no UTF-8 text is.
-inline std::string name_of(turns const& part) {
-  if (part.is_text()) return part.text();
-  std::string name = "\xFF";
-  for (message const& each : part.messages()) {
-    for (std::string const& piece : {each.role, each.content}) {
-      name += std::to_string(piece.size()) + ':' + piece;
-    }
-  }
-  return name;
+inline void add_row(choice_data& data, scored_completions const&, std::uint32_t prompt,
+                    std::span<std::uint32_t const> completion) {
+  data.add_list(prompt, completion);
 }
 
 }  // namespace detail
@@ -231,9 +268,9 @@ inline std::string name_of(turns const& part) {
 ///
 /// data.prompt numbers `into.prompts`, data.completion numbers `into.completions`; equal sequences have one number, also
 /// across calls into the same tables. data.length holds the completions' tokens; weight, beta, score and label are the
-/// rows'. A prompt and a completion are encoded each on its own: no token spans both.
+/// rows'. Scored completions become lists, the best first. A prompt and a completion are encoded each on its own: no token spans both.
 ///
-/// Errors  backend_error with the row's line: messages without a ChatTokenizer; a beta or scores that some rows have and
+/// Errors  backend_error with the row's line: messages without a ChatTokenizer, or tools without one that takes them; a beta or scores that some rows have and
 ///         others lack; unless they are dropped, rows of which nothing is left of the prompt or a completion, or whose
 ///         completions are the same tokens. precondition_error: a limit that leaves nothing, a token that is not in the
 ///         vocabulary. Sequences of rows before an error stay in the tables
@@ -254,7 +291,7 @@ template <ExampleRows Rows, Tokenizer T>
   };
   for (auto const& row : rows) {
     ++report.rows;
-    auto const prompt = parts.prompt(row.prompt, row.line);
+    auto const prompt = parts.prompt(row.prompt, row.context, row.line);
     std::vector<detail::cut_tokens> completion;
     bool empty = prompt.token.empty();
     for (turns const* each : detail::completions_of(row)) {
@@ -266,9 +303,9 @@ template <ExampleRows Rows, Tokenizer T>
                "the prompt or a completion has no tokens (left within the limits)");
       continue;
     }
-    if (completion.size() == 2 && completion[0].token == completion[1].token) {
+    if (detail::has_equal(completion)) {
       unusable(report.dropped_equal, row.line,
-               "both completions are the same tokens (within the limits)");
+               "two completions are the same tokens within the limits");
       continue;
     }
     ++report.kept;
@@ -315,9 +352,9 @@ template <ExampleRows Rows>
   for (auto const& row : rows) {
     std::vector<std::uint32_t> ids;
     for (turns const* each : detail::completions_of(row)) {
-      ids.push_back(into.completions.add(detail::name_of(*each)));
+      ids.push_back(into.completions.add(name_of(*each)));
     }
-    detail::add_row(data, row, into.prompts.add(detail::name_of(row.prompt)), ids);
+    detail::add_row(data, row, into.prompts.add(name_of(row.prompt, row.context)), ids);
     numbers.add(row);
   }
   return data;

@@ -8,18 +8,10 @@
 #include <variant>
 #include <vector>
 
+#include <prefer/data/message.hpp>
 #include <prefer/expects.hpp>
 
 namespace prefer::inline v0_1::data {
-
-/// One turn of a conversation; `role` is as the file has it ("system", "user", "assistant", ...).
-struct message {
-  std::string role;
-  std::string content;
-  friend bool operator==(message const&, message const&) = default;
-};
-
-using conversation = std::vector<message>;
 
 /// A prompt or a completion in the form its file gave it: plain text, or messages for a chat template.
 ///
@@ -40,11 +32,11 @@ class turns {
     expects(!is_text(), "turns::messages: these turns are one text");
     return *std::get_if<conversation>(&form_);
   }
-  /// True if no character would reach the model: an empty text, or messages of which none has content.
-  [[nodiscard]] bool blank() const noexcept {
-    if (is_text()) return std::get_if<std::string>(&form_)->empty();
-    for (message const& turn : *std::get_if<conversation>(&form_)) {
-      if (!turn.content.empty()) return false;
+  /// True if no character would reach the model: an empty text, or messages of which none says or calls anything.
+  [[nodiscard]] bool blank() const {
+    if (is_text()) return text().empty();
+    for (message const& turn : messages()) {
+      if (!turn.blank()) return false;
     }
     return true;
   }
@@ -59,11 +51,13 @@ struct preference_pair {
   turns prompt;
   turns chosen;
   turns rejected;
-  std::optional<double> weight;        // >= 0, how much this pair counts
-  std::optional<double> beta;          // > 0, this pair's own beta
-  std::optional<double> score_chosen;  // a judge's score, in the judge's unit
-  std::optional<double> score_rejected;
+  std::optional<double> weight = {};        // >= 0, how much this pair counts
+  std::optional<double> beta = {};          // > 0, this pair's own beta
+  std::optional<double> score_chosen = {};  // a judge's score, in the judge's unit
+  std::optional<double> score_rejected = {};
   std::size_t line = 0;  // in its file, from 1
+  members context = {};  // what a chat template sees beside the messages: tools, documents
+  members further = {};  // the row's other fields, which are no part of the preference
 
   /// score_chosen minus score_rejected, where the row has both.
   [[nodiscard]] std::optional<double> score_margin() const {
@@ -77,9 +71,23 @@ struct unpaired_example {
   turns prompt;
   turns completion;
   bool label = false;
-  std::optional<double> weight;  // >= 0
-  std::optional<double> beta;    // > 0
-  std::size_t line = 0;          // in its file, from 1
+  std::optional<double> weight = {};  // >= 0
+  std::optional<double> beta = {};    // > 0
+  std::size_t line = 0;               // in its file, from 1
+  members context = {};               // what a chat template sees beside the messages
+  members further = {};               // the row's other fields
+};
+
+/// Several completions of one prompt, each with a judge's score. All parts have one form.
+struct scored_completions {
+  turns prompt;
+  std::vector<turns> completions;
+  std::vector<double> score;          // one per completion, more is better
+  std::optional<double> weight = {};  // >= 0
+  std::optional<double> beta = {};    // > 0
+  std::size_t line = 0;               // in its file, from 1
+  members context = {};
+  members further = {};
 };
 
 }  // namespace prefer::inline v0_1::data

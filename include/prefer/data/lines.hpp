@@ -2,101 +2,28 @@
 #pragma once
 
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
-#include <cstdio>
 #include <cstring>
-#include <istream>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include <prefer/data/byte_source.hpp>
+#include <prefer/data/first_bytes.hpp>
 #include <prefer/data/place.hpp>
 #include <prefer/text/utf8.hpp>
 
 namespace prefer::inline v0_1::data {
 
-/// Where lines come from: a file, a text, a stream.
-class byte_source {
- public:
-  virtual ~byte_source() = default;
-  /// Fills at most `count` bytes and returns how many; 0 is the end.
-  virtual std::size_t read(char* to, std::size_t count) = 0;
-
- protected:
-  byte_source() = default;
-  byte_source(byte_source const&) = default;
-  byte_source& operator=(byte_source const&) = default;
-};
-
-/// An open file; `at` names it in errors.
-class file_bytes final : public byte_source {
- public:
-  explicit file_bytes(place at)
-      : at_(std::move(at)), stream_(std::fopen(at_.source.c_str(), "rb")) {
-    if (stream_ == nullptr) at_.refuse(std::string("cannot open file: ") + std::strerror(errno));
-  }
-  file_bytes(file_bytes const&) = delete;
-  file_bytes& operator=(file_bytes const&) = delete;
-  ~file_bytes() override { std::fclose(stream_); }
-
-  std::size_t read(char* to, std::size_t count) override {
-    errno = 0;
-    std::size_t const got = std::fread(to, 1, count, stream_);
-    if (std::ferror(stream_) != 0) {
-      // A directory opens like a file and fails here.
-      at_.refuse(std::string("cannot read file: ") + std::strerror(errno));
-    }
-    return got;
-  }
-
- private:
-  place at_;
-  std::FILE* stream_;
-};
-
-/// A text in memory, of which a copy is kept.
-class text_bytes final : public byte_source {
- public:
-  explicit text_bytes(std::string_view text) : text_(text) {}
-
-  std::size_t read(char* to, std::size_t count) override {
-    count = std::min(count, text_.size() - at_);
-    if (count != 0) std::memcpy(to, text_.data() + at_, count);
-    at_ += count;
-    return count;
-  }
-
- private:
-  std::string text_;
-  std::size_t at_ = 0;
-};
-
-/// A stream, which must outlive this object.
-class stream_bytes final : public byte_source {
- public:
-  stream_bytes(std::istream& stream, place at) : stream_(&stream), at_(std::move(at)) {}
-
-  std::size_t read(char* to, std::size_t count) override {
-    stream_->read(to, static_cast<std::streamsize>(count));
-    if (stream_->bad()) at_.refuse("cannot read stream");
-    return static_cast<std::size_t>(stream_->gcount());
-  }
-
- private:
-  std::istream* stream_;
-  place at_;
-};
-
 /// Reads a text line by line, with one line in memory at a time.
 ///
 /// A byte order mark before the first line is skipped, a line may end in LF or CR LF, blank lines are passed over but
-/// counted, and the last line needs no end.
+/// counted, and the last line needs no end. After an error about a line, `next` goes on behind it.
 ///
-/// Errors  backend_error with source and line: no line that is not blank, a line longer than `most_bytes`, a byte that
-///         is not UTF-8 (or is NUL), a file that cannot be read
+/// Errors  backend_error with source and line: a line longer than `most_bytes`, a byte that is not UTF-8 (or is NUL).
+///         With the source alone: no line that is not blank, a file that cannot be read, or that is no text
 class line_reader {
  public:
   /// `expected` ends the sentence "the file is empty; expected ...".
@@ -114,8 +41,8 @@ class line_reader {
   bool next() {
     while (next_raw()) {
       if (line_.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-      check_bytes();
       found_ = true;
+      check_bytes();
       return true;
     }
     if (!found_) {
@@ -135,6 +62,7 @@ class line_reader {
 
  private:
   bool next_raw() {
+    if (too_long_) pass_over_line();
     std::size_t searched = 0;
     char const* end = nullptr;
     while (end == nullptr) {
@@ -149,10 +77,13 @@ class line_reader {
     char const* const start = buffer_.data() + begin_;
     std::size_t const length =
         end == nullptr ? end_ - begin_ : static_cast<std::size_t>(end - start);
+    if (at_.line == 0) refuse_binary(std::string_view(start, end_ - begin_), at_);
     if (end == nullptr && at_end_ && length == 0) return false;
 
     ++at_.line;
     if (length > most_bytes_) {
+      found_ = true;
+      too_long_ = true;
       at_.refuse("the line is longer than the limit of " + std::to_string(most_bytes_) + " bytes");
     }
     line_ = std::string_view(start, length);
@@ -161,6 +92,20 @@ class line_reader {
     if (!line_.empty() && line_.back() == '\r') line_.remove_suffix(1);
     if (at_.line == 1 && line_.starts_with("\xEF\xBB\xBF")) line_.remove_prefix(3);
     return true;
+  }
+
+  void pass_over_line() {
+    too_long_ = false;
+    for (;;) {
+      auto const end = std::string_view(buffer_).substr(begin_, end_ - begin_).find('\n');
+      if (end != std::string_view::npos) {
+        begin_ += end + 1;
+        return;
+      }
+      begin_ = end_;
+      if (at_end_) return;
+      fill();
+    }
   }
 
   void fill() {
@@ -178,13 +123,6 @@ class line_reader {
   }
 
   void check_bytes() const {
-    if (at_.line == 1) {
-      if (line_.starts_with("\x1F\x8B"))
-        at_.refuse("the file is compressed (gzip); expected plain text");
-      if (line_.starts_with("\xFF\xFE") || line_.starts_with("\xFE\xFF")) {
-        at_.refuse("the file is UTF-16; expected UTF-8");
-      }
-    }
     if (auto const bad = any_encoding_ ? std::nullopt : prefer::text::first_invalid_utf8(line_)) {
       at_.refuse("byte " + std::to_string(*bad + 1) + " of the line is not valid UTF-8");
     }
@@ -206,6 +144,7 @@ class line_reader {
   bool at_end_ = false;
   bool any_bytes_ = false;
   bool found_ = false;
+  bool too_long_ = false;  // the line at hand: what is left of it is to be passed over
   bool any_encoding_ = false;
 };
 

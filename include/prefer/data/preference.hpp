@@ -4,314 +4,266 @@
 #include <algorithm>
 #include <cstddef>
 #include <istream>
-#include <optional>
+#include <memory>
+#include <numeric>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <prefer/data/example.hpp>
+#include <prefer/data/example_reader.hpp>
 #include <prefer/data/json_lines.hpp>
+#include <prefer/data/reading.hpp>
 #include <prefer/data/rows.hpp>
-#include <prefer/text/utf8.hpp>
 
 namespace prefer::inline v0_1::data {
 
-/// Where the space goes that an implicit text prompt would end in.
-enum class prompt_space {
-  stays,            // the prompt is the longest common beginning, whatever it ends in
-  joins_completion  // one space at its end goes to both completions, as tokenizers with " word"
-                    // tokens like it
-};
-
-/// How a preference file is read.
-struct reading {
-  prompt_space space = prompt_space::stays;
-  line_limits limits = {};
-};
-
 namespace detail {
 
-inline turns turns_in(json_row const& row, std::string_view name, nlohmann::json const& value) {
-  if (value.is_string()) return turns(value.get_ref<std::string const&>());
-  if (!value.is_array()) {
-    refuse_field(row, name,
-                 "found " + kind_of(value) + "; expected a string or a list of messages");
-  }
-  conversation messages;
-  messages.reserve(value.size());
-  for (nlohmann::json const& entry : value) {
-    auto const refuse = [&](std::string const& reason) {
-      refuse_field(row, name, "message " + std::to_string(messages.size() + 1) + ": " + reason);
-    };
-    auto const part = [&](char const* key) -> std::string const& {
-      auto const found = entry.find(key);
-      if (found == entry.end())
-        refuse(in_quotes(key) + " is missing; expected \"role\", \"content\"");
-      if (!found->is_string())
-        refuse(in_quotes(key) + ": found " + kind_of(*found) + "; expected a string");
-      return found->get_ref<std::string const&>();
-    };
-    if (!entry.is_object()) {
-      refuse("found " + kind_of(entry) + "; expected an object with \"role\" and \"content\"");
+/// What every kind of example has of its row.
+template <class Example>
+Example begun(read_row row) {
+  Example out;
+  out.prompt = *std::move(row.content.prompt);
+  out.weight = row.weight;
+  out.beta = row.beta;
+  out.line = row.line;
+  out.context = std::move(row.context);
+  out.further = std::move(row.further);
+  return out;
+}
+
+/// Numbers of completions, the best first; equal scores in the order of the file.
+inline std::vector<std::size_t> best_first(std::vector<double> const& score) {
+  std::vector<std::size_t> order(score.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return score[a] > score[b]; });
+  return order;
+}
+
+/// The pairs of a row: of most rows one, of a tie none or two, of scored completions any number.
+class pairs_of_row {
+ public:
+  pairs_of_row(read_row& row, reading const& how, reading_report& report, json_row const& at,
+               std::vector<preference_pair>& out)
+      : row_(row), how_(how), report_(report), at_(at), out_(out) {
+    auto& completions = row.content.completions;
+    switch (row.content.is) {
+      case row_content::verdict::scored:
+        scored();
+        return;
+      case row_content::verdict::tie:
+        report.tied.add(row.line);
+        if (how.ties == tied_rows::dropped) return;
+        if (how.ties == tied_rows::halved) {
+          row.weight = row.weight.value_or(1.0) / 2;
+          add(completions[1], completions[0]);
+        }
+        [[fallthrough]];
+      default:
+        turns chosen = std::move(completions[0]);
+        turns rejected = std::move(completions[1]);
+        auto const scores = std::pair(row.score_chosen, row.score_rejected);
+        auto pair = begun<preference_pair>(std::move(row));
+        pair.chosen = std::move(chosen);
+        pair.rejected = std::move(rejected);
+        pair.score_chosen = scores.first;
+        pair.score_rejected = scores.second;
+        out.push_back(std::move(pair));
     }
-    if (part("role").empty()) refuse("\"role\" is empty");
-    messages.push_back({part("role"), part("content")});
   }
-  return turns(std::move(messages));
-}
 
-inline char const* form_of(turns const& part) {
-  return part.is_text() ? "a string" : "a list of messages";
-}
-
-inline void same_form(json_row const& row, std::string_view name, turns const& part,
-                      std::string_view other, turns const& part_of_other) {
-  if (part.is_text() == part_of_other.is_text()) return;
-  row.at.refuse(in_quotes(name) + " is " + form_of(part) + " and " + in_quotes(other) + " is " +
-                form_of(part_of_other) + "; expected the same form");
-}
-
-inline void not_blank(json_row const& row, std::string_view name, turns const& completion) {
-  if (completion.blank()) refuse_field(row, name, "the completion is empty");
-}
-
-inline std::optional<double> weight_in(json_row const& row) {
-  auto const weight = optional_number(row, "weight");
-  if (weight && *weight < 0)
-    refuse_field(row, "weight", "found a negative number; expected one >= 0");
-  return weight;
-}
-inline std::optional<double> beta_in(json_row const& row) {
-  auto const beta = optional_number(row, "beta");
-  if (beta && !(*beta > 0)) refuse_field(row, "beta", "found a number <= 0; expected one > 0");
-  return beta;
-}
-
-// Cuts the common beginning off both completions.
-inline turns take_common(json_row const& row, turns& chosen, turns& rejected, prompt_space space) {
-  auto const nothing_left = [&](turns const& completion, turns const& other) {
-    row.at.refuse(in_quotes(&completion == &chosen ? "chosen" : "rejected") +
-                  " is the beginning of " + in_quotes(&other == &chosen ? "chosen" : "rejected") +
-                  ", so that nothing is left of it behind the common prompt");
-  };
-  auto const nothing_common = [&](char const* what) {
-    refuse_missing(
-        row, "prompt",
-        std::string("it, or \"chosen\" and \"rejected\" that begin with the same ") + what);
-  };
-  if (chosen.is_text()) {
-    std::string const& a = chosen.text();
-    std::string const& b = rejected.text();
-    std::size_t length = prefer::text::common_prefix(a, b);
-    if (length == 0) nothing_common("text");
-    if (length == a.size()) nothing_left(chosen, rejected);
-    if (length == b.size()) nothing_left(rejected, chosen);
-    if (space == prompt_space::joins_completion && a[length - 1] == ' ') --length;
-    turns prompt = a.substr(0, length);
-    chosen = a.substr(length);
-    rejected = b.substr(length);
-    return prompt;
+ private:
+  void add(turns const& chosen, turns const& rejected) {
+    auto pair = begun<preference_pair>(row_);
+    pair.chosen = chosen;
+    pair.rejected = rejected;
+    out_.push_back(std::move(pair));
   }
-  conversation const& a = chosen.messages();
-  conversation const& b = rejected.messages();
-  auto const [end_a, end_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
-  if (end_a == a.begin()) nothing_common("messages");
-  if (end_a == a.end()) nothing_left(chosen, rejected);
-  if (end_b == b.end()) nothing_left(rejected, chosen);
-  turns prompt = conversation(a.begin(), end_a);
-  turns rest_a = conversation(end_a, a.end());
-  turns rest_b = conversation(end_b, b.end());
-  chosen = std::move(rest_a);
-  rejected = std::move(rest_b);
-  return prompt;
-}
+  void add(std::size_t better, std::size_t worse) {
+    auto const& content = row_.content;
+    if (content.completions[better] == content.completions[worse]) {
+      at_.at.refuse("two equal completions have different scores; expected a preference");
+    }
+    add(content.completions[better], content.completions[worse]);
+    out_.back().score_chosen = content.score[better];
+    out_.back().score_rejected = content.score[worse];
+  }
+  void scored() {
+    auto const& score = row_.content.score;
+    auto const order = best_first(score);
+    if (order.size() < 2 || score[order.front()] == score[order.back()]) {
+      return report_.tied.add(row_.line);
+    }
+    if (how_.scored == scored_rows::best_worst) return add(order.front(), order.back());
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      for (std::size_t j = i + 1; j < order.size(); ++j) {
+        if (score[order[i]] == score[order[j]]) {
+          report_.level.add(row_.line);
+        } else {
+          add(order[i], order[j]);
+        }
+      }
+    }
+  }
 
-inline bool begins_with(conversation const& whole, conversation const& beginning) {
-  return whole.size() >= beginning.size() &&
-         std::equal(beginning.begin(), beginning.end(), whole.begin());
+  read_row& row_;
+  reading const& how_;
+  reading_report& report_;
+  json_row const& at_;
+  std::vector<preference_pair>& out_;
+};
+
+inline void examples_of(read_row& row, example_reader& reader, std::vector<preference_pair>& out) {
+  pairs_of_row(row, reader.how(), reader.of_row(), reader.row(), out);
+}
+inline void examples_of(read_row& row, example_reader&, std::vector<unpaired_example>& out) {
+  turns completion = std::move(row.content.completions[0]);
+  bool const label = row.content.label;
+  auto example = begun<unpaired_example>(std::move(row));
+  example.completion = std::move(completion);
+  example.label = label;
+  out.push_back(std::move(example));
+}
+inline void examples_of(read_row& row, example_reader& reader,
+                        std::vector<scored_completions>& out) {
+  if (row.content.is != row_content::verdict::scored) {
+    reader.row().at.refuse("the row is a pair; expected completions with scores");
+  }
+  auto list = begun<scored_completions>(row);
+  for (std::size_t const i : best_first(row.content.score)) {
+    list.completions.push_back(std::move(row.content.completions[i]));
+    list.score.push_back(row.content.score[i]);
+  }
+  out.push_back(std::move(list));
 }
 
 }  // namespace detail
 
-/// One row of a preference file.
-///
-/// Accepted forms
-///   prompt, chosen, rejected   three strings, or three lists of {"role", "content"}
-///   chosen, rejected           the prompt is what both begin with: of two strings the longest common beginning that
-///                              does not end inside a code point, of two lists the messages that are equal at their
-///                              start
-///   prompt a string, chosen and rejected lists
-///                              as before; the string must be the content of one of the common messages
-///
-/// with the optional numbers weight (>= 0), beta (> 0), score_chosen, score_rejected; null is absent.
-///
-/// An implicit prompt must not be empty; an explicit one may be. TRL's extract_prompt gives the same split except that
-/// it moves one space from a prompt's end to the completions (prompt_space::joins_completion does so too), and that it
-/// cuts one element earlier where one completion is the beginning of the other, which is an error here.
-///
-/// Errors  backend_error: a field is missing, misspelt or of the wrong type; completions are equal, empty or of
-///         different forms; lists that repeat an explicit prompt
-[[nodiscard]] inline preference_pair to_pair(json_row const& row,
-                                             prompt_space space = prompt_space::stays) {
-  std::string const expected = "\"prompt\", \"chosen\", \"rejected\"";
-  auto const part = [&](char const* name) {
-    return detail::turns_in(row, name, field(row, name, expected));
-  };
-  preference_pair pair;
-  pair.chosen = part("chosen");
-  pair.rejected = part("rejected");
-  refuse_misspelt(
-      row, {"prompt", "chosen", "rejected", "weight", "beta", "score_chosen", "score_rejected"});
-  detail::same_form(row, "chosen", pair.chosen, "rejected", pair.rejected);
-  if (pair.chosen == pair.rejected)
-    row.at.refuse("\"chosen\" and \"rejected\" are equal; expected a preference");
-  detail::not_blank(row, "chosen", pair.chosen);
-  detail::not_blank(row, "rejected", pair.rejected);
-
-  bool const has_prompt = find_field(row, "prompt") != nullptr;
-  if (has_prompt) pair.prompt = part("prompt");
-  if (!has_prompt) {
-    pair.prompt = detail::take_common(row, pair.chosen, pair.rejected, space);
-  } else if (pair.prompt.is_text() && !pair.chosen.is_text()) {
-    std::string const said = pair.prompt.text();
-    pair.prompt = detail::take_common(row, pair.chosen, pair.rejected, space);
-    conversation const& common = pair.prompt.messages();
-    if (std::none_of(common.begin(), common.end(),
-                     [&](message const& m) { return m.content == said; })) {
-      refuse_field(row, "prompt",
-                   "the string is none of the messages that \"chosen\" and \"rejected\" share");
-    }
-  } else {
-    detail::same_form(row, "prompt", pair.prompt, "chosen", pair.chosen);
-    if (!pair.prompt.is_text() && !pair.prompt.messages().empty() &&
-        detail::begins_with(pair.chosen.messages(), pair.prompt.messages()) &&
-        detail::begins_with(pair.rejected.messages(), pair.prompt.messages())) {
-      refuse_field(
-          row, "prompt",
-          "\"chosen\" and \"rejected\" repeat it; leave it out there, or leave the field out");
-    }
-  }
-  detail::not_blank(row, "chosen",
-                    pair.chosen);  // messages left behind the prompt may have no content
-  detail::not_blank(row, "rejected", pair.rejected);
-
-  pair.weight = detail::weight_in(row);
-  pair.beta = detail::beta_in(row);
-  pair.score_chosen = optional_number(row, "score_chosen");
-  pair.score_rejected = optional_number(row, "score_rejected");
-  pair.line = row.at.line;
-  return pair;
-}
-
-/// One row of an unpaired file: prompt and completion (two strings, or two lists of messages), label (true, false, 1 or
-/// 0), and the optional numbers weight (>= 0) and beta (> 0).
-///
-/// Errors  backend_error, as for to_pair
-[[nodiscard]] inline unpaired_example to_unpaired(json_row const& row) {
-  std::string const expected = "\"prompt\", \"completion\", \"label\"";
-  auto const part = [&](char const* name) {
-    return detail::turns_in(row, name, field(row, name, expected));
-  };
-  unpaired_example example;
-  example.prompt = part("prompt");
-  example.completion = part("completion");
-  detail::same_form(row, "prompt", example.prompt, "completion", example.completion);
-  detail::not_blank(row, "completion", example.completion);
-  if (!row.fields.contains("label")) refuse_missing(row, "label", expected);
-  example.label = truth(row, "label");
-  refuse_misspelt(row, {"prompt", "completion", "label", "weight", "beta"});
-  example.weight = detail::weight_in(row);
-  example.beta = detail::beta_in(row);
-  example.line = row.at.line;
-  return example;
-}
-
-/// Reads one preference pair per line; `pairs` makes a range of it.
-class pair_reader {
+/// Reads examples of one kind, of rows of any form; `pairs`, `unpaired` and `scored` make ranges of it.
+template <class Example>
+class reader_of {
  public:
-  using row = preference_pair;
-  pair_reader(json_row_reader rows, prompt_space space) : rows_(std::move(rows)), space_(space) {}
+  using row = Example;
+  /// Without a `report`, which outlives the reader, what happens to rows is counted for nobody.
+  reader_of(json_row_reader rows, reading how, reading_report* report)
+      : own_(report == nullptr ? std::make_unique<reading_report>() : nullptr),
+        rows_(std::move(rows), std::move(how), std::is_same_v<Example, unpaired_example>,
+              report == nullptr ? *own_ : *report) {}
 
-  bool next(preference_pair& pair) {
-    if (!rows_.next(row_)) return false;
-    pair = to_pair(row_, space_);
+  bool next(Example& example) {
+    while (given_ == made_.size()) {
+      given_ = 0;
+      bool const more = rows_.next([&](read_row read) {
+        made_.clear();
+        detail::examples_of(read, rows_, made_);
+      });
+      if (more) continue;
+      made_.clear();
+      return false;
+    }
+    example = std::move(made_[given_++]);
+    ++rows_.report().examples;
     return true;
   }
 
  private:
-  json_row_reader rows_;
-  json_row row_;
-  prompt_space space_;
+  std::unique_ptr<reading_report> own_;
+  example_reader rows_;
+  std::vector<Example> made_;  // of one row: none of a tie, and many of scored completions
+  std::size_t given_ = 0;
 };
+using pair_reader = reader_of<preference_pair>;
+using unpaired_reader = reader_of<unpaired_example>;
+using scored_reader = reader_of<scored_completions>;
 
-/// Reads one unpaired example per line; `unpaired` makes a range of it.
-class unpaired_reader {
- public:
-  using row = unpaired_example;
-  explicit unpaired_reader(json_row_reader rows) : rows_(std::move(rows)) {}
-
-  bool next(unpaired_example& example) {
-    if (!rows_.next(row_)) return false;
-    example = to_unpaired(row_);
-    return true;
-  }
-
- private:
-  json_row_reader rows_;
-  json_row row_;
-};
-
-/// The preference pairs of a JSON Lines file, one at a time; see `to_pair` for what a row may be. The file is opened
-/// here and read on demand.
+/// The preference pairs of a file, one at a time: JSON Lines or one JSON array, of any form in `all_forms`. The file is
+/// opened here and read on demand.
 ///
-/// Errors  backend_error with file and line, when the row is reached
-[[nodiscard]] inline rows<pair_reader> pairs(std::string path, reading how = {}) {
-  return rows(
-      pair_reader(detail::json_file("data::pairs", std::move(path), how.limits), how.space));
+///   prefer::data::reading_report report;
+///   auto const data = encode(prefer::data::pairs("pairs.jsonl", {}, &report), tokenizer, sequences);
+///   for (auto const& sentence : to_sentences(report)) std::puts(sentence.c_str());
+///
+/// A row is kept or refused, never thinned: what a chat template may look at is in its messages and in `context`, and
+/// the row's other fields are in `further`. Every form may have weight (>= 0), beta (> 0), a judge's scores, and tools.
+/// `report`, which outlives the range, counts what happened to rows on the way.
+///
+/// Errors  backend_error with file and line, when the row is reached: a field is missing, misspelt or of the wrong type;
+///         no form or several fit; completions are equal, empty or of different forms; the prompt is missing, or repeated
+///         in a way that proves nothing. With bad_rows::skipped at the end, if too many are
+[[nodiscard]] inline rows<pair_reader> pairs(std::string path, reading how = {},
+                                             reading_report* report = nullptr) {
+  auto from = detail::json_file("data::pairs", std::move(path), how.limits, how.decode);
+  return rows(pair_reader(std::move(from), std::move(how), report));
 }
 /// The same from a text, of which a copy is kept; `name` stands for the path in errors.
 [[nodiscard]] inline rows<pair_reader> pairs_in(std::string_view text, std::string name = "text",
-                                                reading how = {}) {
-  return rows(
-      pair_reader(detail::json_text("data::pairs", text, std::move(name), how.limits), how.space));
+                                                reading how = {},
+                                                reading_report* report = nullptr) {
+  auto from = detail::json_text("data::pairs", text, std::move(name), how.limits, how.decode);
+  return rows(pair_reader(std::move(from), std::move(how), report));
 }
 /// The same from a stream, which must outlive the range.
 [[nodiscard]] inline rows<pair_reader> pairs_in(std::istream& stream, std::string name = "stream",
-                                                reading how = {}) {
-  return rows(pair_reader(detail::json_stream("data::pairs", stream, std::move(name), how.limits),
-                          how.space));
+                                                reading how = {},
+                                                reading_report* report = nullptr) {
+  auto from = detail::json_stream("data::pairs", stream, std::move(name), how.limits, how.decode);
+  return rows(pair_reader(std::move(from), std::move(how), report));
 }
 
-/// The unpaired examples of a JSON Lines file, one at a time; see `to_unpaired`.
-[[nodiscard]] inline rows<unpaired_reader> unpaired(std::string path, line_limits limits = {}) {
-  return rows(unpaired_reader(detail::json_file("data::unpaired", std::move(path), limits)));
+/// The unpaired examples of a file, one at a time: a prompt, a completion, and whether it is a good one.
+[[nodiscard]] inline rows<unpaired_reader> unpaired(std::string path, reading how = {},
+                                                    reading_report* report = nullptr) {
+  auto from = detail::json_file("data::unpaired", std::move(path), how.limits, how.decode);
+  return rows(unpaired_reader(std::move(from), std::move(how), report));
 }
 /// The same from a text, of which a copy is kept; `name` stands for the path in errors.
 [[nodiscard]] inline rows<unpaired_reader> unpaired_in(std::string_view text,
-                                                       std::string name = "text",
-                                                       line_limits limits = {}) {
-  return rows(unpaired_reader(detail::json_text("data::unpaired", text, std::move(name), limits)));
+                                                       std::string name = "text", reading how = {},
+                                                       reading_report* report = nullptr) {
+  auto from = detail::json_text("data::unpaired", text, std::move(name), how.limits, how.decode);
+  return rows(unpaired_reader(std::move(from), std::move(how), report));
 }
 /// The same from a stream, which must outlive the range.
 [[nodiscard]] inline rows<unpaired_reader> unpaired_in(std::istream& stream,
                                                        std::string name = "stream",
-                                                       line_limits limits = {}) {
-  return rows(
-      unpaired_reader(detail::json_stream("data::unpaired", stream, std::move(name), limits)));
+                                                       reading how = {},
+                                                       reading_report* report = nullptr) {
+  auto from =
+      detail::json_stream("data::unpaired", stream, std::move(name), how.limits, how.decode);
+  return rows(unpaired_reader(std::move(from), std::move(how), report));
+}
+
+/// The lists of a file whose completions have scores (UltraFeedback, Nectar), one at a time.
+[[nodiscard]] inline rows<scored_reader> scored(std::string path, reading how = {},
+                                                reading_report* report = nullptr) {
+  auto from = detail::json_file("data::scored", std::move(path), how.limits, how.decode);
+  return rows(scored_reader(std::move(from), std::move(how), report));
+}
+/// The same from a text, of which a copy is kept; `name` stands for the path in errors.
+[[nodiscard]] inline rows<scored_reader> scored_in(std::string_view text, std::string name = "text",
+                                                   reading how = {},
+                                                   reading_report* report = nullptr) {
+  auto from = detail::json_text("data::scored", text, std::move(name), how.limits, how.decode);
+  return rows(scored_reader(std::move(from), std::move(how), report));
 }
 
 /// All pairs of a file. Errors as for `pairs`: the first bad row ends it.
-[[nodiscard]] inline std::vector<preference_pair> read_pairs(std::string path, reading how = {}) {
+[[nodiscard]] inline std::vector<preference_pair> read_pairs(std::string path, reading how = {},
+                                                             reading_report* report = nullptr) {
   std::vector<preference_pair> all;
-  for (preference_pair& pair : pairs(std::move(path), how)) all.push_back(std::move(pair));
+  for (preference_pair& pair : pairs(std::move(path), std::move(how), report))
+    all.push_back(std::move(pair));
   return all;
 }
 /// All unpaired examples of a file.
-[[nodiscard]] inline std::vector<unpaired_example> read_unpaired(std::string path,
-                                                                 line_limits limits = {}) {
+[[nodiscard]] inline std::vector<unpaired_example> read_unpaired(std::string path, reading how = {},
+                                                                 reading_report* report = nullptr) {
   std::vector<unpaired_example> all;
-  for (unpaired_example& example : unpaired(std::move(path), limits))
+  for (unpaired_example& example : unpaired(std::move(path), std::move(how), report))
     all.push_back(std::move(example));
   return all;
 }

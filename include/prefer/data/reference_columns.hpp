@@ -193,15 +193,14 @@ inline reference_numbers reference_json(json_row_reader rows, place const& at,
   json_row row;
   while (rows.next(row)) {
     std::size_t const completions = out.completions(row.at);
-    nlohmann::json const& first =
-        field(row, names.columns.front(), "the log-probability of a completion");
+    json const& first = field(row, names.columns.front(), "the log-probability of a completion");
     if (names.columns.size() == 1 && first.is_array()) {
       if (first.size() != completions) {
         refuse_field(row, names.columns.front(),
                      "found a list of " + std::to_string(first.size()) + "; expected " +
                          std::to_string(completions) + ", one number per completion");
       }
-      for (nlohmann::json const& each : first) {
+      for (json const& each : first) {
         out.add(row.at, names.columns.front(), number_in(row, names.columns.front(), each));
       }
     } else {

@@ -40,7 +40,12 @@ concept Tokenizer = detail::encodes_texts<T> && detail::has_vocabulary<T>;
 /// Which part of a row messages are: a chat template opens the answer behind a prompt.
 enum class turn_part { prompt, completion };
 
-/// A tokenizer with a chat template: encode appends the tokens of messages.
+/// A tokenizer with a chat template: encode appends the tokens of messages. Rows with tools, documents or
+/// chat_template_kwargs ask for one that also has
+///
+///   void encode(conversation const& prompt, members const& context, std::vector<std::uint32_t>& into) const;
+///
+/// and are refused by name where it has not.
 template <class T>
 concept ChatTokenizer = Tokenizer<T> && requires(T const& tokenizer, conversation const& messages,
                                                  turn_part part, std::vector<std::uint32_t>& into) {

@@ -66,6 +66,19 @@ class basic_archive {
     copy(found, values.data());
   }
 
+  /// Elements from `begin` on of an array of `count`, copied into memory that is there already.
+  template <ArchiveElement T>
+  void copy_part_to(std::string_view name, std::size_t count, std::size_t begin,
+                    std::span<T> values) const {
+    entry const& found = require(name, detail::archive_kind_of<T>);
+    require_count(found, count);
+    expects(begin <= count && values.size() <= count - begin,
+            "archive::copy_part_to: the part goes past the end of the array");
+    if (values.empty()) return;
+    std::memcpy(values.data(), bytes_.data() + found.offset + begin * sizeof(T),
+                values.size() * sizeof(T));
+  }
+
   /// Refuses what copy_to would refuse.
   template <ArchiveElement T>
   void expect(std::string_view name, std::size_t count) const {

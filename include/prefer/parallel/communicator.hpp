@@ -37,6 +37,18 @@ concept gathers = requires(C const& processes, std::span<double const> mine) {
   { processes.all_gather(mine) } -> std::convertible_to<std::vector<double>>;
 };
 
+template <class C, class T>
+concept sums_shares =
+    requires(C const& processes, std::span<T> values, std::span<std::size_t const> counts) {
+      processes.sum_shares(values, counts);
+    };
+
+template <class C, class T>
+concept gathers_shares =
+    requires(C const& processes, std::span<T> values, std::span<std::size_t const> counts) {
+      processes.gather_shares(values, counts);
+    };
+
 }  // namespace detail
 
 /// Processes that hold parts of one batch each.
@@ -55,6 +67,19 @@ template <class C>
 concept Communicator =
     detail::has_rank_and_size<C> && detail::sums_over_processes<C, double> &&
     detail::sums_over_processes<C, float> && detail::broadcasts<C> && detail::gathers<C>;
+
+/// A Communicator that can do the two halves of `all_sum` one by one, so that work on the sums can be shared out between
+/// them: what is worked on by each process once needs not be worked on by all.
+///
+/// Asked for   over double and over float: `sum_shares(values, counts)`, after which the process of each rank has the
+///             sums of its share of the values, and `gather_shares(values, counts)`, which gives the share of each
+///             process to all. Shares lie one after another in order of rank, `counts[rank]` numbers each, which may be 0
+/// Semantics   collective, with equal counts on every process. Of `sum_shares` the bits of the own share are those that
+///             `all_sum` would give; what is in the other shares afterwards is not said. `gather_shares` copies
+template <class C>
+concept ShareCommunicator =
+    Communicator<C> && detail::sums_shares<C, double> && detail::sums_shares<C, float> &&
+    detail::gathers_shares<C, double> && detail::gathers_shares<C, float>;
 
 /// One process, which has the whole batch.
 struct single_process {
@@ -104,6 +129,18 @@ class watched_processes {
   [[nodiscard]] std::vector<double> all_gather(std::span<double const> mine) const {
     agree();
     return processes_->all_gather(mine);
+  }
+  template <class T>
+    requires ShareCommunicator<Processes>
+  void sum_shares(std::span<T> values, std::span<std::size_t const> counts) const {
+    agree();
+    processes_->sum_shares(values, counts);
+  }
+  template <class T>
+    requires ShareCommunicator<Processes>
+  void gather_shares(std::span<T> values, std::span<std::size_t const> counts) const {
+    agree();
+    processes_->gather_shares(values, counts);
   }
 
   /// Returns when all processes have come here, or to another collective call; throws on each of them if one has

@@ -54,6 +54,18 @@ class thread_processes {
       }
       return out;
     }
+    void sum_shares(std::span<double> values, std::span<std::size_t const> counts) const {
+      sum_own(values, counts);
+    }
+    void sum_shares(std::span<float> values, std::span<std::size_t const> counts) const {
+      sum_own(values, counts);
+    }
+    void gather_shares(std::span<double> values, std::span<std::size_t const> counts) const {
+      gather(values, counts);
+    }
+    void gather_shares(std::span<float> values, std::span<std::size_t const> counts) const {
+      gather(values, counts);
+    }
 
    private:
     friend thread_processes;
@@ -63,7 +75,30 @@ class thread_processes {
     void sum(std::span<T> values) const {
       auto const given = all_->exchange(rank_, std::as_bytes(values));
       expect_as_many(given, values.size_bytes(), "thread_processes::all_sum");
-      for (std::size_t i = 0; i < values.size(); ++i) {
+      sum_part(values, given, 0, values.size());
+    }
+    template <class T>
+    void sum_own(std::span<T> values, std::span<std::size_t const> counts) const {
+      std::size_t const begin = begin_of(rank_, counts, values.size());
+      auto const given = all_->exchange(rank_, std::as_bytes(values));
+      expect_as_many(given, values.size_bytes(), "thread_processes::sum_shares");
+      sum_part(values, given, begin, begin + counts[rank_]);
+    }
+    template <class T>
+    void gather(std::span<T> values, std::span<std::size_t const> counts) const {
+      std::size_t const own = begin_of(rank_, counts, values.size());
+      auto const given = all_->exchange(rank_, std::as_bytes(values.subspan(own, counts[rank_])));
+      for (std::size_t rank = 0, begin = 0; rank != size(); begin += counts[rank++]) {
+        if (counts[rank] == 0) continue;
+        std::memcpy(values.data() + begin, given[rank].data(), counts[rank] * sizeof(T));
+      }
+    }
+
+    /// values[begin, end) become the sums of what is there in order of rank.
+    template <class T>
+    static void sum_part(std::span<T> values, std::vector<std::vector<std::byte>> const& given,
+                         std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) {
         values[i] = 0;
         for (auto const& one : given) {
           T term;
@@ -71,6 +106,19 @@ class thread_processes {
           values[i] += term;
         }
       }
+    }
+    /// Where the share of a rank begins, of shares that make up all the values.
+    std::size_t begin_of(std::size_t rank, std::span<std::size_t const> counts,
+                         std::size_t values) const {
+      expects_size(counts.size(), size(), "thread_processes", "counts of shares");
+      std::size_t begin = 0;
+      std::size_t all = 0;
+      for (std::size_t i = 0; i != counts.size(); ++i) {
+        if (i == rank) begin = all;
+        all += counts[i];
+      }
+      expects_size(values, all, "thread_processes", "values of all shares");
+      return begin;
     }
     static void expect_as_many(std::vector<std::vector<std::byte>> const& given, std::size_t bytes,
                                char const* where) {
@@ -156,6 +204,6 @@ class thread_processes {
   std::exception_ptr error_;
 };
 
-static_assert(Communicator<thread_processes::process>);
+static_assert(ShareCommunicator<thread_processes::process>);
 
 }  // namespace prefer::inline v0_1

@@ -194,15 +194,22 @@ class adamw {
     }
   }
 
+  /// Does all of the next step that can fail: a step after it moves all parameters.
+  ///
+  /// Errors  those of `step` that parameters make, and no memory for the state
+  void prepare(std::span<parameter<T> const> parameters) {
+    settle(parameters);
+    check(parameters);
+    make_states(parameters);
+    list_blocks(parameters, block_size, blocks_);
+  }
+
   /// Moves every parameter that is not frozen by one step.
   void step(std::span<parameter<T> const> parameters, double learning_rate,
             executor const& threads = {}) {
     expects(learning_rate >= 0 && finite(learning_rate),
             "adamw::step: learning rate must be zero or positive, and finite");
-    settle(parameters);
-    check(parameters);
     prepare(parameters);
-    list_blocks(parameters, block_size, blocks_);
 
     for (std::size_t i = 0; i != parameters.size(); ++i) {
       if (settings_[i].frozen) continue;
@@ -232,17 +239,34 @@ class adamw {
   [[nodiscard]] std::uint64_t steps() const noexcept { return steps_; }
   [[nodiscard]] adamw_options const& options() const noexcept { return options_; }
 
+  /// The state of one parameter: views of what the optimizer owns.
+  struct moments {
+    std::uint64_t steps = 0;
+    std::span<T const> mean = {};
+    std::span<T const> square = {};
+  };
+  /// Of parameter `i` of the list; without numbers before it has moved.
+  [[nodiscard]] moments moments_of(std::size_t i) const {
+    if (states_.empty()) return {};
+    return {states_[i].steps, states_[i].mean, states_[i].square};
+  }
+
   /// Adds the state under `prefix`: `step`, and for each parameter `step/NAME`, `m/NAME` and `v/NAME` (mean and
   /// square).
   ///
   /// Errors  two parameters of one name throw precondition_error
   void save(archive_writer& file, std::string const& prefix = "") const {
     file.add(prefix + "step", steps_);
-    for (auto const& each : states_) {
-      file.add(prefix + "step/" + each.name, each.steps);
-      file.add(prefix + "m/" + each.name, each.mean);
-      file.add(prefix + "v/" + each.name, each.square);
+    for (std::size_t i = 0; i != states_.size(); ++i) {
+      save_moments(file, prefix, states_[i].name, moments_of(i));
     }
+  }
+  /// What `save` adds for one parameter.
+  static void save_moments(archive_writer& file, std::string const& prefix, std::string const& name,
+                           moments const& of) {
+    file.add(prefix + "step/" + name, of.steps);
+    file.add(prefix + "m/" + name, of.mean);
+    file.add(prefix + "v/" + name, of.square);
   }
 
   /// Replaces the state by what `save` wrote for these parameters; the hyper-parameters stay.
@@ -250,22 +274,33 @@ class adamw {
   /// Errors  backend_error naming file and entry that is missing or does not fit; the state is then as it was
   void load(archive const& file, std::span<parameter<T> const> parameters,
             std::string const& prefix = "") {
+    std::vector<parameter_block> whole;
+    for (std::size_t i = 0; i != parameters.size(); ++i) {
+      whole.push_back({i, 0, parameters[i].value.size()});
+    }
+    load(file, parameters, prefix, whole);
+  }
+  /// The same of an optimizer whose parameters are these pieces of those.
+  void load(archive const& file, std::span<parameter<T> const> parameters,
+            std::string const& prefix, std::span<parameter_block const> pieces) {
     auto const steps = file.number<std::uint64_t>(prefix + "step");
     std::vector<state> states;
-    for (auto const& each : parameters) {
+    for (auto const& piece : pieces) {
       if (steps == 0) break;
-      std::string const name(each.name);
+      std::string const name(parameters[piece.parameter].name);
       state loaded{.name = name,
-                   .size = each.value.size(),
+                   .size = piece.end - piece.begin,
                    .steps = file.number<std::uint64_t>(prefix + "step/" + name),
                    .mean = {},
                    .square = {}};
+      std::size_t const whole = loaded.steps == 0 ? 0 : parameters[piece.parameter].value.size();
       if (loaded.steps != 0) {
         loaded.mean.resize(loaded.size);
         loaded.square.resize(loaded.size);
       }
-      file.copy_to(prefix + "m/" + name, std::span(loaded.mean));
-      file.copy_to(prefix + "v/" + name, std::span(loaded.square));
+      std::size_t const begin = loaded.steps == 0 ? 0 : piece.begin;
+      file.copy_part_to(prefix + "m/" + name, whole, begin, std::span(loaded.mean));
+      file.copy_part_to(prefix + "v/" + name, whole, begin, std::span(loaded.square));
       states.push_back(std::move(loaded));
     }
     steps_ = steps;
@@ -317,8 +352,7 @@ class adamw {
     }
   }
 
-  // Everything that can run out of memory, before anything moves.
-  void prepare(std::span<parameter<T> const> parameters) {
+  void make_states(std::span<parameter<T> const> parameters) {
     if (states_.empty()) {
       std::vector<state> states(parameters.size());
       for (std::size_t i = 0; i != parameters.size(); ++i) {

@@ -68,11 +68,13 @@ struct checkpoint_identity {
 };
 
 /// Writes all that `read_checkpoint` needs, whole or not at all: of the parameters those that are not frozen. Numbers go
-/// from where they are to the file, so that no copy of them is in memory.
-template <class T, class Memory, class Beta, class R>
+/// from where they are to the file, so that no copy of them is in memory. `save_optimizer(file, prefix)` adds the state
+/// of the optimizer, part of which another process may have.
+template <class T, class Memory, class Beta, class R, class SaveOptimizer>
 void write_checkpoint(std::string const& path, checkpoint_identity const& identity,
                       std::span<parameter<T> const> parameters,
-                      training_progress<T, Memory> const& now, Beta& beta, R& reference) {
+                      training_progress<T, Memory> const& now, Beta& beta, R& reference,
+                      SaveOptimizer&& save_optimizer) {
   static_assert(std::is_trivially_copyable_v<Memory>);
   archive_writer file(path);
   file.add("format", "prefer trainer 3");
@@ -91,7 +93,7 @@ void write_checkpoint(std::string const& path, checkpoint_identity const& identi
       file.add("best/" + std::string(parameters[i].name), now.best_values[i]);
     }
   }
-  now.optimizer.save(file, "optimizer/");
+  save_optimizer(file, "optimizer/");
   file.add("memory", std::string_view(reinterpret_cast<char const*>(&now.memory), sizeof(Memory)));
   if constexpr (requires { beta.save(file); }) beta.save(file);
   if constexpr (requires { reference.save(file); }) reference.save(file);
@@ -99,12 +101,13 @@ void write_checkpoint(std::string const& path, checkpoint_identity const& identi
 }
 
 /// Puts trained parameters, progress, beta rule and reference back to where a checkpoint was written.
+/// `load_optimizer(optimizer, file, prefix)` reads what `save_optimizer` has added.
 ///
 /// Errors  backend_error for a file that is damaged, or of another run, data set, reference or base; nothing changes then
-template <class T, class Memory, class Beta, class R>
+template <class T, class Memory, class Beta, class R, class LoadOptimizer>
 void read_checkpoint(archive const& file, checkpoint_identity const& identity,
                      std::span<parameter<T> const> parameters, training_progress<T, Memory>& now,
-                     Beta& beta, R& reference) {
+                     Beta& beta, R& reference, LoadOptimizer&& load_optimizer) {
   static_assert(std::is_trivially_copyable_v<Memory>);
   auto const refuse = [&](char const* reason) {
     detail::fail(backend_error("resume", file.path(), reason));
@@ -155,7 +158,7 @@ void read_checkpoint(archive const& file, checkpoint_identity const& identity,
     then.best_values[i].resize(parameters[i].value.size());
     file.copy_to("best/" + name, std::span<T>(then.best_values[i]));
   }
-  then.optimizer.load(file, parameters, "optimizer/");
+  load_optimizer(then.optimizer, file, "optimizer/");
   if constexpr (requires { beta.load(file); }) Beta(beta).load(file);
   if constexpr (requires { reference.load(file); }) reference.load(file);
   if constexpr (requires { beta.load(file); }) beta.load(file);

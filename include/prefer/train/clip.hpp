@@ -42,9 +42,10 @@ template <class T>
   return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
+/// Of each block of the gradients, in memory.sums.
 template <class T>
-[[nodiscard]] double gradient_norm(std::span<parameter<T> const> parameters,
-                                   gradient_norm_memory& memory, executor const& threads) {
+void sum_squares(std::span<parameter<T> const> parameters, gradient_norm_memory& memory,
+                 executor const& threads) {
   for (auto const& each : parameters) {
     if (each.frozen) continue;
     expects_size(each.gradient.size(), each.value.size(), "gradient_norm", "gradient");
@@ -56,9 +57,26 @@ template <class T>
     memory.sums[i] = sum_of_squares(parameters[block.parameter].gradient.data() + block.begin,
                                     block.end - block.begin);
   });
+}
+
+/// Of the whole vector, from the sums of squares of its blocks.
+[[nodiscard]] inline double norm_of(std::span<double const> sums) {
   double sum = 0;
-  for (double const each : memory.sums) sum += each;
+  for (double const each : sums) sum += each;
   return __builtin_sqrt(sum);
+}
+
+/// After `sum_squares`: shortens gradients that are part of a vector of this norm.
+template <class T>
+void shorten(std::span<parameter<T> const> parameters, double norm, double max_norm,
+             gradient_norm_memory const& memory, executor const& threads) {
+  if (!(norm > max_norm && norm <= std::numeric_limits<double>::max())) return;
+  auto const scale = static_cast<T>(max_norm / norm);
+  threads.for_each_chunk(memory.blocks.size(), [&](std::size_t i) {
+    auto const& block = memory.blocks[i];
+    T* const gradient = parameters[block.parameter].gradient.data();
+    for (std::size_t j = block.begin; j != block.end; ++j) gradient[j] *= scale;
+  });
 }
 
 }  // namespace detail
@@ -76,7 +94,8 @@ template <class Parameters>
                                    executor const& threads = {}) {
   std::span const list(parameters);
   using element = typename decltype(list)::value_type::element_type;
-  return detail::gradient_norm<element>(list, memory, threads);
+  detail::sum_squares<element>(list, memory, threads);
+  return detail::norm_of(memory.sums);
 }
 
 template <class Parameters>
@@ -100,15 +119,9 @@ double clip_gradient_norm(Parameters const& parameters, double max_norm,
   expects(max_norm > 0, "clip_gradient_norm: max_norm must be greater than zero");
   std::span const list(parameters);
   using element = typename decltype(list)::value_type::element_type;
-  double const norm = detail::gradient_norm<element>(list, memory, threads);
-  if (norm > max_norm && norm <= std::numeric_limits<double>::max()) {
-    auto const scale = static_cast<element>(max_norm / norm);
-    threads.for_each_chunk(memory.blocks.size(), [&](std::size_t i) {
-      auto const& block = memory.blocks[i];
-      element* const gradient = list[block.parameter].gradient.data();
-      for (std::size_t j = block.begin; j != block.end; ++j) gradient[j] *= scale;
-    });
-  }
+  detail::sum_squares<element>(list, memory, threads);
+  double const norm = detail::norm_of(memory.sums);
+  detail::shorten<element>(list, norm, max_norm, memory, threads);
   return norm;
 }
 

@@ -2,31 +2,52 @@
 #pragma once
 
 #include <cmath>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include <prefer/expects.hpp>
+#include <prefer/file/archive.hpp>
+#include <prefer/file/archive_writer.hpp>
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/policy.hpp>
 #include <prefer/train/adamw.hpp>
 #include <prefer/train/clip.hpp>
 #include <prefer/train/options.hpp>
+#include <prefer/train/parameter_shares.hpp>
 #include <prefer/train/several_processes.hpp>
 
 namespace prefer::inline v0_1::detail {
 
 /// The parameters of a policy and their gradient from step to step: begun, added to by `backward`, completed over all
 /// processes, used by an optimizer, cleared.
-template <class P>
+///
+/// Processes that can share the sums out share out the optimizer too, where each gets a block of parameters at least;
+/// in others each process moves all parameters. `all` is the Communicator of the processes, the same in every call.
+template <class P, Communicator Processes>
 class policy_gradient {
  public:
   using parameter_type = parameter_type_t<P>;
+  using optimizer_type = adamw<parameter_type>;
 
   explicit policy_gradient(P& policy) : policy_(policy), parameters_(policy.parameters()) {}
+
+  /// Before the first step, when it is known what is frozen.
+  void share_out([[maybe_unused]] Processes const& processes) {
+    if constexpr (shares) {
+      std::size_t const even =
+          trained_numbers<parameter_type>(parameters()).size() / processes.size();
+      if (processes.size() > 1 && even >= gradient_block) {
+        shares_.emplace(parameters(), processes.rank(), processes.size());
+      }
+    }
+  }
 
   [[nodiscard]] std::span<parameter<parameter_type> const> parameters() const {
     return parameters_;
@@ -52,33 +73,50 @@ class policy_gradient {
     is_clear_ = true;
   }
 
-  /// After the last backward of a step: the sum over all processes.
-  void complete(Communicator auto const& processes) {
+  /// After the last backward of a step: the sum over all processes, of what this one moves.
+  void complete(auto const& all) {
     if constexpr (requires { policy_.finish_backward(); }) policy_.finish_backward();
-    sum_gradients(parameters(), processes, room_);
+    if constexpr (shares) {
+      if (shares_) return shares_->sum_gradients(all, room_);
+    }
+    sum_gradients(parameters(), all, room_);
   }
 
   /// Shortens it to at most the norm that the options allow; gives the norm that it had. NaN where none was asked for.
   ///
   /// Errors  precondition_error for a norm that is not finite
-  double clip(train_options const& options, std::uint64_t step) {
+  double clip(train_options const& options, std::uint64_t step, auto const& all) {
     if (options.max_gradient_norm == std::numeric_limits<double>::infinity()) {
       return std::numeric_limits<double>::quiet_NaN();
     }
-    double const norm =
-        clip_gradient_norm(parameters_, options.max_gradient_norm, norm_room_, options.threads);
+    double const norm = norm_when_clipped(options, all);
     if (std::isfinite(norm)) return norm;
     broken("trainer: at step " + std::to_string(step) + " the gradient is not finite");
   }
 
-  /// After the optimizer has used it. With several processes it holds what others' backward has written.
-  template <bool Several>
-  void clear() {
-    if constexpr (!Several && requires { policy_.clear_gradient(); }) {
-      policy_.clear_gradient();
-    } else {
-      zero_gradients(parameters());
+  /// Moves the parameters; no process fails between the others' moves.
+  void move(optimizer_type& optimizer, double learning_rate, executor const& threads,
+            auto const& all) {
+    optimizer.prepare(moved());
+    if constexpr (several) all.agree();  // from here on a step completes
+    optimizer.step(moved(), learning_rate, threads);
+    if constexpr (shares) {
+      if (shares_) shares_->gather_values(all, room_);
     }
+    parameters_moved();
+  }
+
+  /// After the optimizer has used it. With several processes it holds what others' backward has written.
+  void clear() {
+    if constexpr (requires { policy_.clear_gradient(); }) {
+      if (!several || shares_) {
+        policy_.clear_gradient();
+        if (shares_) zero_gradients(shares_->own());
+        is_clear_ = true;
+        return;
+      }
+    }
+    zero_gradients(parameters());
     is_clear_ = true;
   }
 
@@ -87,9 +125,41 @@ class policy_gradient {
     if constexpr (requires { policy_.parameters_moved(); }) policy_.parameters_moved();
   }
 
+  /// Adds the optimizer's whole state to the file that one process has; the others give their parts.
+  void save(optimizer_type const& optimizer, archive_writer* file, std::string const& prefix,
+            auto const& all) const {
+    if constexpr (shares) {
+      if (shares_) return shares_->save(optimizer, file, prefix, all);
+    }
+    if (file != nullptr) optimizer.save(*file, prefix);
+  }
+  /// Reads of a whole state what belongs to this process.
+  void load(optimizer_type& optimizer, archive const& file, std::string const& prefix) const {
+    if constexpr (shares) {
+      if (shares_) return shares_->load(optimizer, file, prefix);
+    }
+    optimizer.load(file, parameters(), prefix);
+  }
+
  private:
+  static constexpr bool several = !std::same_as<Processes, single_process>;
+  static constexpr bool shares = several && ShareCommunicator<Processes>;
+
+  [[nodiscard]] std::span<parameter<parameter_type> const> moved() const {
+    return shares_ ? shares_->own() : parameters();
+  }
+  double norm_when_clipped(train_options const& options, auto const& all) {
+    if constexpr (shares) {
+      if (shares_) {
+        return shares_->clip(options.max_gradient_norm, norm_room_, all, options.threads);
+      }
+    }
+    return clip_gradient_norm(parameters_, options.max_gradient_norm, norm_room_, options.threads);
+  }
+
   P& policy_;
   std::vector<parameter<parameter_type>> parameters_;
+  std::optional<parameter_shares<parameter_type>> shares_;  // over several processes
   bool is_clear_ = false;
 
   // Working memory, kept from step to step.

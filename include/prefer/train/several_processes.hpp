@@ -15,6 +15,7 @@
 #include <prefer/parallel/communicator.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/train/checkpoint.hpp>
+#include <prefer/train/trained_numbers.hpp>
 
 namespace prefer::inline v0_1 {
 
@@ -29,37 +30,16 @@ void sum_gradients(std::span<parameter<T> const> parameters, Communicator auto c
                    std::vector<T>& room, std::size_t bucket = std::size_t{1} << 20) {
   if (processes.size() == 1) return;
   expects(bucket > 0, "sum_gradients: a bucket has at least one number");
-  room.clear();
-  // The numbers in the bucket begin in tensor `first`, at `first_at`.
-  std::size_t first = 0;
-  std::size_t first_at = 0;
-  auto const reduce = [&] {
-    if (room.empty()) return;
-    processes.all_sum(std::span<T>(room));
-    for (std::size_t done = 0; done != room.size();) {
-      auto const to = parameters[first].gradient;
-      std::size_t const count =
-          parameters[first].frozen ? 0 : detail::at_most(room.size() - done, to.size() - first_at);
-      for (std::size_t i = 0; i != count; ++i) to[first_at + i] = room[done + i];
-      done += count;
-      first_at += count;
-      if (parameters[first].frozen || first_at == to.size()) {
-        ++first;
-        first_at = 0;
-      }
-    }
-    room.clear();
-  };
-  for (auto const& each : parameters) {
-    if (each.frozen) continue;
-    for (std::size_t at = 0; at != each.gradient.size();) {
-      std::size_t const count = detail::at_most(bucket - room.size(), each.gradient.size() - at);
-      for (std::size_t i = 0; i != count; ++i) room.push_back(each.gradient[at + i]);
-      at += count;
-      if (room.size() == bucket) reduce();
-    }
+  trained_numbers<T> const numbers(parameters);
+  for (std::size_t begin = 0; begin != numbers.size();) {
+    std::size_t const count = detail::at_most(bucket, numbers.size() - begin);
+    if (room.size() < count) room.resize(count);
+    std::span<T> const sums = std::span<T>(room).first(count);
+    numbers.read(&parameter<T>::gradient, begin, sums);
+    processes.all_sum(sums);
+    numbers.write(&parameter<T>::gradient, begin, sums);
+    begin += count;
   }
-  reduce();
 }
 
 namespace detail {

@@ -17,6 +17,7 @@
 #include <prefer/beta/schedule.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
+#include <prefer/file/archive_writer.hpp>
 #include <prefer/loss/hyper_parameter.hpp>
 #include <prefer/loss/loss.hpp>
 #include <prefer/parallel/communicator.hpp>
@@ -55,7 +56,8 @@ namespace prefer::inline v0_1 {
 ///
 /// Several processes: each makes a trainer with its Communicator from an equal policy, reference and source, and calls the
 /// same members in the same order. A batch is shared out; statistics, report and gradients are those of the whole. All have
-/// the same bits after each step; runs of another number agree to rounding. Where one throws, all throw (`collectively`).
+/// the same bits after each step; runs of another number agree to rounding. Of a ShareCommunicator each moves a share of
+/// the parameters and holds the optimizer's state of that alone. Where one throws, all throw (`collectively`).
 /// Rank 0 writes and reads checkpoints, from which any number of processes continues.
 ///
 /// Errors  precondition_error for data that does not fit the loss, a loss or gradient that is not finite, a reference
@@ -148,8 +150,12 @@ class trainer {
   /// see the disk of the first.
   void save(std::string const& path) const {
     watched_.run([&](auto const& all) {
-      if (all.rank() != 0) return;
-      write_checkpoint(path, identity(), parameters(), now_, beta_, reference_);
+      // Where processes share the optimizer out, one writes and the others give it theirs.
+      if (all.rank() != 0) return gradient_.save(now_.optimizer, nullptr, "", all);
+      write_checkpoint(path, identity(), parameters(), now_, beta_, reference_,
+                       [&](archive_writer& file, std::string const& prefix) {
+                         gradient_.save(now_.optimizer, &file, prefix, all);
+                       });
     });
   }
 
@@ -159,7 +165,10 @@ class trainer {
   void resume(std::string const& path) {
     watched_.run([&](auto const& all) {
       archive const file = archive::parse(detail::read_for_all(path, all), path);
-      read_checkpoint(file, identity(), parameters(), now_, beta_, reference_);
+      read_checkpoint(file, identity(), parameters(), now_, beta_, reference_,
+                      [&](auto& optimizer, archive const& from, std::string const& prefix) {
+                        gradient_.load(optimizer, from, prefix);
+                      });
       gradient_.parameters_moved();
     });
   }
@@ -186,6 +195,7 @@ class trainer {
         passes_(policy, reference, reads(loss).contains(column_name::reference), options_) {
     watched_.run([&](auto const& all) {
       gradient_.freeze(options_.optimizer);
+      gradient_.share_out(processes_);
       check_options();
       if constexpr (has_data) {
         check_data(loss_, source_.data());
@@ -285,12 +295,10 @@ class trainer {
     if (!passes_.run(loss_, memory, all, on_part)) return false;
     gradient_.complete(all);
     passes_.measure(loss_, report, all);
-    report.gradient_norm = gradient_.clip(options_, report.step);
-    if constexpr (several) all.agree();  // from here on a step completes
-    now_.optimizer.step(parameters(), report.learning_rate, options_.threads);
-    gradient_.parameters_moved();
+    report.gradient_norm = gradient_.clip(options_, report.step, all);
+    gradient_.move(now_.optimizer, report.learning_rate, options_.threads, all);
     now_.memory = memory;
-    gradient_.template clear<several>();
+    gradient_.clear();
     return true;
   }
 
@@ -316,7 +324,7 @@ class trainer {
   std::optional<std::uint64_t> base_;
   std::optional<std::uint64_t> held_near_;
   mutable std::optional<checkpoint_identity> identity_;
-  detail::policy_gradient<P> gradient_;
+  detail::policy_gradient<P, Processes> gradient_;
   detail::batch_passes<P, L, R, several> passes_;
 };
 

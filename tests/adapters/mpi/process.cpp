@@ -1,31 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include <chrono>
-#include <cmath>
 #include <csignal>
-#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <functional>
 #include <map>
-#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include <prefer/adapters/mpi.hpp>
-#include <prefer/loss/aot.hpp>
-#include <prefer/loss/beta_dpo.hpp>
 #include <prefer/loss/dpo.hpp>
-#include <prefer/loss/kto.hpp>
-#include <prefer/model/matrix_factorization.hpp>
 #include <prefer/model/tabular.hpp>
-#include <prefer/parallel/thread_processes.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/train/trainer.hpp>
 
-#include "train/small_problem.hpp"
+#include "adapters/engine_facts.hpp"
+#include "train/course.hpp"
 
 // What mpi.test.cpp runs under mpirun: `process <what> [file]`. It exits with success if what was to be shown is so.
 
@@ -33,111 +24,10 @@ namespace {
 
 using namespace prefer;
 
-constexpr train_options options = {.batch_size = 7,
-                                   .epochs = 2,
-                                   .rate = 0.3 * small::gradient_descent_scale,
-                                   .optimizer = small::gradient_descent,
-                                   .max_gradient_norm = 0.5};
+constexpr train_options options = small::for_processes;
 
-void show(bool holds, std::string const& what) {
-  if (!holds) throw std::runtime_error("not so: " + what);
-}
-
-template <class P, class L>
-std::vector<typename P::value_type> trained(L const& loss, choice_data const& data,
-                                            auto const& on) {
-  auto policy = small::policy<P>();
-  auto start = small::policy<P>();
-  for (auto const& each : start.parameters()) {
-    for (auto& value : each.value) value = value / 2;  // so that log-ratios are not 0
-  }
-  auto reference = frozen(start);
-  trainer training(policy, loss, reference, data, options, {}, on);
-  training.run();
-  return small::state_of(policy);
-}
-
-/// The parameters after training here are those of one process, and of threads that stand for as many processes to the
-/// bit: both add up in order of rank.
-template <class P, class L>
-void show_same_course(L const& loss, choice_data const& data, mpi::communicator const& processes,
-                      mpi::communicator const& by_engine) {
-  using T = typename P::value_type;
-  auto const one = trained<P>(loss, data, single_process{});
-  std::vector<T> by_threads;
-  thread_processes::run(processes.size(), [&](thread_processes::process const& process) {
-    auto const mine = trained<P>(loss, data, process);
-    if (process.rank() == 0) by_threads = mine;
-  });
-  auto const here = trained<P>(loss, data, processes);
-  show(here == by_threads, "the bits of thread_processes");
-  auto const fast = trained<P>(loss, data, by_engine);
-  // Parameters are of the order of 1, and sums of a few dozen terms in eight steps are taken in another order.
-  double const tolerance = sizeof(T) == sizeof(float) ? 1e-6 : 1e-12;
-  for (std::size_t i = 0; i != one.size(); ++i) {
-    auto const near = [&](T value) {
-      return std::fabs(static_cast<double>(value) - static_cast<double>(one[i])) <= tolerance;
-    };
-    show(near(here[i]) && near(fast[i]), "parameter " + std::to_string(i) + " of one process");
-  }
-}
-
-void train(mpi::communicator const& processes) {
-  mpi::communicator const by_engine(MPI_COMM_WORLD, {.order = mpi::sum_order::by_engine});
-  auto const pairs = small::with_lengths(small::pairs(27));
-  show_same_course<tabular<double>>(dpo{}, pairs, processes, by_engine);
-  show_same_course<tabular<float>>(dpo{}, pairs, processes, by_engine);
-  show_same_course<matrix_factorization<float>>(kto_pair{}, pairs, processes, by_engine);
-  show_same_course<tabular<double>>(aot{}, pairs, processes, by_engine);
-  show_same_course<tabular<double>>(beta_dpo<>{}, pairs, processes, by_engine);
-  show_same_course<tabular<double>>(kto{}, small::labelled(27), processes, by_engine);
-}
-
-/// The number that process `rank` gives in place i: sums of these depend on the order in which they are taken.
-template <class T>
-T term(std::size_t rank, std::size_t i) {
-  return static_cast<T>(std::pow(-3.0, static_cast<double>(rank)) /
-                        static_cast<double>(i % 1009 + 1));
-}
-
-template <class T>
-void show_sums(mpi::communicator const& processes, std::size_t count) {
-  std::vector<T> values(count);
-  std::vector<T> expected(count, T{0});
-  for (std::size_t i = 0; i != count; ++i) {
-    values[i] = term<T>(processes.rank(), i);
-    for (std::size_t rank = 0; rank != processes.size(); ++rank) expected[i] += term<T>(rank, i);
-  }
-  processes.all_sum(std::span<T>(values));
-  show(values == expected, "sums of " + std::to_string(count) + " numbers in order of rank");
-}
-
-void communicate(mpi::communicator const& processes) {
-  // None, one, fewer than processes, a prime, where the way of summing changes, and past the first share.
-  for (std::size_t const count : {0U, 1U, 3U, 1009U, 1024U, 1025U, 100003U}) {
-    show_sums<float>(processes, count);
-    show_sums<double>(processes, count);
-  }
-  for (std::size_t from = 0; from != processes.size(); ++from) {
-    std::vector<std::byte> bytes(1000 + from, static_cast<std::byte>(processes.rank() + 1));
-    processes.broadcast(bytes, from);
-    show(bytes == std::vector<std::byte>(1000 + from, static_cast<std::byte>(from + 1)),
-         "broadcast");
-  }
-  // Others give other numbers of numbers: none, few enough to travel with their count, and more.
-  for (std::size_t const many : {1U, 3U, 20U}) {
-    auto const of = [&](std::size_t rank) {
-      std::vector<double> out(rank * many);
-      std::iota(out.begin(), out.end(), 100.0 * static_cast<double>(rank));
-      return out;
-    };
-    std::vector<double> expected;
-    for (std::size_t rank = 0; rank != processes.size(); ++rank) {
-      auto const part = of(rank);
-      expected.insert(expected.end(), part.begin(), part.end());
-    }
-    show(processes.all_gather(of(processes.rank())) == expected, "all_gather");
-  }
+mpi::communicator by_engine() {
+  return mpi::communicator(MPI_COMM_WORLD, {.order = sum_order::by_engine});
 }
 
 /// Trains with checkpoints after every step; `between(step)` is called after each of them.
@@ -154,35 +44,6 @@ void train_with_checkpoints(mpi::communicator const& processes, std::string cons
   }
 }
 
-void first_half(mpi::communicator const& processes, std::string const& path) {
-  auto const data = small::pairs(27);
-  auto policy = small::policy<tabular<double>>();
-  auto reference = frozen(small::policy<tabular<double>>());
-  trainer training(policy, dpo{}, reference, data, options, {}, processes);
-  while (training.steps_done() != 3) training.step();
-  training.save(path);
-}
-
-/// Continues, and ends where one process ends that was never interrupted.
-void second_half(mpi::communicator const& processes, std::string const& path) {
-  auto const data = small::pairs(27);
-  auto const run = [&](auto const& on, bool resumes) {
-    auto policy = small::policy<tabular<double>>();
-    auto reference = frozen(small::policy<tabular<double>>());
-    trainer training(policy, dpo{}, reference, data, options, {}, on);
-    if (resumes) training.resume(path);
-    show(!resumes || training.steps_done() == 3, "a checkpoint of 3 steps");
-    training.run();
-    return small::state_of(policy);
-  };
-  auto const whole = run(single_process{}, false);
-  auto const continued = run(processes, true);
-  for (std::size_t i = 0; i != whole.size(); ++i) {
-    show(std::fabs(continued[i] - whole[i]) <= 1e-12,
-         "parameter " + std::to_string(i) + " of one process");
-  }
-}
-
 /// The checkpoint at `path` is that of a step from 2 to 3, and whole.
 void whole_checkpoint(mpi::communicator const&, std::string const& path) {
   auto const data = small::pairs(27);
@@ -190,8 +51,8 @@ void whole_checkpoint(mpi::communicator const&, std::string const& path) {
   auto reference = frozen(small::policy<tabular<double>>());
   trainer training(policy, dpo{}, reference, data, options);
   training.resume(path);
-  show(training.steps_done() == 2 || training.steps_done() == 3,
-       "a checkpoint before the last step");
+  test::show(training.steps_done() == 2 || training.steps_done() == 3,
+             "a checkpoint before the last step");
 }
 
 void killed(mpi::communicator const& processes, std::string const& path) {
@@ -217,10 +78,12 @@ void throws(mpi::communicator const& processes, std::string const& path) {
 
 int main(int argc, char** argv) {
   std::map<std::string, std::function<void(mpi::communicator const&, std::string const&)>> const
-      parts = {{"communicate", [](auto const& processes, auto const&) { communicate(processes); }},
-               {"train", [](auto const& processes, auto const&) { train(processes); }},
-               {"first_half", first_half},
-               {"second_half", second_half},
+      parts = {{"communicate", [](auto const& processes,
+                                  auto const&) { test::show_exchanges(processes, by_engine()); }},
+               {"train", [](auto const& processes,
+                            auto const&) { test::show_training(processes, by_engine()); }},
+               {"first_half", test::first_half<mpi::communicator>},
+               {"second_half", test::second_half<mpi::communicator>},
                {"whole_checkpoint", whole_checkpoint},
                {"killed", killed},
                {"hangs", hangs},

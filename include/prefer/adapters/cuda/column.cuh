@@ -211,11 +211,6 @@ class number {
     a.divisor_ *= b;
     return a;
   }
-  /// What is to be divided, on the device, and by how much: for whoever goes on there.
-  [[nodiscard]] column sum() const {
-    return {static_cast<double const*>(sums_->get()) + which_, 1, sums_->stream()};
-  }
-  [[nodiscard]] double divisor() const { return divisor_; }
   /// Waits for the stream.
   [[nodiscard]] double read() const { return read_all(std::array{*this})[0]; }
   /// Written as a number of its own, on the device: nobody waits, and a graph may do it.

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#if !defined(PREFER_SHOW_WARNINGS)
+#pragma GCC system_header
+#endif
+
 #include <prefer/adapters/cuda.hpp>
 
 #include <cstddef>
@@ -28,15 +32,12 @@ template <Loss L>
 struct for_torch {
   using kind = detail::device_kind<L::arity>;
 
-  static double loss(L const& formula, typename kind::columns const& batch,
-                     typename kind::results const& results, double* sum, void* stream,
-                     loss_memory<L>& memory, detail::any_processes const& processes) {
-    auto const on = static_cast<cudaStream_t>(stream);
-    auto const columns = on_stream(batch, on);
+  static void loss(L const& formula, typename kind::columns const& batch,
+                   typename kind::results const& results, detail::device_numbers const& mean,
+                   void* stream, loss_memory<L>& memory, detail::any_processes const& processes) {
+    auto const columns = on_stream(batch, static_cast<cudaStream_t>(stream));
     auto const state = prepare(formula, columns, memory, processes);
-    number const mean = evaluate_into(formula, columns, written_to(results), state);
-    copy_on_device(sum, mean.sum().data(), sizeof(double), on, "the mean of a loss");
-    return mean.divisor();
+    evaluate_into(formula, columns, written_to(results), state).write_to(written_to(mean));
   }
   static typename kind::metrics metrics(typename kind::columns const& batch, reward_rule rule,
                                         void* stream) {

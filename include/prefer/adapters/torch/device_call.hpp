@@ -95,12 +95,12 @@ struct device_kind<2> {
   using metrics = pair_metrics;
 };
 
-/// The loss pass in the order of a stream, a cudaStream_t. Writes results, and to `sum` one double; returns by how much that is
-/// divided to be the mean.
+/// The loss pass in the order of a stream, a cudaStream_t. Writes results, and the mean, which is one number there.
 template <Loss L>
-using device_loss_call = double (*)(L const& loss, typename device_kind<L::arity>::columns const&,
-                                    typename device_kind<L::arity>::results const&, double* sum,
-                                    void* stream, loss_memory<L>&, any_processes const&);
+using device_loss_call = void (*)(L const& loss, typename device_kind<L::arity>::columns const&,
+                                  typename device_kind<L::arity>::results const&,
+                                  device_numbers const& mean, void* stream, loss_memory<L>&,
+                                  any_processes const&);
 /// Where an explicit instantiation of cuda::for_torch enters it; null in a program without.
 template <Loss L>
 inline device_loss_call<L> loss_on_device = nullptr;

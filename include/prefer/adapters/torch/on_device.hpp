@@ -86,18 +86,12 @@ class torch_device_batch {
   Kind<device_numbers> columns_;
 };
 
-/// A sum on the device and what it is divided by.
-struct torch_device_mean {
-  at::Tensor sum;
-  double divisor = 1.0;
-};
-
-/// The loss pass in the order of `stream`, which is the device's.
+/// The loss pass in the order of `stream`, which is the device's. Returns the mean, which stays there: a double.
 template <Loss L, class Columns, class Results>
-[[nodiscard]] torch_device_mean torch_pass_on_device(L const& loss, Columns const& batch,
-                                                     Results const& results, c10::Device device,
-                                                     void* stream, loss_memory<L>& memory,
-                                                     any_processes const& processes) {
+[[nodiscard]] at::Tensor torch_pass_on_device(L const& loss, Columns const& batch,
+                                              Results const& results, c10::Device device,
+                                              void* stream, loss_memory<L>& memory,
+                                              any_processes const& processes) {
   if (loss_on_device<L> == nullptr) {
     std::string const name = [] {
       if constexpr (requires { L::name; }) return std::string(L::name);
@@ -107,10 +101,10 @@ template <Loss L, class Columns, class Results>
            ": instantiate prefer::cuda::for_torch of its type in a .cu file "
            "(adapters/cuda/for_torch.cuh)");
   }
-  torch_device_mean out{.sum = at::empty({}, at::TensorOptions(device).dtype(at::kDouble))};
-  out.divisor = loss_on_device<L>(loss, batch, results, out.sum.template data_ptr<double>(), stream,
-                                  memory, processes);
-  return out;
+  at::Tensor mean = at::empty({}, at::TensorOptions(device).dtype(at::kDouble));
+  loss_on_device<L>(loss, batch, results, numbers_on_device(mean, {"the mean"}), stream, memory,
+                    processes);
+  return mean;
 }
 
 }  // namespace prefer::inline v0_1::detail
