@@ -382,7 +382,7 @@ class form_finder {
     } else if (rated && timed && form_.separator == "::") {
       form_.name = "MovieLens 1M";
       form_.scale = rating_scale{0.5, 5};
-    } else if (row.size() == 4 && form_.separator == "\t" && *fourth >= earliest &&
+    } else if (row.size() == 4 && form_.separator == "\t" && fourth && *fourth >= earliest &&
                number_in(row[0]) && number_in(row[1])) {
       form_.name = "MovieLens 100k";
       form_.scale = rating_scale{1, 5};
