@@ -417,11 +417,10 @@ void apply_to(named_loss const& loss, apply_options const& options) {
     waiting.add(row);
   };
   while (more) {
-    bool const good = !skip
-                          ? (take(), true)
-                          : prefer::detail::attempt(take, [&](prefer::backend_error const& error) {
-                              count_bad_row(error, rows.at(), bad);
-                            });
+    bool const good =
+        !skip ? (take(), true) : prefer::attempt(take, [&](prefer::backend_error const& error) {
+          count_bad_row(error, rows.at(), bad);
+        });
     if (!more) break;
     ++met;
     if (!good) continue;

@@ -11,9 +11,9 @@ namespace {
 
 prefer::data::rating_scale scale_of(std::string const& text) {
   std::size_t const cut = text.find(':');
-  std::optional<double> const low = prefer::data::detail::number_in(text.substr(0, cut));
+  std::optional<double> const low = prefer::data::finite_number_in(text.substr(0, cut));
   std::optional<double> high;
-  if (cut != std::string::npos) high = prefer::data::detail::number_in(text.substr(cut + 1));
+  if (cut != std::string::npos) high = prefer::data::finite_number_in(text.substr(cut + 1));
   if (!low || !high || !(*low < *high)) {
     prefer::refuse("--scale: found \"" + text +
                    "\"; expected the lowest and the highest rating, as in 1:5");

@@ -129,7 +129,7 @@ class rating_reader {
   }
 
   double number(rating_column which) const {
-    if (auto const found = detail::number_in(cell(which))) return *found;
+    if (auto const found = finite_number_in(cell(which))) return *found;
     lines_.at().refuse("column " + name(which) + ": found " + in_quotes(cell(which)) +
                        "; expected a finite number");
   }

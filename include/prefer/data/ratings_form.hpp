@@ -87,10 +87,8 @@ struct ratings_form {
   }
 };
 
-namespace detail {
-
-/// The number that a whole cell is.
-[[nodiscard]] inline std::optional<double> number_in(std::string_view cell) {
+/// The finite number that a whole cell is, if it is one.
+[[nodiscard]] inline std::optional<double> finite_number_in(std::string_view cell) {
   double result = 0;
   auto const [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), result);
   // from_chars reads "nan" and "inf" as numbers.
@@ -99,6 +97,8 @@ namespace detail {
   }
   return result;
 }
+
+namespace detail {
 
 /// Cuts a line into cells. With a separator other than the tab a cell may be in quotes, in which it holds separators, and
 /// quotes that are doubled or follow a backslash; spaces around a cell do not count.
@@ -266,7 +266,7 @@ class form_finder {
     if (!both_known()) return false;
     // A header is no row: where a number should be, it has none.
     auto const& number = place_of(rating_column::rating);
-    form_.header = given_.header.value_or(number && !number_in(cells()[*number]));
+    form_.header = given_.header.value_or(number && !finite_number_in(cells()[*number]));
     return true;
   }
   bool both_known() {
@@ -359,8 +359,8 @@ class form_finder {
     std::array<std::size_t, 4> order = {0, 1, 2, 3};
     bool rated = row.size() > 2;
     bool timed = row.size() > 3;
-    auto const third = rated ? number_in(row[2]) : std::nullopt;
-    auto const fourth = timed ? number_in(row[3]) : std::nullopt;
+    auto const third = rated ? finite_number_in(row[2]) : std::nullopt;
+    auto const fourth = timed ? finite_number_in(row[3]) : std::nullopt;
     if (rated && !third) return false;
     if (timed && !fourth) return false;
     if (third && *third >= earliest) {
@@ -383,7 +383,7 @@ class form_finder {
       form_.name = "MovieLens 1M";
       form_.scale = rating_scale{0.5, 5};
     } else if (row.size() == 4 && form_.separator == "\t" && *fourth >= earliest &&
-               number_in(row[0]) && number_in(row[1])) {
+               finite_number_in(row[0]) && finite_number_in(row[1])) {
       form_.name = "MovieLens 100k";
       form_.scale = rating_scale{1, 5};
     }
