@@ -330,10 +330,9 @@ int apply_to(named_loss const& loss, apply_options const& options) {
         if (program::interrupted && options.input != "-") break;
         if (shown) shown->advance(1, "rows");
         bool const good =
-            !skip ? (take(), true)
-                  : prefer::detail::attempt(take, [&](prefer::backend_error const& error) {
-                      count_bad_row(error, rows.at(), bad);
-                    });
+            !skip ? (take(), true) : prefer::attempt(take, [&](prefer::backend_error const& error) {
+              count_bad_row(error, rows.at(), bad);
+            });
         if (!more) break;
         ++met;
         if (!good) continue;

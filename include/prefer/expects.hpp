@@ -63,6 +63,8 @@ void on_failure(Action const& action, [[maybe_unused]] OnError const& on_error) 
 #endif
 }
 
+}  // namespace detail
+
 /// Runs `action`; a backend_error ends it, and `on_error` is told. True if there was none.
 template <class Action, class OnError>
 bool attempt(Action const& action, [[maybe_unused]] OnError const& on_error) {
@@ -78,8 +80,6 @@ bool attempt(Action const& action, [[maybe_unused]] OnError const& on_error) {
 #endif
   return true;
 }
-
-}  // namespace detail
 
 /// Throws precondition_error: a caller asked for what cannot be done, and the sentence says what can.
 [[noreturn]] inline void refuse(std::string const& sentence) { detail::broken(sentence); }

@@ -41,7 +41,7 @@ std::string texts(std::string_view prompt, std::string_view chosen, std::string_
                                              .rejected = std::string(rejected)});
 }
 
-constexpr data::reading names{.texts = data::text_use::names};
+data::reading const names{.texts = data::text_use::names};
 
 std::string const conversations =
     R"("chosen":[{"role":"system","content":"Be kind."},{"role":"user","content":"Hi"},{"role":"assistant","content":"a"}],)"

@@ -101,7 +101,7 @@ class example_reader {
       if (how_.bad == bad_rows::refused) {
         row();
       } else {
-        good = ::prefer::detail::attempt(row, [&](backend_error const& error) {
+        good = attempt(row, [&](backend_error const& error) {
           more = true;
           count_bad_row(error, rows_.at(), report_->bad);
         });
@@ -212,7 +212,8 @@ class example_reader {
   void rename() {
     if (how_.columns.empty()) return;
     for (std::size_t i = 0; i < how_.columns.size(); ++i) {
-      auto const& [as, in_file] = how_.columns[i];
+      std::string const& as = how_.columns[i].as;
+      std::string const& in_file = how_.columns[i].in_file;
       if (!row_.fields.contains(in_file)) continue;
       renamed_[i] = true;
       bool const moves_away =
@@ -225,11 +226,12 @@ class example_reader {
     }
     json renamed = json::object();
     auto& to = renamed.get_ref<json::object_t&>();
-    for (auto& [name, value] : row_.fields.get_ref<json::object_t&>()) {
-      auto const found =
-          std::find_if(how_.columns.begin(), how_.columns.end(),
-                       [&](renamed_column const& each) { return each.in_file == name; });
-      to.emplace_back(found == how_.columns.end() ? name : found->as, std::move(value));
+    for (auto& each_field : row_.fields.get_ref<json::object_t&>()) {
+      auto const found = std::find_if(
+          how_.columns.begin(), how_.columns.end(),
+          [&](renamed_column const& each) { return each.in_file == each_field.first; });
+      to.emplace_back(found == how_.columns.end() ? each_field.first : found->as,
+                      std::move(each_field.second));
     }
     row_.fields = std::move(renamed);
   }

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <string>
 
+#include <prefer/target.hpp>
+
 namespace prefer::inline v0_1::data {
 
 /// Something that happened to rows: how often, and where first.

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include <prefer/target.hpp>
+
 namespace prefer::inline v0_1::data {
 
 /// How large one row may be before reading it is refused.
