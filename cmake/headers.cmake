@@ -47,6 +47,7 @@ set(prefer_core_headers
   file/binary_file.hpp
   file/destination.hpp
   file/fingerprint.hpp
+  file/writable.hpp
   loss/alphapo.hpp
   loss/aot.hpp
   loss/apo.hpp

@@ -1,18 +1,30 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
-#include <charconv>
-#include <csignal>
+#include <signal.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
 #include <string>
-#include <system_error>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include <prefer/expects.hpp>
+#include <prefer/version.hpp>
+
+#include "program/arguments.hpp"
+#include "program/claim.hpp"
+#include "program/completion.hpp"
+#include "program/json.hpp"
+#include "program/kept.hpp"
+#include "program/kept_rows.hpp"
+#include "program/output.hpp"
+#include "program/progress.hpp"
+#include "program/signals.hpp"
+#include "program/stopped.hpp"
+#include "program/voice.hpp"
 
 // What the programs have in common: how they say what they do, read their arguments, stop and fail.
 
@@ -22,84 +34,102 @@ namespace program {
 struct about {
   char const* name;
   char const* description;
-  char const* examples = "";     // below the options
-  bool needs_arguments = false;  // without any it shows its help and ends with 2
+  char const* examples = "";  // below the options
 };
 
+namespace inside {
+inline CLI::App const* parsed = nullptr;
+}
+
+/// Every argument that results depend on, given or left to its default: all but these, which say where data come from,
+/// and those that say where results go and how fast.
+[[nodiscard]] inline json arguments_but(std::vector<std::string> left_out) {
+  left_out.insert(left_out.end(),
+                  {"--output", "--threads", "--quiet", "--json", "--help", "--version"});
+  json out = json::object();
+  for (auto const* option : inside::parsed->get_options()) {
+    std::string const name = option->get_name();
+    if (std::find(left_out.begin(), left_out.end(), name) != left_out.end()) continue;
+    std::string text;
+    for (auto const& each : option->results()) text += (text.empty() ? "" : " ") + each;
+    out[name] = option->count() != 0 ? text : option->get_default_str();
+  }
+  return out;
+}
+
 /// Declares the options, parses the arguments and calls `body(given)`, whose result is the exit code. What goes wrong is
-/// one sentence on standard error: 2 for what the user can say better, 1 for what failed outside.
+/// one sentence on standard error: 2 for what the user can say better, which without any argument is the whole help, and
+/// 1 for what failed outside. Where nobody reads standard output any more, the program ends as others do, by SIGPIPE.
 template <class Arguments, class Declare, class Body>
 int run(int argc, char** argv, about const& what, Declare const& declare, Body const& body) {
+  own_name = what.name;
+  ::signal(SIGPIPE, SIG_IGN);  // a temporary file is removed first
+  ::signal(SIGXFSZ, SIG_IGN);  // a limit on files is an error of the write that meets it
   CLI::App app(what.description, what.name);
   app.footer(what.examples);
+  app.set_version_flag("--version", std::string(what.name) + " (prefer) " PREFER_VERSION_STRING);
+  for (int i = 0; i < argc; ++i) {
+    command += (i == 0 ? "" : " ") + inside::quoted_for_a_shell(argv[i]);
+  }
+  app.add_flag("--json", as_json, "Results as JSON on standard output, and nothing else there");
+  app.add_flag("--quiet", quiet, "No progress, no summary and no list of files written");
   Arguments given;
   declare(app, given);
-  if (what.needs_arguments && argc == 1) {
-    std::fputs(app.help().c_str(), stderr);
-    return 2;
+  for (auto* option : app.get_options([](CLI::Option* o) { return o->get_expected_max() == 0; })) {
+    option->disable_flag_override();
   }
   auto const fail = [&](std::string const& sentence, int code) {
     std::fprintf(stderr, "%s: %s\n", what.name, sentence.c_str());
     return code;
   };
+  // Bodies that print by printf are held to the same: what was printed has arrived, or the program has failed.
+  auto const delivered = [&](auto const& action) {
+    int code = 1;
+    try {
+      code = action();
+      flush();
+      return code;
+    } catch (reader_gone const&) {
+      ::signal(SIGPIPE, SIG_DFL);
+      ::raise(SIGPIPE);
+      return 128 + SIGPIPE;
+    } catch (prefer::backend_error const& error) {
+      // The place says more to a user than the call that failed.
+      std::string const sentence = error.what();
+      return fail(sentence.substr(sentence.find(error.place())), code == 0 ? 1 : code);
+    } catch (prefer::precondition_error const& error) {
+      return fail(error.what(), 2);
+    } catch (std::exception const& error) {
+      return fail(error.what(), 1);
+    }
+  };
+  if (argc == 1) {
+    std::fputs(app.help().c_str(), stderr);
+    return 2;
+  }
+  if (argc == 2 && std::string(argv[1]) == bash_completion_flag) {
+    return delivered([&] {
+      print(bash_completion(app));
+      return 0;
+    });
+  }
   try {
     app.parse(argc, argv);
+  } catch (CLI::CallForHelp const&) {
+    return delivered([&] {
+      print(app.help());
+      return 0;
+    });
+  } catch (CLI::CallForVersion const& version) {
+    return delivered([&] {
+      print(std::string(version.what()) + "\n");
+      return 0;
+    });
   } catch (CLI::ParseError const& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    return fail(std::string(error.what()) + "; --help shows examples", 2);
+    return fail(inside::explained(app, error), 2);
   }
-  try {
-    return body(given);
-  } catch (prefer::backend_error const& error) {
-    // The place says more to a user than the call that failed.
-    std::string const sentence = error.what();
-    return fail(sentence.substr(sentence.find(error.place())), 1);
-  } catch (prefer::precondition_error const& error) {
-    return fail(error.what(), 2);
-  } catch (std::exception const& error) {
-    return fail(error.what(), 1);
-  }
-}
-
-/// For an option that is a number greater than zero; CLI11's own check lets nan and inf through.
-inline CLI::Validator positive_and_finite() {
-  return CLI::Validator(
-      [](std::string& text) -> std::string {
-        double number = 0.0;
-        char const* const end = text.data() + text.size();
-        auto const read = std::from_chars(text.data(), end, number);
-        bool const whole = read.ec == std::errc() && read.ptr == end;
-        if (whole && number > 0.0 && number < 1e300) return "";
-        return text + " is not a finite number greater than zero";
-      },
-      "FLOAT > 0");
-}
-
-inline void add_threads(CLI::App& app, unsigned& threads) {
-  app.add_option("--threads", threads, "Threads; results do not depend on it")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-}
-
-/// Makes a folder for results, with those that it lies in.
-inline void make_folder(std::string const& path) {
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error) {
-    prefer::refuse(
-        prefer::backend_error("program", path, "cannot create this folder: " + error.message()));
-  }
-}
-
-/// Whether somebody asked for the end, since `stop_when_asked` was called.
-inline std::atomic<bool> interrupted = false;
-inline constexpr int exit_interrupted = 130;
-
-/// From here on Ctrl-C and a polite kill set `interrupted`, so that what is at work can be finished.
-inline void stop_when_asked() {
-  auto* const remember = +[](int) { interrupted = true; };
-  std::signal(SIGINT, remember);
-  std::signal(SIGTERM, remember);
+  inside::parsed = &app;
+  return delivered([&] { return body(given); });
 }
 
 }  // namespace program

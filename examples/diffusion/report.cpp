@@ -64,22 +64,39 @@ std::string table_of(std::vector<study_row> const& rows) {
   return table.text();
 }
 
-std::vector<std::string> write_files(std::string const& folder, ring const& modes,
-                                     std::vector<study_row> const& rows) {
-  std::string const csv_path = folder + "/diffusion.csv";
-  std::string const svg_path = folder + "/diffusion.svg";
+program::json json_of(std::vector<study_row> const& rows) {
+  using program::number;
+  auto out = program::json::array();
+  for (study_row const& row : rows) {
+    bool const start = row.model == "start";
+    out.push_back({{"model", row.model},
+                   {"beta", start ? program::json() : number(row.beta)},
+                   {"preferred", number(row.preferred)},
+                   {"on_data", number(row.on_data)},
+                   {"implicit_accuracy", start ? program::json() : number(row.implicit_accuracy)},
+                   {"error_chosen", number(row.error_chosen)},
+                   {"error_rejected", number(row.error_rejected)},
+                   {"kl_start", number(row.kl_start)},
+                   {"seconds", number(row.seconds)}});
+  }
+  return out;
+}
+
+void write_csv(std::string const& path, std::vector<study_row> const& rows) {
   prefer::report::csv_writer csv(
-      csv_path, {"model", "beta", "preferred", "on_data", "implicit_accuracy", "error_chosen",
-                 "error_rejected", "kl_start", "seconds"});
-  prefer::report::plot_row pictures;
+      path, {"model", "beta", "preferred", "on_data", "implicit_accuracy", "error_chosen",
+             "error_rejected", "kl_start", "seconds"});
   for (study_row const& row : rows) {
     csv.add_row({row.model, row.beta, row.preferred, row.on_data, row.implicit_accuracy,
                  row.error_chosen, row.error_rejected, row.kl_start, row.seconds});
-    pictures.plots.push_back(picture_of(modes, row));
   }
   csv.commit();
-  pictures.write(svg_path);
-  return {csv_path, svg_path};
+}
+
+void write_picture(std::string const& path, ring const& modes, std::vector<study_row> const& rows) {
+  prefer::report::plot_row pictures;
+  for (study_row const& row : rows) pictures.plots.push_back(picture_of(modes, row));
+  pictures.write(path);
 }
 
 }  // namespace diffusion

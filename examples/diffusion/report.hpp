@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "../program/json.hpp"
 #include "study.hpp"
 
 namespace diffusion {
@@ -11,11 +12,15 @@ namespace diffusion {
 /// The table that the program prints, one line per model.
 [[nodiscard]] std::string table_of(std::vector<study_row> const& rows);
 
-/// Writes diffusion.csv, the table, and diffusion.svg, the samples of all models side by side, into a
-/// folder; returns their paths.
+/// The same numbers, in full.
+[[nodiscard]] program::json json_of(std::vector<study_row> const& rows);
+
+/// The table as a CSV file.
 ///
-/// Errors  prefer::backend_error; files that were there before keep their content then
-std::vector<std::string> write_files(std::string const& folder, ring const& modes,
-                                     std::vector<study_row> const& rows);
+/// Errors  prefer::backend_error; a file that was there before keeps its content then
+void write_csv(std::string const& path, std::vector<study_row> const& rows);
+
+/// The samples of all models side by side. Errors as those of write_csv.
+void write_picture(std::string const& path, ring const& modes, std::vector<study_row> const& rows);
 
 }  // namespace diffusion

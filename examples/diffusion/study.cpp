@@ -12,6 +12,7 @@
 #include <prefer/reference/frozen.hpp>
 #include <prefer/reference/none.hpp>
 #include <prefer/report/progress.hpp>
+#include <prefer/text/number.hpp>
 #include <prefer/train/learning_rate.hpp>
 #include <prefer/train/trainer.hpp>
 
@@ -124,7 +125,7 @@ prefer::choice_data study::pairs(std::size_t count, bool held_out) const {
   return out;
 }
 
-study_row study::start(watcher const& on_step) {
+study_row study::start(program::kept_trainings& kept, watcher const& on_step) {
   // Rows address the noise, so a point that is seen again is another row.
   prefer::choice_data data;
   for (std::size_t i = 0; i != options_.start_steps * options_.batch_size; ++i) {
@@ -138,13 +139,13 @@ study_row study::start(watcher const& on_step) {
                        .rate = prefer::learning_rate::cosine(
                            {.peak = options_.start_rate, .steps = options_.start_steps}),
                        .threads = threads_});
-  run.run([&](prefer::step_report const&) { return on_step(); });
+  kept.run(run, "start", [&](prefer::step_report const&) { on_step(); });
   study_row row{.model = "start", .seconds = steady_seconds() - begin};
   judge(start_, row);
   return row;
 }
 
-study_row study::tune(double beta, watcher const& on_step) {
+study_row study::tune(double beta, program::kept_trainings& kept, watcher const& on_step) {
   model policy = start_;
   auto reference = prefer::frozen(start_);
   auto const data = pairs(options_.tune_steps * options_.batch_size, false);
@@ -155,7 +156,8 @@ study_row study::tune(double beta, watcher const& on_step) {
                        .rate = options_.tune_rate,
                        .reference_is_start = true,
                        .threads = threads_});
-  run.run([&](prefer::step_report const&) { return on_step(); });
+  kept.run(run, "beta-" + prefer::text::shortest(beta),
+           [&](prefer::step_report const&) { on_step(); });
   study_row row{.model = "diffusion_dpo", .beta = beta, .seconds = steady_seconds() - begin};
   judge(policy, row);
   return row;
@@ -201,6 +203,7 @@ void study::draw_samples(model& policy, study_row& row) {
   double kl = 0.0;
   policy.sample(0, options_.seed, points, [&](std::size_t t, auto x, auto noise) {
     auto const back = policy.schedule().back(t);
+    if (program::interrupted) throw program::stop();
     if (back.deviation == 0.0) return;
     start_.predict_noise(0, t, x, starts);
     // The mean of a step holds the noise with this factor.

@@ -12,6 +12,8 @@
 #include <prefer/model/denoiser.hpp>
 #include <prefer/parallel/executor.hpp>
 
+#include "../program/kept.hpp"
+
 namespace diffusion {
 
 /// What to run. The defaults are those of the table in the README.
@@ -70,8 +72,8 @@ struct study_row {
   std::vector<ring::position> samples = {};
 };
 
-/// Returns false to stop the training that it watches.
-using watcher = std::function<bool()>;
+/// Told of each step of a training.
+using watcher = std::function<void()>;
 
 /// Trains a start model on the mixture, then a copy of it for each beta.
 class study {
@@ -80,10 +82,12 @@ class study {
 
   [[nodiscard]] ring const& modes() const { return ring_; }
 
+  /// Both keep their trainings, from which the same study goes on, and end with program::stop if asked to.
+
   /// Maximum likelihood (of the bound) on all modes alike.
-  study_row start(watcher const& on_step);
+  study_row start(program::kept_trainings& kept, watcher const& on_step);
   /// Diffusion-DPO from the start model: points of preferred modes against points of the others.
-  study_row tune(double beta, watcher const& on_step);
+  study_row tune(double beta, program::kept_trainings& kept, watcher const& on_step);
 
  private:
   using model = prefer::denoiser<float>;

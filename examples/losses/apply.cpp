@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "apply.hpp"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <initializer_list>
-#include <iostream>
+#include <istream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,129 +21,18 @@
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/text/number.hpp>
 
+#include "../program/json.hpp"
+#include "../program/progress.hpp"
+#include "../program/signals.hpp"
+#include "../program/stopped.hpp"
+#include "fields.hpp"
 #include "input.hpp"
-#include "output.hpp"
+#include "results.hpp"
 
 namespace {
 
 using prefer::column_name;
 using prefer::data::json_row;
-
-/// A number (or true and false) of each row, which becomes a column of the batch.
-struct field {
-  char const* name;
-  column_name column;  // required where the loss needs it
-  prefer::number_rule rule;
-  bool is_truth;
-  double otherwise = 0.0;
-};
-
-/// A field for a column, with the rule that the loss's meaning gives it.
-template <column_name Name, prefer::column_rule Rule>
-field field_of(char const* name, prefer::column_description<Name, Rule> is, named_loss const& loss,
-               double otherwise = 0.0) {
-  return {name, Name, rule_of(is, loss.meaning), Rule == prefer::column_rule::truth, otherwise};
-}
-
-[[noreturn]] void refuse_number(json_row const& row, std::string_view name, double value,
-                                std::string const& expected) {
-  prefer::data::refuse_field(row, name,
-                             "found " + prefer::text::shortest(value) + "; expected " + expected);
-}
-
-/// One field, row after row.
-class field_values {
- public:
-  field_values(field const& what, named_loss const& loss)
-      : what_(what), needed_(needs(what, loss)), taken_(needed_ || takes(what, loss)) {}
-
-  [[nodiscard]] char const* name() const { return what_.name; }
-  void add(json_row const& row) {
-    bool const there = prefer::data::find_field(row, what_.name) != nullptr;
-    double const value = !there && !needed_ ? what_.otherwise
-                         : what_.is_truth   ? (prefer::data::truth(row, what_.name) ? 1.0 : 0.0)
-                                            : prefer::data::number(row, what_.name);
-    if (there && !what_.rule.holds(value)) {
-      refuse_number(row, what_.name, value, what_.rule.expected);
-    }
-    // Data that a loss has no use for may stand there; an instruction that it would not follow may not.
-    if (there && !taken_ && prefer::optional_columns.contains(what_.column)) {
-      prefer::data::refuse_field(row, what_.name, "this loss does not read it");
-    }
-    given_ = given_ || there;
-    values_.push_back(value);
-  }
-  [[nodiscard]] prefer::column column() const {
-    return taken_ && (given_ || needed_) ? prefer::column(values_) : prefer::column();
-  }
-  [[nodiscard]] double const& operator[](std::size_t i) const { return values_[i]; }
-  [[nodiscard]] double last() const { return values_.back(); }
-  void clear() {
-    values_.clear();
-    given_ = false;
-  }
-  [[nodiscard]] bool taken() const { return taken_; }
-
- private:
-  static bool needs(field const& what, named_loss const& loss) {
-    bool const of_baseline =
-        what.column == column_name::kl_policy || what.column == column_name::kl_reference;
-    return of_baseline ? loss.kl_examples : loss.needs.contains(what.column);
-  }
-  static bool takes(field const& what, named_loss const& loss) {
-    return what.column == column_name::weight || loss.takes.contains(what.column);
-  }
-
-  field what_;
-  bool needed_;
-  bool taken_;
-  bool given_ = false;
-  std::vector<double> values_;
-};
-
-namespace described = prefer::described;
-
-field weight_field(named_loss const& loss) {
-  return field_of("weight", described::weight, loss, 1.0);
-}
-field beta_field(named_loss const& loss) {
-  return field_of("beta", described::beta, loss, loss.beta.value_or(1.0));
-}
-
-/// Numbers of a list of completions.
-std::vector<double> numbers_field(json_row const& row, std::string_view name) {
-  auto const& value = prefer::data::field(row, name, "a list of numbers");
-  if (!value.is_array() || value.empty()) {
-    prefer::data::refuse_field(row, name, "expected a list of at least one number");
-  }
-  std::vector<double> out;
-  for (auto const& element : value) {
-    if (!element.is_number()) {
-      prefer::data::refuse_field(row, name,
-                                 "element " + std::to_string(out.size()) + " is " + element.dump() +
-                                     "; expected a finite number");
-    }
-    out.push_back(element.get<double>());
-  }
-  return out;
-}
-
-/// Reads every field of a row; a name that is almost one of them is refused.
-void add_row(json_row const& row, std::vector<field_values>& fields) {
-  std::vector<std::string_view> known;
-  for (auto const& one : fields) known.emplace_back(one.name());
-  prefer::data::refuse_misspelt(row, known);
-  for (auto& one : fields) one.add(row);
-}
-
-/// The names of the fields that the loss reads.
-std::vector<std::string> names_of_taken(std::vector<field_values> const& fields) {
-  std::vector<std::string> names;
-  for (auto const& one : fields) {
-    if (one.taken()) names.emplace_back(one.name());
-  }
-  return names;
-}
 
 /// Pairs as they were read, until they are evaluated.
 class pair_rows {
@@ -182,7 +73,7 @@ class pair_rows {
     }
   }
   [[nodiscard]] std::vector<std::string> reads() const { return names_of_taken(fields_); }
-  void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
+  void evaluate(prefer::reduction reduce, result_sink& out, summary& total) {
     auto const at = [&](std::size_t i) { return fields_[i].column(); };
     prefer::pair_columns const batch{.policy = {at(0), at(1)},
                                      .reference = {at(2), at(3)},
@@ -249,7 +140,7 @@ class unpaired_rows {
 
   void add(json_row const& row) { add_row(row, fields_); }
   [[nodiscard]] std::vector<std::string> reads() const { return names_of_taken(fields_); }
-  void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
+  void evaluate(prefer::reduction reduce, result_sink& out, summary& total) {
     auto const at = [&](std::size_t i) { return fields_[i].column(); };
     prefer::unpaired_columns const batch{.policy = at(0),
                                          .reference = at(1),
@@ -319,7 +210,7 @@ class list_rows {
     if (loss_->takes.contains(column_name::beta)) names.emplace_back("beta");
     return names;
   }
-  void evaluate(prefer::reduction reduce, line_sink& out, summary& total) {
+  void evaluate(prefer::reduction reduce, result_sink& out, summary& total) {
     prefer::list_columns const batch{.policy = policy_,
                                      .reference = ref_,
                                      .length = length_,
@@ -380,26 +271,37 @@ class list_rows {
   std::vector<std::size_t> offset_ = {0};
 };
 
-prefer::data::json_row_reader open(apply_options const& options) {
+prefer::data::json_row_reader open(apply_options const& options, std::istream& standard_input) {
   namespace data = prefer::data;
   bool const piped = options.input == "-";
   data::place const at{"losses", piped ? "standard input" : options.input, 0};
   std::unique_ptr<data::byte_source> source;
   if (piped) {
-    source = std::make_unique<data::stream_bytes>(std::cin, at);
+    source = std::make_unique<data::stream_bytes>(standard_input, at);
   } else {
     source = std::make_unique<data::file_bytes>(at);
   }
   return {std::move(source), at, options.how.limits, options.how.decode};
 }
 
+/// All that results depend on besides the rows, as a line of JSON.
+std::string settings_of(named_loss const& loss, apply_options const& options) {
+  auto out = program::document();
+  out["loss"] = loss.label;
+  out["reduction"] = options.reduce == prefer::reduction::mean ? "mean" : "none";
+  return out.dump();
+}
+
 template <class Rows>
-void apply_to(named_loss const& loss, apply_options const& options) {
-  auto rows = open(options);
+int apply_to(named_loss const& loss, apply_options const& options) {
   // One row at a time where a row's results do not depend on the others.
   bool const whole_batch = loss.whole_batch || options.reduce == prefer::reduction::mean;
   bool const skip = options.how.bad == prefer::data::bad_rows::skipped;
-  line_sink out(options.output);
+  program::stop_when_asked();
+  result_sink out(options.output, settings_of(loss, options));
+  program::interruptible_input waiting_for(STDIN_FILENO);
+  std::istream standard_input(&waiting_for);
+  auto rows = open(options, standard_input);
   summary total;
   input_columns columns(options.how.columns);
   std::map<std::string, prefer::data::happened> bad;
@@ -408,24 +310,44 @@ void apply_to(named_loss const& loss, apply_options const& options) {
   Rows waiting(loss);
   auto const reads = waiting.reads();
   bool more = true;
+  bool finished = false;  // by a program that was stopped
   auto const take = [&] {
     more = rows.next(row);
     if (!more) return;
     columns.rename(row);
     // A row that is refused half way leaves nothing behind.
     if (skip) Rows(loss).add(row);
-    waiting.add(row);
+    finished = !whole_batch && out.has(row.fields, total);
+    if (!finished) waiting.add(row);
   };
-  while (more) {
-    bool const good =
-        !skip ? (take(), true) : prefer::attempt(take, [&](prefer::backend_error const& error) {
-          count_bad_row(error, rows.at(), bad);
-        });
-    if (!more) break;
-    ++met;
-    if (!good) continue;
-    columns.count_unused(row, reads);
-    if (!whole_batch) waiting.evaluate(options.reduce, out, total);
+  {
+    // Rows on a terminal show themselves how far it is.
+    std::optional<program::progress> shown;
+    if (!options.output.empty() || ::isatty(STDOUT_FILENO) == 0) shown.emplace(0);
+    try {
+      while (more) {
+        // Standard input ends where the program was stopped; what was read of it until then is not lost.
+        if (program::interrupted && options.input != "-") break;
+        if (shown) shown->advance(1, "rows");
+        bool const good =
+            !skip ? (take(), true) : prefer::attempt(take, [&](prefer::backend_error const& error) {
+              count_bad_row(error, rows.at(), bad);
+            });
+        if (!more) break;
+        ++met;
+        if (!good) continue;
+        columns.count_unused(row, reads);
+        if (whole_batch || finished) continue;
+        waiting.evaluate(options.reduce, out, total);
+        out.row_done(total);
+      }
+    } catch (prefer::backend_error const&) {
+      if (!program::interrupted) throw;  // half a line is no fault of the input then
+    }
+  }
+  if (program::interrupted) {
+    return program::stopped(whole_batch ? "this needs all rows at once, so nothing is kept"
+                                        : out.keep(total));
   }
   expect_few_bad_rows(bad, met, options.how.most_bad, rows.at());
   if (whole_batch && met > 0) waiting.evaluate(options.reduce, out, total);
@@ -435,12 +357,13 @@ void apply_to(named_loss const& loss, apply_options const& options) {
   }
   columns.say(loss.name, prefer::data::place{rows.at().reader, rows.at().source, 0});
   total.print(loss);
+  return 0;
 }
 
 }  // namespace
 
-void apply(named_loss const& loss, apply_options const& options) {
+int apply(named_loss const& loss, apply_options const& options) {
   if (loss.kind == example_kind::pair) return apply_to<pair_rows>(loss, options);
   if (loss.kind == example_kind::unpaired) return apply_to<unpaired_rows>(loss, options);
-  apply_to<list_rows>(loss, options);
+  return apply_to<list_rows>(loss, options);
 }

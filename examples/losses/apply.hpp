@@ -14,8 +14,8 @@ struct apply_options {
   prefer::data::reading how;  // names of columns, and what becomes of bad rows
 };
 
-/// Reads rows, writes one JSON object per row, and a summary to standard error.
+/// Reads rows, writes one JSON object per row, and a summary. The exit code: 0, or that of a program that was stopped.
 ///
 /// Errors  backend_error naming file, line and field. A file named by `output` appears only if all went
 ///         well; on standard output the lines before the bad row are there, whole.
-void apply(named_loss const& loss, apply_options const& options);
+int apply(named_loss const& loss, apply_options const& options);

@@ -10,6 +10,8 @@
 #include <CLI/CLI.hpp>
 #include <golden/check_files.hpp>
 
+#include <prefer/file/writable.hpp>
+
 #include "../program.hpp"
 #include "../reading_options.hpp"
 #include "apply.hpp"
@@ -80,30 +82,104 @@ void declare(CLI::App& app, arguments& given) {
                  "several times")
       ->type_name("NAME[:K=V,...]")
       ->allow_extra_args(false);
+  program::suggested["--loss"] = names_of_losses();
   app.add_option("--set", given.settings, "A hyper-parameter, for every --loss that has it")
       ->type_name("K=V")
       ->allow_extra_args(false);
   app.add_option("--reduction", given.reduction,
                  "Coefficients of each row's own loss (none), or of the mean over rows (mean)")
-      ->check(CLI::IsMember({"none", "mean"}))
+      ->check(program::one_of({"none", "mean"}))
       ->capture_default_str();
   app.add_option("input", given.apply.input, "File of JSON lines, - for standard input")
       ->type_name("FILE")
+      ->check(program::path())
       ->capture_default_str();
   program::add_columns_option(app, given.rows);
   program::add_bad_row_options(app, given.rows);
   app.add_option("--output", given.apply.output, "Write the results here, whole or not at all")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(program::path());
   app.add_option("--plot", given.plot,
                  "Draw loss and coefficient against the margin, read no input")
-      ->type_name("FILE.svg");
+      ->type_name("FILE.svg")
+      ->check(program::path());
   app.add_option("--margins", given.margins, "Where the plot begins and ends, nats")
       ->type_name("LOW HIGH")
+      ->check(program::finite())
       ->expected(2);
   app.add_option("--check", given.check, "Compare golden files with this library, print a table")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(program::path());
   app.add_flag("--allow-uncovered", given.allow_uncovered,
                "Cases of losses that are not in this version do not make --check fail");
+}
+
+int list() {
+  if (!program::as_json) {
+    program::print(list_of_losses());
+    return 0;
+  }
+  auto all = program::json::array();
+  for (auto const& each : describe_losses()) {
+    auto parameters = program::json::object();
+    for (auto const& [name, value] : each.hyper_parameters)
+      parameters[name] = program::number(value);
+    all.push_back({{"loss", each.name},
+                   {"over", each.over},
+                   {"hyper_parameters", std::move(parameters)},
+                   {"reads", each.reads},
+                   {"paper", each.paper},
+                   {"summary", each.summary},
+                   {"trl", each.trl}});
+  }
+  auto document = program::document();
+  document["losses"] = std::move(all);
+  program::print_json(document);
+  return 0;
+}
+
+int check(arguments const& given) {
+  auto const found = golden::check_files(given.check, given.allow_uncovered);
+  if (program::as_json) {
+    auto rows = program::json::array();
+    for (auto const& row : found.rows) {
+      rows.push_back({{"file", row.file},
+                      {"loss", row.loss},
+                      {"here", row.here},
+                      {"covered", row.covered},
+                      {"passed", row.passed},
+                      {"failed", row.failed},
+                      {"not_covered", row.not_covered},
+                      {"not_finite", row.not_finite},
+                      {"cut_off", row.cut_off},
+                      {"numbers", row.numbers}});
+    }
+    auto document = program::document();
+    document["good"] = found.good;
+    document["rows"] = std::move(rows);
+    program::print_json(document);
+  } else {
+    program::print(found.text());
+  }
+  return found.good ? 0 : 1;
+}
+
+int plot(arguments const& given, std::vector<named_loss> const& losses) {
+  prefer::expect_writable(given.plot, program::room_for_a_report);
+  program::claim const alone(given.plot);
+  std::optional<std::pair<double, double>> margins;
+  if (!given.margins.empty()) margins = {given.margins[0], given.margins[1]};
+  auto const note = plot_losses(losses, given.plot, margins);
+  if (program::as_json) {
+    auto document = program::document();
+    document["files"] = {given.plot};
+    document["note"] = note;
+    program::print_json(document);
+  } else if (!program::quiet) {
+    std::fprintf(stderr, "wrote %s%s\n", given.plot.c_str(),
+                 note.empty() ? "" : (" (" + note + ")").c_str());
+  }
+  return 0;
 }
 
 int run(arguments& given) {
@@ -112,39 +188,25 @@ int run(arguments& given) {
   if (jobs != 1) {
     prefer::refuse("give one of --list, --loss NAME and --check FILE; --help shows examples");
   }
-  if (given.list) {
-    std::fputs(list_of_losses().c_str(), stdout);
-    return 0;
-  }
-  if (!given.check.empty()) {
-    return golden::check_files(given.check, given.allow_uncovered) ? 0 : 1;
-  }
+  if (given.list) return list();
+  if (!given.check.empty()) return check(given);
 
   std::vector<setting> shared;
   for (auto const& text : given.settings) shared.push_back(parse_setting(text, "--set " + text));
-  auto const losses = make_losses(given.losses, shared);
-  if (!given.plot.empty()) {
-    std::optional<std::pair<double, double>> margins;
-    if (!given.margins.empty()) margins = {given.margins[0], given.margins[1]};
-    auto const note = plot_losses(losses, given.plot, margins);
-    std::fprintf(stderr, "wrote %s%s\n", given.plot.c_str(),
-                 note.empty() ? "" : (" (" + note + ")").c_str());
-    return 0;
-  }
+  auto const losses = make_losses(program::without_repeats("--loss", given.losses), shared);
+  if (!given.plot.empty()) return plot(given, losses);
   if (losses.size() != 1)
     prefer::refuse("several --loss need --plot FILE.svg; give one to read rows");
   given.apply.reduce =
       given.reduction == "mean" ? prefer::reduction::mean : prefer::reduction::none;
   given.apply.how = program::reading_of(given.rows);
-  apply(losses.front(), given.apply);
-  return 0;
+  return apply(losses.front(), given.apply);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   return program::run<arguments>(
-      argc, argv,
-      {.name = "losses", .description = description, .examples = examples, .needs_arguments = true},
-      declare, run);
+      argc, argv, {.name = "losses", .description = description, .examples = examples}, declare,
+      run);
 }

@@ -132,22 +132,48 @@ std::vector<named_loss> make_losses(std::vector<std::string> const& written,
   return losses;
 }
 
-std::string list_of_losses() {
-  prefer::report::table losses({{"loss"}, {"over"}, {"hyper-parameters"}, {"reads"}, {"paper"}});
-  prefer::report::table meanings({{"loss"}, {"loss of one example"}, {"TRL"}});
+std::vector<loss_description> describe_losses() {
+  std::vector<loss_description> out;
   prefer::for_each_loss([&]<prefer::Loss L>(L const& loss, prefer::loss_info const& info) {
     std::string read = to_string(prefer::needs<L>);
     if (prefer::meaning_of<L>.score != prefer::score_kind::none) {
       read += std::string(" (") + to_string(prefer::meaning_of<L>.score) + ")";
     }
     if (*info.batch_statistic != '\0') read += std::string(", ") + info.batch_statistic;
-    std::string const parameters = parameters_of(loss);
-    losses.add_row({L::name,
-                    L::arity == 1   ? "labels"
-                    : L::arity == 2 ? "pairs"
-                                    : "lists",
-                    parameters.empty() ? "-" : parameters, read, info.paper});
-    meanings.add_row({L::name, info.summary, *info.trl == '\0' ? "-" : info.trl});
+    loss_description one{.name = L::name,
+                         .over = L::arity == 1   ? "labels"
+                                 : L::arity == 2 ? "pairs"
+                                                 : "lists",
+                         .hyper_parameters = {},
+                         .reads = std::move(read),
+                         .paper = info.paper,
+                         .summary = info.summary,
+                         .trl = info.trl};
+    prefer::for_each_hyper_parameter(loss, [&](std::string_view name, double value) {
+      one.hyper_parameters.emplace_back(name, value);
+    });
+    out.push_back(std::move(one));
   });
+  return out;
+}
+
+std::vector<std::string> names_of_losses() {
+  std::vector<std::string> out;
+  for (auto& each : describe_losses()) out.push_back(std::move(each.name));
+  return out;
+}
+
+std::string list_of_losses() {
+  prefer::report::table losses({{"loss"}, {"over"}, {"hyper-parameters"}, {"reads"}, {"paper"}});
+  prefer::report::table meanings({{"loss"}, {"loss of one example"}, {"TRL"}});
+  for (auto const& each : describe_losses()) {
+    std::string parameters;
+    for (auto const& [name, value] : each.hyper_parameters) {
+      parameters += (parameters.empty() ? "" : " ") + name + "=" + prefer::text::shortest(value);
+    }
+    losses.add_row(
+        {each.name, each.over, parameters.empty() ? "-" : parameters, each.reads, each.paper});
+    meanings.add_row({each.name, each.summary, each.trl.empty() ? "-" : each.trl});
+  }
   return losses.text() + "\n" + meanings.text();
 }

@@ -63,5 +63,22 @@ std::vector<named_loss> make_losses(std::vector<std::string> const& written,
                                     std::vector<setting> const& shared,
                                     remembering memory = remembering::nothing);
 
+/// What `--list` says of a loss.
+struct loss_description {
+  std::string name;
+  std::string over;  // "labels", "pairs" or "lists"
+  std::vector<std::pair<std::string, double>> hyper_parameters;
+  std::string reads;    // columns, and what it takes from its batch
+  std::string paper;    // empty: none
+  std::string summary;  // the loss of one example
+  std::string trl;      // its name there; empty: none
+};
+
+/// Every loss, in the order of the catalogue.
+[[nodiscard]] std::vector<loss_description> describe_losses();
+
+/// Their names.
+[[nodiscard]] std::vector<std::string> names_of_losses();
+
 /// The table that `--list` prints.
-std::string list_of_losses();
+[[nodiscard]] std::string list_of_losses();

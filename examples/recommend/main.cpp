@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <cstdio>
+#include <cstddef>
+#include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include <prefer/parallel/thread_pool.hpp>
-#include <prefer/report/progress.hpp>
 
 #include "../program.hpp"
 #include "../reading_options.hpp"
@@ -24,7 +26,9 @@ references, and reports how well each result ranks items and predicts held-out p
 
   recommend --ratings ml-100k.inter
   recommend --ratings ml-100k.inter --beta 0.1 1 --seeds 5 --output my-run
-  recommend --preferences pairs.jsonl)";
+  recommend --preferences pairs.jsonl
+
+Ctrl-C keeps what is trained; the same command goes on from there.)";
 
 constexpr char const* notes =
     R"(Each person's first 80 % of ratings by time are learned from, the rest judge. A preference is an item
@@ -48,33 +52,40 @@ struct arguments {
 };
 
 void declare_data(CLI::App& app, arguments& given) {
-  auto* const ratings = app.add_option(
-      "--ratings", given.ratings,
-      "File of user, item, and perhaps rating and timestamp; its form is detected and said");
+  auto* const ratings =
+      app.add_option(
+             "--ratings", given.ratings,
+             "File of user, item, and perhaps rating and timestamp; its form is detected and said")
+          ->type_name("FILE")
+          ->check(program::path());
   auto* const preferences =
       app.add_option("--preferences", given.preferences,
-                     "JSONL file with prompt (a person), chosen and rejected (items)");
+                     "JSONL file with prompt (a person), chosen and rejected (items)")
+          ->type_name("FILE")
+          ->check(program::path());
   ratings->excludes(preferences);
   program::add_bad_row_options(app, given.rows);
   program::add_form_options(app, given.rows);
   app.add_option("--separator", given.file.separator, "Of --ratings: tab, space, ::, ; , or |");
   app.add_option("--header", given.file.header, "Whether its first line names the columns")
-      ->check(CLI::IsMember({"yes", "no"}));
+      ->check(program::one_of({"yes", "no"}));
   app.add_option("--columns", given.file.columns,
                  "In the order of the file: user,item,-,rating; or by the header's names: "
                  "user=reviewer,item=book; of --preferences: prompt=user,chosen=liked")
       ->delimiter(',');
   app.add_option("--scale", given.file.scale, "Lowest and highest rating, 1:5; others are refused");
   app.add_option("--feedback", given.file.meaning, "What its numbers are")
-      ->check(CLI::IsMember({"ratings", "counts", "pairs"}));
+      ->check(program::one_of({"ratings", "counts", "pairs"}));
   app.add_option("--encoding", given.file.encoding, "Of its text")
-      ->check(CLI::IsMember({"utf8", "latin1"}));
+      ->check(program::one_of({"utf8", "latin1"}));
   app.add_option("--repeats", given.file.again,
                  "An item that a person rated more than once: keep (each is learned from, the last "
                  "is the opinion), first, last or refused [keep]")
-      ->check(CLI::IsMember({"keep", "first", "last", "refused"}));
+      ->check(program::one_of({"keep", "first", "last", "refused"}));
   app.add_option("--groups", given.groups,
                  "File of people and their groups, for a reference per group")
+      ->type_name("FILE")
+      ->check(program::path())
       ->needs(ratings);
   app.add_option("--group-columns", given.groups_file.columns,
                  "As --columns, of --groups: user,-,group, or user=user_id,group=occupation")
@@ -83,22 +94,24 @@ void declare_data(CLI::App& app, arguments& given) {
 
 void declare_study(CLI::App& app, arguments& given) {
   app.add_option("--liked-from", given.split.liked_from,
-                 "Ratings from here on are likes [80 % of the scale: 4 of 5]");
+                 "Ratings from here on are likes [80 % of the scale: 4 of 5]")
+      ->check(program::finite());
   app.add_option("--disliked-to", given.split.disliked_to,
-                 "Ratings up to here are dislikes [40 % of the scale: 2 of 5]");
+                 "Ratings up to here are dislikes [40 % of the scale: 2 of 5]")
+      ->check(program::finite());
   app.add_flag(
       "--met-again", given.split.met_again,
       "Rank what a person met in the first part too, for what is consumed again and again");
   app.add_option("--loss", given.study.losses, "Only these losses")
-      ->check(CLI::IsMember({"dpo", "softmax_dpo", "ipo_sum", "simpo", "kto"}));
+      ->check(program::one_of({"dpo", "softmax_dpo", "ipo_sum", "simpo", "kto"}));
   app.add_option("--reference", given.study.references, "Only these references of DPO")
-      ->check(CLI::IsMember({"trained", "popularity", "group", "person", "none"}));
+      ->check(program::one_of({"trained", "popularity", "group", "person", "none"}));
   app.add_option("--normaliser", given.normaliser,
                  "Of the softmax in training: exact, sampled, or auto: sampled above 20000 items")
-      ->check(CLI::IsMember({"auto", "exact", "sampled"}))
+      ->check(program::one_of({"auto", "exact", "sampled"}))
       ->capture_default_str();
   app.add_option("--samples", given.samples, "Items that a sampled normaliser draws in each step")
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(program::whole(1, 1 << 20))
       ->capture_default_str();
   app.add_option("--memory", given.memory,
                  "Gigabytes that may be taken [what the machine has]; what does not fit is refused")
@@ -108,6 +121,8 @@ void declare_study(CLI::App& app, arguments& given) {
 void declare(CLI::App& app, arguments& given) {
   declare_data(app, given);
   app.add_option("--output", given.output, "Folder for recommend.csv and the pictures")
+      ->type_name("FOLDER")
+      ->check(program::path())
       ->capture_default_str();
   app.add_option("--beta", given.study.betas,
                  "Betas of DPO; the other losses have ranges of their own")
@@ -115,29 +130,29 @@ void declare(CLI::App& app, arguments& given) {
       ->capture_default_str();
   app.add_option("--seeds", given.study.seeds,
                  "How often to repeat, each time with its own start model")
-      ->check(CLI::Range(1, 1000))
+      ->check(program::whole(1, 1000))
       ->capture_default_str();
   app.add_option("--factors", given.study.factors, "Numbers per person and item")
-      ->check(CLI::Range(1, 4096))
+      ->check(program::whole(1, 4096))
       ->capture_default_str();
   app.add_option("--batch-size", given.study.batch_size, "Pairs per step")
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(program::whole(1, 1 << 20))
       ->capture_default_str();
   app.add_option("--start-epochs", given.study.start_epochs,
                  "Epochs of maximum likelihood before tuning")
-      ->check(CLI::Range(1, 10000))
+      ->check(program::whole(1, 10000))
       ->capture_default_str();
   app.add_option("--start-rate", given.study.start_rate, "Learning rate of maximum likelihood")
       ->check(program::positive_and_finite())
       ->capture_default_str();
   app.add_option("--start-weight-decay", given.study.start_weight_decay, "AdamW weight decay of it")
-      ->check(CLI::NonNegativeNumber)
+      ->check(program::non_negative_and_finite())
       ->capture_default_str();
   app.add_option("--epochs", given.study.tune_epochs, "Epochs of preference tuning")
-      ->check(CLI::Range(1, 10000))
+      ->check(program::whole(1, 10000))
       ->capture_default_str();
   app.add_option("--pairs", given.study.pairs_per_person, "Preference pairs per person and epoch")
-      ->check(CLI::Range(1, 100000))
+      ->check(program::whole(1, 100000))
       ->capture_default_str();
   app.add_option("--rate", given.study.tune_rate, "Learning rate of preference tuning")
       ->check(program::positive_and_finite())
@@ -146,11 +161,155 @@ void declare(CLI::App& app, arguments& given) {
   program::add_threads(app, given.threads);
 }
 
-int run(arguments const& given) {
-  if (given.ratings.empty() && given.preferences.empty()) {
-    prefer::refuse("give --ratings FILE or --preferences FILE; --help shows examples");
+/// What the data are and what is made of them.
+std::string in_words(recommend::interactions const& data, arguments const& given,
+                     recommend::study_options const& options) {
+  auto const count = [](std::size_t n) { return std::to_string(n); };
+  std::string out = count(data.people.size()) + " people, " + count(data.items) + " items, " +
+                    count(data.events) + (given.ratings.empty() ? " preferences; " : " ratings; ") +
+                    count(data.train_events()) + " to learn from\n" +
+                    count(data.people_with_preferences()) +
+                    " people have preferences to learn from; " + count(data.test_preferences()) +
+                    " held-out preferences\n" + count(data.people_with_something_to_find()) +
+                    " people have something to find: liked in the last part" +
+                    (given.split.met_again ? "" : ", and not met in the first") + "\n";
+  if (data.people_with_something_to_find() == 0) {
+    out += "so no ranking is judged; --met-again ranks what was met too\n";
   }
-  auto const rule = recommend::rule_of(given.split, given.file);
+  for (std::string const& note : data.notes) out += note + "\n";
+  if (options.samples != 0) {
+    out += "normalisers in training are estimated from " + count(options.samples) + " of " +
+           count(data.items) + " items, drawn anew in each step; judging is exact\n";
+  }
+  if (std::size_t const against = data.contradicted_preferences(); against != 0) {
+    out += count(against) +
+           " preferences to learn from are contradicted by others of the same person, directly or\n"
+           "along a chain; they are learned from, and no negative of a list follows from them\n";
+  }
+  return out + "\n";
+}
+
+program::json in_json(recommend::interactions const& data,
+                      recommend::study_options const& options) {
+  return {{"people", data.people.size()},
+          {"items", data.items},
+          {"events", data.events},
+          {"train_events", data.train_events()},
+          {"people_with_preferences", data.people_with_preferences()},
+          {"test_preferences", data.test_preferences()},
+          {"people_with_something_to_find", data.people_with_something_to_find()},
+          {"contradicted_preferences", data.contradicted_preferences()},
+          {"items_in_a_normaliser", options.samples == 0 ? data.items : options.samples},
+          {"notes", data.notes}};
+}
+
+/// Runs what is not yet in `kept`: the rows of all settings and seeds.
+std::vector<recommend::study_row> train(recommend::interactions const& data, arguments const& given,
+                                        recommend::study_options const& options,
+                                        program::kept_trainings& trainings,
+                                        program::kept_rows& kept) {
+  prefer::thread_pool pool(given.threads);
+  auto const settings = recommend::settings_of(options, data.groups != 0);
+  std::size_t const each = settings.size() + 1;
+  std::vector<recommend::study_row> rows;
+  for (auto const& row : kept.rows()) rows.push_back(recommend::row_of(row));
+  program::progress shown(given.study.seeds * each, "start model");
+  shown.advance(rows.size(), "");
+  std::string doing;
+  recommend::study study(
+      data, options, pool.executor(),
+      {.kept = &trainings, .on_step = [&](std::uint64_t step, std::uint64_t steps) {
+         shown.doing(doing + ", step " + std::to_string(step) + " of " + std::to_string(steps));
+       }});
+  auto const keep = [&](recommend::study_row const& row) {
+    kept.add(recommend::kept_json_of(row));
+    rows.push_back(row);
+    shown.advance(1, doing);
+  };
+  for (std::uint64_t seed = 1; seed <= given.study.seeds; ++seed) {
+    std::size_t const first = (seed - 1) * each;
+    if (rows.size() >= first + each) continue;
+    doing = "seed " + std::to_string(seed) + ", start model";
+    // Its settings need the start model, which is trained, or there, and judged again.
+    auto const start = study.start(seed);
+    if (rows.size() == first) keep(start);
+    for (std::size_t s = 0; s < settings.size(); ++s) {
+      if (rows.size() > first + 1 + s) continue;
+      if (program::interrupted) throw program::stop();
+      doing = "seed " + std::to_string(seed) + ", " + settings[s].loss;
+      keep(study.tune(settings[s]));
+      trainings.forget(study.unit(settings[s]));
+    }
+    trainings.forget(recommend::study::start_unit(seed));
+  }
+  return rows;
+}
+
+/// The tables, as text.
+std::string tables_of(recommend::interactions const& data, arguments const& given,
+                      std::vector<recommend::summary> const& all,
+                      std::vector<recommend::tenth> const& gains) {
+  std::string out = recommend::table_of(all) + "\n" +
+                    (given.study.seeds == 1 ? "One seed"
+                                            : "Mean ± standard deviation over " +
+                                                  std::to_string(given.study.seeds) + " seeds") +
+                    ". Losses other than dpo: the beta with the best " +
+                    (data.people_with_something_to_find() != 0 ? "NDCG@10" : "pair accuracy") +
+                    ", chosen on the held-out part\n"
+                    "itself, which flatters them a little. KL and margins in nats.\n\n";
+  if (gains.empty()) return out;
+  return out +
+         "Who gains: NDCG@10 of people by how many events they have to learn from, and what the "
+         "best\nbeta of DPO with each reference adds, with 95 % intervals over people\n\n" +
+         recommend::table_of(gains) + "\n";
+}
+
+/// Writes and prints what was found; the exit code.
+int report(recommend::interactions const& data, arguments const& given,
+           recommend::study_options const& options, std::vector<recommend::study_row> const& rows) {
+  auto const all = recommend::summarize(rows);
+  auto const gains = recommend::who_gains(data, rows, all);
+  std::string const stem = given.output + "/recommend";
+  std::vector<std::string> paths;
+  program::handover results;
+  auto const write = [&](std::string const& path, auto const& how) {
+    results.attempt([&] {
+      if (how(path)) paths.push_back(path);
+    });
+  };
+  write(stem + ".csv", [&](std::string const& path) {
+    recommend::write_csv(path, rows);
+    return true;
+  });
+  write(stem + "_who_gains.csv", [&](std::string const& path) {
+    recommend::write_csv(path, gains);
+    return true;
+  });
+  results.attempt([&] {
+    if (program::as_json) {
+      auto document = program::document();
+      document["data"] = in_json(data, options);
+      document["summary"] = recommend::json_of(all);
+      document["who_gains"] = recommend::json_of(gains);
+      document["rows"] = program::json::array();
+      for (auto const& row : rows) document["rows"].push_back(recommend::json_of(row));
+      program::print_json(document);
+    } else {
+      program::print(tables_of(data, given, all, gains));
+    }
+    program::flush();
+  });
+  write(stem + "_beta.svg",
+        [&](std::string const& path) { return recommend::write_beta_picture(path, all); });
+  write(stem + "_frontier.svg",
+        [&](std::string const& path) { return recommend::write_frontier_picture(path, all); });
+  int const code = results.finish();
+  if (code == 0) program::wrote(paths);
+  return code;
+}
+
+recommend::interactions read(arguments const& given, recommend::split_rule const& rule) {
+  program::progress const reading(0, "reading");
   program::reading_options of_rows = given.rows;
   if (given.ratings.empty()) of_rows.columns = given.file.columns;
   prefer::data::reading_report read;
@@ -163,6 +322,18 @@ int run(arguments const& given) {
   if (!given.groups.empty()) {
     recommend::read_groups(given.groups, recommend::reading_of(given.groups_file), data);
   }
+  return data;
+}
+
+int run(arguments& given) {
+  if (given.ratings.empty() && given.preferences.empty()) {
+    prefer::refuse("give --ratings FILE or --preferences FILE; --help shows examples");
+  }
+  given.study.betas = program::without_repeats("--beta", given.study.betas);
+  given.study.losses = program::without_repeats("--loss", given.study.losses);
+  given.study.references = program::without_repeats("--reference", given.study.references);
+  auto const rule = recommend::rule_of(given.split, given.file);
+  auto const data = read(given, rule);
   recommend::study_options options = given.study;
   constexpr std::size_t most_exact = 20000;
   if (given.normaliser == "sampled" || (given.normaliser == "auto" && data.items > most_exact)) {
@@ -170,83 +341,43 @@ int run(arguments const& given) {
   }
   recommend::expect_memory(recommend::memory_of(data, options),
                            given.memory > 0.0 ? given.memory * 1e9 : recommend::available_memory());
-  program::make_folder(given.output);
-  std::printf("%zu people, %zu items, %zu %s; %zu to learn from\n", data.people.size(), data.items,
-              data.events, given.ratings.empty() ? "preferences" : "ratings", data.train_events());
-  std::printf("%zu people have preferences to learn from; %zu held-out preferences\n",
-              data.people_with_preferences(), data.test_preferences());
-  std::size_t const seekers = data.people_with_something_to_find();
-  std::printf("%zu people have something to find: liked in the last part%s\n", seekers,
-              given.split.met_again ? "" : ", and not met in the first");
-  if (seekers == 0) {
-    std::printf("so no ranking is judged; --met-again ranks what was met too\n");
-  }
-  for (std::string const& note : data.notes) std::printf("%s\n", note.c_str());
-  if (options.samples != 0) {
-    std::printf(
-        "normalisers in training are estimated from %zu of %zu items, drawn anew in each "
-        "step; judging is exact\n",
-        options.samples, data.items);
-  }
-  if (std::size_t const against = data.contradicted_preferences(); against != 0) {
-    std::printf(
-        "%zu preferences to learn from are contradicted by others of the same person, directly or\n"
-        "along a chain; they are learned from, and no negative of a list follows from them\n",
-        against);
-  }
-  std::printf("\n");
-  std::fflush(stdout);
-
-  prefer::thread_pool pool(given.threads);
-  recommend::study study(data, options, pool.executor());
-  auto const settings = recommend::settings_of(options, data.groups != 0);
-  std::vector<recommend::study_row> rows;
   program::stop_when_asked();
-  prefer::report::progress_bar bar(
-      {.total = given.study.seeds * (settings.size() + 1), .title = "recommend"});
-  for (std::uint64_t seed = 1; seed <= given.study.seeds && !program::interrupted; ++seed) {
-    rows.push_back(study.start(seed));
-    bar.advance(1, "seed " + std::to_string(seed) + ", start model");
-    for (auto const& what : settings) {
-      if (program::interrupted) break;
-      rows.push_back(study.tune(what));
-      bar.advance(1, "seed " + std::to_string(seed) + ", " + what.loss);
-    }
+  program::expect_folder(given.output, {"recommend.csv", "recommend_who_gains.csv",
+                                        "recommend_beta.svg", "recommend_frontier.svg"});
+  std::string const stem = given.output + "/recommend";
+  program::claim const alone(stem + ".csv");
+  if (!program::as_json) program::print(in_words(data, given, options));
+  program::flush();
+  auto settings = program::document();
+  settings["input"] =
+      program::content_of(given.ratings.empty() ? given.preferences : given.ratings);
+  if (!given.groups.empty()) settings["groups"] = program::content_of(given.groups);
+  settings["arguments"] =
+      program::arguments_but({"--ratings", "--preferences", "--groups", "--memory"});
+  program::kept_rows kept(stem + ".csv.unfinished", settings);
+  program::kept_trainings trainings(stem);
+  if (!kept.rows().empty()) {
+    program::say(std::to_string(kept.rows().size()) + " runs are in " + stem +
+                 ".csv.unfinished already");
   }
-  bar.finish();
-  if (program::interrupted) {
-    std::fprintf(stderr, "recommend: interrupted; no file was written\n");
-    return program::exit_interrupted;
+  std::vector<recommend::study_row> rows;
+  try {
+    rows = train(data, given, options, trainings, kept);
+  } catch (program::stop const&) {
+    return program::stopped("finished runs are in " + stem + ".csv.unfinished");
   }
-  auto const all = recommend::summarize(rows);
-  std::fputs(recommend::table_of(all).c_str(), stdout);
-  std::printf(
-      "\n%s. Losses other than dpo: the beta with the best %s, chosen on the held-out part\n"
-      "itself, which flatters them a little. KL and margins in nats.\n\n",
-      given.study.seeds == 1
-          ? "One seed"
-          : ("Mean ± standard deviation over " + std::to_string(given.study.seeds) + " seeds")
-                .c_str(),
-      seekers != 0 ? "NDCG@10" : "pair accuracy");
-  auto const gains = recommend::who_gains(data, rows, all);
-  if (!gains.empty()) {
-    std::printf(
-        "Who gains: NDCG@10 of people by how many events they have to learn from, and what "
-        "the best\nbeta of DPO with each reference adds, with 95 %% intervals over "
-        "people\n\n%s\n",
-        recommend::table_of(gains).c_str());
+  int const code = report(data, given, options, rows);
+  if (code == 0) {
+    kept.forget();
+    trainings.forget();
   }
-  for (auto const& path : recommend::write_files(given.output, rows, all, gains)) {
-    std::printf("wrote %s\n", path.c_str());
-  }
-  return 0;
+  return code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   return program::run<arguments>(
-      argc, argv,
-      {.name = "recommend", .description = description, .examples = notes, .needs_arguments = true},
-      declare, run);
+      argc, argv, {.name = "recommend", .description = description, .examples = notes}, declare,
+      run);
 }

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include <prefer/report/csv.hpp>
 #include <prefer/report/line_plot.hpp>
 #include <prefer/report/table.hpp>
 #include <prefer/text/number.hpp>
+
+#include "../program/kept_rows.hpp"
 
 namespace recommend {
 
@@ -38,8 +41,14 @@ prefer::report::table_cell cell(summary const& row, summary::spread const& s) {
 prefer::report::table_cell cell(summary const& row, std::optional<summary::spread> const& s) {
   return s ? cell(row, *s) : prefer::report::table_cell("-");
 }
+prefer::report::csv_field field(double number) { return number; }
 prefer::report::csv_field field(std::optional<double> const& number) {
   return number ? prefer::report::csv_field(*number) : prefer::report::csv_field("");
+}
+
+program::json json_number(double value) { return program::number(value); }
+program::json json_number(std::optional<double> const& value) {
+  return value ? program::number(*value) : program::json();
 }
 
 /// By what the best beta of a loss is chosen: NDCG@10, or pair accuracy where nothing is to be found.
@@ -64,6 +73,16 @@ std::string first_reference(std::vector<summary> const& all) {
     if (s.what.loss == "dpo") return s.what.reference;
   }
   return "";
+}
+
+/// Those that DPO ran with, in the order of the settings.
+std::vector<std::string> references_of(std::vector<summary> const& all) {
+  std::vector<std::string> out;
+  for (summary const& s : all) {
+    bool const known = std::find(out.begin(), out.end(), s.what.reference) != out.end();
+    if (s.what.loss == "dpo" && !known) out.push_back(s.what.reference);
+  }
+  return out;
 }
 
 /// Small betas all end near the same KL divergence; of points that close together, the last keeps its label.
@@ -134,38 +153,118 @@ std::string table_of(std::vector<summary> const& all) {
   return table.text();
 }
 
-std::vector<std::string> write_files(std::string const& folder, std::vector<study_row> const& rows,
-                                     std::vector<summary> const& all,
-                                     std::vector<tenth> const& gains) {
-  std::string const csv_path = folder + "/recommend.csv";
-  std::string const gains_path = folder + "/recommend_who_gains.csv";
-  std::string const beta_path = folder + "/recommend_beta.svg";
-  std::string const frontier_path = folder + "/recommend_frontier.svg";
+program::json json_of(study_row const& row) {
+  program::json out = {{"loss", row.loss},
+                       {"beta", program::number(row.beta)},
+                       {"reference", row.reference},
+                       {"seed", row.seed}};
+  for_each_number(row,
+                  [&](char const* name, auto const& value) { out[name] = json_number(value); });
+  return out;
+}
 
-  prefer::report::csv_writer csv(
-      csv_path, {"loss", "beta", "reference", "seed", "pair_accuracy", "ndcg_at_10",
-                 "hit_rate_at_10", "reward_margin", "kl_start", "seconds", "pairs_per_second"});
-  for (study_row const& r : rows) {
-    csv.add_row({r.loss, r.beta, r.reference, r.seed, r.quality.pair_accuracy,
-                 field(r.quality.ndcg_at_10), field(r.quality.hit_rate_at_10), r.reward_margin,
-                 r.quality.kl_start, r.seconds, r.pairs_per_second});
+program::json kept_json_of(study_row const& row) {
+  program::json out = json_of(row);
+  out["margin"] = program::number(row.quality.margin);
+  out["start_margin"] = program::number(row.quality.start_margin);
+  auto each = program::json::array();
+  for (float const of_person : row.quality.ndcg_of) {
+    each.push_back(std::isnan(of_person) ? program::json() : program::json(of_person));
+  }
+  out["ndcg_of"] = std::move(each);
+  return out;
+}
+
+study_row row_of(program::json const& kept) {
+  study_row out{.loss = kept.at("loss"),
+                .beta = program::number_in(kept.at("beta")),
+                .reference = kept.at("reference"),
+                .seed = kept.at("seed")};
+  for_each_number(out, [&](char const* name, auto& value) {
+    auto const& read = kept.at(name);
+    if (!read.is_null()) value = program::number_in(read);
+  });
+  out.quality.margin = program::number_in(kept.at("margin"));
+  out.quality.start_margin = program::number_in(kept.at("start_margin"));
+  for (auto const& of_person : kept.at("ndcg_of")) {
+    out.quality.ndcg_of.push_back(of_person.is_null() ? NAN : of_person.get<float>());
+  }
+  return out;
+}
+
+program::json json_of(std::vector<summary> const& all) {
+  auto out = program::json::array();
+  for (summary const& s : all) {
+    program::json row = {{"loss", s.what.loss},
+                         {"beta", program::number(s.what.beta)},
+                         {"reference", s.what.reference},
+                         {"seeds", s.seeds}};
+    auto const add = [&](char const* name, std::optional<summary::spread> const& value) {
+      row[name] = !value ? program::json()
+                         : program::json{{"mean", program::number(value->mean)},
+                                         {"standard_deviation", program::number(value->deviation)}};
+    };
+    add("pair_accuracy", s.pair_accuracy);
+    add("ndcg_at_10", s.ndcg_at_10);
+    add("hit_rate_at_10", s.hit_rate_at_10);
+    add("reward_margin", s.reward_margin);
+    add("kl_start", s.kl_start);
+    add("seconds", s.seconds);
+    add("pairs_per_second", s.pairs_per_second);
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+program::json json_of(std::vector<tenth> const& gains) {
+  auto out = program::json::array();
+  for (tenth const& g : gains) {
+    out.push_back({{"loss", g.what.loss},
+                   {"beta", program::number(g.what.beta)},
+                   {"reference", g.what.reference},
+                   {"tenth", g.number},
+                   {"events_from", g.fewest},
+                   {"events_to", g.most},
+                   {"people", g.people},
+                   {"ndcg_at_10_start", program::number(g.start)},
+                   {"gain", program::number(g.gain)},
+                   {"half_width_95", program::number(g.half_width)}});
+  }
+  return out;
+}
+
+void write_csv(std::string const& path, std::vector<study_row> const& rows) {
+  std::vector<std::string> header = {"loss", "beta", "reference", "seed"};
+  study_row const any;
+  for_each_number(any, [&](char const* name, auto const&) { header.emplace_back(name); });
+  prefer::report::csv_writer csv(path, header);
+  for (study_row const& row : rows) {
+    std::vector<prefer::report::csv_field> fields = {row.loss, row.beta, row.reference, row.seed};
+    for_each_number(row, [&](char const*, auto const& value) { fields.push_back(field(value)); });
+    csv.add_row(fields);
   }
   csv.commit();
+}
+
+void write_csv(std::string const& path, std::vector<tenth> const& gains) {
   prefer::report::csv_writer gained(
-      gains_path, {"loss", "beta", "reference", "tenth", "events_from", "events_to", "people",
-                   "ndcg_at_10_start", "gain", "half_width_95"});
+      path, {"loss", "beta", "reference", "tenth", "events_from", "events_to", "people",
+             "ndcg_at_10_start", "gain", "half_width_95"});
   for (tenth const& g : gains) {
     gained.add_row({g.what.loss, g.what.beta, g.what.reference, g.number, g.fewest, g.most,
                     g.people, g.start, g.gain, g.half_width});
   }
   gained.commit();
+}
 
+bool write_beta_picture(std::string const& path, std::vector<summary> const& all) {
   std::vector<double> betas;
   for (summary const& s : all) {
     if (s.what.loss == "dpo" && s.what.reference == first_reference(all)) {
       betas.push_back(s.what.beta);
     }
   }
+  if (betas.empty()) return false;
   summary const& start = all.front();
   prefer::report::line_plot ndcg{
       .title = "Ranking of unseen items",
@@ -175,18 +274,8 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
       .title = "Held-out preferences",
       .x = {.label = "beta", .scale = prefer::report::scale::log, .ticks = betas},
       .y = {.label = "pair accuracy"}};
-  prefer::report::line_plot frontier{
-      .title = "What accuracy costs: DPO, one point per beta",
-      .x = {.label = "KL(policy || start), nats", .scale = prefer::report::scale::log},
-      .y = {.label = "pair accuracy"},
-      .width = 640,
-      .height = 440};
-  for (char const* const reference : {"trained", "popularity", "group", "person", "none"}) {
-    bool const ran = std::any_of(all.begin(), all.end(), [&](summary const& s) {
-      return s.what.loss == "dpo" && s.what.reference == reference;
-    });
-    if (!ran) continue;
-    std::string const name = std::string("reference: ") + reference;
+  for (std::string const& reference : references_of(all)) {
+    std::string const name = "reference: " + reference;
     if (start.ndcg_at_10) {
       ndcg.add(curve(all, "dpo", reference, name, [](summary const& s) {
         return prefer::report::point{
@@ -197,8 +286,28 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
       return prefer::report::point{
           .x = s.what.beta, .y = s.pair_accuracy.mean, .y_error = s.pair_accuracy.deviation};
     }));
-    auto points = curve(all, "dpo", reference, name, [](summary const& s) {
-      return prefer::report::point{.x = s.kl_start.mean,
+  }
+  accuracy.add_horizontal({.y = start.pair_accuracy.mean, .label = "start model"});
+  if (start.ndcg_at_10) {
+    ndcg.add_horizontal({.y = start.ndcg_at_10->mean, .label = "start model"});
+    prefer::report::plot_row{{ndcg, accuracy}}.write(path);
+  } else {
+    accuracy.write(path);
+  }
+  return true;
+}
+
+bool write_frontier_picture(std::string const& path, std::vector<summary> const& all) {
+  prefer::report::line_plot frontier{
+      .title = "What accuracy costs: DPO, one point per beta",
+      .x = {.label = "KL(policy || start), nats", .scale = prefer::report::scale::log},
+      .y = {.label = "pair accuracy"},
+      .width = 640,
+      .height = 440};
+  for (std::string const& reference : references_of(all)) {
+    auto points = curve(all, "dpo", reference, "reference: " + reference, [](summary const& s) {
+      // A policy that has not moved has no place on a logarithmic axis.
+      return prefer::report::point{.x = s.kl_start.mean > 0.0 ? s.kl_start.mean : NAN,
                                    .y = s.pair_accuracy.mean,
                                    .y_error = s.pair_accuracy.deviation,
                                    .label = prefer::text::shortest(s.what.beta)};
@@ -206,19 +315,10 @@ std::vector<std::string> write_files(std::string const& folder, std::vector<stud
     drop_crowded_labels(points.points);
     frontier.add(std::move(points));
   }
-  if (start.ndcg_at_10) {
-    ndcg.add_horizontal({.y = start.ndcg_at_10->mean, .label = "start model"});
-  }
-  accuracy.add_horizontal({.y = start.pair_accuracy.mean, .label = "start model"});
-  frontier.add_horizontal({.y = start.pair_accuracy.mean, .label = "start model"});
-  if (betas.empty()) return {csv_path, gains_path};  // the pictures are of DPO
-  if (start.ndcg_at_10) {
-    prefer::report::plot_row{{ndcg, accuracy}}.write(beta_path);
-  } else {
-    accuracy.write(beta_path);
-  }
-  frontier.write(frontier_path);
-  return {csv_path, gains_path, beta_path, frontier_path};
+  if (frontier.series.empty()) return false;
+  frontier.add_horizontal({.y = all.front().pair_accuracy.mean, .label = "start model"});
+  frontier.write(path);
+  return true;
 }
 
 }  // namespace recommend

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "../program/json.hpp"
 #include "study.hpp"
 
 namespace recommend {
@@ -57,12 +58,39 @@ struct tenth {
 /// Of who gains, one line for each tenth.
 [[nodiscard]] std::string table_of(std::vector<tenth> const& gains);
 
-/// Writes recommend.csv, recommend_who_gains.csv, recommend_beta.svg and recommend_frontier.svg into a folder; returns
-/// their paths.
-///
-/// Errors  prefer::backend_error; files that were there before keep their content then
-std::vector<std::string> write_files(std::string const& folder, std::vector<study_row> const& rows,
-                                     std::vector<summary> const& all,
-                                     std::vector<tenth> const& gains);
+/// Visits every number of a row by its name, what identifies the row aside: doubles, and those that may be absent.
+template <class Row>
+void for_each_number(Row& row, auto const& visit) {
+  visit("pair_accuracy", row.quality.pair_accuracy);
+  visit("ndcg_at_10", row.quality.ndcg_at_10);
+  visit("hit_rate_at_10", row.quality.hit_rate_at_10);
+  visit("reward_margin", row.reward_margin);
+  visit("kl_start", row.quality.kl_start);
+  visit("seconds", row.seconds);
+  visit("pairs_per_second", row.pairs_per_second);
+}
+
+/// The numbers of a row in full.
+[[nodiscard]] program::json json_of(study_row const& row);
+/// A row to keep, with NDCG@10 of each person too, and back to the same bits.
+[[nodiscard]] program::json kept_json_of(study_row const& row);
+[[nodiscard]] study_row row_of(program::json const& kept);
+
+/// The numbers of the tables in full, of every setting and every tenth.
+[[nodiscard]] program::json json_of(std::vector<summary> const& all);
+[[nodiscard]] program::json json_of(std::vector<tenth> const& gains);
+
+/// One line per row. Errors  prefer::backend_error; a file that was there before keeps its content then
+void write_csv(std::string const& path, std::vector<study_row> const& rows);
+
+/// One line per tenth. Errors as those of write_csv.
+void write_csv(std::string const& path, std::vector<tenth> const& gains);
+
+/// Ranking quality and accuracy of DPO against beta; false where there is nothing to draw. Errors as those of write_csv.
+bool write_beta_picture(std::string const& path, std::vector<summary> const& all);
+
+/// Accuracy of DPO against the divergence from the start; false where there is nothing to draw. Errors as those of
+/// write_csv.
+bool write_frontier_picture(std::string const& path, std::vector<summary> const& all);
 
 }  // namespace recommend

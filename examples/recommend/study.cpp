@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <span>
+#include <utility>
 
 #include <prefer/data/comparisons.hpp>
 #include <prefer/loss/dpo.hpp>
@@ -18,6 +19,7 @@
 #include <prefer/random/philox.hpp>
 #include <prefer/reference/cached.hpp>
 #include <prefer/reference/none.hpp>
+#include <prefer/text/number.hpp>
 #include <prefer/train/trainer.hpp>
 
 namespace recommend {
@@ -88,10 +90,18 @@ std::vector<setting> settings_of(study_options const& options, bool groups) {
   return all;
 }
 
-study::study(interactions const& data, study_options const& options, prefer::executor threads)
+std::string study::start_unit(std::uint64_t seed) { return "start-" + std::to_string(seed); }
+std::string study::unit(setting const& what) const {
+  return what.loss + "-" + prefer::text::shortest(what.beta) + "-" + what.reference + "-" +
+         std::to_string(seed_);
+}
+
+study::study(interactions const& data, study_options const& options, prefer::executor threads,
+             training_guard guard)
     : data_(data),
       options_(options),
       threads_(threads),
+      guard_(std::move(guard)),
       start_(data.people.size(), data.items, options.factors),
       popular_(data),
       personal_(data) {}
@@ -106,7 +116,8 @@ prefer::sampled_softmax_options sampling(study_options const& options, std::size
 }  // namespace
 
 training_cost train_start(model& policy, interactions const& data, study_options const& options,
-                          std::uint64_t seed, prefer::executor threads) {
+                          std::uint64_t seed, prefer::executor threads,
+                          training_guard const& guard) {
   std::uint64_t purpose_index = 0;
   for (auto const& parameter : policy.parameters()) {
     double const spread = parameter.name == "bias" ? 0.0 : 0.1;
@@ -126,7 +137,7 @@ training_cost train_start(model& policy, interactions const& data, study_options
                          .rate = options.start_rate,
                          .optimizer = {.weight_decay = options.start_weight_decay},
                          .threads = threads});
-    run.run();
+    guard.run(run, study::start_unit(seed));
   };
   if (options.samples == 0) {
     learn(policy);
@@ -139,7 +150,7 @@ training_cost train_start(model& policy, interactions const& data, study_options
 
 study_row study::start(std::uint64_t seed) {
   seed_ = seed;
-  training_cost const cost = train_start(start_, data_, options_, seed, threads_);
+  training_cost const cost = train_start(start_, data_, options_, seed, threads_, guard_);
 
   start_.use(threads_);  // the trainer gave its threads back
   drawn_ = {};
@@ -210,7 +221,7 @@ study_row study::tune(setting const& what) {
                          .seed = seed_,
                          .rate = options_.tune_rate,
                          .threads = threads_});
-    run.run();
+    guard_.run(run, unit(what));
     row.seconds = seconds_since(begin);
     row.pairs_per_second = pairs / row.seconds;
   };

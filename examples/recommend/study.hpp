@@ -3,11 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <prefer/parallel/executor.hpp>
+#include <prefer/train/trainer.hpp>
 
+#include "../program/kept.hpp"
 #include "interactions.hpp"
 #include "popularity.hpp"
 #include "ranking.hpp"
@@ -55,6 +58,25 @@ struct setting {
 /// DPO for every beta and reference, then the other losses over ranges of their own.
 [[nodiscard]] std::vector<setting> settings_of(study_options const& options, bool groups = false);
 
+/// Who runs a training: its trainer as it is, or one that keeps it where the program is stopped.
+struct training_guard {
+  program::kept_trainings* kept = nullptr;
+  std::function<void(std::uint64_t step, std::uint64_t steps)> on_step = {};
+
+  /// `unit` names the training in a file's name. Errors  program::stop
+  template <class Trainer>
+  void run(Trainer& training, std::string const& unit) const {
+    auto const said = [&](prefer::step_report const& report) {
+      if (on_step) on_step(report.step, report.steps);
+    };
+    if (kept != nullptr) {
+      kept->run(training, unit, said);
+    } else {
+      training.run(said);
+    }
+  }
+};
+
 /// What a training took.
 struct training_cost {
   double seconds = 0.0;
@@ -64,17 +86,22 @@ struct training_cost {
 /// Makes a model the start of a seed: small random numbers, then maximum likelihood on the training interactions.
 /// More epochs begin with what fewer do.
 training_cost train_start(model& policy, interactions const& data, study_options const& options,
-                          std::uint64_t seed, prefer::executor threads);
+                          std::uint64_t seed, prefer::executor threads,
+                          training_guard const& guard = {});
 
 /// Runs the study one setting at a time.
 class study {
  public:
-  study(interactions const& data, study_options const& options, prefer::executor threads);
+  study(interactions const& data, study_options const& options, prefer::executor threads,
+        training_guard guard = {});
 
   /// Trains the start model of a seed; the settings that follow begin with it.
   study_row start(std::uint64_t seed);
   /// Tunes a copy of the start model.
   study_row tune(setting const& what);
+  /// What the guard calls the trainings of both.
+  [[nodiscard]] static std::string start_unit(std::uint64_t seed);
+  [[nodiscard]] std::string unit(setting const& what) const;
 
  private:
   /// What the drawn preferences become for a loss.
@@ -85,6 +112,7 @@ class study {
   interactions const& data_;
   study_options options_;
   prefer::executor threads_;
+  training_guard guard_;
   std::uint64_t seed_ = 0;
   model start_;
   popularity popular_;

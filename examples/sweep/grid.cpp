@@ -10,6 +10,7 @@
 #include <prefer/text/number.hpp>
 #include <prefer/text/spelling.hpp>
 
+#include "../program/arguments.hpp"
 #include "objective.hpp"
 
 namespace sweep {
@@ -17,12 +18,8 @@ namespace sweep {
 namespace {
 
 using prefer::refuse;
-
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  out += text;
-  return out += '"';
-}
+using program::in_quotes;
+using program::read_number;
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> pieces;
@@ -34,18 +31,10 @@ std::vector<std::string> split(std::string_view text, char separator) {
   }
 }
 
-template <class T>
-std::optional<T> read(std::string_view text) {
-  T value{};
-  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
 double beta_of(std::string const& argument, std::string const& text) {
-  auto const value = read<double>(text);
+  auto const value = read_number<double>(text);
   if (!value || !(*value > 0.0) || !std::isfinite(*value)) {
-    refuse(argument + ": " + quoted(text) + " is not a finite number greater than zero");
+    refuse(argument + ": " + in_quotes(text) + " is not a finite number greater than zero");
   }
   return *value;
 }
@@ -54,24 +43,24 @@ double three_digits(double value) {
   char buffer[32];
   auto const end =
       std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific, 2).ptr;
-  return *read<double>(std::string_view(buffer, static_cast<std::size_t>(end - buffer)));
+  return *read_number<double>(std::string_view(buffer, static_cast<std::size_t>(end - buffer)));
 }
 
 void add_range(std::string const& argument, std::string const& text, std::vector<double>& out) {
   auto const parts = split(text, ':');
   bool const three = parts.size() == 3;
   std::string const form = three ? parts[2].substr(0, 3) : "";
-  auto const count =
-      three && parts[2].size() > 3 ? read<unsigned>(parts[2].substr(3)) : std::optional<unsigned>();
+  auto const count = three && parts[2].size() > 3 ? read_number<unsigned>(parts[2].substr(3))
+                                                  : std::optional<unsigned>();
   if (!count || (form != "log" && form != "lin")) {
-    refuse(argument + ": " + quoted(text) +
+    refuse(argument + ": " + in_quotes(text) +
            " is not a range; expected LOW:HIGH:logN or LOW:HIGH:linN, such as 0.01:5:log8");
   }
   double const low = beta_of(argument, parts[0]);
   double const high = beta_of(argument, parts[1]);
-  if (!(low < high)) refuse(argument + ": " + quoted(text) + " must rise from LOW to HIGH");
+  if (!(low < high)) refuse(argument + ": " + in_quotes(text) + " must rise from LOW to HIGH");
   if (*count < 2 || *count > 1000) {
-    refuse(argument + ": " + quoted(text) + " has " + std::to_string(*count) +
+    refuse(argument + ": " + in_quotes(text) + " has " + std::to_string(*count) +
            " numbers; expected 2 to 1000");
   }
   for (unsigned i = 0; i < *count; ++i) {
@@ -84,9 +73,10 @@ void add_range(std::string const& argument, std::string const& text, std::vector
 }
 
 template <class T>
-void sort_without_repeats(std::vector<T>& values) {
-  std::sort(values.begin(), values.end());
-  values.erase(std::unique(values.begin(), values.end()), values.end());
+std::vector<T> sorted_without_repeats(std::string const& argument, std::vector<T> const& values) {
+  auto out = program::without_repeats(argument, values);
+  std::sort(out.begin(), out.end());
+  return out;
 }
 
 std::string nearest(std::string const& written, std::vector<std::string> const& known) {
@@ -96,7 +86,7 @@ std::string nearest(std::string const& written, std::vector<std::string> const& 
     all += (all.empty() ? "" : ", ") + name;
     if (prefer::text::misspells(written, name)) meant = name;
   }
-  return (meant.empty() ? "" : "; did you mean " + quoted(meant) + "?") +
+  return (meant.empty() ? "" : "; did you mean " + in_quotes(meant) + "?") +
          (meant.empty() ? "; known: " : " Known: ") + all;
 }
 
@@ -132,34 +122,31 @@ std::vector<double> read_betas(std::string const& argument, std::string const& t
       out.push_back(beta_of(argument, piece));
     }
   }
-  sort_without_repeats(out);
-  return out;
+  return sorted_without_repeats(argument, out);
 }
 
 std::vector<double> read_flips(std::string const& argument, std::string const& text) {
   std::vector<double> out;
   for (auto const& piece : split(text, ',')) {
-    auto const value = read<double>(piece);
+    auto const value = read_number<double>(piece);
     if (!value || !(*value >= 0.0 && *value <= 0.5)) {
-      refuse(argument + ": " + quoted(piece) + " is not a probability from 0 to 0.5");
+      refuse(argument + ": " + in_quotes(piece) + " is not a probability from 0 to 0.5");
     }
     out.push_back(*value == 0.0 ? 0.0 : *value);  // -0 is 0
   }
-  sort_without_repeats(out);
-  return out;
+  return sorted_without_repeats(argument, out);
 }
 
 std::vector<std::uint64_t> read_steps(std::string const& argument, std::string const& text) {
   std::vector<std::uint64_t> out;
   for (auto const& piece : split(text, ',')) {
-    auto const value = read<std::uint64_t>(piece);
+    auto const value = read_number<std::uint64_t>(piece);
     if (!value || *value < 1 || *value > 100'000'000) {
-      refuse(argument + ": " + quoted(piece) + " is not a number of steps from 1 to 100000000");
+      refuse(argument + ": " + in_quotes(piece) + " is not a number of steps from 1 to 100000000");
     }
     out.push_back(*value);
   }
-  sort_without_repeats(out);
-  return out;
+  return sorted_without_repeats(argument, out);
 }
 
 std::vector<std::string> read_references(std::string const& argument, std::string const& text,
@@ -167,11 +154,11 @@ std::vector<std::string> read_references(std::string const& argument, std::strin
   std::vector<std::string> out;
   for (auto const& piece : split(text, ',')) {
     if (std::find(known.begin(), known.end(), piece) == known.end()) {
-      refuse(argument + ": this task has no reference " + quoted(piece) + nearest(piece, known));
+      refuse(argument + ": this task has no reference " + in_quotes(piece) + nearest(piece, known));
     }
-    if (std::find(out.begin(), out.end(), piece) == out.end()) out.push_back(piece);
+    out.push_back(piece);
   }
-  return out;
+  return program::without_repeats(argument, out);
 }
 
 std::vector<loss_choice> read_losses(std::string const& argument, std::string const& text,
@@ -183,7 +170,7 @@ std::vector<loss_choice> read_losses(std::string const& argument, std::string co
     if (more && open) {
       written.back() += "," + piece;
     } else if (piece.empty()) {
-      refuse(argument + ": " + quoted(text) + " has an empty place; expected names of losses");
+      refuse(argument + ": " + in_quotes(text) + " has an empty place; expected names of losses");
     } else {
       written.push_back(piece);
     }
@@ -193,7 +180,11 @@ std::vector<loss_choice> read_losses(std::string const& argument, std::string co
     loss_choice choice = describe_loss(one, token_columns);
     bool const known = std::any_of(out.begin(), out.end(),
                                    [&](loss_choice const& o) { return o.text == choice.text; });
-    if (!known) out.push_back(std::move(choice));
+    if (known) {
+      program::warn(argument + " has " + choice.text + " more than once; it is taken once");
+    } else {
+      out.push_back(std::move(choice));
+    }
   }
   return out;
 }

@@ -2,16 +2,15 @@
 //
 // sweep: losses, betas and references on problems whose answer is known exactly. See --help.
 #include <cstdio>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <losses/named_loss.hpp>
 
 #include <prefer/expects.hpp>
 #include <prefer/parallel/thread_pool.hpp>
-#include <prefer/report/progress.hpp>
 #include <prefer/version.hpp>
 
 #include "../program.hpp"
@@ -98,37 +97,45 @@ struct arguments {
 
 void declare(CLI::App& app, arguments& given) {
   auto* const study = app.add_option("--study", given.study, "A study that is built in: reference")
-                          ->check(CLI::IsMember({"reference"}));
+                          ->check(program::one_of({"reference"}));
   auto const of_the_grid = [&](CLI::Option* option) { option->excludes(study); };
-  of_the_grid(
-      app.add_option("--task", given.task.name, "What is learned: bandit, bigram or ratings")
-          ->capture_default_str());
+  of_the_grid(app.add_option("--task", given.task.name, "What is learned")
+                  ->check(program::one_of({"bandit", "bigram", "ratings"}))
+                  ->capture_default_str());
   of_the_grid(app.add_option("--loss", given.loss, "Losses, with settings behind a colon as below")
                   ->type_name("NAME[:K=V,...],...")
+                  ->check(program::not_empty("a list"))
                   ->capture_default_str());
+  program::suggested["--loss"] = names_of_losses();
+  program::suggested["--reference"] = {"start", "near", "far", "uniform", "ema", "none"};
   of_the_grid(
       app.add_option("--beta", given.beta, "Numbers, and ranges LOW:HIGH:logN or LOW:HIGH:linN")
           ->type_name("LIST")
+          ->check(program::not_empty("a list"))
           ->capture_default_str());
   of_the_grid(app.add_option("--reference", given.reference, "What the policy is held near")
                   ->type_name("LIST")
+                  ->check(program::not_empty("a list"))
                   ->capture_default_str());
   of_the_grid(app.add_option("--flip", given.flip, "Shares of labels that are turned round")
                   ->type_name("LIST")
+                  ->check(program::not_empty("a list"))
                   ->capture_default_str());
   of_the_grid(app.add_option("--bias", given.bias,
                              "Share of labels from one annotator, who goes by a random taste")
                   ->type_name("SHARE")
+                  ->check(program::between(0, 1))
                   ->capture_default_str());
   of_the_grid(app.add_option("--steps", given.steps,
                              "Numbers of steps at which to measure [200,2000; of ratings 100]")
-                  ->type_name("LIST"));
+                  ->type_name("LIST")
+                  ->check(program::not_empty("a list")));
   of_the_grid(
       app.add_option("--seeds", given.seeds, "Problems to draw, seeds 1 to N [200; of ratings 3]")
-          ->check(CLI::Range(1, 1000000)));
+          ->check(program::whole(1, 1000000)));
   of_the_grid(app.add_option("--pairs", given.task.pairs,
                              "Labelled pairs of a problem [200; of ratings 20000]")
-                  ->check(CLI::Range(1, 1000000)));
+                  ->check(program::whole(1, 1000000)));
   auto const of_task = [&](char const* name, CLI::Option* option) {
     of_the_grid(option);
     option->each([&given, name, option](std::string const&) {
@@ -136,24 +143,26 @@ void declare(CLI::App& app, arguments& given) {
     });
   };
   of_task("bandit", app.add_option("--actions", given.task.actions, "Actions of the bandit")
-                        ->check(CLI::Range(2, 100000))
+                        ->check(program::whole(2, 100000))
                         ->capture_default_str());
   of_task("ratings", app.add_option("--ratings", given.task.ratings,
                                     "Tab-separated file with user_id, item_id, rating, timestamp")
-                         ->type_name("FILE"));
+                         ->type_name("FILE")
+                         ->check(program::path()));
   of_task("ratings", app.add_option("--factors", given.task.factors,
                                     "Numbers per person and item of a ratings policy")
-                         ->check(CLI::Range(1, 4096))
+                         ->check(program::whole(1, 4096))
                          ->capture_default_str());
   of_task("ratings", app.add_option("--start-epochs", given.task.start_epochs,
                                     "Epochs of maximum likelihood behind a ratings start")
-                         ->check(CLI::Range(1, 10000))
+                         ->check(program::whole(1, 10000))
                          ->capture_default_str());
   of_task("ratings", app.add_option("--rate", given.task.rate, "Learning rate on ratings")
                          ->check(program::positive_and_finite())
                          ->capture_default_str());
   app.add_option("--output", given.output, "Folder for sweep.csv and sweep.html")
       ->type_name("FOLDER")
+      ->check(program::path())
       ->capture_default_str();
   program::add_threads(app, given.threads);
 }
@@ -164,9 +173,6 @@ sweep::grid grid_of(arguments const& given, sweep::task const& task) {
   all.betas = sweep::read_betas("--beta", given.beta);
   all.references = sweep::read_references("--reference", given.reference, task.references());
   all.flips = sweep::read_flips("--flip", given.flip);
-  if (!(given.bias >= 0.0 && given.bias <= 1.0)) {
-    prefer::refuse("--bias: expected a probability from 0 to 1");
-  }
   all.bias = given.bias;
   bool const costly = given.task.name == "ratings";
   all.seeds = given.seeds != 0 ? given.seeds : costly ? 3 : 200;
@@ -180,13 +186,35 @@ struct job {
   std::uint64_t seed;
 };
 
+/// Prints the tables, then writes the page, whose pictures may fail one by one.
+void report(arguments const& given, sweep::grid const& all, sweep::results const& kept,
+            sweep::task const& task, std::string const& html, program::handover& results) {
+  program::progress shown(0, "report");
+  auto page = sweep::report_of(all, kept, task);
+  if (given.study == "reference") page.add_first(sweep::compare_with_published(all, kept));
+  shown.finish();
+  results.attempt([&] {
+    if (program::as_json) {
+      program::print_json(sweep::json_of(all, kept, task));
+    } else {
+      program::print(page.text());
+    }
+    program::flush();
+  });
+  results.attempt([&] { page.write_html(html); });
+  for (auto const& fault : page.faults()) results.fault(html + ": " + fault);
+}
+
 int run(arguments const& given) {
   for (auto const& [name, option] : given.of_one_task) {
     if (name == given.task.name) continue;
     prefer::refuse(option + " goes with --task " + name + ", and this is --task " +
                    given.task.name);
   }
-  auto const task = sweep::make_task(given.task);
+  auto const task = [&] {
+    program::progress const reading(0, "task " + given.task.name);
+    return sweep::make_task(given.task);
+  }();
   sweep::grid const all = grid_of(given, *task);
   auto const settings = all.settings();
   std::vector<sweep::step_rule> steps;
@@ -195,10 +223,12 @@ int run(arguments const& given) {
                         ? sweep::step_rule{}
                         : sweep::step_size(all.losses[what.loss], what.beta, task->tokens()));
   }
-  program::make_folder(given.output);
-  sweep::folder_lock const alone(given.output);
-  sweep::results kept(given.output + "/sweep.csv",
-                      "sweep " PREFER_VERSION_STRING " " + task->settings(), all);
+  std::string const csv = given.output + "/sweep.csv";
+  std::string const html = given.output + "/sweep.html";
+  program::stop_when_asked();
+  program::expect_folder(given.output, {"sweep.csv", "sweep.csv.journal", "sweep.html"});
+  program::claim const alone(csv);
+  sweep::results kept(csv, "sweep " PREFER_VERSION_STRING " " + task->settings(), all);
   // By seeds, so that what an interruption leaves compares all settings on the same problems.
   std::vector<job> jobs;
   for (std::uint64_t seed = 1; seed <= all.seeds; ++seed) {
@@ -208,47 +238,36 @@ int run(arguments const& given) {
   }
   std::size_t const total = settings.size() * all.seeds;
   if (jobs.size() < total) {
-    std::fprintf(stderr, "sweep: %zu runs, of which %zu are in %s/sweep.csv already\n", total,
-                 total - jobs.size(), given.output.c_str());
+    program::say(std::to_string(total) + " runs, of which " + std::to_string(total - jobs.size()) +
+                 " are in " + csv + " already");
   }
 
   prefer::thread_pool pool(given.threads);
-  program::stop_when_asked();
   {
-    prefer::report::progress_bar bar({.total = jobs.size(), .title = "sweep"});
-    std::mutex drawing;
+    program::progress shown(jobs.size());
     pool.executor().for_each_chunk(jobs.size(), [&](std::size_t j) {
       if (program::interrupted) return;
       auto const& what = settings[jobs[j].setting];
       auto const problem = task->make(jobs[j].seed, what.noise);
       kept.add(what, jobs[j].seed,
                sweep::run(all, what, *task, *problem, jobs[j].seed, steps[jobs[j].setting]));
-      std::lock_guard const lock(drawing);
-      bar.advance(1, "seed " + std::to_string(jobs[j].seed));
+      shown.advance(1, "seed " + std::to_string(jobs[j].seed));
     });
   }
   kept.finish();
-  if (program::interrupted) {
-    std::fprintf(stderr,
-                 "sweep: interrupted; finished runs are in %s/sweep.csv, and the same command goes "
-                 "on from there\n",
-                 given.output.c_str());
-    return program::exit_interrupted;
-  }
+  if (program::interrupted) return program::stopped("finished runs are in " + csv);
 
-  auto report = sweep::report_of(all, kept, *task);
-  if (given.study == "reference") report.add_first(sweep::compare_with_published(all, kept));
-  std::fputs(report.text().c_str(), stdout);
-  report.write_html(given.output + "/sweep.html");
-  std::printf("wrote %s/sweep.csv and %s/sweep.html\n", given.output.c_str(), given.output.c_str());
-  return 0;
+  program::handover results;
+  results.attempt([&] { report(given, all, kept, *task, html, results); });
+  int const code = results.finish();
+  if (code == 0) program::wrote({csv, html});
+  return code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   return program::run<arguments>(
-      argc, argv,
-      {.name = "sweep", .description = description, .examples = examples, .needs_arguments = true},
-      declare, run);
+      argc, argv, {.name = "sweep", .description = description, .examples = examples}, declare,
+      run);
 }

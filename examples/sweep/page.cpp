@@ -89,6 +89,7 @@ std::string page::html() const {
       out += "</table></div>\n";
     }
     out += "<p>" + escaped(one.note) + "</p>\n";
+    for (auto const& fault : one.faults) out += "<p>" + escaped(fault) + "</p>\n";
     out += "<div class=\"pictures\">\n";
     for (auto const& picture : one.pictures) out += inline_svg(picture);
     out += "</div>\n";

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <prefer/report/line_plot.hpp>
 
 namespace sweep {
 
@@ -21,6 +24,16 @@ struct section {
   std::vector<sheet> tables = {};
   std::string note = {};
   std::vector<std::string> pictures = {};  ///< SVG; not printed
+  std::vector<std::string> faults = {};    ///< of pictures that could not be drawn
+
+  /// Draws a picture; one that cannot be drawn leaves the others and the tables as they are.
+  void draw(prefer::report::line_plot const& plot) {
+    try {
+      pictures.push_back(plot.svg());
+    } catch (std::exception const& error) {
+      faults.push_back("the picture \"" + plot.title + "\" is missing: " + error.what());
+    }
+  }
 };
 
 /// What a sweep found, as text for the terminal and as one HTML page that needs no other file.
@@ -30,6 +43,13 @@ class page {
 
   void add(section one) { sections_.push_back(std::move(one)); }
   void add_first(section one) { sections_.insert(sections_.begin(), std::move(one)); }
+
+  /// What is missing from the page, as sentences.
+  [[nodiscard]] std::vector<std::string> faults() const {
+    std::vector<std::string> out;
+    for (auto const& one : sections_) out.insert(out.end(), one.faults.begin(), one.faults.end());
+    return out;
+  }
 
   [[nodiscard]] std::string text() const;
   [[nodiscard]] std::string html() const;

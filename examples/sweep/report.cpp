@@ -371,18 +371,19 @@ page report_of(grid const& all, results const& rows, task const& of) {
                                  "KL to the start has."
                                : of.why_no_best()) +
                         at_best.sentence(),
-                .pictures = {}};
+                .pictures = {},
+                .faults = {}};
     for (auto const& each : families) {
       bool const with_betas = std::any_of(each.curves.begin(), each.curves.end(),
                                           [&](auto& c) { return all.losses[c.loss].has_beta; });
       if (with_betas) {
-        one.pictures.push_back(against_beta(all, rows, each, steps, of.reward_name(), false).svg());
+        one.draw(against_beta(all, rows, each, steps, of.reward_name(), false));
       }
       auto const rim = frontier(all, rows, each, steps, of.reward_name(), of);
-      if (!rim.series.empty()) one.pictures.push_back(rim.svg());
+      if (!rim.series.empty()) one.draw(rim);
       auto const distance =
           against_beta(all, rows, each, steps, "reward missing at equal KL", true);
-      if (!distance.series.empty()) one.pictures.push_back(distance.svg());
+      if (!distance.series.empty()) one.draw(distance);
     }
     out.add(std::move(one));
     if (all.flips.size() < 2) continue;
@@ -395,9 +396,10 @@ page report_of(grid const& all, results const& rows, task const& of) {
                             " seeds; kept: the last column's reward as a share of the "
                             "first's." +
                             untouched(all) + at_flips.sentence(),
-                    .pictures = {}};
+                    .pictures = {},
+                    .faults = {}};
     for (auto const& each : families) {
-      flipped.pictures.push_back(against_flips(all, rows, each, steps, of.reward_name()).svg());
+      flipped.draw(against_flips(all, rows, each, steps, of.reward_name()));
     }
     out.add(std::move(flipped));
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "../program/json.hpp"
 #include "grid.hpp"
 #include "page.hpp"
 #include "problem.hpp"
@@ -29,7 +30,10 @@ struct best_setting {
 /// "+1.41", "-0.30"
 [[nodiscard]] std::string with_sign(double value, int precision);
 
-/// Needs every run of the grid.
+/// The numbers of the report in full: averages of each setting at each number of steps, and who is best. Needs every run
+/// of the grid, as does report_of.
+[[nodiscard]] program::json json_of(grid const& all, results const& rows, task const& of);
+
 [[nodiscard]] page report_of(grid const& all, results const& rows, task const& of);
 
 }  // namespace sweep

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "results.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <charconv>
 #include <cmath>
@@ -78,22 +74,6 @@ judgement judgement_of(std::string const& numbers) {
 }
 
 }  // namespace
-
-folder_lock::folder_lock(std::string const& folder)
-    : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-  // The folder itself is locked, so that no lock file is left behind for somebody to wonder about.
-  if (descriptor_ < 0 || ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
-    return;
-  }
-  ::close(descriptor_);
-  prefer::refuse(prefer::backend_error(
-      "folder_lock", folder,
-      "another sweep is at work in this folder; wait until it ends, or give another --output"));
-}
-
-folder_lock::~folder_lock() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
 
 results::results(std::string path, std::string settings, grid const& all)
     : path_(std::move(path)), settings_(std::move(settings)), all_(all) {

@@ -14,21 +14,6 @@
 
 namespace sweep {
 
-/// Keeps other sweeps out of an output folder while it lives, even if this program is killed. File systems that know no
-/// locks go without.
-///
-/// Errors  backend_error where another process has it
-class folder_lock {
- public:
-  explicit folder_lock(std::string const& folder);
-  folder_lock(folder_lock const&) = delete;
-  folder_lock& operator=(folder_lock const&) = delete;
-  ~folder_lock();
-
- private:
-  int descriptor_;
-};
-
 /// The rows of a sweep on disk, which outlive the program.
 ///
 /// While runs are made, their rows are appended to a journal beside the CSV file, all rows of a run in one

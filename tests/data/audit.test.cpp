@@ -22,12 +22,11 @@ struct row {
   std::string chosen;
   std::string rejected;
   std::string annotator = {};
-  bool tie = false;
 };
 
 judgement seen(row const& one) {
-  return {one.prompt,        one.chosen,          one.rejected,  one.prompt.size(),
-          one.chosen.size(), one.rejected.size(), one.annotator, one.tie};
+  return {one.prompt,        one.chosen,          one.rejected, one.prompt.size(),
+          one.chosen.size(), one.rejected.size(), one.annotator};
 }
 
 split_audit audit_of(std::vector<row> const& rows) {
@@ -192,12 +191,14 @@ TEST_CASE("data::audit: annotators are counted, and the busiest one's rows", "[d
   CHECK(found.rows_without_annotator == 1);
 }
 
-TEST_CASE("data::audit: ties have lengths, and no say", "[data][audit]") {
-  split_audit const found = audit_of({{"p", "a", "b"}, {"p", "b", "a", "", true}});
-  CHECK(found.rows == 2);
-  CHECK(found.ties == 1);
-  CHECK(found.contradictions == 0);
-  CHECK(found.both_sides == 0);
+TEST_CASE("data::audit: ties are counted beside the rows", "[data][audit]") {
+  audit all("characters");
+  std::size_t const split = all.add_split("train");
+  all.add(split, seen({"p", "a", "b"}));
+  all.add_ties(split, 2);
+  CHECK(all.report().splits.at(0).rows == 1);
+  CHECK(all.report().splits.at(0).ties == 2);
+  CHECK(names_of(all.report(), severity::note) == std::vector<std::string>{"ties"});
 }
 
 TEST_CASE("data::audit: labels that contradict, repeat or stand on both sides are found",

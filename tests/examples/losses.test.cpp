@@ -273,7 +273,7 @@ TEST_CASE("losses: bad arguments are refused with the nearest good one", "[examp
   refused("--loss dpo --set beta", "expected NAME=NUMBER");
   refused("--loss dpo --set label_smoothing=0.5",
           "label_smoothing is 0.5, expected at least 0 and less than 0.5");
-  refused("--loss dpo --reduction sum", "sum not in {none,mean}");
+  refused("--loss dpo --reduction sum", "--reduction: found \"sum\"; expected none or mean");
   refused("--loss dpo --loss ipo", "several --loss need --plot");
   refused("--list --loss dpo", "give one of");
   check_refused(place.run("--lss dpo"), "--lss");

@@ -178,7 +178,7 @@ TEST_CASE("recommend: arguments that make no sense are named", "[examples][recom
   refused("--ratings ratings.inter --batch-size 0", "--batch-size");
   refused("--ratings ratings.inter --speed 9", "--speed");
   refused("--ratings ratings.inter --liked-from 2 --disliked-to 2", "--liked-from must be above");
-  refused("--ratings ratings.inter --liked-from nan", "--liked-from must be above");
+  refused("--ratings ratings.inter --liked-from nan", "--liked-from: found \"nan\"");
   refused("--ratings ratings.inter --preferences ratings.inter", "--preferences");
   refused("", "--ratings");
 }

@@ -212,10 +212,10 @@ TEST_CASE("sweep: each bad argument gets one sentence", "[examples][sweep]") {
   check_refused("--reference strat",
                 "no reference \"strat\"; did you mean \"start\"? Known: start");
   check_refused("--flip 0.6", "\"0.6\" is not a probability from 0 to 0.5");
-  check_refused("--bias 2", "--bias: expected a probability from 0 to 1");
+  check_refused("--bias 2", "--bias: found \"2\"; expected a number from 0 to 1");
   check_refused("--steps 0", "\"0\" is not a number of steps");
   check_refused("--steps 2.5", "\"2.5\" is not a number of steps");
-  check_refused("--task game", "no task is named \"game\"; known: bandit, bigram, ratings");
+  check_refused("--task game", "--task: found \"game\"; expected bandit, bigram or ratings");
   check_refused("--task ratings", "--task ratings: give --ratings FILE");
   check_refused("--task ratings --ratings none.inter", "none.inter", 1);
   check_refused("--ratings none.inter",
@@ -260,27 +260,4 @@ TEST_CASE("sweep: the report warns where a best beta is an end of the grid",
   CHECK_THAT(warned("0.001,0.5"), Contains("highest beta of the grid, 0.5: dpo (start);"));
   CHECK_THAT(warned("0.001,0.5,5"), !Contains("wider grid"));
   CHECK_THAT(warned("5"), !Contains("wider grid"));
-}
-
-TEST_CASE("sweep: a second sweep in the same folder is refused while the first is at work",
-          "[examples][sweep]") {
-  sweep_folder const place;
-  std::string const few = "--loss dpo --beta 1 --reference start --seeds 1 --steps 2 --output out";
-  place.file("first.sh",
-             "'" PREFER_EXAMPLE_SWEEP
-             "' --loss dpo --reference start --seeds 4000 --steps 2000 --threads 1 --output out "
-             ">first.out 2>first.err &\n"
-             "first=$!\n"
-             "while [ ! -s out/sweep.csv.journal ]; do sleep 0.02; done\n"
-             "'" PREFER_EXAMPLE_SWEEP "' " +
-                 few + " >second.out 2>second.err\necho $? >second.code\nkill -KILL $first\n" +
-                 "wait $first\ntrue\n");
-  CHECK(place.shell("timeout 60 sh first.sh 2>/dev/null") != -1);
-  CHECK(place.content("second.code") == "1\n");
-  CHECK(place.content("second.out").empty());
-  CHECK(place.content("second.err") ==
-        "sweep: out: another sweep is at work in this folder; wait until it ends, or give another "
-        "--output\n");
-  // A program that was killed leaves no lock behind.
-  CHECK(place.run(few).code == 0);
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include <prefer/report/table.hpp>
 #include <prefer/text/number.hpp>
@@ -49,7 +50,7 @@ std::string count_or_dash(std::size_t count) { return count == 0 ? "-" : std::to
 
 }  // namespace
 
-bool check_files(std::vector<std::string> const& paths, bool allow_uncovered) {
+check_report check_files(std::vector<std::string> const& paths, bool allow_uncovered) {
   std::vector<golden_file> files;
   for (auto const& path : paths) files.push_back(read(path));  // all, before anything is printed
 
@@ -79,26 +80,21 @@ bool check_files(std::vector<std::string> const& paths, bool allow_uncovered) {
   std::stable_partition(groups.begin(), groups.end(), is_covered);
   for (auto const& g : groups) total.add(g);
 
-  constexpr auto right = prefer::report::align::right;
-  prefer::report::table table({{"file"},
-                               {"loss"},
-                               {"here"},
-                               {.header = "passed", .align = right},
-                               {.header = "failed", .align = right},
-                               {.header = "not covered", .align = right},
-                               {.header = "not finite", .align = right},
-                               {.header = "cut off", .align = right},
-                               {.header = "numbers", .align = right}});
-  auto const add = [&](group& g, std::string const& here) {
-    table.add_row({g.family, g.loss_type, here, count_or_dash(g.count(status::passed)),
-                   count_or_dash(g.count(status::failed)),
-                   count_or_dash(g.count(status::not_covered)),
-                   count_or_dash(g.count(status::not_finite)),
-                   count_or_dash(g.count(status::saturated)), count_or_dash(g.numbers)});
+  check_report out;
+  auto const add = [&](group& g, std::string here) {
+    out.rows.push_back({.file = g.family,
+                        .loss = g.loss_type,
+                        .here = std::move(here),
+                        .covered = g.covered,
+                        .passed = g.count(status::passed),
+                        .failed = g.count(status::failed),
+                        .not_covered = g.count(status::not_covered),
+                        .not_finite = g.count(status::not_finite),
+                        .cut_off = g.count(status::saturated),
+                        .numbers = g.numbers});
   };
-  for (auto& g : groups) add(g, g.covered ? g.meaning : "(" + g.meaning + ")");
+  for (auto& g : groups) add(g, g.meaning);
   add(total, "");
-  table.print(stdout);
 
   std::size_t const failed = total.count(status::failed);
   std::size_t const uncovered = total.count(status::not_covered);
@@ -113,7 +109,28 @@ bool check_files(std::vector<std::string> const& paths, bool allow_uncovered) {
                      ? "not covered by a loss of this version"
                      : "not covered by a loss of this version; --allow-uncovered accepts that");
   say(failed, "failed");
-  return failed == 0 && (allow_uncovered || uncovered == 0);
+  out.good = failed == 0 && (allow_uncovered || uncovered == 0);
+  return out;
+}
+
+std::string check_report::text() const {
+  constexpr auto right = prefer::report::align::right;
+  prefer::report::table table({{"file"},
+                               {"loss"},
+                               {"here"},
+                               {.header = "passed", .align = right},
+                               {.header = "failed", .align = right},
+                               {.header = "not covered", .align = right},
+                               {.header = "not finite", .align = right},
+                               {.header = "cut off", .align = right},
+                               {.header = "numbers", .align = right}});
+  for (auto const& row : rows) {
+    table.add_row({row.file, row.loss, row.covered ? row.here : "(" + row.here + ")",
+                   count_or_dash(row.passed), count_or_dash(row.failed),
+                   count_or_dash(row.not_covered), count_or_dash(row.not_finite),
+                   count_or_dash(row.cut_off), count_or_dash(row.numbers)});
+  }
+  return table.text();
 }
 
 }  // namespace golden

@@ -66,6 +66,50 @@ TEST_CASE("progress_bar: writes nothing to what is not a terminal", "[report][pr
   CHECK(paper.drawn().empty());
 }
 
+TEST_CASE("progress_bar: elsewhere a plain line comes after each interval, if asked for",
+          "[report][progress]") {
+  canvas paper;
+  auto options = paper.options(10);
+  options.terminal = false;
+  options.title = "train";
+  options.plain_seconds = 15;
+  options.text = "start model";
+  report::progress_bar bar(options);
+  CHECK_FALSE(bar.quiet());
+  test_time += 14;
+  bar.advance(0);
+  CHECK(paper.drawn().empty());  // a short loop says nothing
+  test_time += 1;
+  bar.advance(0);
+  CHECK(paper.drawn() == "train   0%  0/10  for 15s  start model\n");
+  test_time += 14;
+  bar.advance(5, "seed 1");
+  CHECK(paper.drawn().empty());
+  test_time += 1;
+  bar.advance(1);
+  CHECK(paper.drawn() == "train  60%  6/10  0.20/s  ETA 20s  seed 1\n");
+  bar.finish();
+  CHECK(paper.drawn().empty());
+}
+
+TEST_CASE("progress_bar: with a delay, a short loop leaves no line", "[report][progress]") {
+  canvas paper;
+  auto options = paper.options(4);
+  options.delay_seconds = 1;
+  {
+    report::progress_bar short_one(options);
+    test_time += 0.9;
+    short_one.advance();
+  }
+  CHECK(paper.drawn().empty());
+  report::progress_bar bar(options);
+  test_time += 1;
+  bar.advance();
+  CHECK_THAT(paper.drawn(), Contains("1/4"));
+  bar.finish();
+  CHECK_THAT(paper.drawn(), EndsWith("\n"));
+}
+
 TEST_CASE("progress_bar: asks no clock when quiet", "[report][progress]") {
   canvas paper;
   auto options = paper.options(10);

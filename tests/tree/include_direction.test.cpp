@@ -44,12 +44,13 @@ std::set<std::string> const too_heavy_for_the_core = {
 std::set<std::string> const of_the_system = {"fcntl.h", "sys/stat.h", "unistd.h"};
 
 // For tools that choose a loss by its name at run time, for recommenders, for components that handle texts, for whoever
-// asks what is wrong with a batch or a run, for engines that join, for tests of backends, and policies that are ready made;
-// who wants them includes them.
+// asks what is wrong with a batch or a run, for programs that ask before they compute, for engines that join, for tests of
+// backends, and policies that are ready made; who wants them includes them.
 std::set<std::string> const outside_the_umbrella = {"batch/record_from.hpp",
                                                     "diagnosis/batch.hpp",
                                                     "diagnosis/training.hpp",
                                                     "diagnosis/training_report.hpp",
+                                                    "file/writable.hpp",
                                                     "loss/catalogue.hpp",
                                                     "metrics/ranking.hpp",
                                                     "model/bigram.hpp",

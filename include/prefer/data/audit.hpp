@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -30,7 +29,6 @@ struct judgement {
   std::size_t chosen_length = 0;
   std::size_t rejected_length = 0;
   std::string_view annotator = {};  ///< empty where nothing says who judged
-  bool tie = false;                 ///< neither is preferred
 };
 
 /// One completion and whether it is a desirable one, as an audit sees it.
@@ -68,32 +66,33 @@ class audit {
     for (split_rows const& split : splits_) {
       expects(split.name != name, "data::audit: two splits have one name");
     }
-    splits_.push_back({std::move(name), {}});
+    splits_.push_back({std::move(name), {}, 0});
     return splits_.size() - 1;
   }
 
   void add(std::size_t split, judgement const& row) {
-    rows_of(split).push_back({.prompt = text_id(row.prompt),
-                              .chosen = text_id(row.chosen),
-                              .rejected = text_id(row.rejected),
-                              .annotator = number_of(row.annotator),
-                              .prompt_length = short_length(row.prompt_length),
-                              .chosen_length = short_length(row.chosen_length),
-                              .rejected_length = short_length(row.rejected_length),
-                              .tie = row.tie});
+    split_of(split).rows.push_back({.prompt = text_id(row.prompt),
+                                    .chosen = text_id(row.chosen),
+                                    .rejected = text_id(row.rejected),
+                                    .annotator = number_of(row.annotator),
+                                    .prompt_length = short_length(row.prompt_length),
+                                    .chosen_length = short_length(row.chosen_length),
+                                    .rejected_length = short_length(row.rejected_length)});
   }
   void add(std::size_t split, label const& row) {
     std::uint64_t const completion = text_id(row.completion);
     std::uint32_t const length = short_length(row.completion_length);
-    rows_of(split).push_back({.prompt = text_id(row.prompt),
-                              .chosen = row.desirable ? completion : unseen,
-                              .rejected = row.desirable ? unseen : completion,
-                              .annotator = number_of(row.annotator),
-                              .prompt_length = short_length(row.prompt_length),
-                              .chosen_length = row.desirable ? length : 0,
-                              .rejected_length = row.desirable ? 0 : length,
-                              .tie = false});
+    split_of(split).rows.push_back({.prompt = text_id(row.prompt),
+                                    .chosen = row.desirable ? completion : unseen,
+                                    .rejected = row.desirable ? unseen : completion,
+                                    .annotator = number_of(row.annotator),
+                                    .prompt_length = short_length(row.prompt_length),
+                                    .chosen_length = row.desirable ? length : 0,
+                                    .rejected_length = row.desirable ? 0 : length});
   }
+
+  /// Rows without a winner, of which only their number matters.
+  void add_ties(std::size_t split, std::size_t count) { split_of(split).ties += count; }
 
   [[nodiscard]] audit_report report() const;
 
@@ -106,7 +105,6 @@ class audit {
     std::uint32_t prompt_length;
     std::uint32_t chosen_length;
     std::uint32_t rejected_length;
-    bool tie;
 
     [[nodiscard]] bool is_label() const { return chosen == unseen || rejected == unseen; }
     [[nodiscard]] std::uint64_t lower() const { return std::min(chosen, rejected); }
@@ -118,13 +116,14 @@ class audit {
   struct split_rows {
     std::string name;
     std::vector<entry> rows;
+    std::size_t ties;
   };
   static constexpr std::uint32_t nobody = 0;
   static constexpr std::uint64_t unseen = 0;  // the completion that labels compare with
 
-  std::vector<entry>& rows_of(std::size_t split) {
-    expects(split < splits_.size(), "data::audit::add: there is no such split");
-    return splits_[split].rows;
+  split_rows& split_of(std::size_t number) {
+    expects(number < splits_.size(), "data::audit::add: there is no such split");
+    return splits_[number];
   }
 
   static std::uint64_t text_id(std::string_view text) { return fingerprint().add(text).value(); }
@@ -145,14 +144,10 @@ class audit {
     if (a.chosen != b.chosen) return a.chosen < b.chosen;
     return a.annotator < b.annotator;
   }
-  /// Rows that judge, in an order in which those about one pair stand together.
-  static std::vector<entry> judged(std::vector<entry> const& rows) {
-    std::vector<entry> sorted;
-    sorted.reserve(rows.size());
-    std::copy_if(rows.begin(), rows.end(), std::back_inserter(sorted),
-                 [](entry const& row) { return !row.tie; });
-    std::sort(sorted.begin(), sorted.end(), by_pair);
-    return sorted;
+  /// Rows in an order in which those about one pair stand together.
+  static std::vector<entry> by_pairs(std::vector<entry> rows) {
+    std::sort(rows.begin(), rows.end(), by_pair);
+    return rows;
   }
 
   template <class Has, class Length>
@@ -306,12 +301,8 @@ inline audit::completion_counts audit::count_completions(std::vector<entry> cons
 }
 
 inline split_overlap audit::overlap_of(split_rows const& first, split_rows const& second) {
-  auto const sorted_by_pair = [](std::vector<entry> rows) {
-    std::sort(rows.begin(), rows.end(), by_pair);
-    return rows;
-  };
-  std::vector<entry> const known = sorted_by_pair(first.rows);
-  std::vector<entry> const asked = sorted_by_pair(second.rows);
+  std::vector<entry> const known = by_pairs(first.rows);
+  std::vector<entry> const asked = by_pairs(second.rows);
   split_overlap common{first.name, second.name, 0, 0, second.rows.size()};
   auto const before = [](entry const& a, entry const& b) {
     if (a.prompt != b.prompt) return a.prompt < b.prompt;
@@ -346,8 +337,8 @@ inline audit_report audit::report() const {
     found.labels = static_cast<std::size_t>(std::count_if(
         split.rows.begin(), split.rows.end(), [](entry const& row) { return row.is_label(); }));
     count_annotators(split.rows, found);
-    std::vector<entry> const sorted = judged(split.rows);
-    found.ties = split.rows.size() - sorted.size();
+    std::vector<entry> const sorted = by_pairs(split.rows);
+    found.ties = split.ties;
     compare_lengths(sorted, found);
     weigh_judgements(sorted, found);
     completion_counts const of_prompts = count_completions(sorted, true);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -105,6 +106,20 @@ inline std::string cell(std::string_view words) {
   return all;
 }
 
+/// The numbers of a report in words: a line for the names of the splits, then one for each field of `split_audit`.
+[[nodiscard]] inline std::vector<std::vector<std::string>> audit_table(audit_report const& report) {
+  std::vector<std::vector<std::string>> lines = {{""}};
+  for (split_audit const& split : report.splits) {
+    lines[0].push_back(split.name);
+    std::size_t line = 0;
+    split.describe([&](char const* name, auto const& value) {
+      if (++line == lines.size()) lines.push_back({detail::spaced(name)});
+      lines[line].push_back(detail::in_words(value));
+    });
+  }
+  return lines;
+}
+
 /// A data card: what the data are, as a Markdown page. `sources` are sentences on where they come from, in the order in
 /// which they are to be read.
 [[nodiscard]] inline std::string data_card(audit_report const& report, std::string_view title,
@@ -113,20 +128,17 @@ inline std::string cell(std::string_view words) {
   for (std::string const& source : sources) page += "- " + source + "\n";
   if (!sources.empty()) page += "\n";
 
-  page += "## In numbers\n\nLengths are in " + report.unit + "; ± is one standard error.\n\n|  |";
-  for (split_audit const& split : report.splits) page += " " + detail::cell(split.name) + " |";
-  page += "\n|---|";
-  for (std::size_t i = 0; i < report.splits.size(); ++i) page += "---|";
-  page += "\n";
-  std::vector<std::string> lines;
-  for (split_audit const& split : report.splits) {
-    std::size_t line = 0;
-    split.describe([&](char const* name, auto const& value) {
-      if (line == lines.size()) lines.push_back("| " + detail::spaced(name) + " |");
-      lines[line++] += " " + detail::in_words(value) + " |";
-    });
+  page += "## In numbers\n\nLengths are in " + report.unit + "; ± is one standard error.\n\n";
+  bool header = true;
+  for (std::vector<std::string> const& line : audit_table(report)) {
+    page += "|";
+    for (std::string const& words : line) page += " " + detail::cell(words) + " |";
+    page += "\n";
+    if (!std::exchange(header, false)) continue;
+    page += "|";
+    for (std::size_t i = 0; i < line.size(); ++i) page += "---|";
+    page += "\n";
   }
-  for (std::string const& line : lines) page += line + "\n";
   for (split_overlap const& common : report.overlaps) {
     page += "\n" + detail::counted(common.prompts, "prompt") + " and " +
             detail::counted(common.rows, "row") + " of \"" + common.second + "\" are in \"" +

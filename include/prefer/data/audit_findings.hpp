@@ -64,7 +64,6 @@ inline void find_in_judgements(split_audit const& split, std::vector<audit_findi
   auto const add = [&](severity how, char const* about, std::string sentence) {
     found.push_back({how, about, split.name, std::move(sentence)});
   };
-  std::size_t const judged = split.rows - split.ties;
   if (split.duplicates != 0) {
     add(severity::warning, "duplicates",
         counted(split.duplicates, "row") + (split.duplicates == 1 ? " repeats" : " repeat") +
@@ -75,7 +74,7 @@ inline void find_in_judgements(split_audit const& split, std::vector<audit_findi
         counted(split.contradictions, "pair") + " of completions" +
             is_or_are(split.contradictions) +
             " preferred both ways: nothing that is learned can be right about more than " +
-            percent(judged - split.outvoted, judged) + " of the rows");
+            percent(split.rows - split.outvoted, split.rows) + " of the rows");
   }
   if (split.cyclic_prompts != 0) {
     add(severity::warning, "cycles",

@@ -30,7 +30,7 @@ struct split_audit {
   std::string name;
   std::size_t rows = 0;
   std::size_t labels = 0;  ///< among the rows
-  std::size_t ties = 0;    ///< among the rows; what follows leaves them out, lengths excepted
+  std::size_t ties = 0;    ///< rows without a winner, which are not among the rows
   std::size_t prompts = 0;
   std::size_t completions = 0;  ///< different ones of one prompt, added up over prompts
   length_summary prompt_length = {};

@@ -52,6 +52,15 @@ class basic_atomic_file {
   }
   void write(std::string_view text) { write(text.data(), text.size()); }
 
+  /// Makes sure that the disk, and the limit of the process, have room for this many bytes; a device or a pipe has.
+  void reserve(std::size_t bytes) {
+    expects(stream_ != nullptr, "atomic_file: reserved after it was committed or had failed");
+    if (temporary_.empty() || bytes == 0) return;
+    errno = ::posix_fallocate(::fileno(stream_), 0, static_cast<::off_t>(bytes));
+    if (errno != 0 && errno != EINVAL && errno != EOPNOTSUPP) fail("cannot write");
+    if (::ftruncate(::fileno(stream_), 0) != 0) fail("cannot write");
+  }
+
   void commit() {
     expects(stream_ != nullptr, "atomic_file: committed twice, or after it had failed");
     if (std::fflush(stream_) != 0) fail("cannot finish writing");

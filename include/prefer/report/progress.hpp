@@ -34,7 +34,10 @@ struct progress_options {
   std::optional<bool> terminal = {};  // instead of asking the stream
   std::size_t width =
       0;  // cells of a terminal line; 0 asks the terminal, and takes 80 if it is silent
-  double redraw_seconds = 0.1;            // least time between two drawings
+  double redraw_seconds = 0.1;  // least time between two drawings
+  double delay_seconds = 0;     // nothing is drawn before; a loop that ends sooner leaves no line
+  double plain_seconds = 0;     // between two plain lines on anything but a terminal; 0: none there
+  std::string text = {};        // stands at the end until `advance` gives another
   double (*seconds)() = &steady_seconds;  // instead of the real clock
 };
 
@@ -42,17 +45,20 @@ struct progress_options {
 ///
 ///   train [#######-------------]  36%  360/1000  118/s  ETA 5s  loss 0.512
 ///
-/// The rate is the mean since construction. On anything but a terminal nothing is ever written. The line ends with
-/// `finish` or with the object. Not thread-safe.
+/// The rate is the mean since construction. On anything but a terminal nothing is written, or with `plain_seconds` a line
+/// of its own from time to time, without a bar. The line ends with `finish` or with the object. Not thread-safe.
 class progress_bar {
  public:
   explicit progress_bar(progress_options options)
       : options_(std::move(options)),
-        stream_(options_.stream != nullptr ? options_.stream : stderr) {
-    quiet_ = options_.terminal ? !*options_.terminal : ::isatty(::fileno(stream_)) == 0;
+        stream_(options_.stream != nullptr ? options_.stream : stderr),
+        text_(options_.text) {
+    plain_ = options_.terminal ? !*options_.terminal : ::isatty(::fileno(stream_)) == 0;
+    quiet_ = plain_ && !(options_.plain_seconds > 0);
     if (quiet_) return;
     start_ = options_.seconds();
-    draw(start_);
+    drawn_ = start_;
+    if (!plain_ && !(options_.delay_seconds > 0)) draw(start_);
   }
   progress_bar(progress_bar const&) = delete;
   progress_bar& operator=(progress_bar const&) = delete;
@@ -73,8 +79,11 @@ class progress_bar {
   /// Draws the last state, whatever the time, and ends the line; what follows is ignored.
   void finish() {
     if (quiet_ || finished_) return;
-    draw(options_.seconds());
     finished_ = true;
+    double const now = options_.seconds();
+    // What came of it is said elsewhere.
+    if (plain_ || now - start_ < options_.delay_seconds) return;
+    draw(now);
     std::fputc('\n', stream_);
     std::fflush(stream_);
   }
@@ -86,7 +95,20 @@ class progress_bar {
   void redraw() {
     if (quiet_ || finished_) return;
     double const now = options_.seconds();
-    if (now - drawn_ >= options_.redraw_seconds) draw(now);
+    if (now - start_ < options_.delay_seconds) return;
+    if (now - drawn_ < (plain_ ? options_.plain_seconds : options_.redraw_seconds)) return;
+    if (plain_) {
+      write_line(now);
+    } else {
+      draw(now);
+    }
+  }
+
+  void write_line(double now) {
+    drawn_ = now;
+    std::string const line = describe(now - start_) + '\n';
+    std::fwrite(line.data(), 1, line.size(), stream_);
+    std::fflush(stream_);
   }
 
   void draw(double now) {
@@ -108,7 +130,9 @@ class progress_bar {
     if (options_.total != 0) {
       double const share = std::min(1.0, done / total);
       auto const filled = static_cast<std::size_t>(share * bar_cells);
-      line += '[' + std::string(filled, '#') + std::string(bar_cells - filled, '-') + "] ";
+      if (!plain_) {
+        line += '[' + std::string(filled, '#') + std::string(bar_cells - filled, '-') + "] ";
+      }
       // Rounded down: 100% is said when all is done and not before.
       std::string const percent = prefer::text::fixed(std::floor(share * 100), 0);
       line += std::string(3 - percent.size(), ' ') + percent + "%  ";
@@ -122,7 +146,11 @@ class progress_bar {
                           : "  " + three_digits(1 / rate) + " s each";
       if (done_ < options_.total) line += "  ETA " + duration((total - done) / rate);
     }
-    if (complete()) line += "  in " + duration(elapsed);
+    if (complete()) {
+      line += "  in " + duration(elapsed);
+    } else if (done_ == 0 && elapsed >= 1) {
+      line += "  for " + duration(elapsed);  // nothing else says that the program is alive
+    }
     if (!text_.empty()) line += "  " + text_;
     for (char& c : line) {
       if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
@@ -177,7 +205,8 @@ class progress_bar {
   std::size_t last_width_ = 0;
   double start_ = 0;
   double drawn_ = 0;
-  bool quiet_ = true;
+  bool plain_ = false;  // no terminal
+  bool quiet_ = true;   // nothing is written at all
   bool finished_ = false;
 };
 

@@ -203,6 +203,10 @@ inline ncclResult_t post(ncclComm_t comm, cudaStream_t stream, group calls) {
   if (comm->asks != 0) return ncclInvalidUsage;
   comm->asks = 3;
   comm->under_way = true;
+  if (fault.async_error != 0) {  // it is taken in, and never done
+    stream->pending.push_back(std::make_shared<std::atomic<bool>>(false));
+    return ncclInProgress;
+  }
   stream->pending.push_back(comm->world->give(comm->rank, comm->calls++, std::move(calls)));
   return ncclInProgress;
 }
