@@ -45,7 +45,7 @@ inline json any_tree(choices& from, std::size_t depth) {
     case 1:
       return from.below(2) == 0;
     case 2:
-      return static_cast<std::int64_t>(from.below(256)) * -72057594037927936;
+      return static_cast<std::int64_t>(static_cast<std::uint64_t>(from.below(256)) << 56U);
     case 3:
       return 0.1 * static_cast<double>(from.below(256)) - 3;
     case 4:
