@@ -170,6 +170,7 @@ TEST_CASE("programs: bash completes flags, words, losses and folders", "[example
   CHECK(completed(place, "sweep", {"sweep", "--output", "sub"}) == words{"sub folder"});
   CHECK(completed(place, "sweep", {"sweep", "--seeds", ""}).empty());
   CHECK(completed(place, "recommend", {"recommend", "--ratings", "some"}) == words{"some file"});
+  CHECK(completed(place, "audit", {"audit", "--car"}) == words{"--card"});
   // Every flag of --help is offered.
   for (char const* program : {"losses", "recommend", "sweep", "diffusion"}) {
     auto const offered = completed(place, program, {program, "--"});
@@ -183,7 +184,7 @@ TEST_CASE("programs: bash completes flags, words, losses and folders", "[example
 TEST_CASE("programs: manual pages are set without a warning", "[examples][machines]") {
   workplace const place("losses", PREFER_EXAMPLE_LOSSES);
   if (place.shell("command -v man >.man") != 0) return;
-  for (std::string const program : {"losses", "recommend", "sweep", "diffusion"}) {
+  for (std::string const program : {"losses", "recommend", "sweep", "diffusion", "audit"}) {
     std::string const page = PREFER_PROGRAM_PAGES "/man/" + program + ".1";
     if (!std::filesystem::exists(page)) continue;  // built without help2man
     INFO(program);

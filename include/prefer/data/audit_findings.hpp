@@ -49,7 +49,9 @@ inline std::string is_or_are(std::size_t number) { return number == 1 ? " is" : 
 inline void find_in_lengths(split_audit const& split, std::vector<audit_finding>& found) {
   if (!split.chosen_longer) return;
   auto const [share, error] = *split.chosen_longer;
-  bool const by_chance = std::abs(share - 0.5) <= 3.0 * error;
+  // Without bias a share of n pairs spreads by 1 / (2 sqrt(n)) at most, which the error at a share of 1 does not say.
+  double const spread = 0.5 / std::sqrt(static_cast<double>(split.rows - split.labels));
+  bool const by_chance = std::abs(share - 0.5) <= 3.0 * spread;
   if (by_chance || std::abs(share - 0.5) < 0.05) return;
   std::string const side = share > 0.5 ? "longer" : "shorter";
   found.push_back({severity::warning, "length_bias", split.name,
@@ -120,11 +122,11 @@ inline void find_in_annotators(split_audit const& split, std::vector<audit_findi
 inline void find_in_overlap(split_overlap const& common, std::vector<audit_finding>& found) {
   if (common.rows != 0) {
     bool const all = common.rows == common.second_rows;
-    found.push_back(
-        {all ? severity::error : severity::warning, "overlap", common.second,
-         (all ? "every row" : percent(common.rows, common.second_rows) + " of the rows") +
-             " compares two completions that \"" + common.first +
-             "\" compares, too: what was learned from would be judged on"});
+    found.push_back({all ? severity::error : severity::warning, "overlap", common.second,
+                     (all ? "every row compares"
+                          : percent(common.rows, common.second_rows) + " of the rows compare") +
+                         " two completions that \"" + common.first +
+                         "\" compares, too: what was learned from would be judged on"});
   } else if (common.prompts != 0) {
     found.push_back({severity::note, "overlap", common.second,
                      counted(common.prompts, "prompt") + " of \"" + common.first + "\"" +
@@ -136,7 +138,7 @@ inline void find_in_overlap(split_overlap const& common, std::vector<audit_findi
 
 /// What is to be known, or to be decided on, before anything is learned from such data; nothing where there is nothing.
 ///
-/// Warnings      a length bias of at least 5 points that chance does not explain (three standard errors), duplicates,
+/// Warnings      a length bias of at least 5 points that chance does not explain (three standard deviations), duplicates,
 ///               contradictions, circles, label noise of at least 10 %, one annotator with more than half of the
 ///               rows (of two: with more than 3/4), rows of a later split that an earlier one has
 /// Errors        a split without rows, or of which an earlier one has every row

@@ -359,8 +359,10 @@ class form_finder {
     std::array<std::size_t, 4> order = {0, 1, 2, 3};
     bool rated = row.size() > 2;
     bool timed = row.size() > 3;
-    auto const third = rated ? finite_number_in(row[2]) : std::nullopt;
-    auto const fourth = timed ? finite_number_in(row[3]) : std::nullopt;
+    std::optional<double> third;
+    std::optional<double> fourth;
+    if (rated) third = finite_number_in(row[2]);
+    if (timed) fourth = finite_number_in(row[3]);
     if (rated && !third) return false;
     if (timed && !fourth) return false;
     if (third && *third >= earliest) {
@@ -382,7 +384,7 @@ class form_finder {
     } else if (rated && timed && form_.separator == "::") {
       form_.name = "MovieLens 1M";
       form_.scale = rating_scale{0.5, 5};
-    } else if (row.size() == 4 && form_.separator == "\t" && *fourth >= earliest &&
+    } else if (row.size() == 4 && form_.separator == "\t" && fourth.value_or(0.0) >= earliest &&
                finite_number_in(row[0]) && finite_number_in(row[1])) {
       form_.name = "MovieLens 100k";
       form_.scale = rating_scale{1, 5};

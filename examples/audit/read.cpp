@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#include "read.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+#include <prefer/data/example.hpp>
+#include <prefer/data/example_identity.hpp>
+#include <prefer/data/preference.hpp>
+#include <prefer/expects.hpp>
+
+#include "../program.hpp"
+
+namespace audit {
+
+namespace {
+
+namespace data = prefer::data;
+
+std::size_t characters_in(std::string_view text) {
+  // Every byte of UTF-8 that does not continue a character begins one.
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
+
+std::size_t length_of(data::turns const& part) {
+  if (part.is_text()) return characters_in(part.text());
+  std::size_t all = 0;
+  for (data::message const& each : part.messages()) all += characters_in(each.content.plain());
+  return all;
+}
+
+/// What the field of the annotator says in a row; a name or a number, as JSON writes it.
+std::string annotator_of(data::members const& fields, std::string const& name) {
+  std::string const* const said = name.empty() ? nullptr : data::find_member(fields, name);
+  return said == nullptr || *said == "null" ? "" : *said;
+}
+
+void add(data::audit& all, std::size_t split, data::preference_pair const& pair,
+         std::string const& annotator) {
+  all.add(split, data::judgement{name_of(pair.prompt, pair.context), name_of(pair.chosen),
+                                 name_of(pair.rejected), length_of(pair.prompt),
+                                 length_of(pair.chosen), length_of(pair.rejected), annotator});
+}
+void add(data::audit& all, std::size_t split, data::unpaired_example const& example,
+         std::string const& annotator) {
+  all.add(split, data::label{name_of(example.prompt, example.context), name_of(example.completion),
+                             example.label, length_of(example.prompt),
+                             length_of(example.completion), annotator});
+}
+
+}  // namespace
+
+std::vector<source> sources_of(std::vector<std::string> const& given) {
+  std::vector<source> sources;
+  for (std::string const& each : given) {
+    auto const equals = each.find('=');
+    bool const named = equals != std::string::npos && equals != 0 && !std::filesystem::exists(each);
+    source one{named ? each.substr(0, equals) : std::filesystem::path(each).stem().string(),
+               named ? each.substr(equals + 1) : each};
+    for (source const& other : sources) {
+      if (other.split != one.split) continue;
+      prefer::refuse("--data: two files are called \"" + one.split +
+                     "\"; expected names that differ, as in train=" + other.path +
+                     " eval=" + one.path);
+    }
+    sources.push_back(std::move(one));
+  }
+  return sources;
+}
+
+data::reading_report read(source const& from, reading_choice const& choice, data::audit& all) {
+  std::size_t const split = all.add_split(from.split);
+  data::reading_report report;
+  std::size_t with_annotator = 0;
+  program::progress shown(0, from.split);
+  auto const take = [&](auto&& rows) {
+    for (auto const& row : rows) {
+      std::string const annotator = annotator_of(row.further, choice.annotator);
+      with_annotator += !annotator.empty();
+      add(all, split, row, annotator);
+      shown.advance(1, from.split);
+    }
+  };
+  if (choice.labelled) {
+    take(data::unpaired(from.path, choice.how, &report));
+  } else {
+    take(data::pairs(from.path, choice.how, &report));
+  }
+  all.add_ties(split, report.tied.count);
+  if (!choice.annotator.empty()) {
+    if (with_annotator == 0 && report.examples != 0) {
+      prefer::refuse(prefer::backend_error(
+          "audit", from.path,
+          "no row has the field \"" + choice.annotator + "\", which --annotator names"));
+    }
+    report.unused.erase(choice.annotator);
+  }
+  return report;
+}
+
+}  // namespace audit

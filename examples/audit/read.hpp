@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <prefer/data/audit.hpp>
+#include <prefer/data/reading.hpp>
+
+namespace audit {
+
+/// A file, and what its rows are called.
+struct source {
+  std::string split;
+  std::string path;
+};
+
+/// "NAME=FILE", or a file that goes by its name without folder and ending. Errors  precondition_error for a name given
+/// twice
+[[nodiscard]] std::vector<source> sources_of(std::vector<std::string> const& given);
+
+struct reading_choice {
+  prefer::data::reading how;
+  bool labelled = false;  // rows are completions with a label
+  std::string annotator;  // the field that says who judged, if any
+};
+
+/// Adds the rows of a file to the audit. Errors  backend_error, also where no row has the field of the annotator
+[[nodiscard]] prefer::data::reading_report read(source const& from, reading_choice const& choice,
+                                                prefer::data::audit& all);
+
+}  // namespace audit
