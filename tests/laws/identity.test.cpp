@@ -180,8 +180,9 @@ TEST_CASE("laws: the identities of everything that ships are looked at", "[laws]
   std::set<std::string> named;
   identity::for_each_policy([&](auto const& subject) { named.insert(subject.name); });
   auto expected =
-      headers_of("model", {"bigram_reference", "choice_ids", "matrix_product", "noise_schedule",
-                           "row_statistics", "softmax", "two_layer_network"});  // parts of policies
+      headers_of("model", {"bigram_reference", "choice_ids", "item_scores", "matrix_product",
+                           "noise_schedule", "row_statistics", "sampled_softmax", "softmax",
+                           "two_layer_network"});  // parts of policies
   expected.merge(headers_of("aggregation", {"aggregation"}));
   CHECK(named == expected);
 

@@ -86,12 +86,17 @@ inline void find_in_judgements(split_audit const& split, std::vector<audit_findi
   }
   if (split.label_noise && split.label_noise->value > 0.0) {
     auto const [noise, error] = *split.label_noise;
-    std::string const spread = std::isnan(error) ? "" : " (standard error " + percent(error) + ")";
-    add(noise >= 0.1 ? severity::warning : severity::note, "label_noise",
-        "of " + counted(split.pairs_judged_again, "pair") +
-            " judged again, judgements disagree as if " + percent(noise) + spread +
-            " of all were the wrong way round; robust_dpo takes that " +
-            "probability as its label_smoothing");
+    std::string const again = "of " + counted(split.pairs_judged_again, "pair") + " judged again, ";
+    if (std::isnan(error)) {
+      add(severity::note, "label_noise",
+          again + "judgements disagree as often as they agree, or more often: they say nothing");
+    } else {
+      bool const is_sure = noise >= 0.1 && noise > 2.0 * error;
+      add(is_sure ? severity::warning : severity::note, "label_noise",
+          again + "judgements disagree as if " + percent(noise) + " (standard error " +
+              percent(error) + ") of all were the wrong way round; robust_dpo takes that " +
+              "probability as its label_smoothing");
+    }
   }
   if (split.ties != 0) {
     add(severity::note, "ties",
@@ -139,7 +144,7 @@ inline void find_in_overlap(split_overlap const& common, std::vector<audit_findi
 /// What is to be known, or to be decided on, before anything is learned from such data; nothing where there is nothing.
 ///
 /// Warnings      a length bias of at least 5 points that chance does not explain (three standard deviations), duplicates,
-///               contradictions, circles, label noise of at least 10 %, one annotator with more than half of the
+///               contradictions, circles, label noise of at least 10 % and two standard errors, one annotator with more than half of the
 ///               rows (of two: with more than 3/4), rows of a later split that an earlier one has
 /// Errors        a split without rows, or of which an earlier one has every row
 [[nodiscard]] inline std::vector<audit_finding> findings_of(audit_report const& report) {

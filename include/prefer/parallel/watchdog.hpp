@@ -10,6 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1 {
 
 /// A thread that ends the program where a call does not come back: with a sentence on standard error and the exit status
