@@ -103,6 +103,27 @@ std::size_t interactions::people_with_something_to_find() const {
       people.begin(), people.end(), [](person const& p) { return !p.to_find.empty(); }));
 }
 
+bool preferences::contains(preference const& one) const {
+  auto const among = [](std::vector<std::uint32_t> const& items, std::uint32_t item) {
+    return std::find(items.begin(), items.end(), item) != items.end();
+  };
+  auto const is_it = [&](preference const& each) {
+    return each.chosen == one.chosen && each.rejected == one.rejected;
+  };
+  return std::any_of(given_.begin(), given_.end(), is_it) ||
+         (among(liked_, one.chosen) && among(disliked_, one.rejected));
+}
+
+std::size_t interactions::learned_and_judged() const {
+  std::size_t total = 0;
+  for (person const& each : people) {
+    for (std::size_t k = 0; k < each.test_preferences.size(); ++k) {
+      total += each.train_preferences.contains(each.test_preferences[k]);
+    }
+  }
+  return total;
+}
+
 std::size_t interactions::contradicted_preferences() const {
   std::size_t total = 0;
   for (person const& each : people) {

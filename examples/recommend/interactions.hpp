@@ -36,6 +36,7 @@ class preferences {
   }
   /// Those that were given: of them alone something may follow along a chain.
   [[nodiscard]] std::vector<preference> const& given() const { return given_; }
+  [[nodiscard]] bool contains(preference const& one) const;
 
  private:
   std::vector<preference> given_;
@@ -66,6 +67,8 @@ struct interactions {
 
   [[nodiscard]] std::size_t train_events() const;
   [[nodiscard]] std::size_t people_with_preferences() const;
+  /// Held-out preferences that the same person's part to learn from has too: what was learned from is judged on.
+  [[nodiscard]] std::size_t learned_and_judged() const;
   [[nodiscard]] std::size_t people_with_something_to_find() const;
   [[nodiscard]] std::size_t test_preferences() const;
   /// Preferences to learn from that others of the same person contradict, directly or along a chain.

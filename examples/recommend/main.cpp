@@ -186,6 +186,11 @@ std::string in_words(recommend::interactions const& data, arguments const& given
            " preferences to learn from are contradicted by others of the same person, directly or\n"
            "along a chain; they are learned from, and no negative of a list follows from them\n";
   }
+  if (std::size_t const known = data.learned_and_judged(); known != 0) {
+    out += "warning: " + count(known) + " of " + count(data.test_preferences()) +
+           " held-out preferences are also among those to learn from, of the same person: their\n"
+           "accuracy is partly that of what was learned\n";
+  }
   return out + "\n";
 }
 
@@ -199,6 +204,7 @@ program::json in_json(recommend::interactions const& data,
           {"test_preferences", data.test_preferences()},
           {"people_with_something_to_find", data.people_with_something_to_find()},
           {"contradicted_preferences", data.contradicted_preferences()},
+          {"learned_and_judged", data.learned_and_judged()},
           {"items_in_a_normaliser", options.samples == 0 ? data.items : options.samples},
           {"notes", data.notes}};
 }

@@ -176,7 +176,11 @@ TEST_CASE("recommend: preferences that contradict each other are counted aloud",
              "\n";
   }
   // Twelve are learned from; a over b and b over a are eight of them.
-  CHECK(folder.preferences(lines).contradicted_preferences() == 8);
+  auto const data = folder.preferences(lines);
+  CHECK(data.contradicted_preferences() == 8);
+  // The three that are held out are among the twelve.
+  CHECK(data.test_preferences() == 3);
+  CHECK(data.learned_and_judged() == 3);
 }
 
 TEST_CASE("recommend: without opinions, what was not met stands for the disliked",
