@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h>  // clang wants it whole
 #include <ATen/ops/empty.h>
 #include <c10/core/Device.h>
 #include <c10/core/DeviceGuard.h>

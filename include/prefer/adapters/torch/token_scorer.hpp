@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/core/ivalue.h>  // clang wants it whole
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 
