@@ -278,7 +278,7 @@ TEST_CASE("data::findings_of: nothing is said of sound data, each fault is said 
     noisy.push_back({std::to_string(i), i % 3 == 0 ? "b" : "a", i % 3 == 0 ? "a" : "b", "y"});
   }
   CHECK(names_of(report_of(noisy, {}), severity::warning) ==
-        names{"contradictions", "label_noise"});
+        names{"duplicates", "contradictions", "label_noise"});
   std::vector<row> long_ones;
   for (int i = 0; i < 100; ++i) long_ones.push_back({std::to_string(i), "long", "s"});
   CHECK(names_of(report_of(long_ones, {}), severity::warning) == names{"length_bias"});

@@ -67,6 +67,14 @@ struct checkpoint_identity {
   std::uint64_t base = 0;       ///< of what is not trained of the policy, see identity_of_base
 };
 
+namespace detail {
+
+// An object of an empty class has a byte that nobody has written, and a file must not depend on it.
+template <class Memory>
+inline constexpr std::size_t bytes_to_keep = std::is_empty_v<Memory> ? 0 : sizeof(Memory);
+
+}  // namespace detail
+
 /// Writes all that `read_checkpoint` needs, whole or not at all: of the parameters those that are not frozen. Numbers go
 /// from where they are to the file, so that no copy of them is in memory. `save_optimizer(file, prefix)` adds the state
 /// of the optimizer, part of which another process may have.
@@ -94,7 +102,8 @@ void write_checkpoint(std::string const& path, checkpoint_identity const& identi
     }
   }
   save_optimizer(file, "optimizer/");
-  file.add("memory", std::string_view(reinterpret_cast<char const*>(&now.memory), sizeof(Memory)));
+  file.add("memory", std::string_view(reinterpret_cast<char const*>(&now.memory),
+                                      detail::bytes_to_keep<Memory>));
   if constexpr (requires { beta.save(file); }) beta.save(file);
   if constexpr (requires { reference.save(file); }) reference.save(file);
   file.commit();
@@ -135,7 +144,7 @@ void read_checkpoint(archive const& file, checkpoint_identity const& identity,
         "differs");
   }
   std::string const memory = file.text("memory");
-  if (memory.size() != sizeof(Memory)) refuse("the loss's memory has another size");
+  if (memory.size() != detail::bytes_to_keep<Memory>) refuse("the loss's memory has another size");
 
   // Everything is read or looked at before anything is replaced; the reference comes last because only it replaces
   // as it reads. A beta rule with a state is tried on a copy first.
@@ -144,7 +153,7 @@ void read_checkpoint(archive const& file, checkpoint_identity const& identity,
                                     .stopped = file.number<std::uint64_t>("stopped") != 0,
                                     .best = file.number<double>("best"),
                                     .stale = file.number<std::uint64_t>("stale")};
-  std::memcpy(&then.memory, memory.data(), sizeof(Memory));
+  std::memcpy(&then.memory, memory.data(), memory.size());
   bool has_best = false;
   for (auto const& each : parameters) {
     has_best = has_best || (!each.frozen && file.contains("best/" + std::string(each.name)));
