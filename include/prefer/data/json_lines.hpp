@@ -220,7 +220,7 @@ class json_row_reader {
  public:
   using row = json_row;
 
-  json_row_reader(std::unique_ptr<byte_source> source, place at, line_limits limits,
+  json_row_reader(std::unique_ptr<byte_source> source, place const& at, line_limits limits,
                   decoders decode = {})
       : lines_(std::make_unique<json_array_lines>(
                    std::make_unique<plain_bytes>(std::move(source), at, decode), at),

@@ -114,7 +114,7 @@ struct torch_loss_node : ::torch::autograd::Function<torch_loss_node> {
     std::vector<std::int64_t> types;
     for (at::Tensor const& each : by)
       types.push_back(static_cast<std::int64_t>(each.scalar_type()));
-    context->saved_data["types"] = std::move(types);
+    context->saved_data["types"] = types;
     return known.number;
   }
   static ::torch::autograd::variable_list backward(
