@@ -41,4 +41,4 @@ install_packages() {
 }
 
 # What the example programs are built with and from.
-build_packages=(g++ cmake ninja-build nlohmann-json3-dev librange-v3-dev libcli11-dev)
+build_packages=(g++ cmake ninja-build nlohmann-json3-dev librange-v3-dev libcli11-dev zlib1g-dev liblzma-dev)
