@@ -8,6 +8,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -109,8 +110,9 @@ class audit {
     [[nodiscard]] bool is_label() const { return chosen == unseen || rejected == unseen; }
     [[nodiscard]] std::uint64_t lower() const { return std::min(chosen, rejected); }
     [[nodiscard]] std::uint64_t upper() const { return std::max(chosen, rejected); }
-    [[nodiscard]] bool about_same_pair(entry const& other) const {
-      return prompt == other.prompt && lower() == other.lower() && upper() == other.upper();
+    /// What two rows have in common that judge the same completions, either way round.
+    [[nodiscard]] std::tuple<std::uint64_t, std::uint64_t, std::uint64_t> pair() const {
+      return {prompt, lower(), upper()};
     }
   };
   struct split_rows {
@@ -137,17 +139,12 @@ class audit {
     return annotators_.try_emplace(std::string(annotator), next).first->second;
   }
 
-  static bool by_pair(entry const& a, entry const& b) {
-    if (a.prompt != b.prompt) return a.prompt < b.prompt;
-    if (a.lower() != b.lower()) return a.lower() < b.lower();
-    if (a.upper() != b.upper()) return a.upper() < b.upper();
-    if (a.chosen != b.chosen) return a.chosen < b.chosen;
-    return a.annotator < b.annotator;
-  }
-  /// Rows in an order in which those about one pair stand together.
-  static std::vector<entry> by_pairs(std::vector<entry> rows) {
-    std::sort(rows.begin(), rows.end(), by_pair);
-    return rows;
+  /// Rows of which those about one pair stand together, of these the ones that prefer the same, and of these one person's.
+  static void sort(std::vector<entry>& rows) {
+    std::sort(rows.begin(), rows.end(), [](entry const& a, entry const& b) {
+      return std::tuple(a.pair(), a.chosen, a.annotator) <
+             std::tuple(b.pair(), b.chosen, b.annotator);
+    });
   }
 
   template <class Has, class Length>
@@ -161,6 +158,7 @@ class audit {
     std::size_t both_sides;
   };
   static completion_counts count_completions(std::vector<entry> const& sorted, bool of_one_prompt);
+  /// Of two splits whose rows are sorted.
   [[nodiscard]] static split_overlap overlap_of(split_rows const& first, split_rows const& second);
 
   std::string unit_;
@@ -229,7 +227,7 @@ inline void audit::weigh_judgements(std::vector<entry> const& sorted, split_audi
     std::size_t for_lower = 0;
     std::size_t independent = 0;  // judgements by different people, or by nobody knows whom
     std::size_t independent_for_lower = 0;
-    for (; end < sorted.size() && sorted[end].about_same_pair(first); ++end) {
+    for (; end < sorted.size() && sorted[end].pair() == first.pair(); ++end) {
       entry const& row = sorted[end];
       bool const prefers_lower = row.chosen == row.lower();
       bool const repeats = end > begin && row.chosen == sorted[end - 1].chosen;
@@ -301,17 +299,14 @@ inline audit::completion_counts audit::count_completions(std::vector<entry> cons
 }
 
 inline split_overlap audit::overlap_of(split_rows const& first, split_rows const& second) {
-  std::vector<entry> const known = by_pairs(first.rows);
-  std::vector<entry> const asked = by_pairs(second.rows);
-  split_overlap common{first.name, second.name, 0, 0, second.rows.size()};
-  auto const before = [](entry const& a, entry const& b) {
-    if (a.prompt != b.prompt) return a.prompt < b.prompt;
-    if (a.lower() != b.lower()) return a.lower() < b.lower();
-    return a.upper() < b.upper();
-  };
+  std::vector<entry> const& known = first.rows;
+  std::vector<entry> const& asked = second.rows;
+  split_overlap common{first.name, second.name, 0, 0, asked.size()};
   for (std::size_t i = 0; i < asked.size(); ++i) {
-    auto const pair = std::lower_bound(known.begin(), known.end(), asked[i], before);
-    common.rows += pair != known.end() && pair->about_same_pair(asked[i]);
+    auto const pair =
+        std::lower_bound(known.begin(), known.end(), asked[i].pair(),
+                         [](entry const& row, auto const& wanted) { return row.pair() < wanted; });
+    common.rows += pair != known.end() && pair->pair() == asked[i].pair();
     if (i != 0 && asked[i].prompt == asked[i - 1].prompt) continue;
     auto const prompt =
         std::lower_bound(known.begin(), known.end(), asked[i].prompt,
@@ -323,7 +318,9 @@ inline split_overlap audit::overlap_of(split_rows const& first, split_rows const
 
 inline audit_report audit::report() const {
   audit_report all{unit_, {}, {}};
-  for (split_rows const& split : splits_) {
+  std::vector<split_rows> splits = splits_;
+  for (split_rows& split : splits) {
+    sort(split.rows);
     split_audit found{.name = split.name, .rows = split.rows.size()};
     found.prompt_length = summary_of(
         split.rows, [](entry const&) { return true; },
@@ -337,19 +334,18 @@ inline audit_report audit::report() const {
     found.labels = static_cast<std::size_t>(std::count_if(
         split.rows.begin(), split.rows.end(), [](entry const& row) { return row.is_label(); }));
     count_annotators(split.rows, found);
-    std::vector<entry> const sorted = by_pairs(split.rows);
     found.ties = split.ties;
-    compare_lengths(sorted, found);
-    weigh_judgements(sorted, found);
-    completion_counts const of_prompts = count_completions(sorted, true);
+    compare_lengths(split.rows, found);
+    weigh_judgements(split.rows, found);
+    completion_counts const of_prompts = count_completions(split.rows, true);
     found.completions = of_prompts.different;
     found.both_sides = of_prompts.both_sides;
-    found.both_sides_anywhere = count_completions(sorted, false).both_sides;
+    found.both_sides_anywhere = count_completions(split.rows, false).both_sides;
     all.splits.push_back(std::move(found));
   }
-  for (std::size_t first = 0; first < splits_.size(); ++first) {
-    for (std::size_t second = first + 1; second < splits_.size(); ++second) {
-      all.overlaps.push_back(overlap_of(splits_[first], splits_[second]));
+  for (std::size_t first = 0; first < splits.size(); ++first) {
+    for (std::size_t second = first + 1; second < splits.size(); ++second) {
+      all.overlaps.push_back(overlap_of(splits[first], splits[second]));
     }
   }
   return all;
