@@ -10,6 +10,7 @@
 #include <prefer/data/example_identity.hpp>
 #include <prefer/data/preference.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/text/utf8.hpp>
 
 #include "../program.hpp"
 
@@ -20,9 +21,8 @@ namespace {
 namespace data = prefer::data;
 
 std::size_t characters_in(std::string_view text) {
-  // Every byte of UTF-8 that does not continue a character begins one.
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
+    return !prefer::text::continues_code_point(byte);
   }));
 }
 

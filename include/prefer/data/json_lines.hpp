@@ -22,6 +22,7 @@
 #include <prefer/data/lines.hpp>
 #include <prefer/data/place.hpp>
 #include <prefer/data/rows.hpp>
+#include <prefer/text/utf8.hpp>
 
 namespace prefer::inline v0_1::data {
 
@@ -198,7 +199,7 @@ inline std::string_view not_finite(std::string_view line, std::size_t position) 
   }
   // The excerpt begins and ends between two code points.
   auto const continues = [&](std::size_t i) {
-    return i < line.size() && (static_cast<unsigned char>(line[i]) & 0xC0u) == 0x80u;
+    return i < line.size() && prefer::text::continues_code_point(line[i]);
   };
   std::size_t start = read - std::min<std::size_t>(read, 24);
   std::size_t end = read;

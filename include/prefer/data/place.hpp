@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <prefer/expects.hpp>
+#include <prefer/text/utf8.hpp>
 
 namespace prefer::inline v0_1::data {
 
@@ -27,7 +28,7 @@ struct place {
 [[nodiscard]] inline std::string in_quotes(std::string_view piece, std::size_t most = 40) {
   bool const cut = piece.size() > most;
   if (cut) {
-    while (most > 0 && (static_cast<unsigned char>(piece[most]) & 0xC0u) == 0x80u) --most;
+    while (most > 0 && text::continues_code_point(piece[most])) --most;
     piece = piece.substr(0, most);
   }
   std::string result = "\"";

@@ -18,6 +18,11 @@ struct code_point {
   std::size_t bytes = 1;
 };
 
+/// True for a byte of UTF-8 that no code point begins with.
+[[nodiscard]] constexpr bool continues_code_point(char byte) noexcept {
+  return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U;
+}
+
 /// The code point that starts at byte `at`, which must lie inside `text`.
 ///
 /// Source  The Unicode Standard, table 3-7: overlong forms, surrogates and values above U+10FFFF are
@@ -30,7 +35,7 @@ struct code_point {
   if (lead < 0xC2 || lead > 0xF4 || at + bytes > text.size()) return {};
   char32_t value = lead & (0xFFU >> (bytes + 1));
   for (std::size_t i = 1; i < bytes; ++i) {
-    if ((byte(at + i) & 0xC0U) != 0x80U) return {};
+    if (!continues_code_point(text[at + i])) return {};
     value = (value << 6U) | (byte(at + i) & 0x3FU);
   }
   constexpr char32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -85,7 +90,7 @@ struct code_point {
 /// "e" in common.
 [[nodiscard]] constexpr std::size_t common_prefix(std::string_view a, std::string_view b) noexcept {
   auto const continues = [](std::string_view text, std::size_t at) {
-    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0u) == 0x80u;
+    return at < text.size() && continues_code_point(text[at]);
   };
   std::size_t const shorter = std::min(a.size(), b.size());
   std::size_t length = 0;

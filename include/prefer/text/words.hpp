@@ -37,7 +37,7 @@ constexpr bool continues_character(char32_t c) {
 /// The code point that ends before byte `at`, which is not 0.
 constexpr char32_t code_point_before(std::string_view text, std::size_t at) {
   std::size_t begin = at - 1;
-  while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0U) == 0x80U) --begin;
+  while (begin > 0 && continues_code_point(text[begin])) --begin;
   return decode(text, begin).value;
 }
 constexpr bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
@@ -50,7 +50,7 @@ constexpr bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c
 /// no spaces between words, as Chinese, every character is one.
 [[nodiscard]] constexpr bool inside_word(std::string_view text, std::size_t at) {
   if (at == 0 || at >= text.size()) return false;
-  if ((static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U) return true;
+  if (continues_code_point(text[at])) return true;
   char32_t const before = detail::code_point_before(text, at);
   code_point const after = decode(text, at);
   if (detail::continues_character(after.value) || before == 0x200D) return true;
