@@ -225,6 +225,7 @@ set(prefer_data_headers
   data/audit_card.hpp
   data/audit_findings.hpp
   data/audit_report.hpp
+  data/audit_rows.hpp
   data/bad_rows.hpp
   data/byte_source.hpp
   data/byte_tokenizer.hpp

@@ -10,6 +10,7 @@
 #include <prefer/data/audit.hpp>
 #include <prefer/data/audit_card.hpp>
 #include <prefer/data/audit_findings.hpp>
+#include <prefer/data/audit_rows.hpp>
 #include <prefer/file/atomic_file.hpp>
 #include <prefer/report/table.hpp>
 
@@ -60,11 +61,18 @@ void declare(CLI::App& app, arguments& given) {
       ->type_name("[NAME=]FILE...")
       ->check(program::path())
       ->required();
-  app.add_flag("--labels", given.labels, "Rows are completions with a label, not pairs");
+  auto* const labels =
+      app.add_flag("--labels", given.labels, "Rows are completions with a label, not pairs");
   app.add_option("--annotator", given.annotator, "The field that says who judged")
       ->type_name("FIELD")
       ->check(program::not_empty("the name of a field"));
-  program::add_form_options(app, given.rows);
+  program::add_bad_row_options(app, given.rows);
+  program::add_columns_option(app, given.rows);
+  for (CLI::Option* const each :
+       program::add_form_options(app, given.rows, program::scored_lists::offered)) {
+    // A label is no pair.
+    if (each->check_name("--ties") || each->check_name("--scored")) each->excludes(labels);
+  }
   app.add_option("--card", given.card, "Write a data card, as a Markdown page")
       ->type_name("FILE")
       ->check(program::path());
@@ -99,13 +107,16 @@ int run(arguments& given) {
   if (!given.card.empty()) prefer::expect_writable(given.card, program::room_for_a_report);
   program::expect_standard_output();
 
-  audit::reading_choice const choice{program::reading_of(given.rows), given.labels,
+  audit::reading_choice const choice{program::reading_of(given.rows),
+                                     given.labels            ? audit::row_kind::label
+                                     : given.rows.as_lists() ? audit::row_kind::list
+                                                             : audit::row_kind::pair,
                                      given.annotator};
-  data::audit all("characters");
+  data::audit all(data::in_characters::unit);
   std::vector<std::string> provenance;
   for (audit::source const& from : sources) {
     data::reading_report const read = audit::read(from, choice, all);
-    if (!program::quiet) program::say_reading("audit", read);
+    program::say_reading(read);
     for (std::string const& sentence : to_sentences(read)) {
       provenance.push_back(from.split + ", " + from.path + ": " + sentence);
     }

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "read.hpp"
 
-#include <algorithm>
 #include <filesystem>
-#include <string_view>
 #include <utility>
 
-#include <prefer/data/example.hpp>
-#include <prefer/data/example_identity.hpp>
+#include <prefer/data/audit_rows.hpp>
 #include <prefer/data/preference.hpp>
 #include <prefer/expects.hpp>
-#include <prefer/text/utf8.hpp>
 
 #include "../program.hpp"
 
@@ -20,36 +16,10 @@ namespace {
 
 namespace data = prefer::data;
 
-std::size_t characters_in(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
-    return !prefer::text::continues_code_point(byte);
-  }));
-}
-
-std::size_t length_of(data::turns const& part) {
-  if (part.is_text()) return characters_in(part.text());
-  std::size_t all = 0;
-  for (data::message const& each : part.messages()) all += characters_in(each.content.plain());
-  return all;
-}
-
 /// What the field of the annotator says in a row; a name or a number, as JSON writes it.
 std::string annotator_of(data::members const& fields, std::string const& name) {
   std::string const* const said = name.empty() ? nullptr : data::find_member(fields, name);
   return said == nullptr || *said == "null" ? "" : *said;
-}
-
-void add(data::audit& all, std::size_t split, data::preference_pair const& pair,
-         std::string const& annotator) {
-  all.add(split, data::judgement{name_of(pair.prompt, pair.context), name_of(pair.chosen),
-                                 name_of(pair.rejected), length_of(pair.prompt),
-                                 length_of(pair.chosen), length_of(pair.rejected), annotator});
-}
-void add(data::audit& all, std::size_t split, data::unpaired_example const& example,
-         std::string const& annotator) {
-  all.add(split, data::label{name_of(example.prompt, example.context), name_of(example.completion),
-                             example.label, length_of(example.prompt),
-                             length_of(example.completion), annotator});
 }
 
 }  // namespace
@@ -81,14 +51,19 @@ data::reading_report read(source const& from, reading_choice const& choice, data
     for (auto const& row : rows) {
       std::string const annotator = annotator_of(row.further, choice.annotator);
       with_annotator += !annotator.empty();
-      add(all, split, row, annotator);
+      add_row(all, split, row, data::in_characters(), annotator);
       shown.advance(1, from.split);
     }
   };
-  if (choice.labelled) {
-    take(data::unpaired(from.path, choice.how, &report));
-  } else {
-    take(data::pairs(from.path, choice.how, &report));
+  switch (choice.rows) {
+    case row_kind::pair:
+      take(data::pairs(from.path, choice.how, &report));
+      break;
+    case row_kind::label:
+      take(data::unpaired(from.path, choice.how, &report));
+      break;
+    case row_kind::list:
+      take(data::scored(from.path, choice.how, &report));
   }
   all.add_ties(split, report.tied.count);
   if (!choice.annotator.empty()) {

@@ -20,9 +20,12 @@ struct source {
 /// twice
 [[nodiscard]] std::vector<source> sources_of(std::vector<std::string> const& given);
 
+/// What a row is.
+enum class row_kind { pair, label, list };
+
 struct reading_choice {
   prefer::data::reading how;
-  bool labelled = false;  // rows are completions with a label
+  row_kind rows = row_kind::pair;
   std::string annotator;  // the field that says who judged, if any
 };
 
