@@ -278,6 +278,21 @@ set(prefer_eigen_headers
 
 set(prefer_lm_headers
   lm/files/tensor_type.hpp
+  lm/text/byte_alphabet.hpp
+  lm/text/byte_pair_merges.hpp
+  lm/text/byte_vocabulary.hpp
+  lm/text/chat_detection.hpp
+  lm/text/chat_form.hpp
+  lm/text/chat_rendering.hpp
+  lm/text/pre_tokenizer_table.hpp
+  lm/text/special_tokens.hpp
+  lm/text/splitter.hpp
+  lm/text/token_index.hpp
+  lm/text/tokenizer.hpp
+  lm/text/tokenizer_data.hpp
+  lm/text/tokenizer_folder.hpp
+  lm/text/tokenizer_json.hpp
+  lm/text/utf8_stream.hpp
 )
 
 set(prefer_cuda_headers
