@@ -278,6 +278,14 @@ set(prefer_eigen_headers
 
 set(prefer_lm_headers
   lm/files/tensor_type.hpp
+  lm/layers/attention.hpp
+  lm/layers/attention_backward.hpp
+  lm/layers/embedding.hpp
+  lm/layers/lanes.hpp
+  lm/layers/rms_norm.hpp
+  lm/layers/rope.hpp
+  lm/layers/silu_multiply.hpp
+  lm/layers/token_segment.hpp
 )
 
 set(prefer_cuda_headers
