@@ -279,6 +279,10 @@ set(prefer_eigen_headers
   adapters/eigen.hpp
 )
 
+set(prefer_lm_headers
+  lm/files/tensor_type.hpp
+)
+
 set(prefer_cuda_headers
   adapters/cuda.hpp
   adapters/cuda/backend.cuh

@@ -41,4 +41,8 @@ install_packages() {
 }
 
 # What the example programs are built with and from.
-build_packages=(g++ cmake ninja-build nlohmann-json3-dev librange-v3-dev libcli11-dev zlib1g-dev liblzma-dev)
+build_packages=(g++ cmake ninja-build nlohmann-json3-dev librange-v3-dev libcli11-dev zlib1g-dev liblzma-dev
+  libeigen3-dev libpcre2-dev)
+
+# What multiplies matrices for language models, faster than Eigen does.
+product_packages=(libopenblas-dev libdnnl-dev)

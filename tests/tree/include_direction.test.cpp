@@ -25,7 +25,12 @@ std::map<std::string, int> const level_of = [] {
       {"train"},
       {"diagnosis"},
       {"prefer.hpp"},
-      {"report", "data", "adapters", "testing"}};
+      {"report", "data", "testing"},
+      {"lm/files"},
+      {"lm/text", "lm/arithmetic"},
+      {"lm/layers"},
+      {"lm/model"},
+      {"adapters"}};
   std::map<std::string, int> levels;
   int level = 0;
   for (auto const& floor : floors) {
@@ -82,7 +87,9 @@ std::set<std::string> const outside_the_umbrella = {"batch/record_from.hpp",
                                                     "text/words.hpp"};
 
 std::string folder_of(std::string const& header) {
-  return level_of.count(header) != 0 ? header : header.substr(0, header.find('/'));
+  if (level_of.count(header) != 0) return header;
+  // The component lm has floors of its own.
+  return header.substr(0, header.find('/', header.rfind("lm/", 0) == 0 ? 3 : 0));
 }
 
 /// Why `from` must not include `to`, if it must not.
@@ -156,6 +163,9 @@ TEST_CASE("include direction: the rule allows the own folder and the left, and o
   CHECK(objection("random/distributions.hpp", "batch/choices.hpp"));
   CHECK(objection("loss/dpo.hpp", "beta/schedule.hpp"));
   CHECK(objection("report/csv.hpp", "data/lines.hpp"));
+  CHECK(objection("data/encode.hpp", "lm/files/model_file.hpp"));
+  CHECK(objection("lm/text/tokenizer.hpp", "lm/arithmetic/products.hpp"));
+  CHECK_FALSE(objection("lm/layers/attention.hpp", "lm/arithmetic/products.hpp"));
   CHECK(objection("elsewhere/a.hpp", "expects.hpp"));
 }
 

@@ -1,0 +1,16 @@
+# PCRE2::8BIT, from PCRE2's own package files where they are installed, else from its header and library.
+find_package(PCRE2 CONFIG QUIET COMPONENTS 8BIT)
+if(NOT TARGET PCRE2::8BIT)
+  find_path(PCRE2_INCLUDE_DIR pcre2.h)
+  find_library(PCRE2_8BIT_LIBRARY NAMES pcre2-8)
+  mark_as_advanced(PCRE2_INCLUDE_DIR PCRE2_8BIT_LIBRARY)
+  if(PCRE2_INCLUDE_DIR AND PCRE2_8BIT_LIBRARY)
+    add_library(PCRE2::8BIT UNKNOWN IMPORTED GLOBAL)
+    set_target_properties(PCRE2::8BIT PROPERTIES IMPORTED_LOCATION "${PCRE2_8BIT_LIBRARY}"
+      INTERFACE_INCLUDE_DIRECTORIES "${PCRE2_INCLUDE_DIR}")
+  endif()
+endif()
+set(PCRE2_FOUND FALSE)
+if(TARGET PCRE2::8BIT)
+  set(PCRE2_FOUND TRUE)
+endif()
