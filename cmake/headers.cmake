@@ -138,7 +138,9 @@ set(prefer_core_headers
   parallel/engine_communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
+  policy/any_policy.hpp
   policy/completion_outputs.hpp
+  policy/group_tokens.hpp
   policy/identity.hpp
   policy/parameter.hpp
   policy/parameter_blocks.hpp
@@ -149,6 +151,7 @@ set(prefer_core_headers
   random/distributions.hpp
   random/order.hpp
   random/philox.hpp
+  reference/any_reference.hpp
   reference/cached.hpp
   reference/cached_on_demand.hpp
   reference/composite.hpp
