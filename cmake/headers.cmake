@@ -280,11 +280,14 @@ set(prefer_eigen_headers
 )
 
 set(prefer_lm_headers
+  lm/arithmetic/eigen_products.hpp
+  lm/arithmetic/lanes.hpp
+  lm/arithmetic/products.hpp
+  lm/arithmetic/weight_products.hpp
   lm/files/tensor_type.hpp
   lm/layers/attention.hpp
   lm/layers/attention_backward.hpp
   lm/layers/embedding.hpp
-  lm/layers/lanes.hpp
   lm/layers/rms_norm.hpp
   lm/layers/rope.hpp
   lm/layers/silu_multiply.hpp
