@@ -277,7 +277,23 @@ set(prefer_eigen_headers
 )
 
 set(prefer_lm_headers
+  lm/files/byte_cursor.hpp
+  lm/files/config_gguf.hpp
+  lm/files/config_json.hpp
+  lm/files/dequantise.hpp
+  lm/files/gguf.hpp
+  lm/files/gguf_contents.hpp
+  lm/files/gguf_type.hpp
+  lm/files/json_file.hpp
+  lm/files/llama_config.hpp
+  lm/files/memory_map.hpp
+  lm/files/model_file.hpp
+  lm/files/model_tensors.hpp
+  lm/files/safetensors.hpp
+  lm/files/tensor_entry.hpp
+  lm/files/tensor_names.hpp
   lm/files/tensor_type.hpp
+  lm/files/weight_matrix.hpp
 )
 
 set(prefer_cuda_headers
