@@ -314,6 +314,7 @@ set(prefer_lm_headers
   lm/text/chat_detection.hpp
   lm/text/chat_form.hpp
   lm/text/chat_rendering.hpp
+  lm/text/open_tokenizer.hpp
   lm/text/pre_tokenizer_table.hpp
   lm/text/special_tokens.hpp
   lm/text/splitter.hpp
@@ -321,6 +322,7 @@ set(prefer_lm_headers
   lm/text/tokenizer.hpp
   lm/text/tokenizer_data.hpp
   lm/text/tokenizer_folder.hpp
+  lm/text/tokenizer_gguf.hpp
   lm/text/tokenizer_json.hpp
   lm/text/utf8_stream.hpp
 )
