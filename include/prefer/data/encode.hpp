@@ -309,6 +309,9 @@ template <ExampleRows Rows, Tokenizer T>
       continue;
     }
     ++report.kept;
+    report.lines.push_back(row.line);
+    report.first_completions_cut += completion.front().cut != 0 ? 1 : 0;
+    report.first_completion_tokens_cut += completion.front().cut;
     report.prompts_cut += prompt.cut != 0 ? 1 : 0;
     report.prompt_tokens_cut += prompt.cut;
     std::vector<std::uint32_t> ids;
