@@ -12,9 +12,9 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
+#include <prefer/lm/arithmetic/lanes.hpp>
 #include <prefer/lm/files/tensor_type.hpp>
 #include <prefer/lm/files/weight_matrix.hpp>
-#include <prefer/lm/layers/lanes.hpp>
 #include <prefer/model/matrix_product.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/scalar/half.hpp>
