@@ -304,10 +304,12 @@ set(prefer_lm_headers
   lm/layers/attention.hpp
   lm/layers/attention_backward.hpp
   lm/layers/embedding.hpp
+  lm/layers/key_value_cache.hpp
   lm/layers/rms_norm.hpp
   lm/layers/rope.hpp
   lm/layers/silu_multiply.hpp
   lm/layers/token_segment.hpp
+  lm/layers/vector_products.hpp
   lm/text/byte_alphabet.hpp
   lm/text/byte_pair_merges.hpp
   lm/text/byte_vocabulary.hpp
