@@ -282,7 +282,14 @@ set(prefer_eigen_headers
 set(prefer_lm_headers
   lm/arithmetic/eigen_products.hpp
   lm/arithmetic/lanes.hpp
+  lm/arithmetic/large_memory.hpp
+  lm/arithmetic/linear_backward.hpp
+  lm/arithmetic/linear_log_prob.hpp
+  lm/arithmetic/logit_derivative.hpp
+  lm/arithmetic/output_layer.hpp
   lm/arithmetic/products.hpp
+  lm/arithmetic/row_softmax.hpp
+  lm/arithmetic/vocabulary_blocks.hpp
   lm/arithmetic/weight_products.hpp
   lm/files/byte_cursor.hpp
   lm/files/config_gguf.hpp
