@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
+#include <prefer/lm/files/llama_config.hpp>
+#include <prefer/lm/files/model_file.hpp>
+#include <prefer/lm/files/weight_matrix.hpp>
+#include <prefer/lm/model/llama_weights.hpp>
+#include <prefer/parallel/executor.hpp>
+#include <prefer/random/distributions.hpp>
+#include <prefer/random/philox.hpp>
+
+namespace prefer::inline v0_1::lm {
+
+namespace detail {
+
+/// Errors  precondition_error naming the first row with a number that is not finite
+template <class T>
+void expects_finite(weight_matrix<T> const& matrix, std::string const& name, executor threads) {
+  threads.for_each_block(matrix.rows(), 256, [&](std::size_t begin, std::size_t end) {
+    std::vector<T> room(matrix.has_values() ? 0 : matrix.columns());
+    for (std::size_t r = begin; r != end; ++r) {
+      T const* row = room.data();
+      if (room.empty()) {
+        row = matrix.values().data() + r * matrix.columns();
+      } else {
+        matrix.read_rows(r, 1, room.data(), matrix.columns());
+      }
+      T sum = 0;  // x - x is 0 for a number, and NaN for what is none
+      for (std::size_t i = 0; i != matrix.columns(); ++i) sum += row[i] - row[i];
+      if (sum == 0) continue;
+      refuse("llama_base: tensor '" + name + "' has a number that is not finite in row " +
+             std::to_string(r));
+    }
+  });
+}
+
+/// The hyper-parameters that numbers depend on.
+[[nodiscard]] inline std::uint64_t identity_of(llama_config const& of) {
+  fingerprint out;
+  for (std::size_t const each : {of.vocabulary, of.width, of.layers, of.heads, of.key_value_heads,
+                                 of.head_size, of.feed_forward, of.context, of.window}) {
+    out.add(static_cast<std::uint64_t>(each));
+  }
+  out.add(of.norm_epsilon).add(of.rope_theta);
+  for (bool const each : {of.tied_output, of.query_key_value_bias, of.query_key_norm}) {
+    out.add(std::uint64_t{each ? 1U : 0U});
+  }
+  return out.value();
+}
+
+}  // namespace detail
+
+/// The weights of a model of the Llama family, which nothing changes: any number of policies and references, each with an
+/// adapter of its own or none, hold them together.
+///
+///   auto const base = std::make_shared<prefer::lm::llama_base<float> const>(prefer::lm::model_file("model.gguf"));
+///
+/// `storage` says what matrices are held as: values of type T, bfloat16, or as the file has them, which is slower and
+/// takes less memory. Vectors are always values.
+///
+/// Errors  precondition_error naming the tensor that is missing, has another shape than the configuration says, is none
+///         of this family's, or has a number that is not finite
+template <std::floating_point T>
+class llama_base {
+ public:
+  explicit llama_base(model_file const& file, weight_storage storage = weight_storage::values,
+                      executor threads = {}) {
+    weights_.config = file.config();
+    identity_ = fingerprint()
+                    .add("llama")
+                    .add(detail::identity_of(file.config()))
+                    .add(file.identity())
+                    .add(static_cast<std::uint64_t>(storage))
+                    .value();
+    expects_tensors(file);
+    fill([&](std::string const& name) { return file.template matrix<T>(name, storage); },
+         [&](std::string const& name) { return file.template vector<T>(name); }, threads);
+  }
+
+  /// Of tensors that somebody else has: `matrix(name)` gives a weight_matrix<T>, `vector(name)` a std::vector<T>, for each
+  /// name of describe_tensors. `identity` stands for all of them.
+  template <class Matrix, class Vector>
+  llama_base(llama_config const& config, std::uint64_t identity, Matrix const& matrix,
+             Vector const& vector, executor threads = {})
+      : identity_(identity) {
+    weights_.config = config;
+    fill(matrix, vector, threads);
+  }
+
+  llama_base(llama_base const&) = delete;
+  llama_base& operator=(llama_base const&) = delete;
+
+  [[nodiscard]] llama_config const& config() const { return weights_.config; }
+  [[nodiscard]] llama_weights<T> const& weights() const { return weights_; }
+  /// Stands for every number of it, and for how they are held.
+  [[nodiscard]] std::uint64_t identity() const { return identity_; }
+  /// Bytes of all matrices, in memory or in a mapped file.
+  [[nodiscard]] std::size_t bytes_held() const {
+    std::size_t bytes = 0;
+    describe_tensors(config(), weights_, [&](std::string const&, auto shape, auto const& tensor) {
+      if constexpr (std::same_as<decltype(shape), map_shape>) {
+        bytes += tensor.bytes_held();
+      } else {
+        bytes += shape * sizeof(T);
+      }
+    });
+    return bytes;
+  }
+
+ private:
+  void expects_tensors(model_file const& file) {
+    weights_.layers.resize(config().layers);
+    std::set<std::string> wanted;
+    describe_tensors(config(), weights_, [&](std::string const& name, auto const&, auto const&) {
+      wanted.insert(name);
+      if (!file.has(name)) refuse("llama_base: tensor '" + name + "' is missing");
+    });
+    // A tied model may say its output matrix a second time, and old files hold the frequencies of positions.
+    if (config().tied_output) wanted.insert("lm_head.weight");
+    for (std::string const& name : file.names()) {
+      if (wanted.contains(name) || name.ends_with("rotary_emb.inv_freq")) continue;
+      refuse("llama_base: tensor '" + name + "' is none that a model of this family has" +
+             (name.ends_with(".bias") ? ": its configuration says nothing of biases" : ""));
+    }
+  }
+
+  template <class Matrix, class Vector>
+  void fill(Matrix const& matrix, Vector const& vector, executor threads) {
+    weights_.layers.resize(config().layers);
+    describe_tensors(config(), weights_, [&](std::string const& name, auto shape, auto& tensor) {
+      if constexpr (std::same_as<decltype(shape), map_shape>) {
+        tensor = matrix(name);
+        expects_shape(name, tensor.rows(), tensor.columns(), shape);
+        detail::expects_finite(tensor, name, threads);
+      } else {
+        vectors_.push_back(vector(name));
+        expects_shape(name, 1, vectors_.back().size(), {1, shape});
+        detail::expects_finite(weight_matrix<T>(1, shape, vectors_.back()), name, threads);
+        tensor = vectors_.back();
+      }
+    });
+    if (config().tied_output) weights_.output = weights_.embedding;
+  }
+
+  static void expects_shape(std::string const& name, std::size_t rows, std::size_t columns,
+                            map_shape const& expected) {
+    if (rows == expected.out && columns == expected.in) return;
+    refuse("llama_base: tensor '" + name + "' has shape [" + std::to_string(rows) + ", " +
+           std::to_string(columns) + "], expected [" + std::to_string(expected.out) + ", " +
+           std::to_string(expected.in) + "] by the configuration");
+  }
+
+  llama_weights<T> weights_;
+  std::vector<std::vector<T>> vectors_;  // a vector that moves takes its numbers along
+  std::uint64_t identity_ = 0;
+};
+
+}  // namespace prefer::inline v0_1::lm
