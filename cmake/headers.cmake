@@ -138,7 +138,9 @@ set(prefer_core_headers
   parallel/engine_communicator.hpp
   parallel/executor.hpp
   policy/aggregated.hpp
+  policy/any_policy.hpp
   policy/completion_outputs.hpp
+  policy/group_tokens.hpp
   policy/identity.hpp
   policy/parameter.hpp
   policy/parameter_blocks.hpp
@@ -149,6 +151,7 @@ set(prefer_core_headers
   random/distributions.hpp
   random/order.hpp
   random/philox.hpp
+  reference/any_reference.hpp
   reference/cached.hpp
   reference/cached_on_demand.hpp
   reference/composite.hpp
@@ -278,6 +281,14 @@ set(prefer_eigen_headers
 
 set(prefer_lm_headers
   lm/files/tensor_type.hpp
+  lm/layers/attention.hpp
+  lm/layers/attention_backward.hpp
+  lm/layers/embedding.hpp
+  lm/layers/lanes.hpp
+  lm/layers/rms_norm.hpp
+  lm/layers/rope.hpp
+  lm/layers/silu_multiply.hpp
+  lm/layers/token_segment.hpp
 )
 
 set(prefer_cuda_headers
