@@ -8,7 +8,8 @@
 #include <utility>
 
 #include <prefer/expects.hpp>
-#include <prefer/lm/arithmetic/products.hpp>
+#include <prefer/file/fingerprint.hpp>
+#include <prefer/lm/arithmetic/weight_products.hpp>
 #include <prefer/lm/files/weight_matrix.hpp>
 #include <prefer/lm/model/lora.hpp>
 #include <prefer/random/distributions.hpp>
@@ -20,7 +21,7 @@ namespace prefer::inline v0_1::lm {
 struct adapter_dropout {
   double share = 0;  ///< 0: nothing
   std::uint64_t seed = 0;
-  std::uint64_t draw = 0;                   ///< of the batch
+  std::uint64_t draw = 0;                    ///< of the batch
   std::span<std::uint64_t const> rows = {};  ///< what tells each row of the batch from all others
 
   [[nodiscard]] bool empty() const { return share == 0; }
@@ -60,13 +61,6 @@ struct adapted_map {
 
 namespace detail {
 
-/// Numbers of an adapter as a matrix that multiplies.
-template <class T>
-[[nodiscard]] weight_matrix<T> matrix_of(T const* numbers, std::size_t rows, std::size_t columns) {
-  std::span const values(numbers, rows * columns);
-  return weight_matrix<T>(type_of_values<T>, rows, columns, std::as_bytes(values), nullptr);
-}
-
 template <class T>
 void scale_by(std::span<T> numbers, T factor) {
   for (T& each : numbers) each *= factor;
@@ -101,11 +95,10 @@ void apply(adapted_map<T> const& map, arithmetic<T> const& by, std::size_t rows,
     x = room;
   }
   auto const full = detail::in_full(by);
-  multiply_by_weights(full, rows, x, detail::matrix_of<T>(extra.a, extra.rank, map.in()), low,
-                      false);
+  multiply_by_weights(full, rows, x, weights_at<T>(extra.rank, map.in(), extra.a), low, false);
   detail::scale_by(std::span<T>(low, rows * extra.rank), extra.scale);
   multiply_by_weights(full, rows, static_cast<T const*>(low),
-                      detail::matrix_of<T>(extra.b, map.out(), extra.rank), y, true);
+                      weights_at<T>(map.out(), extra.rank, extra.b), y, true);
 }
 
 /// Its transpose: from the gradient of y that of x, (over)written or added to; gradients of matrices and bias are added,
@@ -138,7 +131,7 @@ void apply_back(adapted_map<T> const& map, arithmetic<T> const& by,
   T const* const d_low_rows = d_low;
   if (!extra.empty()) {
     add_gradient(d_y, out, low, extra.rank, extra.b_gradient);
-    multiply_back_by_weights(full, rows, d_y, detail::matrix_of<T>(extra.b, out, extra.rank), d_low,
+    multiply_back_by_weights(full, rows, d_y, weights_at<T>(out, extra.rank, extra.b), d_low,
                              false);
     detail::scale_by(std::span<T>(d_low, rows * extra.rank), extra.scale);
     T const* taken = x;
@@ -152,7 +145,7 @@ void apply_back(adapted_map<T> const& map, arithmetic<T> const& by,
   // From here on x may be overwritten.
   multiply_back_by_weights(by, rows, d_y, *map.matrix, d_x, add);
   if (extra.empty()) return;
-  auto const a = detail::matrix_of<T>(extra.a, extra.rank, in);
+  auto const a = weights_at<T>(extra.rank, in, extra.a);
   if (dropout.empty()) return multiply_back_by_weights(full, rows, d_low_rows, a, d_x, true);
   // What flows back through what was left out is left out too.
   multiply_back_by_weights(full, rows, d_low_rows, a, room, false);

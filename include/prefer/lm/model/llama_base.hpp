@@ -4,8 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <set>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -54,7 +53,8 @@ void expects_finite(weight_matrix<T> const& matrix, std::string const& name, exe
                                  of.head_size, of.feed_forward, of.context, of.window}) {
     out.add(static_cast<std::uint64_t>(each));
   }
-  out.add(of.norm_epsilon).add(of.rope_theta);
+  for (double const each : rope_frequencies(of)) out.add(each);
+  out.add(of.norm_epsilon);
   for (bool const each : {of.tied_output, of.query_key_value_bias, of.query_key_norm}) {
     out.add(std::uint64_t{each ? 1U : 0U});
   }
@@ -71,23 +71,17 @@ void expects_finite(weight_matrix<T> const& matrix, std::string const& name, exe
 /// `storage` says what matrices are held as: values of type T, bfloat16, or as the file has them, which is slower and
 /// takes less memory. Vectors are always values.
 ///
-/// Errors  precondition_error naming the tensor that is missing, has another shape than the configuration says, is none
-///         of this family's, or has a number that is not finite
+/// Errors  precondition_error naming the tensor that has a number that is not finite, or another shape than the
+///         configuration says; a model_file has found before what is missing and what is none of this family's
 template <std::floating_point T>
 class llama_base {
  public:
-  explicit llama_base(model_file const& file, weight_storage storage = weight_storage::values,
-                      executor threads = {}) {
-    weights_.config = file.config();
-    identity_ = fingerprint()
-                    .add("llama")
-                    .add(detail::identity_of(file.config()))
-                    .add(file.identity())
-                    .add(static_cast<std::uint64_t>(storage))
-                    .value();
-    expects_tensors(file);
-    fill([&](std::string const& name) { return file.template matrix<T>(name, storage); },
-         [&](std::string const& name) { return file.template vector<T>(name); }, threads);
+  explicit llama_base(model_file file, weight_storage storage = weight_storage::values,
+                      executor threads = {})
+      : storage_(storage), file_(std::move(file)) {
+    weights_.config = file_->config();
+    fill([&](std::string const& name) { return file_->template matrix<T>(name, storage); },
+         [&](std::string const& name) { return file_->template vector<T>(name); }, threads);
   }
 
   /// Of tensors that somebody else has: `matrix(name)` gives a weight_matrix<T>, `vector(name)` a std::vector<T>, for each
@@ -95,7 +89,7 @@ class llama_base {
   template <class Matrix, class Vector>
   llama_base(llama_config const& config, std::uint64_t identity, Matrix const& matrix,
              Vector const& vector, executor threads = {})
-      : identity_(identity) {
+      : identity_of_tensors_(identity) {
     weights_.config = config;
     fill(matrix, vector, threads);
   }
@@ -106,7 +100,15 @@ class llama_base {
   [[nodiscard]] llama_config const& config() const { return weights_.config; }
   [[nodiscard]] llama_weights<T> const& weights() const { return weights_; }
   /// Stands for every number of it, and for how they are held.
-  [[nodiscard]] std::uint64_t identity() const { return identity_; }
+  /// Reads all of a file.
+  [[nodiscard]] std::uint64_t identity() const {
+    return fingerprint()
+        .add("llama")
+        .add(detail::identity_of(config()))
+        .add(file_ ? file_->identity() : identity_of_tensors_)
+        .add(static_cast<std::uint64_t>(storage_))
+        .value();
+  }
   /// Bytes of all matrices, in memory or in a mapped file.
   [[nodiscard]] std::size_t bytes_held() const {
     std::size_t bytes = 0;
@@ -121,22 +123,6 @@ class llama_base {
   }
 
  private:
-  void expects_tensors(model_file const& file) {
-    weights_.layers.resize(config().layers);
-    std::set<std::string> wanted;
-    describe_tensors(config(), weights_, [&](std::string const& name, auto const&, auto const&) {
-      wanted.insert(name);
-      if (!file.has(name)) refuse("llama_base: tensor '" + name + "' is missing");
-    });
-    // A tied model may say its output matrix a second time, and old files hold the frequencies of positions.
-    if (config().tied_output) wanted.insert("lm_head.weight");
-    for (std::string const& name : file.names()) {
-      if (wanted.contains(name) || name.ends_with("rotary_emb.inv_freq")) continue;
-      refuse("llama_base: tensor '" + name + "' is none that a model of this family has" +
-             (name.ends_with(".bias") ? ": its configuration says nothing of biases" : ""));
-    }
-  }
-
   template <class Matrix, class Vector>
   void fill(Matrix const& matrix, Vector const& vector, executor threads) {
     weights_.layers.resize(config().layers);
@@ -165,7 +151,9 @@ class llama_base {
 
   llama_weights<T> weights_;
   std::vector<std::vector<T>> vectors_;  // a vector that moves takes its numbers along
-  std::uint64_t identity_ = 0;
+  weight_storage storage_ = weight_storage::values;
+  std::optional<model_file> file_;
+  std::uint64_t identity_of_tensors_ = 0;  // where there is no file
 };
 
 }  // namespace prefer::inline v0_1::lm

@@ -71,38 +71,38 @@ enum class kept { nothing, layer_inputs, everything };
 /// What costs little is computed again: normalised inputs, silu(gate) * up, probabilities.
 template <std::floating_point T>
 struct layer_memory {
-  std::span<T> x;                 ///< what comes in [rows, width]
-  std::span<T> input_scale;       ///< 1 / rms of x [rows]
-  std::span<T> query;             ///< [rows, heads * head_size]
-  std::span<T> key;               ///< [rows, key_value_heads * head_size]
-  std::span<T> value;             ///< the same
-  std::span<T> query_scale;       ///< [rows, heads], where they are normalised
-  std::span<T> key_scale;         ///< [rows, key_value_heads]
-  std::span<T> attended;          ///< as query
-  std::span<T> log_sum_exp;       ///< [rows, heads]
-  std::span<T> middle;            ///< x with attention's part [rows, width]
-  std::span<T> middle_scale;      ///< [rows]
-  std::span<T> gate;              ///< [rows, feed_forward]
-  std::span<T> up;                ///< the same
+  std::span<T> x;                             ///< what comes in [rows, width]
+  std::span<T> input_scale;                   ///< 1 / rms of x [rows]
+  std::span<T> query;                         ///< [rows, heads * head_size]
+  std::span<T> key;                           ///< [rows, key_value_heads * head_size]
+  std::span<T> value;                         ///< the same
+  std::span<T> query_scale;                   ///< [rows, heads], where they are normalised
+  std::span<T> key_scale;                     ///< [rows, key_value_heads]
+  std::span<T> attended;                      ///< as query
+  std::span<T> log_sum_exp;                   ///< [rows, heads]
+  std::span<T> middle;                        ///< x with attention's part [rows, width]
+  std::span<T> middle_scale;                  ///< [rows]
+  std::span<T> gate;                          ///< [rows, feed_forward]
+  std::span<T> up;                            ///< the same
   std::array<std::span<T>, linear_maps> low;  ///< of an adapter, [rows, rank]
 };
 
 /// What is needed only while a layer is computed.
 template <std::floating_point T>
 struct working_memory {
-  std::span<T> last;     ///< what comes out of the last layer [rows, width]
-  std::span<T> normed;   ///< [rows, width]
-  std::span<T> hidden;   ///< silu(gate) * up [rows, feed_forward]
-  std::span<T> query;    ///< normalised and turned, where the layer keeps them as they were
-  std::span<T> key;      ///< likewise
-  std::span<T> d_x;      ///< [rows, width], of a backward pass, as are those below
+  std::span<T> last;    ///< what comes out of the last layer [rows, width]
+  std::span<T> normed;  ///< [rows, width]
+  std::span<T> hidden;  ///< silu(gate) * up [rows, feed_forward]
+  std::span<T> query;   ///< normalised and turned, where the layer keeps them as they were
+  std::span<T> key;     ///< likewise
+  std::span<T> d_x;     ///< [rows, width], of a backward pass, as are those below
   std::span<T> d_normed;
   std::span<T> d_query;
   std::span<T> d_key;
   std::span<T> d_value;
   std::span<T> d_attended;
-  std::span<T> d_low;    ///< [rows, rank]
-  std::span<T> room;     ///< [rows, widest input of a map], where there is dropout
+  std::span<T> d_low;  ///< [rows, rank]
+  std::span<T> room;   ///< [rows, widest input of a map], where there is dropout
 };
 
 /// What decides how much memory a pass takes.
@@ -122,7 +122,8 @@ class llama_memory {
     // Counted by the same walk that hands out, so that the two cannot disagree.
     walk(of, how, [&](std::span<T>&, std::size_t count) { bytes += arena::bytes_of<T>(count); });
     arena_.begin(bytes);
-    walk(of, how, [&](std::span<T>& to, std::size_t count) { to = arena_.template take<T>(count); });
+    walk(of, how,
+         [&](std::span<T>& to, std::size_t count) { to = arena_.template take<T>(count); });
   }
   [[nodiscard]] layer_memory<T>& layer(std::size_t l) { return layers_[l]; }
   [[nodiscard]] working_memory<T>& working() { return working_; }

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
-#include <prefer/lm/arithmetic/products.hpp>
+#include <prefer/lm/arithmetic/weight_products.hpp>
+#include <prefer/lm/files/llama_config.hpp>
 #include <prefer/lm/layers/attention.hpp>
 #include <prefer/lm/layers/attention_backward.hpp>
 #include <prefer/lm/layers/embedding.hpp>
@@ -109,7 +110,7 @@ class llama_pass {
     for (std::size_t l = 0; l != config_.layers; ++l) {
       bool const last = l + 1 == config_.layers;
       layer_to_middle(model, layout, by, l);
-      layer_to_hidden(model, by, l);
+      layer_to_hidden(by, l);
       std::span<T> const next = last ? w.last : memory_.layer(l + 1).x;
       copy(memory_.layer(l).middle, next);
       apply(map_of(model, l, linear_map::down), by, rows, w.hidden.data(), next.data(), true,
@@ -142,11 +143,12 @@ class llama_pass {
               layout.group_scored_rows(), 1, by);
     for (T& each : w.d_x) each = 0;
     for (std::size_t i = 0; i != scored.size(); ++i) {
-      copy(std::span<T>(d_last_).subspan(i * width, width), w.d_x.subspan(scored[i] * width, width));
+      copy(std::span<T>(d_last_).subspan(i * width, width),
+           w.d_x.subspan(scored[i] * width, width));
     }
     for (std::size_t l = config_.layers; l-- != 0;) {
       if (keeps_ == kept::layer_inputs) layer_to_middle(model, layout, by, l);
-      layer_to_hidden(model, by, l);
+      layer_to_hidden(by, l);
       feed_forward_back(model, layout, by, l);
       attention_back(model, layout, by, l, of_inputs != nullptr);
     }
@@ -210,7 +212,7 @@ class llama_pass {
     map(linear_map::up, m.up);
   }
   // silu(gate) * up.
-  void layer_to_hidden(llama_view<T> const& /*model*/, arithmetic<T> const& by, std::size_t l) {
+  void layer_to_hidden(arithmetic<T> const& by, std::size_t l) {
     layer_memory<T>& m = memory_.layer(l);
     silu_multiply<T>(m.gate, m.up, memory_.working().hidden, by.threads);
   }
@@ -286,8 +288,8 @@ class llama_pass {
   }
 
   // w.d_x goes from the layer's middle to its input.
-  void attention_back(llama_view<T> const& model, row_layout const& layout,
-                      arithmetic<T> const& by, std::size_t l, bool input_wanted) {
+  void attention_back(llama_view<T> const& model, row_layout const& layout, arithmetic<T> const& by,
+                      std::size_t l, bool input_wanted) {
     llama_layer<T> const& of = model.weights->layers[l];
     layer_memory<T>& m = memory_.layer(l);
     working_memory<T>& w = memory_.working();

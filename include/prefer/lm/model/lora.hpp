@@ -189,9 +189,8 @@ class lora_adapter {
       if (first_tensor_[place] == none) continue;
       tensor const& a = (*tensors_)[first_tensor_[place]];
       double const bound = 1 / std::sqrt(static_cast<double>(a.columns));
-      random_stream numbers({.seed = options_.seed,
-                             .purpose = random_purpose::initial_values,
-                             .step = place});
+      random_stream numbers(
+          {.seed = options_.seed, .purpose = random_purpose::initial_values, .step = place});
       for (std::size_t k = a.begin; k != a.begin + a.size(); ++k) {
         value_[k] = static_cast<T>(bound * (2 * uniform01(numbers) - 1));
       }

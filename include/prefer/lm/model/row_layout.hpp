@@ -107,9 +107,8 @@ class row_layout {
   static void expects_group(choice_batch const& batch, token_sequences const& texts,
                             text_limits const& limits, std::size_t g, char const* where) {
     auto const refuse_row = [&](std::size_t i, std::string const& what) {
-      refuse(std::string(where) + ": row " +
-             std::to_string(batch.row.empty() ? g : batch.row[g]) + " (prompt " +
-             std::to_string(batch.prompt[g]) + ", completion " +
+      refuse(std::string(where) + ": row " + std::to_string(batch.row.empty() ? g : batch.row[g]) +
+             " (prompt " + std::to_string(batch.prompt[g]) + ", completion " +
              std::to_string(batch.completion[i]) + ") " + what);
     };
     auto const prompt = texts.prompts.tokens(batch.prompt[g]);
@@ -138,7 +137,7 @@ class row_layout {
       sequences_.push_back({prompt, texts.completions.tokens(batch.completion[i])});
       grow(sequences_.size() - 1);
     }
-    if (!nodes_.empty()) add_segments(0, no_parent);
+    if (!nodes_.empty()) add_segments(0, token_segment::no_parent);
     std::size_t const first_row = group_rows_.back();
     scored_by_.assign(rows() - first_row, none);
     for (sequence const& each : sequences_) score(each, first_row);

@@ -42,15 +42,14 @@ class trained_weights {
     value_.resize(count);
     gradient_ = zeroed_memory<T>(count);
     std::size_t t = 0;
-    describe_tensors(start.config, start,
-                     [&](std::string const&, auto shape, auto const& from) {
-                       T* const to = value_.data() + (*tensors_)[t++].begin;
-                       if constexpr (std::same_as<decltype(shape), map_shape>) {
-                         from.read_rows(0, shape.out, to, shape.in);
-                       } else {
-                         for (std::size_t i = 0; i != shape; ++i) to[i] = from[i];
-                       }
-                     });
+    describe_tensors(start.config, start, [&](std::string const&, auto shape, auto const& from) {
+      T* const to = value_.data() + (*tensors_)[t++].begin;
+      if constexpr (std::same_as<decltype(shape), map_shape>) {
+        from.read_rows(0, shape.out, to, shape.in);
+      } else {
+        for (std::size_t i = 0; i != shape; ++i) to[i] = from[i];
+      }
+    });
     bind(start.config);
   }
   trained_weights(trained_weights const& other)
