@@ -280,15 +280,49 @@ set(prefer_eigen_headers
 )
 
 set(prefer_lm_headers
+  lm/arithmetic/eigen_products.hpp
+  lm/arithmetic/lanes.hpp
+  lm/arithmetic/products.hpp
+  lm/arithmetic/weight_products.hpp
+  lm/files/byte_cursor.hpp
+  lm/files/config_gguf.hpp
+  lm/files/config_json.hpp
+  lm/files/dequantise.hpp
+  lm/files/gguf.hpp
+  lm/files/gguf_contents.hpp
+  lm/files/gguf_type.hpp
+  lm/files/json_file.hpp
+  lm/files/llama_config.hpp
+  lm/files/memory_map.hpp
+  lm/files/model_file.hpp
+  lm/files/model_tensors.hpp
+  lm/files/safetensors.hpp
+  lm/files/tensor_entry.hpp
+  lm/files/tensor_names.hpp
   lm/files/tensor_type.hpp
+  lm/files/weight_matrix.hpp
   lm/layers/attention.hpp
   lm/layers/attention_backward.hpp
   lm/layers/embedding.hpp
-  lm/layers/lanes.hpp
   lm/layers/rms_norm.hpp
   lm/layers/rope.hpp
   lm/layers/silu_multiply.hpp
   lm/layers/token_segment.hpp
+  lm/text/byte_alphabet.hpp
+  lm/text/byte_pair_merges.hpp
+  lm/text/byte_vocabulary.hpp
+  lm/text/chat_detection.hpp
+  lm/text/chat_form.hpp
+  lm/text/chat_rendering.hpp
+  lm/text/pre_tokenizer_table.hpp
+  lm/text/special_tokens.hpp
+  lm/text/splitter.hpp
+  lm/text/token_index.hpp
+  lm/text/tokenizer.hpp
+  lm/text/tokenizer_data.hpp
+  lm/text/tokenizer_folder.hpp
+  lm/text/tokenizer_json.hpp
+  lm/text/utf8_stream.hpp
 )
 
 set(prefer_cuda_headers
