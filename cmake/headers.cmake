@@ -308,6 +308,19 @@ set(prefer_lm_headers
   lm/layers/rope.hpp
   lm/layers/silu_multiply.hpp
   lm/layers/token_segment.hpp
+  lm/model/adapted_map.hpp
+  lm/model/linear_map.hpp
+  lm/model/llama.hpp
+  lm/model/llama_base.hpp
+  lm/model/llama_head.hpp
+  lm/model/llama_memory.hpp
+  lm/model/llama_pass.hpp
+  lm/model/llama_reference.hpp
+  lm/model/llama_weights.hpp
+  lm/model/lora.hpp
+  lm/model/row_layout.hpp
+  lm/model/trained_weights.hpp
+  lm/model/zeroed_memory.hpp
   lm/text/byte_alphabet.hpp
   lm/text/byte_pair_merges.hpp
   lm/text/byte_vocabulary.hpp

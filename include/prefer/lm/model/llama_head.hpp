@@ -23,7 +23,7 @@ struct hidden_rows {
   std::span<T const> hidden;
 };
 
-/// STAND-IN with whole logits.
+/// What the last rows say of tokens, from whole logits [scored rows, vocabulary].
 template <std::floating_point T>
 class llama_head {
  public:
