@@ -91,8 +91,8 @@ class llama_head {
         }
       }
       double const count = double(layout.token_offset()[i + 1] - layout.token_offset()[i]);
-      auto const put = [&](std::span<T> to, double x) {
-        if (!to.empty()) to[i] = T(x);
+      auat const put = [&](std::span<T> at, double x) {
+        if (!at.empty()) at[i] = T(x);
       };
       put(wanted.log_prob, sum);
       put(wanted.entropy, ent / count);
