@@ -104,8 +104,8 @@ void compare(lm::llama<T>& policy, tiny_model const& model, nlohmann::json const
     for (T const each : of) squares += static_cast<double>(each) * static_cast<double>(each);
     agree(std::sqrt(squares), number(gradient.at("norm")), "norm of " + name);
     for (auto const& sample : gradient.at("samples")) {
-      agree(static_cast<double>(of[static_cast<std::size_t>(number(sample.at(0)))]), number(sample.at(1)),
-            name);
+      agree(static_cast<double>(of[static_cast<std::size_t>(number(sample.at(0)))]),
+            number(sample.at(1)), name);
     }
   }
   INFO("farthest: " << agree.where);

@@ -91,7 +91,7 @@ class llama_head {
         }
       }
       double const count = double(layout.token_offset()[i + 1] - layout.token_offset()[i]);
-      auat const put = [&](std::span<T> at, double x) {
+      auto const put = [&](std::span<T> at, double x) {
         if (!at.empty()) at[i] = T(x);
       };
       put(wanted.log_prob, sum);
