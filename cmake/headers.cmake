@@ -304,10 +304,29 @@ set(prefer_lm_headers
   lm/layers/attention.hpp
   lm/layers/attention_backward.hpp
   lm/layers/embedding.hpp
+  lm/layers/key_value_cache.hpp
   lm/layers/rms_norm.hpp
   lm/layers/rope.hpp
   lm/layers/silu_multiply.hpp
   lm/layers/token_segment.hpp
+  lm/layers/vector_products.hpp
+  lm/text/byte_alphabet.hpp
+  lm/text/byte_pair_merges.hpp
+  lm/text/byte_vocabulary.hpp
+  lm/text/chat_detection.hpp
+  lm/text/chat_form.hpp
+  lm/text/chat_rendering.hpp
+  lm/text/open_tokenizer.hpp
+  lm/text/pre_tokenizer_table.hpp
+  lm/text/special_tokens.hpp
+  lm/text/splitter.hpp
+  lm/text/token_index.hpp
+  lm/text/tokenizer.hpp
+  lm/text/tokenizer_data.hpp
+  lm/text/tokenizer_folder.hpp
+  lm/text/tokenizer_gguf.hpp
+  lm/text/tokenizer_json.hpp
+  lm/text/utf8_stream.hpp
 )
 
 set(prefer_cuda_headers
