@@ -20,13 +20,12 @@ struct expected_tensor {
   std::size_t rotated_heads = 0;
 };
 
-namespace detail {
+namespace detail::layer_parts {
 
 /// A linear map or vector of each layer: its name in Hugging Face's layer and in GGUF's block.
 struct layer_part {
   std::string_view name, gguf;
 };
-namespace layer_parts {
 inline constexpr layer_part input_norm = {"input_layernorm", "attn_norm"};
 inline constexpr layer_part query = {"self_attn.q_proj", "attn_q"};
 inline constexpr layer_part key = {"self_attn.k_proj", "attn_k"};
@@ -38,13 +37,12 @@ inline constexpr layer_part feed_forward_norm = {"post_attention_layernorm", "ff
 inline constexpr layer_part gate = {"mlp.gate_proj", "ffn_gate"};
 inline constexpr layer_part up = {"mlp.up_proj", "ffn_up"};
 inline constexpr layer_part down = {"mlp.down_proj", "ffn_down"};
-}  // namespace layer_parts
 
-}  // namespace detail
+}  // namespace detail::layer_parts
 
 /// Every tensor of a model, in the order of its forward pass.
 [[nodiscard]] inline std::vector<expected_tensor> expected_tensors(llama_config const& config) {
-  namespace part = detail::layer_parts;
+  namespace d = detail::layer_parts;
   std::size_t const queries = config.heads * config.head_size;
   std::size_t const keys = config.key_value_heads * config.head_size;
   std::vector<expected_tensor> all;
@@ -53,30 +51,30 @@ inline constexpr layer_part down = {"mlp.down_proj", "ffn_down"};
   for (std::size_t layer = 0; layer != config.layers; ++layer) {
     std::string const name = "model.layers." + std::to_string(layer) + ".";
     std::string const gguf = "blk." + std::to_string(layer) + ".";
-    auto const add = [&](detail::layer_part each, std::vector<std::size_t> shape,
+    auto const add = [&](d::layer_part part, std::vector<std::size_t> shape,
                          std::size_t rotated_heads = 0, std::string_view end = ".weight") {
-      all.push_back({name + std::string(each.name) + std::string(end),
-                     gguf + std::string(each.gguf) + std::string(end), std::move(shape),
+      all.push_back({name + std::string(part.name) + std::string(end),
+                     gguf + std::string(part.gguf) + std::string(end), std::move(shape),
                      rotated_heads});
     };
-    add(part::input_norm, {config.width});
-    add(part::query, {queries, config.width}, config.heads);
-    add(part::key, {keys, config.width}, config.key_value_heads);
-    add(part::value, {keys, config.width});
+    add(d::input_norm, {config.width});
+    add(d::query, {queries, config.width}, config.heads);
+    add(d::key, {keys, config.width}, config.key_value_heads);
+    add(d::value, {keys, config.width});
     if (config.query_key_value_bias) {
-      add(part::query, {queries}, config.heads, ".bias");
-      add(part::key, {keys}, config.key_value_heads, ".bias");
-      add(part::value, {keys}, 0, ".bias");
+      add(d::query, {queries}, config.heads, ".bias");
+      add(d::key, {keys}, config.key_value_heads, ".bias");
+      add(d::value, {keys}, 0, ".bias");
     }
     if (config.query_key_norm) {
-      add(part::query_norm, {config.head_size});
-      add(part::key_norm, {config.head_size});
+      add(d::query_norm, {config.head_size});
+      add(d::key_norm, {config.head_size});
     }
-    add(part::attention_output, {config.width, queries});
-    add(part::feed_forward_norm, {config.width});
-    add(part::gate, {config.feed_forward, config.width});
-    add(part::up, {config.feed_forward, config.width});
-    add(part::down, {config.width, config.feed_forward});
+    add(d::attention_output, {config.width, queries});
+    add(d::feed_forward_norm, {config.width});
+    add(d::gate, {config.feed_forward, config.width});
+    add(d::up, {config.feed_forward, config.width});
+    add(d::down, {config.width, config.feed_forward});
   }
   all.push_back({"model.norm.weight", "output_norm.weight", {config.width}});
   if (!config.tied_output) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
-#include <prefer/lm/layers/lanes.hpp>
+#include <prefer/lm/arithmetic/lanes.hpp>
 #include <prefer/model/matrix_product.hpp>
 #include <prefer/parallel/executor.hpp>
 

@@ -6,7 +6,7 @@
 #include <span>
 
 #include <prefer/expects.hpp>
-#include <prefer/lm/layers/lanes.hpp>
+#include <prefer/lm/arithmetic/lanes.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/scalar/lane_math.hpp>
 
