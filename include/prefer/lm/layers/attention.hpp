@@ -99,6 +99,16 @@ struct visible_keys {
   return {low, high};
 }
 
+/// f(first key, keys) for the blocks of a chain that `rows` rows from number `at` on see.
+template <class F>
+inline void for_each_key_block(std::size_t at, std::size_t rows, std::size_t window, F&& f) {
+  std::size_t const first_seen = window == 0 || at + 1 < window ? 0 : at + 1 - window;
+  for (std::size_t begin = first_seen / attention_block * attention_block; begin < at + rows;
+       begin += attention_block) {
+    f(begin, at_most(attention_block, at + rows - begin));
+  }
+}
+
 /// Columns of head `head` in rows of `heads` heads, copied to rows that lanes read whole.
 template <class T>
 inline void copy_head(T const* from, std::size_t first_row, std::size_t rows, std::size_t heads,
@@ -160,6 +170,23 @@ template <class T>
   return shrink;
 }
 
+/// Whole lanes times a number.
+template <class T>
+inline void scale_lanes(T* values, std::size_t count, T by) {
+  if (by == 1) return;
+  for (std::size_t i = 0; i != count; i += lane<T>::width) {
+    (lane<T>::load(values + i) * lane<T>(by)).store(values + i);
+  }
+}
+/// to = from / total, where `from` has whole lanes.
+template <class T>
+inline void divide(T const* from, std::size_t count, T total, T* to) {
+  lane<T> const inverse = 1 / total;
+  for_each_lane<T>(0, count, [&](std::size_t i, std::size_t some) {
+    store_first(lane<T>::load(from + i) * inverse, to + i, some);
+  });
+}
+
 }  // namespace detail
 
 /// Causal attention over ragged rows, computed block by block with a running softmax: nothing of the size of all scores.
@@ -208,67 +235,56 @@ void attention(attention_heads const& how, std::span<token_segment const> segmen
     std::memset(zeros, 0, head_rows * sizeof(T));
     std::memset(sums, 0, group * head_rows * sizeof(T));
 
-    std::size_t const end = first_at + block.rows;
-    std::size_t const first_seen =
-        how.window == 0 || first_at + 1 < how.window ? 0 : first_at + 1 - how.window;
-    for (std::size_t begin = first_seen / attention_block * attention_block; begin < end;
-         begin += attention_block) {
-      std::size_t const columns = detail::at_most(attention_block, end - begin);
-      chain.for_each_piece(
-          begin, begin + columns, [&](std::size_t row, std::size_t to, std::size_t count) {
-            prefer::detail::transpose(count, size,
-                                      k.data() + (row * how.key_value_heads + shared) * size,
-                                      how.key_value_heads * size, keys + to, attention_block);
-            detail::copy_head(v.data(), row, count, how.key_value_heads, shared, size,
-                              values + to * padded);
-          });
-      for (std::size_t g = 0; g != group; ++g) {
-        std::size_t const head = shared * group + g;
-        add_product<T>(
-            {.rows = block.rows,
-             .columns = columns,
-             .depth = size,
-             .right = keys,
-             .right_stride = attention_block,
-             .from = zeros,
-             .from_stride = 0,
-             .to = score,
-             .to_stride = attention_block},
-            [&](std::size_t r) { return q.data() + ((first_row + r) * how.heads + head) * size; });
-        T* const sum_of = sums + g * head_rows;
-        for (std::size_t r = 0; r != block.rows; ++r) {
-          auto const seen = detail::visible_at(first_at + r, begin, columns, how.window);
-          T const shrink =
-              detail::soften(score + r * attention_block, detail::whole_lanes<T>(columns), seen,
-                             static_cast<T>(how.scale()), running[g * block.rows + r]);
-          if (shrink == 1) continue;
-          for (std::size_t i = 0; i != padded; i += lane<T>::width) {
-            T* const at = sum_of + r * padded + i;
-            (lane<T>::load(at) * lane<T>(shrink)).store(at);
+    detail::for_each_key_block(
+        first_at, block.rows, how.window, [&](std::size_t begin, std::size_t columns) {
+          chain.for_each_piece(
+              begin, begin + columns, [&](std::size_t row, std::size_t to, std::size_t count) {
+                prefer::detail::transpose(count, size,
+                                          k.data() + (row * how.key_value_heads + shared) * size,
+                                          how.key_value_heads * size, keys + to, attention_block);
+                detail::copy_head(v.data(), row, count, how.key_value_heads, shared, size,
+                                  values + to * padded);
+              });
+          for (std::size_t g = 0; g != group; ++g) {
+            std::size_t const head = shared * group + g;
+            add_product<T>({.rows = block.rows,
+                            .columns = columns,
+                            .depth = size,
+                            .right = keys,
+                            .right_stride = attention_block,
+                            .from = zeros,
+                            .from_stride = 0,
+                            .to = score,
+                            .to_stride = attention_block},
+                           [&](std::size_t r) {
+                             return q.data() + ((first_row + r) * how.heads + head) * size;
+                           });
+            T* const sum_of = sums + g * head_rows;
+            for (std::size_t r = 0; r != block.rows; ++r) {
+              auto const seen = detail::visible_at(first_at + r, begin, columns, how.window);
+              T const shrink =
+                  detail::soften(score + r * attention_block, detail::whole_lanes<T>(columns), seen,
+                                 static_cast<T>(how.scale()), running[g * block.rows + r]);
+              detail::scale_lanes(sum_of + r * padded, padded, shrink);
+            }
+            add_product<T>({.rows = block.rows,
+                            .columns = size,
+                            .depth = columns,
+                            .right = values,
+                            .right_stride = padded,
+                            .from = sum_of,
+                            .from_stride = padded,
+                            .to = sum_of,
+                            .to_stride = padded},
+                           [&](std::size_t r) { return score + r * attention_block; });
           }
-        }
-        add_product<T>({.rows = block.rows,
-                        .columns = size,
-                        .depth = columns,
-                        .right = values,
-                        .right_stride = padded,
-                        .from = sum_of,
-                        .from_stride = padded,
-                        .to = sum_of,
-                        .to_stride = padded},
-                       [&](std::size_t r) { return score + r * attention_block; });
-      }
-    }
+        });
     for (std::size_t g = 0; g != group; ++g) {
       std::size_t const head = shared * group + g;
       for (std::size_t r = 0; r != block.rows; ++r) {
         auto const& by = running[g * block.rows + r];
-        lane<T> const inverse = 1 / by.total;
-        T const* const from = sums + g * head_rows + r * padded;
-        T* const to = out.data() + ((first_row + r) * how.heads + head) * size;
-        detail::for_each_lane<T>(0, size, [&](std::size_t i, std::size_t count) {
-          detail::store_first(lane<T>::load(from + i) * inverse, to + i, count);
-        });
+        detail::divide(sums + g * head_rows + r * padded, size, by.total,
+                       out.data() + ((first_row + r) * how.heads + head) * size);
         log_sum_exp[(first_row + r) * how.heads + head] = by.most + std::log(by.total);
       }
     }
