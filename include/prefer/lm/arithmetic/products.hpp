@@ -50,7 +50,7 @@ struct row_rule {
 
   /// The least such number that is not below `rows`.
   [[nodiscard]] constexpr std::size_t padded(std::size_t rows) const noexcept {
-    std::size_t const enough = detail::at_least(least, rows);
+    std::size_t const enough = prefer::detail::at_least(least, rows);
     return (enough + multiple - 1) / multiple * multiple;
   }
 };

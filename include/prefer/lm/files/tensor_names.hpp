@@ -20,7 +20,7 @@ struct expected_tensor {
   std::size_t rotated_heads = 0;
 };
 
-namespace detail {
+namespace detail::layer_parts {
 
 /// A linear map or vector of each layer: its name in Hugging Face's layer and in GGUF's block.
 struct layer_part {
@@ -38,11 +38,11 @@ inline constexpr layer_part gate = {"mlp.gate_proj", "ffn_gate"};
 inline constexpr layer_part up = {"mlp.up_proj", "ffn_up"};
 inline constexpr layer_part down = {"mlp.down_proj", "ffn_down"};
 
-}  // namespace detail
+}  // namespace detail::layer_parts
 
 /// Every tensor of a model, in the order of its forward pass.
 [[nodiscard]] inline std::vector<expected_tensor> expected_tensors(llama_config const& config) {
-  namespace d = detail;
+  namespace d = detail::layer_parts;
   std::size_t const queries = config.heads * config.head_size;
   std::size_t const keys = config.key_value_heads * config.head_size;
   std::vector<expected_tensor> all;
