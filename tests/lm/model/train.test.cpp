@@ -228,8 +228,8 @@ void train_long(auto& policy, auto const& loss, auto& reference, choice_data con
                 double rate) {
   trainer training(policy, loss, reference, data,
                    {.batch_size = data.size(),
-                    .epochs = 400,
-                    .rate = learning_rate::cosine({.peak = rate, .steps = 400})});
+                    .epochs = 200,
+                    .rate = learning_rate::cosine({.peak = rate, .steps = 200})});
   training.run();
 }
 
