@@ -141,7 +141,10 @@ TEST_CASE("encode: a long prompt keeps its end behind begin_token, a long comple
                                   .prompts_cut = 1,
                                   .completions_cut = 1,
                                   .prompt_tokens_cut = 4,
-                                  .completion_tokens_cut = 3});
+                                  .completion_tokens_cut = 3,
+                                  .first_completions_cut = 1,
+                                  .first_completion_tokens_cut = 3,
+                                  .lines = {1, 2}});
   }
   SECTION("both within a total, kept by the completions") {
     prefer::token_sequences sequences;
@@ -152,6 +155,8 @@ TEST_CASE("encode: a long prompt keeps its end behind begin_token, a long comple
     CHECK(report.prompts_cut == 0);
     CHECK(report.completions_cut == 2);
     CHECK(report.completion_tokens_cut == 4 + 1);
+    CHECK(report.first_completions_cut == 1);
+    CHECK(report.first_completion_tokens_cut == 4);
   }
 }
 
@@ -186,9 +191,12 @@ TEST_CASE("encode: a row that cannot be used is refused with its line, or droppe
     auto const encoded = encode(rows, letters{}, sequences,
                                 {.completion = 1, .unusable = data::unusable_row::dropped}, report);
     CHECK(encoded.size() == 1);
-    CHECK(report ==
-          encode_report{
-              .rows = 5, .kept = 1, .dropped_empty = 2, .dropped_equal = 2, .first_dropped = 1});
+    CHECK(report == encode_report{.rows = 5,
+                                  .kept = 1,
+                                  .dropped_empty = 2,
+                                  .dropped_equal = 2,
+                                  .first_dropped = 1,
+                                  .lines = {2}});
     // Nothing of a row that was dropped is in the tables.
     CHECK(sequences.prompts.size() == 1);
     CHECK(sequences.completions.size() == 2);

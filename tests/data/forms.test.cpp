@@ -150,7 +150,8 @@ TEST_CASE("forms: every one but the rarest has a row in the corpus, and names ar
     REQUIRE(names.insert(std::string(each.name)).second);
     REQUIRE(each.says.size() < 160);
   }
-  for (auto const* const rare : {"query-response", "shp", "arena-responses", "scored-lists"}) {
+  for (auto const* const rare :
+       {"query-response", "shp", "arena-responses", "scored-lists", "trl-prompt-completion"}) {
     shown.insert(rare);
   }
   REQUIRE(names == shown);
@@ -169,6 +170,19 @@ TEST_CASE("forms: those without a row in the corpus", "[data][forms]") {
   REQUIRE(pairs[2].chosen.text() == "first");
   REQUIRE(pairs[3].chosen.text() == "a");
   REQUIRE(report.forms.size() == 4);
+}
+
+TEST_CASE(
+    "forms: a completion without a label is desirable where the form is named, and nowhere else",
+    "[data][forms]") {
+  std::string const row = R"({"prompt":"Name a knot.","completion":"Bowline."})";
+  CHECK_THAT(error_in(data::unpaired_in(row, "f")), Contains("\"label\" is missing"));
+  data::reading const named{.form = "trl-prompt-completion"};
+  auto rows = data::unpaired_in(row, "f", named);
+  auto const& only = *rows.begin();
+  CHECK(only.prompt.text() == "Name a knot.");
+  CHECK(only.completion.text() == "Bowline.");
+  CHECK(only.label);
 }
 
 TEST_CASE("forms: ties are dropped and counted, halved, or kept", "[data][forms]") {

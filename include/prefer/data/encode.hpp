@@ -141,16 +141,16 @@ class part_encoder {
   [[nodiscard]] cut_tokens prompt(turns const& part, members const& context,
                                   std::size_t line) const {
     cut_tokens out;
-    if constexpr (requires { tokenizer_.begin_token(); }) {
-      if (part.is_text()) out.token.push_back(tokenizer_.begin_token());
-    }
-    std::size_t const beginning = out.token.size();
+    std::optional<std::uint32_t> begin;
+    if constexpr (requires { tokenizer_.begin_token(); }) begin = tokenizer_.begin_token();
+    if (begin && part.is_text()) out.token.push_back(*begin);
     if (context.empty()) {
       encode(part, turn_part::prompt, line, out.token);
     } else {
       encode_with(context, part, line, out.token);
     }
     if (out.token.size() <= limits_.prompt) return out;
+    std::size_t const beginning = begin && out.token.front() == *begin ? 1 : 0;
     out.cut = out.token.size() - limits_.prompt;
     auto const first = out.token.begin() + static_cast<std::ptrdiff_t>(beginning);
     out.token.erase(first, first + static_cast<std::ptrdiff_t>(out.cut));
@@ -162,7 +162,8 @@ class part_encoder {
     cut_tokens out;
     encode(part, turn_part::completion, line, out.token);
     if constexpr (requires { tokenizer_.end_token(); }) {
-      if (part.is_text()) out.token.push_back(tokenizer_.end_token());
+      std::optional<std::uint32_t> const end = tokenizer_.end_token();
+      if (end && part.is_text()) out.token.push_back(*end);
     }
     std::size_t const room = limits_.total - std::min(prompt_tokens, limits_.total);
     std::size_t const most = std::min(limits_.completion, room);
@@ -173,12 +174,21 @@ class part_encoder {
   }
 
  private:
+  /// What the tokenizer refuses, by its own place and the row's line.
+  template <class Action>
+  static void in_line(std::size_t line, Action const& action) {
+    attempt(action, [&](backend_error const& error) {
+      std::string const sentence = error.what();
+      refuse_row("data::encode", line, sentence.substr(sentence.find(error.place())));
+    });
+  }
+
   void encode(turns const& part, turn_part which, std::size_t line,
               std::vector<std::uint32_t>& into) const {
     if (part.is_text()) {
-      tokenizer_.encode(std::string_view(part.text()), into);
+      in_line(line, [&] { tokenizer_.encode(std::string_view(part.text()), into); });
     } else if constexpr (ChatTokenizer<T>) {
-      tokenizer_.encode(part.messages(), which, into);
+      in_line(line, [&] { tokenizer_.encode(part.messages(), which, into); });
     } else {
       refuse_row("data::encode", line,
                  "holds messages, and this tokenizer encodes texts alone; see ChatTokenizer");
@@ -190,7 +200,7 @@ class part_encoder {
                    std::vector<std::uint32_t>& into) const {
     if constexpr (requires { tokenizer_.encode(prompt.messages(), context, into); }) {
       if (!prompt.is_text()) {
-        tokenizer_.encode(prompt.messages(), context, into);
+        in_line(line, [&] { tokenizer_.encode(prompt.messages(), context, into); });
         return expects_known(line, into);
       }
     }
@@ -270,8 +280,8 @@ inline void add_row(choice_data& data, scored_completions const&, std::uint32_t 
 /// across calls into the same tables. data.length holds the completions' tokens; weight, beta, score and label are the
 /// rows'. Scored completions become lists, the best first. A prompt and a completion are encoded each on its own: no token spans both.
 ///
-/// Errors  backend_error with the row's line: messages without a ChatTokenizer, or tools without one that takes them; a beta or scores that some rows have and
-///         others lack; unless they are dropped, rows of which nothing is left of the prompt or a completion, or whose
+/// Errors  backend_error with the row's line: what the tokenizer refuses; messages without a ChatTokenizer, or tools
+///         without one that takes them; a beta or scores that some rows have and others lack; unless they are dropped, rows of which nothing is left of the prompt or a completion, or whose
 ///         completions are the same tokens. precondition_error: a limit that leaves nothing, a token that is not in the
 ///         vocabulary. Sequences of rows before an error stay in the tables
 template <ExampleRows Rows, Tokenizer T>
@@ -309,6 +319,9 @@ template <ExampleRows Rows, Tokenizer T>
       continue;
     }
     ++report.kept;
+    report.lines.push_back(row.line);
+    report.first_completions_cut += completion.front().cut != 0 ? 1 : 0;
+    report.first_completion_tokens_cut += completion.front().cut;
     report.prompts_cut += prompt.cut != 0 ? 1 : 0;
     report.prompt_tokens_cut += prompt.cut;
     std::vector<std::uint32_t> ids;

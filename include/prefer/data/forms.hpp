@@ -37,6 +37,7 @@ namespace prefer::inline v0_1::data {
                                         forms::rejected_messages(),
                                         forms::query_response(),
                                         forms::labelled_messages(),
+                                        forms::trl_prompt_completion(),
                                         forms::helpsteer(),
                                         forms::helpsteer2(),
                                         forms::safe_rlhf(),

@@ -33,7 +33,8 @@ concept has_vocabulary = requires(T const& tokenizer) {
 ///              std::uint32_t begin_token() const;   stands before every prompt
 ///              std::uint32_t end_token() const;     stands behind every completion that was not cut
 ///
-///            and, for files with messages, be a ChatTokenizer
+///            of type std::optional<std::uint32_t> where some vocabularies have none; messages get theirs from the
+///            template. What cannot be encoded is a backend_error. For files with messages it may be a ChatTokenizer
 template <class T>
 concept Tokenizer = detail::encodes_texts<T> && detail::has_vocabulary<T>;
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include <prefer/dialect.hpp>
 
@@ -33,9 +34,12 @@ struct encode_report {
   std::size_t completions_cut = 0;    // one per completion of a kept row
   std::size_t prompt_tokens_cut = 0;  // of kept rows
   std::size_t completion_tokens_cut = 0;
-  std::size_t dropped_empty = 0;  // rows of which a part had no tokens left
-  std::size_t dropped_equal = 0;  // rows whose completions were the same tokens
-  std::size_t first_dropped = 0;  // line of the first of these in its file; 0: none
+  std::size_t first_completions_cut = 0;  // of these the first of each row: chosen, or the best
+  std::size_t first_completion_tokens_cut = 0;
+  std::size_t dropped_empty = 0;        // rows of which a part had no tokens left
+  std::size_t dropped_equal = 0;        // rows whose completions were the same tokens
+  std::size_t first_dropped = 0;        // line of the first of these in its file; 0: none
+  std::vector<std::size_t> lines = {};  // of the kept rows in their file, in the order of the data
 
   [[nodiscard]] std::size_t dropped() const { return dropped_empty + dropped_equal; }
   [[nodiscard]] bool operator==(encode_report const&) const = default;

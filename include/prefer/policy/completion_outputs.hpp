@@ -261,17 +261,14 @@ concept takes_gradients =
 
 }  // namespace detail
 
-/// Asks a policy for all that is wanted of a batch: in one call of `evaluate`, against the reference where the
-/// policy takes it; with the short contract, of `log_prob` and, of a token policy, `token_log_prob`.
+/// Asks a policy for all that is wanted of a batch: in one call of `evaluate`; with the short contract, of `log_prob` and,
+/// of a token policy, `token_log_prob`.
 ///
 /// Errors  precondition_error for an output that the policy does not give
-template <class P, class B, class R>
+template <class P, class B>
 void forward_pass(P& policy, B const& batch,
-                  completion_outputs<typename P::value_type> const& wanted, R& reference) {
-  if constexpr (detail::evaluates_against<P, B, R>) {
-    detail::expects_outputs(outputs_of<P>(), wanted.wanted(), "forward_pass");
-    policy.evaluate(batch, wanted, reference);
-  } else if constexpr (detail::evaluates<P, B>) {
+                  completion_outputs<typename P::value_type> const& wanted) {
+  if constexpr (detail::evaluates<P, B>) {
     detail::expects_outputs(outputs_of<P>() - detail::against_a_reference, wanted.wanted(),
                             "forward_pass");
     policy.evaluate(batch, wanted);
@@ -286,19 +283,27 @@ void forward_pass(P& policy, B const& batch,
     if (!wanted.log_prob.empty()) policy.log_prob(batch, wanted.log_prob);
   }
 }
+/// The same, against a reference where the policy takes it.
+template <class P, class B, class R>
+void forward_pass(P& policy, B const& batch,
+                  completion_outputs<typename P::value_type> const& wanted, R& reference) {
+  if constexpr (detail::evaluates_against<P, B, R>) {
+    detail::expects_outputs(outputs_of<P>(), wanted.wanted(), "forward_pass");
+    policy.evaluate(batch, wanted, reference);
+  } else {
+    forward_pass(policy, batch, wanted);
+  }
+}
 
 /// Hands a policy all derivatives with respect to the outputs of the forward pass just before: in one call of
-/// `backward(batch, gradients)`, against the reference where the policy takes it; with the short contract, of
-/// `backward(batch, coefficient)` and, of a token policy, `token_backward`.
+/// `backward(batch, gradients)`; with the short contract, of `backward(batch, coefficient)` and, of a token policy,
+/// `token_backward`.
 ///
 /// Errors  precondition_error for a derivative of an output that the policy does not give
-template <class P, class B, class R>
+template <class P, class B>
 void backward_pass(P& policy, B const& batch,
-                   completion_gradients<typename P::value_type> const& given, R& reference) {
-  if constexpr (detail::takes_gradients_against<P, B, R>) {
-    detail::expects_outputs(outputs_of<P>(), given.given(), "backward_pass");
-    policy.backward(batch, given, reference);
-  } else if constexpr (detail::takes_gradients<P, B>) {
+                   completion_gradients<typename P::value_type> const& given) {
+  if constexpr (detail::takes_gradients<P, B>) {
     detail::expects_outputs(outputs_of<P>() - detail::against_a_reference, given.given(),
                             "backward_pass");
     policy.backward(batch, given);
@@ -311,6 +316,17 @@ void backward_pass(P& policy, B const& batch,
       if (!given.token_log_prob.empty()) policy.token_backward(batch, given.token_log_prob);
     }
     if (!given.log_prob.empty()) policy.backward(batch, given.log_prob);
+  }
+}
+/// The same, against a reference where the policy takes it.
+template <class P, class B, class R>
+void backward_pass(P& policy, B const& batch,
+                   completion_gradients<typename P::value_type> const& given, R& reference) {
+  if constexpr (detail::takes_gradients_against<P, B, R>) {
+    detail::expects_outputs(outputs_of<P>(), given.given(), "backward_pass");
+    policy.backward(batch, given, reference);
+  } else {
+    backward_pass(policy, batch, given);
   }
 }
 

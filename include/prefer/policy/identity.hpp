@@ -3,7 +3,7 @@
 
 #include <concepts>
 #include <cstdint>
-#include <span>
+#include <vector>
 
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/policy/parameter.hpp>
@@ -29,7 +29,8 @@ template <class P>
   } else if constexpr (detail::has_parameters<P>) {
     fingerprint out;
     bool any = false;
-    for (parameter<parameter_type_t<P>> const& each : policy.parameters()) {
+    std::vector<parameter<parameter_type_t<P>>> const all = policy.parameters();
+    for (auto const& each : all) {
       if (!each.frozen) continue;
       out.add(each.name).add(each.value);
       any = true;
@@ -47,7 +48,8 @@ template <class P>
 [[nodiscard]] std::uint64_t identity_with_values(P& policy) {
   fingerprint out;
   out.add(identity_of_base(policy));
-  for (parameter<parameter_type_t<P>> const& each : policy.parameters()) {
+  std::vector<parameter<parameter_type_t<P>>> const all = policy.parameters();
+  for (auto const& each : all) {
     if (each.frozen) continue;
     out.add(each.name).add(each.shape.sizes()).add(each.value);
   }

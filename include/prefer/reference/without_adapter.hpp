@@ -40,8 +40,9 @@ concept gives_token_log_prob_without_adapter =
 ///             changes nothing. The trainer asks a reference before the policy's own forward pass, so the two may share
 ///             activations' memory.
 ///
-/// The policy is borrowed and outlives the reference. It is not a policy to ask for whole distributions, as `frozen` is:
-/// those would be of the policy with its adapter.
+/// The policy is borrowed and outlives the reference. It has no `policy()` to ask for whole distributions, as `frozen` has:
+/// those would be of the policy with its adapter. A policy that can be asked for its own without knows this type by
+/// `policy_with_adapter()`.
 template <class P>
 class without_adapter {
  public:
@@ -66,6 +67,8 @@ class without_adapter {
   void token_log_prob(B const& batch, std::span<value_type> out) {
     policy_->token_log_prob_without_adapter(batch, out);
   }
+
+  [[nodiscard]] P const& policy_with_adapter() const { return *policy_; }
 
   /// The policy's, which stands for its base.
   [[nodiscard]] std::uint64_t identity() const

@@ -45,6 +45,31 @@ inline form trl_unpaired() {
           .labelled = true};
 }
 
+/// TRL's prompt-completion form: what somebody answered well, without a word on what would be worse. Every row is
+/// desirable. No row is taken to be of this form unless it is named, since a label that was forgotten looks the same.
+inline form trl_prompt_completion() {
+  return {.name = "trl-prompt-completion",
+          .says = "prompt and completion as they are, each completion a desirable one",
+          .needs = {"prompt", "completion"},
+          .unless = {"label"},
+          .takes = {"system"},
+          .fits = [](json_row const&) { return false; },
+          .read =
+              [](form_row const& from) {
+                row_content out;
+                out.is = row_content::verdict::labelled;
+                out.prompt = from.part("prompt");
+                out.completions = {from.part("completion")};
+                out.fields = {"completion"};
+                if (from.row().fields.contains("system")) {
+                  out.system = from.text_or_nothing("system");
+                }
+                out.label = true;
+                return out;
+              },
+          .labelled = true};
+}
+
 /// A question under another name than prompt, with a system message: Intel's orca_dpo_pairs, distilabel's.
 inline form system_question() {
   return {.name = "system-question",

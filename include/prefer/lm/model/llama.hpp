@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <prefer/batch/choices.hpp>
+#include <prefer/batch/token_sequences.hpp>
+#include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
+#include <prefer/lm/arithmetic/eigen_products.hpp>
+#include <prefer/lm/arithmetic/weight_products.hpp>
+#include <prefer/lm/model/llama_base.hpp>
+#include <prefer/lm/model/llama_head.hpp>
+#include <prefer/lm/model/llama_pass.hpp>
+#include <prefer/lm/model/llama_reference.hpp>
+#include <prefer/lm/model/llama_sampling.hpp>
+#include <prefer/lm/model/lora.hpp>
+#include <prefer/lm/model/row_layout.hpp>
+#include <prefer/lm/model/trained_weights.hpp>
+#include <prefer/model/choice_ids.hpp>
+#include <prefer/policy/completion_outputs.hpp>
+#include <prefer/policy/parameter.hpp>
+
+namespace prefer::inline v0_1::lm {
+
+/// How a policy computes.
+template <std::floating_point T>
+struct llama_options {
+  arithmetic<T> by = {eigen_products};  ///< whose products; `use` replaces its threads
+  bool checkpoint =
+      false;  ///< keep what goes into each layer alone, and compute the rest again on the way back
+};
+
+/// Says that all weights of a model train.
+struct full_fine_tuning {};
+
+/// A language model of the Llama family as a policy over prompts and completions of tokens.
+///
+///   auto const base = std::make_shared<prefer::lm::llama_base<float> const>(file);
+///   prefer::lm::llama<float> policy(base, texts, prefer::lm::lora_options{.rank = 16});
+///   prefer::without_adapter reference(policy);
+///   prefer::trainer training(policy, prefer::dpo{}, reference, data, {.reference_is_start = true});
+///
+/// With an adapter the base is shared by all that hold it, and a copy of the policy copies the adapter alone; with
+/// full_fine_tuning the policy has all weights for itself, and does not hold the base. With neither, nothing trains: a
+/// reference. The texts behind the numbers of prompts and completions outlive the policy and may grow meanwhile.
+///
+/// What a batch is computed as says row_layout: nothing for padding, nothing twice that completions of one group begin
+/// with alike, and no logits but of what is scored. `evaluate` keeps what `backward` reads; `log_prob` and
+/// `token_log_prob` keep nothing, take little memory for any number of rows, and a `backward` after them computes the
+/// forward pass again. Dropout of an adapter is part of `evaluate` alone.
+///
+/// Bits    of a completion's numbers do not depend on what else is in the batch; gradients do not depend on how a batch
+///         is cut into micro-batches; neither depends on threads
+/// Errors  precondition_error as row_layout and lora_adapter say, for columns of another size than the batch, and for
+///         what needs an adapter where there is none
+template <std::floating_point T>
+class llama {
+ public:
+  using value_type = T;
+
+  /// The base as it is.
+  llama(std::shared_ptr<llama_base<T> const> base, token_sequences const& texts,
+        llama_options<T> const& options = {})
+      : llama(*base, texts, options) {
+    base_ = std::move(base);
+  }
+  llama(std::shared_ptr<llama_base<T> const> base, token_sequences const& texts,
+        lora_options const& adapter, llama_options<T> const& options = {})
+      : llama(*base, texts, options) {
+    adapter_.emplace(base->config(), adapter);
+    base_ = std::move(base);
+  }
+  llama(llama_base<T> const& start, token_sequences const& texts, full_fine_tuning,
+        llama_options<T> const& options = {})
+      : llama(start, texts, options) {
+    expects(options.by.weights == compute_type::full,
+            "llama: products in bf16 are for weights that do not train, and here all do");
+    trained_.emplace(start.weights());
+    embedding_gradient_.emplace(start.config().vocabulary, start.config().width);
+  }
+  llama(std::shared_ptr<llama_base<T> const> const&, token_sequences const&&,
+        auto const&...) = delete;
+  llama(llama_base<T> const&, token_sequences const&&, auto const&...) = delete;
+
+  /// What trains is copied; working memory is not.
+  llama(llama const& other)
+      : config_(other.config_),
+        texts_(other.texts_),
+        options_(other.options_),
+        base_(other.base_),
+        adapter_(other.adapter_),
+        trained_(other.trained_),
+        pass_(config_) {
+    if (trained_) embedding_gradient_.emplace(config_.vocabulary, config_.width);
+  }
+  llama(llama&&) noexcept = default;
+  llama& operator=(llama const&) = delete;
+  llama& operator=(llama&&) noexcept = default;
+  ~llama() = default;
+
+  [[nodiscard]] llama_config const& config() const { return config_; }
+  [[nodiscard]] token_sequences const& texts() const { return *texts_; }
+  [[nodiscard]] bool has_adapter() const { return adapter_.has_value(); }
+  /// What a pass computes with now, for references and for whoever samples.
+  [[nodiscard]] llama_view<T> view() const {
+    return {.weights = trained_ ? &trained_->weights() : &base_->weights(),
+            .adapter = adapter_ ? &*adapter_ : nullptr};
+  }
+  [[nodiscard]] llama_view<T> view_without_adapter() const {
+    expects_adapter("llama: it has no adapter that could be left out");
+    return {.weights = &base_->weights()};
+  }
+  [[nodiscard]] llama_options<T> const& options() const { return options_; }
+
+  /// Whether two numbers stand for the same tokens.
+  [[nodiscard]] bool same_completion(std::uint32_t a, std::uint32_t b) const {
+    token_table const& table = texts_->completions;
+    return a < table.size() && b < table.size() && table.equal(a, b);
+  }
+  void use(executor threads) { options_.by.threads = threads; }
+
+  /// The adapter's matrices by PEFT's names, or all weights by Hugging Face's; of a model that only serves as a
+  /// reference, nothing.
+  [[nodiscard]] std::vector<parameter<T>> parameters() {
+    if (adapter_) return adapter_->parameters();
+    if (trained_) return trained_->parameters();
+    return {};
+  }
+  /// Of the weights that do not train, of how the adapter is made, and of the texts as they are now.
+  [[nodiscard]] std::uint64_t identity() const {
+    fingerprint out;
+    out.add("llama").add(trained_ ? detail::identity_of(config_) : base_->identity());
+    if (adapter_) out.add(adapter_->identity());
+    out.add(static_cast<std::uint64_t>(options_.by.weights)).add(fingerprint_of(*texts_));
+    return out.value();
+  }
+
+  // The short contract.
+
+  void log_prob(choice_batch const& batch, std::span<T> out) {
+    ask(view(), batch, {.log_prob = out}, "llama::log_prob");
+  }
+  void token_log_prob(choice_batch const& batch, std::span<T> out) {
+    ask(view(), batch, {.token_log_prob = out}, "llama::token_log_prob");
+  }
+  void token_offsets(choice_batch const& batch, std::vector<std::size_t>& out) const {
+    texts_->completions.offsets(batch.completion, out);
+  }
+  void backward(choice_batch const& batch, std::span<T const> coefficient) {
+    backward(batch, completion_gradients<T>{.log_prob = coefficient});
+  }
+  void token_backward(choice_batch const& batch, std::span<T const> coefficient) {
+    backward(batch, completion_gradients<T>{.token_log_prob = coefficient});
+  }
+
+  // The base as a reference, see prefer::without_adapter.
+
+  void log_prob_without_adapter(choice_batch const& batch, std::span<T> out) {
+    ask(view_without_adapter(), batch, {.log_prob = out}, "llama::log_prob_without_adapter");
+  }
+  void token_log_prob_without_adapter(choice_batch const& batch, std::span<T> out) {
+    ask(view_without_adapter(), batch, {.token_log_prob = out},
+        "llama::token_log_prob_without_adapter");
+  }
+
+  // All that it can say of a batch in one pass, and all that comes back in another.
+
+  static constexpr completion_output_set gives =
+      completion_output::token_log_prob | completion_output::divergence |
+      completion_output::alignment | completion_output::perturbed | completion_output::entropy |
+      completion_output::mean_logit | completion_output::token_accuracy;
+
+  void evaluate(choice_batch const& batch, completion_outputs<T> const& wanted) {
+    prefer::detail::expects_outputs(gives - prefer::detail::against_a_reference, wanted.wanted(),
+                                    "llama::evaluate");
+    forget();
+    learn(batch, wanted, nullptr, "llama::evaluate");
+  }
+  /// Against a reference that a llama is inside of: it is asked for whole distributions.
+  template <LlamaReference<T> R>
+  void evaluate(choice_batch const& batch, completion_outputs<T> const& wanted,
+                R const& reference) {
+    // Who asks for nothing but log-probabilities does not need those.
+    if ((wanted.wanted() - against_nobody).empty()) {
+      return evaluate(batch, wanted);
+    }
+    ask_reference(reference, batch, "llama::evaluate");
+    output_layer<T> const other = reference_layer();
+    learn(batch, wanted, &other, "llama::evaluate");
+  }
+
+  void backward(choice_batch const& batch, completion_gradients<T> const& given) {
+    prefer::detail::expects_outputs(gives - prefer::detail::against_a_reference, given.given(),
+                                    "llama::backward");
+    if (!learnt(batch)) learn(batch, {}, nullptr, "llama::backward");
+    give_back(given, nullptr);
+  }
+  template <LlamaReference<T> R>
+  void backward(choice_batch const& batch, completion_gradients<T> const& given,
+                R const& reference) {
+    if (given.divergence.empty()) return backward(batch, given);
+    bool const known = learnt(batch) && !reference_hidden_.empty();
+    if (!known) ask_reference(reference, batch, "llama::backward");
+    output_layer<T> const other = reference_layer();
+    if (!known) learn(batch, {}, &other, "llama::backward");
+    give_back(given, &other);
+  }
+  /// Adds what all input rows of a step leave to the embedding; gradients are complete then.
+  void finish_backward() {
+    if (embedding_gradient_) embedding_gradient_->drain(trained_->gradients().embedding);
+  }
+  void parameters_moved() { forget(); }
+
+  /// Completions of prompts of texts(), see SamplingPolicy; a token is drawn from what `token_log_prob` gives it, to
+  /// rounding; products in bf16 are those of reading prompts alone.
+  void sample(std::span<std::uint32_t const> prompts, sampling_options const& how,
+              random_address const& from, token_table& into, std::span<std::uint32_t> ids) {
+    forget();
+    if (!sampler_) sampler_ = std::make_unique<llama_sampler<T>>(config_);
+    sampler_->sample(view(), options_.by, pass_, texts_->prompts, prompts, how, from, into, ids);
+  }
+
+  /// Rows that a forward pass of each group takes, what is shared counted once.
+  void group_tokens(choice_batch const& batch, std::vector<std::size_t>& out) {
+    forget();
+    lay_out(batch, 0, batch.size(), "llama::group_tokens");
+    out.clear();
+    for (std::size_t g = 0; g != batch.size(); ++g) {
+      out.push_back(layout_.group_rows()[g + 1] - layout_.group_rows()[g]);
+    }
+  }
+
+ private:
+  static constexpr completion_output_set against_nobody =
+      gives - prefer::detail::against_a_reference;
+  // Rows of a pass that keeps nothing, where groups are small enough.
+  static constexpr std::size_t rows_at_once = 1024;
+
+  llama(llama_base<T> const& start, token_sequences const& texts, llama_options<T> const& options)
+      : config_(start.config()), texts_(&texts), options_(options), pass_(config_) {}
+
+  void expects_adapter(char const* sentence) const { expects(adapter_.has_value(), sentence); }
+  void expects_batch(choice_batch const& batch, char const* where) const {
+    prefer::detail::expects_choices(batch, batch.completions(), texts_->prompts.size(),
+                                    texts_->completions.size(), where);
+  }
+  void lay_out(choice_batch const& batch, std::size_t first, std::size_t count, char const* where) {
+    layout_.lay_out(batch, *texts_, {config_.vocabulary, config_.context}, first, count, where);
+  }
+
+  // Asks in parts, because no number depends on what else is in a part.
+  void ask(llama_view<T> const& model, choice_batch const& batch,
+           completion_outputs<T> const& wanted, char const* where) {
+    forget();
+    expects_batch(batch, where);
+    std::vector<std::size_t> offset;
+    token_offsets(batch, offset);
+    wanted.expects_sizes(batch.completions(), offset.back(), where);
+    for (std::size_t first = 0; first != batch.size();) {
+      std::size_t const count = groups_at_once(batch, first);
+      lay_out(batch, first, count, where);
+      pass_.forward(model, layout_, options_.by, kept::nothing);
+      std::size_t const i = batch.offset[first];
+      std::size_t const completions = batch.offset[first + count] - i;
+      completion_outputs<T> part;
+      if (!wanted.log_prob.empty()) part.log_prob = wanted.log_prob.subspan(i, completions);
+      if (!wanted.token_log_prob.empty()) {
+        part.token_log_prob =
+            wanted.token_log_prob.subspan(offset[i], offset[i + completions] - offset[i]);
+      }
+      head_.evaluate(options_.by, {pass_.hidden(), model.weights->output}, nullptr, layout_, part,
+                     prepared::nothing);
+      first += count;
+    }
+  }
+  [[nodiscard]] std::size_t groups_at_once(choice_batch const& batch, std::size_t first) const {
+    std::size_t tokens = 0;
+    std::size_t last = first;
+    while (last != batch.size()) {
+      tokens += texts_->prompts.length(batch.prompt[last]);
+      for (std::size_t i = batch.offset[last]; i != batch.offset[last + 1]; ++i) {
+        tokens += texts_->completions.length(batch.completion[i]);
+      }
+      if (tokens > rows_at_once && last != first) break;
+      ++last;
+    }
+    return last - first;
+  }
+
+  // A forward pass that keeps what a backward pass reads, where anything trains.
+  void learn(choice_batch const& batch, completion_outputs<T> const& wanted,
+             output_layer<T> const* reference, char const* where) {
+    learnt_ = false;
+    expects_batch(batch, where);
+    lay_out(batch, 0, batch.size(), where);
+    wanted.expects_sizes(layout_.completions(), layout_.tokens(), where);
+    pass_.forward(view(), layout_, options_.by, keeps(), dropout(batch));
+    head_.evaluate(options_.by, {pass_.hidden(), view().weights->output}, reference, layout_,
+                   wanted, prepares());
+    prompt_.assign(batch.prompt.begin(), batch.prompt.end());
+    completion_.assign(batch.completion.begin(), batch.completion.end());
+    offset_.assign(batch.offset.begin(), batch.offset.end());
+    learnt_ = true;
+  }
+  [[nodiscard]] bool trains() const { return adapter_ || trained_; }
+  [[nodiscard]] kept keeps() const {
+    if (!trains()) return kept::nothing;
+    return options_.checkpoint ? kept::layer_inputs : kept::everything;
+  }
+  [[nodiscard]] prepared prepares() const {
+    if (!trains()) return prepared::nothing;
+    return trained_ ? prepared::hidden_and_matrix : prepared::hidden;
+  }
+  [[nodiscard]] bool learnt(choice_batch const& batch) const {
+    auto const same = [](auto const& a, auto const& b) {
+      if (a.size() != b.size()) return false;
+      for (std::size_t i = 0; i != a.size(); ++i) {
+        if (a[i] != b[i]) return false;
+      }
+      return true;
+    };
+    return learnt_ && same(prompt_, batch.prompt) && same(completion_, batch.completion) &&
+           same(offset_, batch.offset);
+  }
+  void forget() {
+    learnt_ = false;
+    reference_hidden_.clear();
+  }
+
+  [[nodiscard]] adapter_dropout dropout(choice_batch const& batch) {
+    if (!adapter_ || adapter_->options().dropout == 0) return {};
+    dropout_rows_.clear();
+    for (std::size_t g = 0; g != batch.size(); ++g) {
+      std::uint64_t const row = batch.row.empty() ? g : batch.row[g];
+      for (std::size_t r = layout_.group_rows()[g]; r != layout_.group_rows()[g + 1]; ++r) {
+        dropout_rows_.push_back(row << 24 | (r - layout_.group_rows()[g]));
+      }
+    }
+    return {.share = adapter_->options().dropout,
+            .seed = adapter_->options().seed,
+            .draw = batch.draw,
+            .rows = dropout_rows_};
+  }
+
+  // The reference's last rows of the same layout. It may be this policy without its adapter, so it is asked first.
+  template <class R>
+  void ask_reference(R const& reference, choice_batch const& batch, char const* where) {
+    forget();
+    llama_view<T> const model = llama_of<T>(reference);
+    expects_same_vocabulary(model, where);
+    expects_batch(batch, where);
+    lay_out(batch, 0, batch.size(), where);
+    if (!reference_pass_) reference_pass_ = std::make_unique<llama_pass<T>>(model.weights->config);
+    reference_pass_->forward(model, layout_, options_.by, kept::nothing);
+    auto const hidden = reference_pass_->hidden();
+    reference_hidden_.assign(hidden.begin(), hidden.end());
+    reference_output_ = model.weights->output;
+  }
+  [[nodiscard]] output_layer<T> reference_layer() const {
+    return {reference_hidden_, reference_output_};
+  }
+  void expects_same_vocabulary(llama_view<T> const& model, char const* where) const {
+    std::size_t const theirs = model.weights->config.vocabulary;
+    if (theirs == config_.vocabulary) return;
+    refuse(std::string(where) + ": the reference has a vocabulary of " + std::to_string(theirs) +
+           ", expected " + std::to_string(config_.vocabulary));
+  }
+
+  void give_back(completion_gradients<T> const& given, output_layer<T> const* reference) {
+    expects(trains(),
+            "llama::backward: nothing of it trains; it has no adapter, nor full_fine_tuning");
+    given.expects_sizes(layout_.completions(), layout_.tokens(), "llama::backward");
+    llama_view<T> model = view();
+    if (trained_) model.gradients = &trained_->gradients();
+    auto const d_hidden =
+        head_.backward(options_.by, {pass_.hidden(), model.weights->output}, reference, layout_,
+                       given, trained_ ? trained_->gradients().output : nullptr, prepares());
+    pass_.backward(model, layout_, options_.by, d_hidden,
+                   embedding_gradient_ ? &*embedding_gradient_ : nullptr);
+    learnt_ = false;  // the backward pass has overwritten what the forward pass kept
+  }
+
+  llama_config config_;
+  token_sequences const* texts_;
+  llama_options<T> options_;
+  std::shared_ptr<llama_base<T> const> base_;
+  std::optional<lora_adapter<T>> adapter_;
+  std::optional<trained_weights<T>> trained_;
+
+  // Working memory.
+  row_layout layout_;
+  llama_pass<T> pass_;
+  llama_head<T> head_;
+  std::optional<embedding_gradient<T>> embedding_gradient_;
+  std::unique_ptr<llama_pass<T>> reference_pass_;
+  std::unique_ptr<llama_sampler<T>> sampler_;
+  std::vector<T> reference_hidden_;
+  weight_matrix<T> reference_output_;
+  std::vector<std::uint64_t> dropout_rows_;
+
+  // The batch whose activations are kept.
+  bool learnt_ = false;
+  std::vector<std::uint32_t> prompt_;
+  std::vector<std::uint32_t> completion_;
+  std::vector<std::size_t> offset_;
+};
+
+}  // namespace prefer::inline v0_1::lm
