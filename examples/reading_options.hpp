@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <vector>
@@ -141,9 +142,12 @@ inline prefer::data::reading reading_of(reading_options const& given) {
   return how;
 }
 
-/// Each mapping and whatever was counted, a line each on standard error.
-inline void say_reading(prefer::data::reading_report const& report) {
-  for (std::string const& sentence : to_sentences(report)) say(sentence);
+/// Each mapping and whatever was counted, a line each on standard error, unless --quiet.
+inline void say_reading(char const* name, prefer::data::reading_report const& report) {
+  if (quiet) return;
+  for (std::string const& sentence : to_sentences(report)) {
+    std::fprintf(stderr, "%s: %s\n", name, sentence.c_str());
+  }
 }
 
 /// What a method does with the numbers that rows may have.

@@ -116,7 +116,7 @@ int run(arguments& given) {
   std::vector<std::string> provenance;
   for (audit::source const& from : sources) {
     data::reading_report const read = audit::read(from, choice, all);
-    program::say_reading(read);
+    program::say_reading("audit", read);
     for (std::string const& sentence : to_sentences(read)) {
       provenance.push_back(from.split + ", " + from.path + ": " + sentence);
     }

@@ -328,7 +328,7 @@ recommend::interactions read(arguments const& given, recommend::split_rule const
     prefer::data::reading_report read;
     auto data =
         recommend::read_preferences(given.preferences, rule, program::reading_of(of_rows), &read);
-    program::say_reading(read);
+    program::say_reading("recommend", read);
     program::warn_of_unused(read);
     return data;
   }

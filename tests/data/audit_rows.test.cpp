@@ -58,7 +58,8 @@ TEST_CASE("audit rows: a call and reasoning have a length, a name has none", "[d
 
 TEST_CASE("audit rows: tools beside a prompt count with it", "[data][audit_rows]") {
   std::string const row =
-      R"({"prompt":[{"role":"user","content":"ask"}],"chosen":"a","rejected":"b",)"
+      R"({"prompt":[{"role":"user","content":"ask"}],"chosen":[{"role":"assistant","content":"a"}],)"
+      R"("rejected":[{"role":"assistant","content":"b"}],)"
       R"("tools":[{"f":1}],"chat_template_kwargs":{"x":1}})";
   auto const pair = *data::pairs_in(row).begin();
   REQUIRE(data::in_characters().prompt(pair.prompt, pair.context, 1) == 3 + 9);

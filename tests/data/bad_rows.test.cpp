@@ -130,7 +130,7 @@ TEST_CASE("bad rows: of ratings too are counted by reason, with the first line o
   REQUIRE(report.rows == 7);
   REQUIRE(count_of(report.bad) == 5);
   REQUIRE(report.bad.size() == 4);
-  auto const& number = report.bad.at("column \"rating\": found \"...; expected a finite number");
+  auto const& number = report.bad.at("column \"rating\": found \"...\"; expected a finite number");
   REQUIRE(number.count == 2);
   REQUIRE(number.first_line == 3);
 }

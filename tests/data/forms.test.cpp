@@ -245,8 +245,9 @@ TEST_CASE("forms: a misspelt field is named with what it is near, whatever the f
       if (needed.size() < 4 || (needed.back() >= '0' && needed.back() <= '9')) continue;
       std::string misspelt(needed);
       std::swap(misspelt[misspelt.size() - 2], misspelt[misspelt.size() - 3]);
+      json const before = json::parse(of.row);
       json row = json::object();
-      for (auto const& [name, value] : json::parse(of.row).items()) {
+      for (auto const& [name, value] : before.items()) {
         row[name == needed ? misspelt : name] = value;
       }
       CAPTURE(of.name, misspelt);

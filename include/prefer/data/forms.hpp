@@ -74,7 +74,7 @@ inline std::size_t fields_there(std::vector<std::string_view> const& names, json
       std::count_if(names.begin(), names.end(),
                     [&](std::string_view name) { return find_field(row, name) != nullptr; }));
 }
-/// How much a row has of a form that it does not fit, misspelt fields included.
+/// How much a row has of a form that it does not fit: fields, and beside one of them those that are misspelt.
 inline std::size_t nearness(form const& to, json_row const& row) {
   auto const misspelt = [&](std::string_view name) {
     auto const fields = row.fields.items();
@@ -82,7 +82,9 @@ inline std::size_t nearness(form const& to, json_row const& row) {
            std::any_of(fields.begin(), fields.end(),
                        [&](auto const& each) { return text::misspells(each.key(), name); });
   };
-  return fields_there(to.needs, row) + fields_there(to.takes, row) +
+  std::size_t const there = fields_there(to.needs, row) + fields_there(to.takes, row);
+  if (there == 0) return 0;
+  return there +
          static_cast<std::size_t>(std::count_if(to.needs.begin(), to.needs.end(), misspelt));
 }
 
@@ -163,10 +165,13 @@ inline std::vector<std::string> names_in(json_row const& row) {
     // The reading says what is missing, or what stands there instead.
     form const& nearest = detail::nearest_form(row, labelled);
     if (detail::nearness(nearest, row) > 0 || row.fields.empty()) return nearest;
+    std::string const expected = detail::fields_of(nearest);
     for (std::string_view const name : nearest.needs) {
       if (row.fields.contains(name)) return nearest;
+      for (auto const& [written, value] : row.fields.items()) {
+        if (prefer::text::misspells(written, name)) refuse_missing(row, name, expected);
+      }
     }
-    std::string const expected = detail::fields_of(nearest);
     row.at.refuse("no form of preferences is known with the fields " +
                   detail::listed(detail::names_in(row)) + "; expected " + expected +
                   ", or those of another form (see --format)");
