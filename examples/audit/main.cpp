@@ -10,7 +10,6 @@
 #include <prefer/data/audit.hpp>
 #include <prefer/data/audit_card.hpp>
 #include <prefer/data/audit_findings.hpp>
-#include <prefer/data/audit_rows.hpp>
 #include <prefer/file/atomic_file.hpp>
 #include <prefer/report/table.hpp>
 
@@ -32,6 +31,7 @@ constexpr char const* examples =
   audit --data train=pairs.jsonl eval=held-out.jsonl --card card.md
   audit --data judged.jsonl --annotator worker_id --format helpsteer
   audit --data thumbs.jsonl --labels --json
+  audit --data pairs.jsonl --model SmolLM2-135M-Instruct.Q4_1.gguf
 
 It ends with 1 where a later number would mean nothing (a split without rows, or
 of which an earlier one has every row), and with --strict also for warnings.
@@ -54,6 +54,7 @@ struct arguments {
   bool strict = false;
   std::string annotator;
   std::string card;
+  std::string model;
 };
 
 void declare(CLI::App& app, arguments& given) {
@@ -73,6 +74,10 @@ void declare(CLI::App& app, arguments& given) {
     // A label is no pair.
     if (each->check_name("--ties") || each->check_name("--scored")) each->excludes(labels);
   }
+  app.add_option("--model", given.model,
+                 "Lengths in tokens of this model's tokenizer and chat template, not in characters")
+      ->type_name("FILE|FOLDER")
+      ->check(program::path());
   app.add_option("--card", given.card, "Write a data card, as a Markdown page")
       ->type_name("FILE")
       ->check(program::path());
@@ -111,8 +116,11 @@ int run(arguments& given) {
                                      given.labels            ? audit::row_kind::label
                                      : given.rows.as_lists() ? audit::row_kind::list
                                                              : audit::row_kind::pair,
-                                     given.annotator};
-  data::audit all(data::in_characters::unit);
+                                     given.annotator,
+                                     given.model.empty()
+                                         ? audit::lengths_in_characters()
+                                         : audit::lengths_in_tokens_of(given.model)};
+  data::audit all(unit_of(*choice.measure));
   std::vector<std::string> provenance;
   for (audit::source const& from : sources) {
     data::reading_report const read = audit::read(from, choice, all);

@@ -2,19 +2,63 @@
 #include "read.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include <prefer/data/audit_rows.hpp>
 #include <prefer/data/preference.hpp>
 #include <prefer/expects.hpp>
+#if defined(PREFER_HAS_LM)
+#include <prefer/lm/text/open_tokenizer.hpp>
+#endif
 
 #include "../program.hpp"
 
 namespace audit {
 
-namespace {
-
 namespace data = prefer::data;
+
+class lengths {
+ public:
+  lengths() = default;
+#if defined(PREFER_HAS_LM)
+  explicit lengths(std::string const& model) : words_(prefer::lm::open_tokenizer(model)) {}
+#endif
+
+  [[nodiscard]] char const* unit() const {
+    return in_tokens() ? "tokens" : data::in_characters::unit;
+  }
+  template <class Row>
+  void add(data::audit& all, std::size_t split, Row const& row,
+           std::string const& annotator) const {
+#if defined(PREFER_HAS_LM)
+    if (words_) return add_row(all, split, row, data::in_tokens(*words_), annotator);
+#endif
+    add_row(all, split, row, data::in_characters(), annotator);
+  }
+
+ private:
+#if defined(PREFER_HAS_LM)
+  [[nodiscard]] bool in_tokens() const { return words_.has_value(); }
+  std::optional<prefer::lm::tokenizer> words_;
+#else
+  [[nodiscard]] static bool in_tokens() { return false; }
+#endif
+};
+
+std::shared_ptr<lengths const> lengths_in_characters() { return std::make_shared<lengths>(); }
+
+std::shared_ptr<lengths const> lengths_in_tokens_of([[maybe_unused]] std::string const& model) {
+#if defined(PREFER_HAS_LM)
+  return std::make_shared<lengths>(model);
+#else
+  prefer::refuse("--model: this build has no prefer::lm, which reads tokenizers");
+#endif
+}
+
+std::string unit_of(lengths const& how) { return how.unit(); }
+
+namespace {
 
 /// What the field of the annotator says in a row; a name or a number, as JSON writes it.
 std::string annotator_of(data::members const& fields, std::string const& name) {
@@ -51,7 +95,7 @@ data::reading_report read(source const& from, reading_choice const& choice, data
     for (auto const& row : rows) {
       std::string const annotator = annotator_of(row.further, choice.annotator);
       with_annotator += !annotator.empty();
-      add_row(all, split, row, data::in_characters(), annotator);
+      choice.measure->add(all, split, row, annotator);
       shown.advance(1, from.split);
     }
   };
