@@ -282,7 +282,14 @@ set(prefer_eigen_headers
 set(prefer_lm_headers
   lm/arithmetic/eigen_products.hpp
   lm/arithmetic/lanes.hpp
+  lm/arithmetic/large_memory.hpp
+  lm/arithmetic/linear_backward.hpp
+  lm/arithmetic/linear_log_prob.hpp
+  lm/arithmetic/logit_derivative.hpp
+  lm/arithmetic/output_layer.hpp
   lm/arithmetic/products.hpp
+  lm/arithmetic/row_softmax.hpp
+  lm/arithmetic/vocabulary_blocks.hpp
   lm/arithmetic/weight_products.hpp
   lm/files/adapter.hpp
   lm/files/byte_cursor.hpp
@@ -317,6 +324,7 @@ set(prefer_lm_headers
   lm/layers/attention_backward.hpp
   lm/layers/embedding.hpp
   lm/layers/key_value_cache.hpp
+  lm/layers/key_value_listener.hpp
   lm/layers/rms_norm.hpp
   lm/layers/rope.hpp
   lm/layers/silu_multiply.hpp
@@ -326,10 +334,12 @@ set(prefer_lm_headers
   lm/model/linear_map.hpp
   lm/model/llama.hpp
   lm/model/llama_base.hpp
+  lm/model/llama_decoder.hpp
   lm/model/llama_head.hpp
   lm/model/llama_memory.hpp
   lm/model/llama_pass.hpp
   lm/model/llama_reference.hpp
+  lm/model/llama_sampling.hpp
   lm/model/llama_weights.hpp
   lm/model/lora.hpp
   lm/model/row_layout.hpp
