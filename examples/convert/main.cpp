@@ -81,7 +81,8 @@ void declare(CLI::App& app, arguments& given) {
 program::json document_of(arguments const& given, convert::conversion const& done) {
   auto document = program::document();
   document["model"] = given.what.model;
-  document["adapter"] = given.what.adapter.empty() ? program::json() : program::json(given.what.adapter);
+  document["adapter"] =
+      given.what.adapter.empty() ? program::json() : program::json(given.what.adapter);
   document["type"] = given.type;
   document["tensors"] = done.tensors;
   document["bytes"] = done.bytes;

@@ -142,8 +142,8 @@ written_model write_safetensors_model(std::filesystem::path const& folder, model
     written.files.push_back((folder / "model.safetensors.index.json").string());
   }
   // Of an earlier model, which readers would take for this one.
-  std::filesystem::remove(folder / (shards > 1 ? "model.safetensors"
-                                               : "model.safetensors.index.json"));
+  std::filesystem::remove(folder /
+                          (shards > 1 ? "model.safetensors" : "model.safetensors.index.json"));
   json config = d::config_to_json(plan.config, plan.tensors.front().type);
   for (auto const& [name, value] : more.items()) config[name] = value;
   d::write_text(folder / "config.json", config.dump(2) + "\n");
