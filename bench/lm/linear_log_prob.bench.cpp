@@ -49,6 +49,7 @@ struct head {
 
   void run(lm::arithmetic<float> const& how, lm::weight_matrix<float> const& weights) {
     lm::output_layer<float> const layer{.hidden = hidden, .matrix = weights};
+    pass.expected_row_at = gradient_hidden;
     lm::linear_options const options{.for_backward = trained() ? lm::prepared::hidden_and_matrix
                                                                : lm::prepared::hidden};
     linear_log_prob(how, layer, {target}, {.log_prob = log_prob}, pass, options);

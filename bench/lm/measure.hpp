@@ -51,34 +51,34 @@ struct numbers {
   using type [[gnu::vector_size(Bytes)]] = float;
 };
 
-// Sixteen sums, so that no multiply-add waits for its predecessor; their values stay near one.
-#define PREFER_FMA_LOOP(bytes)                                            \
-  using pack = typename numbers<bytes>::type;                             \
-  pack a = pack{} + 1.0f, b = a, c = a, d = a, e = a, f = a;              \
-  pack g = a, h = a, i = a, j = a, k = a, l = a, m = a, n = a;            \
-  pack x = pack{} + 0.999f, y = pack{} + 0.001f;                          \
-  asm volatile("" : "+x"(x), "+x"(y));                                    \
-  for (std::size_t round = 0; round != rounds; ++round) {                 \
-    a = a * x + y, b = b * x + y, c = c * x + y, d = d * x + y;           \
-    e = e * x + y, f = f * x + y, g = g * x + y, h = h * x + y;           \
-    i = i * x + y, j = j * x + y, k = k * x + y, l = l * x + y;           \
-    m = m * x + y, n = n * x + y;                                         \
-  }                                                                       \
-  pack const sum = a + b + c + d + e + f + g + h + i + j + k + l + m + n; \
-  float volatile keep = sum[0];                                           \
-  static_cast<void>(keep);
+// Fourteen sums, so that no multiply-add waits for its predecessor; each is opaque, so that none is computed for another.
+template <class Pack>
+[[gnu::always_inline]] inline void fma_loop(std::size_t rounds) {
+  Pack sum[14];
+  Pack x = Pack{} + 0.999f, y = Pack{} + 0.001f;
+#pragma GCC unroll 14
+  for (std::size_t i = 0; i != 14; ++i) {
+    sum[i] = Pack{} + 1.0f;
+    asm volatile("" : "+v"(sum[i]));
+  }
+  for (std::size_t round = 0; round != rounds; ++round) {
+#pragma GCC unroll 14
+    for (std::size_t i = 0; i != 14; ++i) sum[i] = sum[i] * x + y;
+  }
+#pragma GCC unroll 14
+  for (std::size_t i = 0; i != 14; ++i) asm volatile("" : : "v"(sum[i]));
+}
 
 #if defined(__x86_64__)
 [[gnu::target("avx512f,prefer-vector-width=512"), gnu::noinline]] inline void fma_512(
     std::size_t rounds) {
-  PREFER_FMA_LOOP(64)
+  fma_loop<numbers<64>::type>(rounds);
 }
 [[gnu::target("avx2,fma"), gnu::noinline]] inline void fma_256(std::size_t rounds) {
-  PREFER_FMA_LOOP(32)
+  fma_loop<numbers<32>::type>(rounds);
 }
 #endif
-[[gnu::noinline]] inline void fma_128(std::size_t rounds) { PREFER_FMA_LOOP(16) }
-#undef PREFER_FMA_LOOP
+[[gnu::noinline]] inline void fma_128(std::size_t rounds) { fma_loop<numbers<16>::type>(rounds); }
 
 /// Floating-point operations per second of multiply-adds of float on all threads of a pool, with nothing else to do: what
 /// products are measured by, in the same run.
