@@ -7,12 +7,13 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <string>
-#include <vector>
-
-#if __has_include(<nlohmann/json.hpp>) && __has_include(<Eigen/Core>)
 #include <prefer/lm/model/llama.hpp>
 #include <prefer/parallel/thread_pool.hpp>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 // One token after the other of a model of SmolLM2-135M's size, for range(0) sequences at once, beside what bounds it: a
 // pass over the same bytes that only reads them, on the same threads, in turn with each step.
@@ -164,4 +165,3 @@ BENCHMARK_CAPTURE(decode, bf16, lm::tensor_type::bf16)->Apply(sizes);
 BENCHMARK_CAPTURE(decode, q8_0, lm::tensor_type::q8_0)->Apply(sizes);
 
 }  // namespace
-#endif
