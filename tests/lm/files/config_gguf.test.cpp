@@ -49,7 +49,8 @@ lm::llama_config read(metadata const& given) {
   auto const path = folder / "changed.gguf";
   lm::gguf_writer file(path);
   file.add("general.architecture", given.architecture);
-  for (auto const& entry : lm::gguf_file(whole).metadata()) {
+  lm::gguf_file const unchanged(whole);
+  for (auto const& entry : unchanged.metadata()) {
     bool kept = true;
     for (auto const& each : given.without) kept = kept && entry.key != "llama." + each;
     if (kept) file.add(entry);
