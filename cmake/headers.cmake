@@ -323,6 +323,7 @@ set(prefer_lm_headers
   lm/layers/attention_backward.hpp
   lm/layers/embedding.hpp
   lm/layers/key_value_cache.hpp
+  lm/layers/key_value_listener.hpp
   lm/layers/rms_norm.hpp
   lm/layers/rope.hpp
   lm/layers/silu_multiply.hpp
@@ -332,10 +333,12 @@ set(prefer_lm_headers
   lm/model/linear_map.hpp
   lm/model/llama.hpp
   lm/model/llama_base.hpp
+  lm/model/llama_decoder.hpp
   lm/model/llama_head.hpp
   lm/model/llama_memory.hpp
   lm/model/llama_pass.hpp
   lm/model/llama_reference.hpp
+  lm/model/llama_sampling.hpp
   lm/model/llama_weights.hpp
   lm/model/lora.hpp
   lm/model/row_layout.hpp
@@ -358,6 +361,14 @@ set(prefer_lm_headers
   lm/text/tokenizer_gguf.hpp
   lm/text/tokenizer_json.hpp
   lm/text/utf8_stream.hpp
+)
+
+set(prefer_cblas_headers
+  adapters/cblas.hpp
+)
+
+set(prefer_onednn_headers
+  adapters/onednn.hpp
 )
 
 set(prefer_cuda_headers
