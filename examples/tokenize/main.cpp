@@ -69,7 +69,7 @@ void declare(CLI::App& app, arguments& given) {
   app.add_option("--model", given.model, "A .gguf file, or a folder with tokenizer.json")
       ->type_name("FILE")
       ->check(program::path());
-  app.add_option("TEXT", given.texts, "Texts to encode")->type_name("TEXT...");
+  app.add_option("TEXT", given.texts, "Texts to encode")->type_name("");
   app.add_option("--ids", given.ids, "Tokens to decode")
       ->type_name("N...")
       ->delimiter(',')
