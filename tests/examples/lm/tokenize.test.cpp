@@ -47,9 +47,9 @@ TEST_CASE("tokenize: a row is shown as it is fed: prompt, scored, shared, cut",
   CHECK(row["chosen"].back()["id"] == 1);
   CHECK(row["prompt"][0]["by"] == "row");
   auto const cut = json::parse(
-      place.run(with_model("--json --quiet --data pairs.jsonl --max-completion 2")).out)["rows"][0];
-  CHECK(cut["chosen"][1]["cut"] == false);
-  CHECK(cut["chosen"][2]["cut"] == true);
+      place.run(with_model("--json --quiet --data pairs.jsonl --max-completion 3")).out)["rows"][0];
+  CHECK(cut["chosen"][2]["cut"] == false);
+  CHECK(cut["chosen"][3]["cut"] == true);
   CHECK_THAT(
       place.run(with_model("--quiet --data pairs.jsonl")).out,
       StartsWith("line 1: a prompt of ") && Contains("chosen, shared") && Contains("scored"));
