@@ -152,7 +152,7 @@ TEST_CASE(
   for (long_work const& each :
        {long_work{"losses", PREFER_EXAMPLE_LOSSES, "--loss dpo in.jsonl --output ", "out"},
         long_work{"sweep", PREFER_EXAMPLE_SWEEP,
-                  "--beta 1 --reference start --seeds 2500 --steps 1 --actions 4 --pairs 9 "
+                  "--beta 1 --reference start --seeds 2500 --steps 1 --actions 16 --pairs 20 "
                   "--threads 1 --output ",
                   "out/sweep.csv"}}) {
     workplace const place(each.name, each.executable);
