@@ -9,7 +9,6 @@
 #include <prefer/data/preference.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/text/number.hpp>
-#include <prefer/text/utf8.hpp>
 
 #include "../program/json.hpp"
 
@@ -63,7 +62,7 @@ std::vector<completion const*> ranking::usable(sample::answers const& of_prompt)
     auto const same = [&](completion const* other) { return other->text == one.text; };
     if (is_blank(one.text)) {
       ++tally_.blank;
-    } else if (prefer::text::first_invalid_utf8(one.text)) {
+    } else if (sample::has_replacement(one.text)) {
       ++tally_.broken;
     } else if (!one.ended && !options_.keep_unfinished) {
       ++tally_.unfinished;
