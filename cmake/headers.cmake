@@ -282,29 +282,48 @@ set(prefer_eigen_headers
 set(prefer_lm_headers
   lm/arithmetic/eigen_products.hpp
   lm/arithmetic/lanes.hpp
+  lm/arithmetic/large_memory.hpp
+  lm/arithmetic/linear_backward.hpp
+  lm/arithmetic/linear_log_prob.hpp
+  lm/arithmetic/logit_derivative.hpp
+  lm/arithmetic/output_layer.hpp
   lm/arithmetic/products.hpp
+  lm/arithmetic/row_softmax.hpp
+  lm/arithmetic/vocabulary_blocks.hpp
   lm/arithmetic/weight_products.hpp
+  lm/files/adapter.hpp
   lm/files/byte_cursor.hpp
   lm/files/config_gguf.hpp
   lm/files/config_json.hpp
+  lm/files/declared_tensors.hpp
   lm/files/dequantise.hpp
   lm/files/gguf.hpp
+  lm/files/gguf_adapter.hpp
   lm/files/gguf_contents.hpp
+  lm/files/gguf_model.hpp
   lm/files/gguf_type.hpp
+  lm/files/gguf_writer.hpp
   lm/files/json_file.hpp
   lm/files/llama_config.hpp
   lm/files/memory_map.hpp
   lm/files/model_file.hpp
+  lm/files/model_output.hpp
   lm/files/model_tensors.hpp
+  lm/files/peft_adapter.hpp
+  lm/files/quantise.hpp
   lm/files/safetensors.hpp
+  lm/files/safetensors_model.hpp
+  lm/files/safetensors_writer.hpp
   lm/files/tensor_entry.hpp
   lm/files/tensor_names.hpp
   lm/files/tensor_type.hpp
+  lm/files/weight_changes.hpp
   lm/files/weight_matrix.hpp
   lm/layers/attention.hpp
   lm/layers/attention_backward.hpp
   lm/layers/embedding.hpp
   lm/layers/key_value_cache.hpp
+  lm/layers/key_value_listener.hpp
   lm/layers/rms_norm.hpp
   lm/layers/rope.hpp
   lm/layers/silu_multiply.hpp
@@ -314,10 +333,12 @@ set(prefer_lm_headers
   lm/model/linear_map.hpp
   lm/model/llama.hpp
   lm/model/llama_base.hpp
+  lm/model/llama_decoder.hpp
   lm/model/llama_head.hpp
   lm/model/llama_memory.hpp
   lm/model/llama_pass.hpp
   lm/model/llama_reference.hpp
+  lm/model/llama_sampling.hpp
   lm/model/llama_weights.hpp
   lm/model/lora.hpp
   lm/model/row_layout.hpp

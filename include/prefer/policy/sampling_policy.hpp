@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
+#include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include <prefer/batch/token_table.hpp>
@@ -17,6 +18,7 @@
 #include <prefer/on_demand.hpp>
 #include <prefer/random/distributions.hpp>
 #include <prefer/random/philox.hpp>
+#include <prefer/scalar/lane_math.hpp>
 
 namespace prefer::inline v0_1 {
 
@@ -69,89 +71,187 @@ class basic_token_sampler {
   template <std::floating_point T>
   [[nodiscard]] std::uint32_t operator()(std::span<T const> log_prob, random_stream& numbers) {
     expects(!log_prob.empty(), "token_sampler: the vocabulary is empty");
-    double most = -std::numeric_limits<double>::infinity();
-    for (T const each : log_prob) most = static_cast<double>(each) > most ? each : most;
-    weight_.clear();
-    double total = 0.0;
-    for (T const each : log_prob) {
-      weight_.push_back(std::exp((static_cast<double>(each) - most) / how_.temperature));
-      total += weight_.back();
+    if (how_.top_k == 1) {
+      T const most = largest(log_prob);
+      for (std::size_t v = 0; v != log_prob.size(); ++v) {
+        if (log_prob[v] == most) return static_cast<std::uint32_t>(v);
+      }
+      return 0;
     }
-    bool const all = (how_.top_k == 0 || how_.top_k >= weight_.size()) && how_.top_p == 1.0;
-    if (!all) total = keep_most_likely(total);
-    // Rounding may leave a little at the end; the last token that can be drawn gets it.
-    double left = uniform01(numbers) * total;
-    std::uint32_t drawn = 0;
-    for (std::size_t v = 0; v != weight_.size(); ++v) {
-      if (!(weight_[v] > 0.0)) continue;
-      drawn = static_cast<std::uint32_t>(v);
-      left -= weight_[v];
-      if (left < 0.0) break;
-    }
-    return drawn;
+    double total = weigh(log_prob);
+    double const drawn = uniform01(numbers);
+    bool const limited = how_.top_k != 0 && how_.top_k < weight_.size();
+    if (!limited && how_.top_p == 1.0) return token_at(drawn * total);
+    kept_.clear();
+    if (limited) total = keep(how_.top_k, std::numeric_limits<double>::infinity());
+    if (how_.top_p < 1.0) total = keep(weight_.size(), how_.top_p * total);
+    return kept_token_at(drawn * total);
   }
 
  private:
+  // Tokens whose weights are summed, and compared, before any is looked at alone.
+  static constexpr std::size_t block = 64;
+
+  template <std::floating_point T>
+  [[nodiscard]] static T largest(std::span<T const> of) {
+    constexpr std::size_t width = lane<T>::width;
+    lane<T> largest = -std::numeric_limits<double>::infinity();
+    std::size_t v = 0;
+    for (; v + width <= of.size(); v += width) largest = max(lane<T>::load(of.data() + v), largest);
+    T rest[width];
+    for (T& each : rest) each = -std::numeric_limits<T>::infinity();
+    if (v != of.size()) std::memcpy(rest, of.data() + v, (of.size() - v) * sizeof(T));
+    largest = max(lane<T>::load(rest), largest);
+    T most = largest[0];
+    for (std::size_t i = 1; i != width; ++i) most = largest[i] > most ? largest[i] : most;
+    return most;
+  }
+
+  // All weights, of which the largest is 1, and the sum and the largest of each block. Gives the sum of all.
+  template <std::floating_point T>
+  double weigh(std::span<T const> log_prob) {
+    using pack = lane<double>;
+    using of_block = std::array<double, block>;
+    constexpr double nothing = -std::numeric_limits<double>::infinity();
+    std::size_t const count = log_prob.size();
+    double const most = static_cast<double>(largest(log_prob));
+    std::size_t const blocks = (count + block - 1) / block;
+    weight_.resize(blocks * block);
+    sum_of_block_.resize(blocks);
+    largest_of_block_.resize(blocks);
+    double total = 0.0;
+    for (std::size_t k = 0; k != blocks; ++k) {
+      std::size_t const size = detail::at_most(block, count - k * block);
+      of_block exponent;
+      for (std::size_t v = 0; v != size; ++v) {
+        exponent[v] = (static_cast<double>(log_prob[k * block + v]) - most) / how_.temperature;
+      }
+      for (std::size_t v = size; v != block; ++v) exponent[v] = nothing;
+      pack sums = 0.0;
+      pack largest = 0.0;
+      for (std::size_t v = 0; v != block; v += pack::width) {
+        pack const weight = exp(pack::load(exponent.data() + v));
+        weight.store(weight_.data() + k * block + v);
+        sums += weight;
+        largest = max(weight, largest);
+      }
+      sum_of_block_[k] = sum(sums);
+      largest_of_block_[k] = largest[0];
+      for (std::size_t i = 1; i != pack::width; ++i) {
+        largest_of_block_[k] =
+            largest[i] > largest_of_block_[k] ? largest[i] : largest_of_block_[k];
+      }
+      total += sum_of_block_[k];
+    }
+    return total;
+  }
+
+  // The token in which the running sum of all weights passes `left`. Rounding may leave a little at the end; the last
+  // token that can be drawn gets it.
+  [[nodiscard]] std::uint32_t token_at(double left) const {
+    std::size_t k = 0;
+    while (k + 1 < sum_of_block_.size() && !(left < sum_of_block_[k])) left -= sum_of_block_[k++];
+    for (std::size_t v = k * block; v != weight_.size(); ++v) {
+      left -= weight_[v];
+      if (left < 0.0 && weight_[v] > 0.0) return static_cast<std::uint32_t>(v);
+    }
+    std::size_t last = weight_.size() - 1;
+    while (last != 0 && !(weight_[last] > 0.0)) --last;
+    return static_cast<std::uint32_t>(last);
+  }
+  [[nodiscard]] std::uint32_t kept_token_at(double left) {
+    std::sort(kept_.begin(), kept_.end());
+    for (std::uint32_t const v : kept_) {
+      left -= weight_[v];
+      if (left < 0.0) return v;
+    }
+    return kept_.empty() ? 0 : kept_.back();
+  }
+
   [[nodiscard]] bool more_likely(std::uint32_t a, std::uint32_t b) const {
     return weight_[a] > weight_[b] || (weight_[a] == weight_[b] && a < b);
   }
 
-  // Sets the weights of all others to 0 and returns the sum of the rest. A heap gives the most likely tokens one by one,
-  // so what is not kept is not sorted.
-  double keep_most_likely(double total) {
-    heap_.resize(weight_.size());
-    for (std::size_t v = 0; v != heap_.size(); ++v) heap_[v] = static_cast<std::uint32_t>(v);
-    for (std::size_t parent = heap_.size() / 2; parent-- != 0;) sift_down(parent);
-    std::size_t const most_tokens = how_.top_k == 0 ? heap_.size() : how_.top_k;
-    if (how_.top_p < 1.0 && most_tokens < heap_.size()) total = sum_of_most_likely(most_tokens);
+  // Keeps the most likely tokens, of those kept before if there are any: as many as `most_tokens`, or as together weigh
+  // `share`. Gives what they weigh. Tokens are taken in bands of weights, and those of the band in which one of the two is
+  // reached by halves; so few are ever put in order.
+  double keep(std::size_t most_tokens, double share) {
+    among_.swap(kept_);
     kept_.clear();
-    kept_weight_.clear();
     double sum = 0.0;
-    while (!heap_.empty() && kept_.size() != most_tokens &&
-           (kept_.empty() || sum < how_.top_p * total)) {
-      kept_.push_back(heap_.front());
-      kept_weight_.push_back(weight_[heap_.front()]);
-      sum += kept_weight_.back();
-      pop();
+    double above = std::numeric_limits<double>::infinity();
+    double from = 0x1p-4;
+    for (bool more = true; more && above != 0.0; above = from, from = lower(from)) {
+      double const in_band = find_band(from, above);
+      more = kept_.size() + band_.size() <= most_tokens && sum + in_band < share;
+      if (more) {
+        kept_.insert(kept_.end(), band_.begin(), band_.end());
+        sum += in_band;
+      } else {
+        more = keep_of_band(most_tokens, share, sum);
+      }
     }
-    for (double& each : weight_) each = 0.0;
-    for (std::size_t k = 0; k != kept_.size(); ++k) weight_[kept_[k]] = kept_weight_[k];
     return sum;
   }
+  [[nodiscard]] static double lower(double from) { return from < 0x1p-64 ? 0.0 : from / 16; }
 
-  // What top_p is a share of where top_k comes before it.
-  double sum_of_most_likely(std::size_t count) {
-    auto const before = heap_;
+  // Gives whether all of the band is kept, and more may be.
+  bool keep_of_band(std::size_t most_tokens, double share, double& sum) {
+    constexpr std::ptrdiff_t few = 16;
+    auto const order = [this](std::uint32_t a, std::uint32_t b) { return more_likely(a, b); };
+    auto first = band_.begin();
+    auto last = band_.end();
+    while (last - first > few) {
+      auto const middle = first + (last - first) / 2;
+      std::nth_element(first, middle, last, order);
+      double upper = 0.0;
+      for (auto it = first; it != middle; ++it) upper += weight_[*it];
+      if (kept_.size() + static_cast<std::size_t>(middle - first) <= most_tokens &&
+          sum + upper < share) {
+        kept_.insert(kept_.end(), first, middle);
+        sum += upper;
+        first = middle;
+      } else {
+        last = middle;
+      }
+    }
+    std::sort(first, last, order);
+    for (; first != last; ++first) {
+      if (kept_.size() == most_tokens || (!kept_.empty() && !(sum < share))) return false;
+      kept_.push_back(*first);
+      sum += weight_[*first];
+    }
+    return last == band_.end();
+  }
+  // The tokens with weights in [from, above), from 0 on those above 0; gives their sum.
+  double find_band(double from, double above) {
+    // Written for every token and kept for some: a branch would be mispredicted for most.
+    band_.resize(weight_.size() + 1);
+    std::size_t count = 0;
     double sum = 0.0;
-    for (std::size_t k = 0; k != count; ++k) {
-      sum += weight_[heap_.front()];
-      pop();
+    auto const look = [&](std::size_t v) {
+      double const weight = weight_[v];
+      bool const inside = weight >= from && weight < above && weight > 0.0;
+      band_[count] = static_cast<std::uint32_t>(v);
+      count += inside ? 1 : 0;
+      sum += inside ? weight : 0.0;
+    };
+    for (std::uint32_t const v : among_) look(v);
+    for (std::size_t k = 0; among_.empty() && k != largest_of_block_.size(); ++k) {
+      if (largest_of_block_[k] < from) continue;
+      for (std::size_t v = k * block; v != (k + 1) * block; ++v) look(v);
     }
-    heap_ = before;
+    band_.resize(count);
     return sum;
-  }
-
-  void pop() {
-    heap_.front() = heap_.back();
-    heap_.pop_back();
-    if (!heap_.empty()) sift_down(0);
-  }
-  void sift_down(std::size_t parent) {
-    for (;;) {
-      std::size_t child = 2 * parent + 1;
-      if (child >= heap_.size()) return;
-      if (child + 1 < heap_.size() && more_likely(heap_[child + 1], heap_[child])) ++child;
-      if (!more_likely(heap_[child], heap_[parent])) return;
-      std::swap(heap_[child], heap_[parent]);
-      parent = child;
-    }
   }
 
   sampling_options how_;
-  std::vector<double> weight_;       // [vocabulary]
-  std::vector<std::uint32_t> heap_;  // the most likely token first
+  std::vector<double> weight_;  // [vocabulary], zeros up to a whole block
+  std::vector<double> sum_of_block_;
+  std::vector<double> largest_of_block_;
   std::vector<std::uint32_t> kept_;
-  std::vector<double> kept_weight_;  // of each
+  std::vector<std::uint32_t> among_;  // which are kept; all tokens where it is empty
+  std::vector<std::uint32_t> band_;
 };
 using token_sampler = basic_token_sampler<>;
 

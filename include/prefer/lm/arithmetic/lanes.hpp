@@ -17,13 +17,17 @@ using prefer::detail::at_most;
 // Numbers of an elementwise operation that are worth a thread's attention.
 inline constexpr std::size_t elementwise_block = 16384;
 
-/// A lane of which only the first `count` elements are in memory; the others are zeros.
+/// A lane of which only the first `count` elements are in memory; the others are `rest`.
 template <class T>
-[[nodiscard]] inline lane<T> load_first(T const* from, std::size_t count) {
+[[nodiscard]] inline lane<T> load_first_or(T const* from, std::size_t count, double rest) {
   if (count >= lane<T>::width) return lane<T>::load(from);
-  lane<T> out = 0.0;
+  lane<T> out = rest;
   std::memcpy(&out.v, from, count * sizeof(T));
   return out;
+}
+template <class T>
+[[nodiscard]] inline lane<T> load_first(T const* from, std::size_t count) {
+  return load_first_or(from, count, 0.0);
 }
 template <class T>
 inline void store_first(lane<T> const& from, T* to, std::size_t count) {

@@ -54,6 +54,12 @@ class model_file {
   /// Where it was read from, for messages about it.
   [[nodiscard]] data::place const& at() const noexcept { return contents_.at; }
 
+  /// What the file calls the model, or the folder's name.
+  [[nodiscard]] std::string name() const {
+    if (contents_.gguf) return std::string(contents_.gguf->text("general.name").value_or("model"));
+    auto const folder = std::filesystem::absolute(contents_.folder).lexically_normal();
+    return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
+  }
   /// The metadata of a GGUF file, tokenizer among them; null for a folder.
   [[nodiscard]] gguf_file const* gguf() const noexcept {
     return contents_.gguf ? &*contents_.gguf : nullptr;

@@ -277,23 +277,24 @@ class product_rows {
 template <std::floating_point T>
 void multiply_vectors(std::span<vector_product<T> const> products, std::size_t sequences,
                       executor threads) {
-  struct rows_of {
-    std::size_t product, begin, end;
+  auto const rows_per_chunk = [](vector_product<T> const& of) {
+    return detail::bytes_per_chunk / (row_bytes(of.matrix->type(), of.matrix->columns()) + 1) + 1;
   };
-  std::vector<rows_of> chunks;
-  for (std::size_t p = 0; p != products.size(); ++p) {
-    auto const& matrix = *products[p].matrix;
-    expects(products[p].bias.empty() || products[p].bias.size() == matrix.rows(),
+  auto const chunks_of = [&](vector_product<T> const& of) {
+    return (of.matrix->rows() + rows_per_chunk(of) - 1) / rows_per_chunk(of);
+  };
+  std::size_t chunks = 0;
+  for (auto const& each : products) {
+    expects(each.bias.empty() || each.bias.size() == each.matrix->rows(),
             "multiply_vectors: a bias has one number for each row of its matrix");
-    std::size_t const bytes = row_bytes(matrix.type(), matrix.columns());
-    std::size_t const rows = detail::bytes_per_chunk / (bytes + 1) + 1;
-    for (std::size_t r = 0; r < matrix.rows(); r += rows) {
-      chunks.push_back({p, r, detail::at_most(matrix.rows(), r + rows)});
-    }
+    chunks += chunks_of(each);
   }
-  threads.for_each_chunk(chunks.size(), [&](std::size_t chunk) {
-    auto const& [product, begin, end] = chunks[chunk];
-    detail::product_rows<T>(products[product], sequences).multiply(begin, end);
+  threads.for_each_chunk(chunks, [&](std::size_t chunk) {
+    std::size_t p = 0;
+    for (; chunk >= chunks_of(products[p]); ++p) chunk -= chunks_of(products[p]);
+    std::size_t const rows = rows_per_chunk(products[p]);
+    detail::product_rows<T>(products[p], sequences)
+        .multiply(chunk * rows, detail::at_most(products[p].matrix->rows(), (chunk + 1) * rows));
   });
 }
 

@@ -21,6 +21,7 @@
 #include <prefer/lm/model/llama_head.hpp>
 #include <prefer/lm/model/llama_pass.hpp>
 #include <prefer/lm/model/llama_reference.hpp>
+#include <prefer/lm/model/llama_sampling.hpp>
 #include <prefer/lm/model/lora.hpp>
 #include <prefer/lm/model/row_layout.hpp>
 #include <prefer/lm/model/trained_weights.hpp>
@@ -221,6 +222,15 @@ class llama {
   }
   void parameters_moved() { forget(); }
 
+  /// Completions of prompts of texts(), see SamplingPolicy; a token is drawn from what `token_log_prob` gives it, to
+  /// rounding; products in bf16 are those of reading prompts alone.
+  void sample(std::span<std::uint32_t const> prompts, sampling_options const& how,
+              random_address const& from, token_table& into, std::span<std::uint32_t> ids) {
+    forget();
+    if (!sampler_) sampler_ = std::make_unique<llama_sampler<T>>(config_);
+    sampler_->sample(view(), options_.by, pass_, texts_->prompts, prompts, how, from, into, ids);
+  }
+
   /// Rows that a forward pass of each group takes, what is shared counted once.
   void group_tokens(choice_batch const& batch, std::vector<std::size_t>& out) {
     forget();
@@ -386,6 +396,7 @@ class llama {
   llama_head<T> head_;
   std::optional<embedding_gradient<T>> embedding_gradient_;
   std::unique_ptr<llama_pass<T>> reference_pass_;
+  std::unique_ptr<llama_sampler<T>> sampler_;
   std::vector<T> reference_hidden_;
   weight_matrix<T> reference_output_;
   std::vector<std::uint64_t> dropout_rows_;

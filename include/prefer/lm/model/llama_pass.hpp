@@ -15,6 +15,7 @@
 #include <prefer/lm/layers/attention.hpp>
 #include <prefer/lm/layers/attention_backward.hpp>
 #include <prefer/lm/layers/embedding.hpp>
+#include <prefer/lm/layers/key_value_listener.hpp>
 #include <prefer/lm/layers/rms_norm.hpp>
 #include <prefer/lm/layers/rope.hpp>
 #include <prefer/lm/layers/silu_multiply.hpp>
@@ -91,7 +92,8 @@ class llama_pass {
 
   /// hidden() of the layout's scored rows. `keeps` says what `backward` finds; with dropout only where it finds anything.
   void forward(llama_view<T> const& model, row_layout const& layout, arithmetic<T> const& by,
-               kept keeps, adapter_dropout const& dropout = {}) {
+               kept keeps, adapter_dropout const& dropout = {},
+               key_value_listener<T> const& listener = {}) {
     keeps_ = keeps;
     dropout_ = dropout;
     std::size_t const rows = layout.rows();
@@ -109,7 +111,7 @@ class llama_pass {
     gather_rows(model.weights->embedding, layout.token(), memory_.layer(0).x, by.threads);
     for (std::size_t l = 0; l != config_.layers; ++l) {
       bool const last = l + 1 == config_.layers;
-      layer_to_middle(model, layout, by, l);
+      layer_to_middle(model, layout, by, l, listener);
       layer_to_hidden(by, l);
       std::span<T> const next = last ? w.last : memory_.layer(l + 1).x;
       copy(memory_.layer(l).middle, next);
@@ -187,7 +189,8 @@ class llama_pass {
 
   // From x to what attention adds to it.
   void layer_to_middle(llama_view<T> const& model, row_layout const& layout,
-                       arithmetic<T> const& by, std::size_t l) {
+                       arithmetic<T> const& by, std::size_t l,
+                       key_value_listener<T> const& listener = {}) {
     llama_layer<T> const& of = model.weights->layers[l];
     layer_memory<T>& m = memory_.layer(l);
     working_memory<T>& w = memory_.working();
@@ -201,6 +204,7 @@ class llama_pass {
     map(linear_map::key, m.key);
     map(linear_map::value, m.value);
     auto const [query, key] = turned(of, layout, by, m, true);
+    listener(l, key, m.value);
     attention<T>(heads(), layout.segments(), query, key, m.value, m.attended, m.log_sum_exp,
                  by.threads);
     copy(m.x, m.middle);

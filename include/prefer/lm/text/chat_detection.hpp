@@ -131,30 +131,43 @@ inline chat_form unknown_form(std::string why) {
   return form;
 }
 
+/// What the template has of thoughts; nothing if it writes them in a way of its own.
+inline std::optional<thought> detect_thoughts(template_text const& text) {
+  if (!text.has("think>")) return thought::none;
+  bool const opens = text.says("<|im_start|>assistant\n<think>\n'") ||
+                     text.says("<|im_start|>assistant\n<think>\n\"");
+  bool const forgets = text.has("split('</think>')") || text.has("split(\"</think>\")");
+  if (opens && forgets && !text.has("enable_thinking")) return thought::always;
+  bool const closes = text.has("enable_thinking") && text.says("{{- '<think>\n\n</think>\n\n' }}");
+  if (closes && forgets && text.has("last_query_index")) return thought::either;
+  return std::nullopt;
+}
+
 inline chat_form detect_chatml(template_text const& text) {
+  auto const unlike = [](std::string const& what) {
+    return unknown_form("has <|im_start|> as the family chatml and " + what);
+  };
+  if (!text.has("<|im_end|>")) return unlike("no <|im_end|>");
   for (std::string_view const mark :
-       {"strftime_now", "<|im_sep|>", "<|im_middle|>", "## Metadata"}) {
-    if (text.has(mark)) {
-      return unknown_form("is of the family chatml and writes more than it (" + std::string(mark) +
-                          ')');
-    }
+       {"strftime_now", "<|im_sep|>", "<|im_middle|>", "## Metadata", "macro"}) {
+    if (text.has(mark)) return unlike("more than that: \"" + std::string(mark) + '"');
   }
   chat_form form;
   form.family = chat_family::chatml;
   form.writes_begin = text.has("bos_token");
-  form.trims = text.has("['content'] | trim") || text.has("['content']|trim") ||
-               text.has(".content | trim") || text.has(".content|trim") ||
-               text.has("[\"content\"] | trim");
+  for (std::string_view const content : {"['content']", "[\"content\"]", ".content"}) {
+    form.trims = form.trims || text.has(std::string(content) + " | trim") ||
+                 text.has(std::string(content) + "|trim");
+  }
+  if (!form.trims && text.has("trim")) return unlike("trims what messages say in a way of its own");
   auto said = text.fixed_between("<|im_start|>system", "<|im_end|>");
   if (!said) said = text.assigned("system_message");
   form.has_default_system = said.has_value();
   form.default_system = said.value_or("");
   if (text.has("tool_response")) form.refused_roles.emplace_back("tool");
-  if (text.says("assistant\n<think>\n'") || text.says("assistant\n<think>\n\"")) {
-    form.thoughts = thought::always;
-  }
-  // The template of Qwen 3 has both: its history writes blocks, and its generation prompt an empty one on request.
-  if (text.says("<think>\n\n</think>\n\n")) form.thoughts = thought::either;
+  auto const thoughts = detect_thoughts(text);
+  if (!thoughts) return unlike("writes thoughts in a way of its own");
+  form.thoughts = *thoughts;
   return form;
 }
 

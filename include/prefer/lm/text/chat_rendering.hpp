@@ -10,6 +10,7 @@
 #include <prefer/data/message.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/lm/text/chat_form.hpp>
+#include <prefer/text/utf8.hpp>
 
 namespace prefer::inline v0_1::lm {
 
@@ -34,12 +35,31 @@ namespace detail {
   refuse(backend_error("lm::chat", "message " + std::to_string(number), reason));
 }
 
-/// As Jinja's trim and Python's strip take it off, of ASCII.
-[[nodiscard]] inline std::string_view stripped(std::string_view text,
-                                               std::string_view of = " \t\n\r\f\v") {
-  std::size_t const first = text.find_first_not_of(of);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(of) - first + 1);
+/// White space as Python's strip, which is Jinja's trim, takes it off: Unicode's, and four separators of ASCII.
+[[nodiscard]] constexpr bool is_stripped(char32_t c) noexcept {
+  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
+         c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+         c == 0x205F || c == 0x3000;
+}
+[[nodiscard]] inline std::string_view stripped(std::string_view all) {
+  std::size_t first = 0;
+  std::size_t last = 0;  // behind the last character that stays
+  bool begun = false;
+  for (std::size_t at = 0; at < all.size();) {
+    auto const c = text::decode(all, at);
+    at += c.bytes;
+    if (is_stripped(c.value)) continue;
+    if (!begun) first = at - c.bytes;
+    begun = true;
+    last = at;
+  }
+  return all.substr(first, last - first);
+}
+
+/// Without the line ends that it begins with.
+[[nodiscard]] inline std::string_view without_first_lines(std::string_view text) {
+  std::size_t const first = text.find_first_not_of('\n');
+  return first == std::string_view::npos ? std::string_view() : text.substr(first);
 }
 
 /// An answer as thoughts and what is said.
@@ -56,9 +76,8 @@ struct thought_and_answer {
   std::size_t const open = inside.rfind("<think>");
   if (open != std::string_view::npos) inside.remove_prefix(open + 7);
   std::string_view answer = all.substr(all.rfind("</think>") + 8);
-  std::size_t const said = answer.find_first_not_of('\n');
-  answer.remove_prefix(said == std::string_view::npos ? answer.size() : said);
-  return {std::string(stripped(inside, "\n")), std::string(answer)};
+  while (!inside.empty() && inside.back() == '\n') inside.remove_suffix(1);
+  return {std::string(without_first_lines(inside)), std::string(without_first_lines(answer))};
 }
 
 /// Writes messages as one form of a template does.
@@ -189,10 +208,10 @@ class chat_writer {
   }
   /// Thoughts are forgotten when the user has spoken again.
   void earlier_answer(data::message const& message, bool keeps_thoughts) {
-    auto const [thought, said] = split_thoughts(message);
-    if (keeps_thoughts && !thought.empty()) {
+    auto const [thoughts, said] = split_thoughts(message);
+    if (keeps_thoughts && !thoughts.empty()) {
       by_template("<think>\n");
-      by_user(thought);
+      by_user(thoughts);
       by_template("\n</think>\n\n");
     }
     by_user(said);
@@ -201,10 +220,11 @@ class chat_writer {
   void answer(data::message const& message) {
     if (form_.family == chat_family::mistral) by_template(form_.before_answer);
     if (form_.thoughts == thought::none) return content(message);
-    auto const [thought, said] = split_thoughts(message);
+    auto const [thoughts, rest] = split_thoughts(message);
+    std::string_view const said = without_first_lines(rest);
     if (form_.thoughts == thought::either && !form_.thinks) {
       // The empty block is the generation prompt's, and is not written again.
-      if (!thought.empty()) {
+      if (!thoughts.empty()) {
         refuse_message(
             1,
             "has thoughts, and the prompt ends with an empty block of thoughts; expected "
@@ -213,7 +233,7 @@ class chat_writer {
       return by_user(said);
     }
     if (form_.thoughts == thought::either) by_template("<think>\n");
-    by_user(thought);
+    by_user(thoughts);
     by_template("\n</think>\n\n");
     by_user(said);
   }
