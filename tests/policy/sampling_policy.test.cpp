@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -113,6 +114,56 @@ TEST_CASE("token_sampler: what has probability 0 is never drawn", "[policy][samp
        {sampling_options{}, {.temperature = 3.0}, {.top_k = 4}, {.top_p = 0.99}}) {
     check_frequencies(frequencies(half, how), {0, 0.5, 0, 0.5, 0});
   }
+}
+
+TEST_CASE("token_sampler: of many tokens it draws those of the definition", "[policy][sampling]") {
+  constexpr std::size_t vocabulary = 1000;  // several blocks of tokens, the last one shorter
+  std::vector<float> log_prob(vocabulary);
+  fill_normal(std::span<float>(log_prob), {.seed = 2}, 0.0, 2.0);
+  log_prob[17] = -std::numeric_limits<float>::infinity();
+  // The share that a number in [0, 1) points to, among the most likely tokens laid end to end in their order.
+  auto const by_definition = [&](sampling_options const& how, double at) {
+    std::vector<std::size_t> order(vocabulary);
+    for (std::size_t v = 0; v != vocabulary; ++v) order[v] = v;
+    std::sort(order.begin(), order.end(),
+              [&](auto a, auto b) { return log_prob[a] > log_prob[b]; });
+    auto const weight = [&](std::size_t v) {
+      return std::exp(static_cast<double>(log_prob[v]) / how.temperature);
+    };
+    auto const total = [&] {
+      double sum = 0;
+      for (std::size_t const v : order) sum += weight(v);
+      return sum;
+    };
+    if (how.top_k != 0) order.resize(how.top_k);
+    double const share = how.top_p * total();
+    std::size_t kept = 0;
+    for (double sum = 0; kept != order.size() && (kept == 0 || sum < share); ++kept)
+      sum += weight(order[kept]);
+    order.resize(kept);
+    std::sort(order.begin(), order.end());
+    double left = at * total();
+    std::size_t k = 0;
+    while (k + 1 != kept && !((left -= weight(order[k])) < 0)) ++k;
+    return order[k];
+  };
+  std::size_t wrong = 0;
+  for (sampling_options const& how : {sampling_options{},
+                                      {.temperature = 0.7},
+                                      {.top_k = 1},
+                                      {.top_k = 120},
+                                      {.top_p = 0.3},
+                                      {.top_p = 0.98},
+                                      {.temperature = 1.5, .top_k = 300, .top_p = 0.9}}) {
+    token_sampler draw(how);
+    for (std::uint64_t i = 0; i != 40; ++i) {
+      random_stream numbers(at(i));
+      random_stream same(at(i));
+      wrong +=
+          draw(std::span<float const>(log_prob), numbers) != by_definition(how, uniform01(same));
+    }
+  }
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("token_sampler: a temperature or a share out of range is refused by name",

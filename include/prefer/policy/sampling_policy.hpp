@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -10,6 +9,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <prefer/batch/token_table.hpp>
@@ -85,7 +85,8 @@ class basic_token_sampler {
     kept_.clear();
     if (limited) total = keep(how_.top_k, std::numeric_limits<double>::infinity());
     if (how_.top_p < 1.0) total = keep(weight_.size(), how_.top_p * total);
-    return kept_token_at(drawn * total);
+    forget_all_but_kept();
+    return token_at(drawn * total);
   }
 
  private:
@@ -159,13 +160,15 @@ class basic_token_sampler {
     while (last != 0 && !(weight_[last] > 0.0)) --last;
     return static_cast<std::uint32_t>(last);
   }
-  [[nodiscard]] std::uint32_t kept_token_at(double left) {
-    std::sort(kept_.begin(), kept_.end());
-    for (std::uint32_t const v : kept_) {
-      left -= weight_[v];
-      if (left < 0.0) return v;
+  void forget_all_but_kept() {
+    kept_weight_.clear();
+    for (std::uint32_t const v : kept_) kept_weight_.push_back(weight_[v]);
+    weight_.assign(weight_.size(), 0.0);
+    sum_of_block_.assign(sum_of_block_.size(), 0.0);
+    for (std::size_t k = 0; k != kept_.size(); ++k) {
+      weight_[kept_[k]] = kept_weight_[k];
+      sum_of_block_[kept_[k] / block] += kept_weight_[k];
     }
-    return kept_.empty() ? 0 : kept_.back();
   }
 
   [[nodiscard]] bool more_likely(std::uint32_t a, std::uint32_t b) const {
@@ -173,55 +176,42 @@ class basic_token_sampler {
   }
 
   // Keeps the most likely tokens, of those kept before if there are any: as many as `most_tokens`, or as together weigh
-  // `share`. Gives what they weigh. Tokens are taken in bands of weights, and those of the band in which one of the two is
-  // reached by halves; so few are ever put in order.
+  // `share`. Gives what they weigh. Tokens are taken in bands of weights; of the band in which one of the two is reached,
+  // a heap gives the most likely one by one, so what is not kept is not sorted.
   double keep(std::size_t most_tokens, double share) {
     among_.swap(kept_);
     kept_.clear();
     double sum = 0.0;
     double above = std::numeric_limits<double>::infinity();
-    double from = 0x1p-4;
-    for (bool more = true; more && above != 0.0; above = from, from = lower(from)) {
+    for (double from = 0x1p-4; above != 0.0;
+         above = from, from = from < 0x1p-64 ? 0.0 : from / 16) {
       double const in_band = find_band(from, above);
-      more = kept_.size() + band_.size() <= most_tokens && sum + in_band < share;
-      if (more) {
-        kept_.insert(kept_.end(), band_.begin(), band_.end());
+      if (kept_.size() + band_.size() <= most_tokens && sum + in_band < share) {
+        for (std::uint32_t const v : band_) kept_.push_back(v);
         sum += in_band;
-      } else {
-        more = keep_of_band(most_tokens, share, sum);
+        continue;
       }
+      for (std::size_t parent = band_.size() / 2; parent-- != 0;) sift_down(parent);
+      while (!band_.empty() && kept_.size() != most_tokens && (kept_.empty() || sum < share)) {
+        kept_.push_back(band_.front());
+        sum += weight_[band_.front()];
+        band_.front() = band_.back();
+        band_.pop_back();
+        if (!band_.empty()) sift_down(0);
+      }
+      if (!band_.empty()) break;
     }
     return sum;
   }
-  [[nodiscard]] static double lower(double from) { return from < 0x1p-64 ? 0.0 : from / 16; }
-
-  // Gives whether all of the band is kept, and more may be.
-  bool keep_of_band(std::size_t most_tokens, double share, double& sum) {
-    constexpr std::ptrdiff_t few = 16;
-    auto const order = [this](std::uint32_t a, std::uint32_t b) { return more_likely(a, b); };
-    auto first = band_.begin();
-    auto last = band_.end();
-    while (last - first > few) {
-      auto const middle = first + (last - first) / 2;
-      std::nth_element(first, middle, last, order);
-      double upper = 0.0;
-      for (auto it = first; it != middle; ++it) upper += weight_[*it];
-      if (kept_.size() + static_cast<std::size_t>(middle - first) <= most_tokens &&
-          sum + upper < share) {
-        kept_.insert(kept_.end(), first, middle);
-        sum += upper;
-        first = middle;
-      } else {
-        last = middle;
-      }
+  void sift_down(std::size_t parent) {
+    for (;;) {
+      std::size_t child = 2 * parent + 1;
+      if (child >= band_.size()) return;
+      if (child + 1 < band_.size() && more_likely(band_[child + 1], band_[child])) ++child;
+      if (!more_likely(band_[child], band_[parent])) return;
+      std::swap(band_[child], band_[parent]);
+      parent = child;
     }
-    std::sort(first, last, order);
-    for (; first != last; ++first) {
-      if (kept_.size() == most_tokens || (!kept_.empty() && !(sum < share))) return false;
-      kept_.push_back(*first);
-      sum += weight_[*first];
-    }
-    return last == band_.end();
   }
   // The tokens with weights in [from, above), from 0 on those above 0; gives their sum.
   double find_band(double from, double above) {
@@ -250,8 +240,9 @@ class basic_token_sampler {
   std::vector<double> sum_of_block_;
   std::vector<double> largest_of_block_;
   std::vector<std::uint32_t> kept_;
+  std::vector<double> kept_weight_;
   std::vector<std::uint32_t> among_;  // which are kept; all tokens where it is empty
-  std::vector<std::uint32_t> band_;
+  std::vector<std::uint32_t> band_;   // perhaps as a heap, the most likely first
 };
 using token_sampler = basic_token_sampler<>;
 

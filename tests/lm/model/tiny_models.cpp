@@ -16,8 +16,8 @@ tiny_model::tiny_model(std::string const& name)
     : folder(std::string(PREFER_SOURCE_DIR "/tests/golden/lm_tiny/") + name) {
   std::ifstream(folder + "/golden.json") >> golden;
   for (auto const& row : golden.at("rows")) {
-    pairs.add(row.at("prompt").get<tokens>(), row.at("chosen").get<tokens>(),
-              row.at("rejected").get<tokens>());
+    pairs.add(row.at("prompt").get<token_list>(), row.at("chosen").get<token_list>(),
+              row.at("rejected").get<token_list>());
   }
 }
 

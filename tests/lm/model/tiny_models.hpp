@@ -21,14 +21,14 @@ extern template class prefer::lm::llama_base<float>;
 
 namespace prefer::test {
 
-using tokens = std::vector<std::uint32_t>;
+using token_list = std::vector<std::uint32_t>;
 
 /// Preference pairs and their texts.
 struct token_pairs {
   token_sequences texts;
   choice_data data;
 
-  void add(tokens const& prompt, tokens const& chosen, tokens const& rejected) {
+  void add(token_list const& prompt, token_list const& chosen, token_list const& rejected) {
     std::uint32_t const x = texts.prompts.add(prompt);
     std::uint32_t const good = texts.completions.add(chosen);
     data.add_pair(x, good, texts.completions.add(rejected));

@@ -75,10 +75,26 @@ template <class T>
 
 }  // namespace detail
 
+/// What an adapter makes of a map's input: scale * dropout(x) A^T, to `low` [rows, rank].
+///
+/// `room` [rows, in] is working memory where there is dropout.
+template <std::floating_point T>
+void apply_low(adapted_map<T> const& map, arithmetic<T> const& by, std::size_t rows, T const* x,
+               T* low, adapter_dropout const& dropout, T* room) {
+  lora_matrices<T> const& extra = map.adapter;
+  if (extra.empty()) return;
+  if (!dropout.empty()) {
+    dropout.apply(map.number, map.in(), x, room, by.threads);
+    x = room;
+  }
+  multiply_by_weights(detail::in_full(by), rows, x, weights_at<T>(extra.rank, map.in(), extra.a),
+                      low, false);
+  detail::scale_by(std::span<T>(low, rows * extra.rank), extra.scale);
+}
+
 /// y (+)= x W^T + bias + scale * (dropout(x) A^T) B^T.
 ///
-/// Shapes  x [rows, in], y [rows, out]. `low` [rows, rank] gets scale * dropout(x) A^T, which the backward pass reads;
-///         `room` [rows, in] is working memory where there is dropout
+/// Shapes  x [rows, in], y [rows, out], `low` and `room` as in apply_low; the backward pass reads `low`
 template <std::floating_point T>
 void apply(adapted_map<T> const& map, arithmetic<T> const& by, std::size_t rows, T const* x, T* y,
            bool add, T* low, adapter_dropout const& dropout, T* room) {
@@ -88,16 +104,10 @@ void apply(adapted_map<T> const& map, arithmetic<T> const& by, std::size_t rows,
       for (std::size_t i = 0; i != map.bias.size(); ++i) y[r * map.out() + i] += map.bias[i];
     }
   }
-  if (map.adapter.empty()) return;
   lora_matrices<T> const& extra = map.adapter;
-  if (!dropout.empty()) {
-    dropout.apply(map.number, map.in(), x, room, by.threads);
-    x = room;
-  }
-  auto const full = detail::in_full(by);
-  multiply_by_weights(full, rows, x, weights_at<T>(extra.rank, map.in(), extra.a), low, false);
-  detail::scale_by(std::span<T>(low, rows * extra.rank), extra.scale);
-  multiply_by_weights(full, rows, static_cast<T const*>(low),
+  if (extra.empty()) return;
+  apply_low(map, by, rows, x, low, dropout, room);
+  multiply_by_weights(detail::in_full(by), rows, static_cast<T const*>(low),
                       weights_at<T>(map.out(), extra.rank, extra.b), y, true);
 }
 

@@ -182,38 +182,36 @@ class llama {
   void evaluate(choice_batch const& batch, completion_outputs<T> const& wanted) {
     prefer::detail::expects_outputs(gives - prefer::detail::against_a_reference, wanted.wanted(),
                                     "llama::evaluate");
-    learn(batch, "llama::evaluate");
-    tell(wanted, nullptr);
+    forget();
+    learn(batch, wanted, nullptr, "llama::evaluate");
   }
   /// Against a reference that a llama is inside of: it is asked for whole distributions.
   template <LlamaReference<T> R>
   void evaluate(choice_batch const& batch, completion_outputs<T> const& wanted,
                 R const& reference) {
-    // Who is asked for nothing but log-probabilities is not asked for distributions.
-    if (wanted.divergence.empty() && wanted.perturbed_toward.empty() &&
-        wanted.perturbed_away.empty()) {
+    // Who asks for nothing but log-probabilities does not need those.
+    if ((wanted.wanted() - against_nobody).empty()) {
       return evaluate(batch, wanted);
     }
-    hidden_rows<T> const other = rows_of(reference, batch, "llama::evaluate");
-    learn(batch, "llama::evaluate");
-    tell(wanted, &other);
+    ask_reference(reference, batch, "llama::evaluate");
+    output_layer<T> const other = reference_layer();
+    learn(batch, wanted, &other, "llama::evaluate");
   }
 
   void backward(choice_batch const& batch, completion_gradients<T> const& given) {
     prefer::detail::expects_outputs(gives - prefer::detail::against_a_reference, given.given(),
                                     "llama::backward");
-    learn_again(batch, "llama::backward");
+    if (!learnt(batch)) learn(batch, {}, nullptr, "llama::backward");
     give_back(given, nullptr);
   }
   template <LlamaReference<T> R>
   void backward(choice_batch const& batch, completion_gradients<T> const& given,
                 R const& reference) {
     if (given.divergence.empty()) return backward(batch, given);
-    hidden_rows<T> other = reference_rows();
-    if (!learnt(batch) || other.hidden.empty()) {
-      other = rows_of(reference, batch, "llama::backward");
-      learn(batch, "llama::backward");
-    }
+    bool const known = learnt(batch) && !reference_hidden_.empty();
+    if (!known) ask_reference(reference, batch, "llama::backward");
+    output_layer<T> const other = reference_layer();
+    if (!known) learn(batch, {}, &other, "llama::backward");
     give_back(given, &other);
   }
   /// Adds what all input rows of a step leave to the embedding; gradients are complete then.
@@ -242,6 +240,8 @@ class llama {
   }
 
  private:
+  static constexpr completion_output_set against_nobody =
+      gives - prefer::detail::against_a_reference;
   // Rows of a pass that keeps nothing, where groups are small enough.
   static constexpr std::size_t rows_at_once = 1024;
 
@@ -277,7 +277,8 @@ class llama {
         part.token_log_prob =
             wanted.token_log_prob.subspan(offset[i], offset[i + completions] - offset[i]);
       }
-      head_.evaluate({model.weights->output, pass_.hidden()}, nullptr, layout_, options_.by, part);
+      head_.evaluate(options_.by, {pass_.hidden(), model.weights->output}, nullptr, layout_, part,
+                     prepared::nothing);
       first += count;
     }
   }
@@ -295,20 +296,29 @@ class llama {
     return last - first;
   }
 
-  // A forward pass that keeps what a backward pass reads.
-  void learn(choice_batch const& batch, char const* where) {
+  // A forward pass that keeps what a backward pass reads, where anything trains.
+  void learn(choice_batch const& batch, completion_outputs<T> const& wanted,
+             output_layer<T> const* reference, char const* where) {
     learnt_ = false;
     expects_batch(batch, where);
     lay_out(batch, 0, batch.size(), where);
-    kept const keeps = options_.checkpoint ? kept::layer_inputs : kept::everything;
-    pass_.forward(view(), layout_, options_.by, keeps, dropout(batch));
+    wanted.expects_sizes(layout_.completions(), layout_.tokens(), where);
+    pass_.forward(view(), layout_, options_.by, keeps(), dropout(batch));
+    head_.evaluate(options_.by, {pass_.hidden(), view().weights->output}, reference, layout_,
+                   wanted, prepares());
     prompt_.assign(batch.prompt.begin(), batch.prompt.end());
     completion_.assign(batch.completion.begin(), batch.completion.end());
     offset_.assign(batch.offset.begin(), batch.offset.end());
     learnt_ = true;
   }
-  void learn_again(choice_batch const& batch, char const* where) {
-    if (!learnt(batch)) learn(batch, where);
+  [[nodiscard]] bool trains() const { return adapter_ || trained_; }
+  [[nodiscard]] kept keeps() const {
+    if (!trains()) return kept::nothing;
+    return options_.checkpoint ? kept::layer_inputs : kept::everything;
+  }
+  [[nodiscard]] prepared prepares() const {
+    if (!trains()) return prepared::nothing;
+    return trained_ ? prepared::hidden_and_matrix : prepared::hidden;
   }
   [[nodiscard]] bool learnt(choice_batch const& batch) const {
     auto const same = [](auto const& a, auto const& b) {
@@ -341,9 +351,9 @@ class llama {
             .rows = dropout_rows_};
   }
 
-  // The reference's hidden rows of the same layout. It may be this policy without its adapter, so it is asked first.
+  // The reference's last rows of the same layout. It may be this policy without its adapter, so it is asked first.
   template <class R>
-  hidden_rows<T> rows_of(R const& reference, choice_batch const& batch, char const* where) {
+  void ask_reference(R const& reference, choice_batch const& batch, char const* where) {
     forget();
     llama_view<T> const model = llama_of<T>(reference);
     expects_same_vocabulary(model, where);
@@ -354,10 +364,9 @@ class llama {
     auto const hidden = reference_pass_->hidden();
     reference_hidden_.assign(hidden.begin(), hidden.end());
     reference_output_ = model.weights->output;
-    return reference_rows();
   }
-  [[nodiscard]] hidden_rows<T> reference_rows() const {
-    return {reference_output_, reference_hidden_};
+  [[nodiscard]] output_layer<T> reference_layer() const {
+    return {reference_hidden_, reference_output_};
   }
   void expects_same_vocabulary(llama_view<T> const& model, char const* where) const {
     std::size_t const theirs = model.weights->config.vocabulary;
@@ -366,18 +375,15 @@ class llama {
            ", expected " + std::to_string(config_.vocabulary));
   }
 
-  void tell(completion_outputs<T> const& wanted, hidden_rows<T> const* reference) {
-    wanted.expects_sizes(layout_.completions(), layout_.tokens(), "llama::evaluate");
-    head_.evaluate({view().weights->output, pass_.hidden()}, reference, layout_, options_.by,
-                   wanted);
-  }
-  void give_back(completion_gradients<T> const& given, hidden_rows<T> const* reference) {
+  void give_back(completion_gradients<T> const& given, output_layer<T> const* reference) {
+    expects(trains(),
+            "llama::backward: nothing of it trains; it has no adapter, nor full_fine_tuning");
     given.expects_sizes(layout_.completions(), layout_.tokens(), "llama::backward");
     llama_view<T> model = view();
     if (trained_) model.gradients = &trained_->gradients();
-    T* const output_gradient = trained_ ? trained_->gradients().output : nullptr;
-    auto const d_hidden = head_.backward({model.weights->output, pass_.hidden()}, reference,
-                                         layout_, options_.by, given, output_gradient);
+    auto const d_hidden =
+        head_.backward(options_.by, {pass_.hidden(), model.weights->output}, reference, layout_,
+                       given, trained_ ? trained_->gradients().output : nullptr, prepares());
     pass_.backward(model, layout_, options_.by, d_hidden,
                    embedding_gradient_ ? &*embedding_gradient_ : nullptr);
     learnt_ = false;  // the backward pass has overwritten what the forward pass kept

@@ -4,161 +4,144 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <vector>
 
-#include <prefer/expects.hpp>
-#include <prefer/lm/arithmetic/weight_products.hpp>
-#include <prefer/lm/files/weight_matrix.hpp>
+#include <prefer/lm/arithmetic/linear_backward.hpp>
+#include <prefer/lm/arithmetic/linear_log_prob.hpp>
 #include <prefer/lm/model/row_layout.hpp>
 #include <prefer/policy/completion_outputs.hpp>
 
 namespace prefer::inline v0_1::lm {
 
-/// Rows that come out of a model's layers, and the matrix that makes logits of them.
-template <std::floating_point T>
-struct hidden_rows {
-  weight_matrix<T> output;
-  std::span<T const> hidden;
-};
-
-/// What the last rows say of tokens, from whole logits [scored rows, vocabulary].
+/// From what the output layer says of tokens and rows to what is wanted of completions, and back: linear_log_prob on the
+/// rows of a layout.
+///
+/// Sums over a completion's tokens are in double, in their order.
 template <std::floating_point T>
 class llama_head {
  public:
-  void evaluate(hidden_rows<T> const& of, hidden_rows<T> const* reference, row_layout const& layout,
-                arithmetic<T> const& by, completion_outputs<T> const& wanted) {
-    std::size_t const v = of.output.rows();
+  /// `prepares` says what a backward pass will find.
+  void evaluate(arithmetic<T> const& by, output_layer<T> const& policy,
+                output_layer<T> const* reference, row_layout const& layout,
+                completion_outputs<T> const& wanted, prepared prepares) {
     std::size_t const rows = layout.scored_rows().size();
-    logits_.resize(rows * v);
-    multiply_by_weights(by, rows, of.hidden.data(), of.output, logits_.data(), false);
-    if (reference != nullptr) {
-      theirs_.resize(rows * v);
-      multiply_by_weights(by, rows, reference->hidden.data(), reference->output, theirs_.data(),
-                          false);
-    }
-    auto const norm = [&](auto&& logit) {
-      double most = -1e300, sum = 0;
-      for (std::size_t i = 0; i != v; ++i) most = std::max<double>(most, logit(i));
-      for (std::size_t i = 0; i != v; ++i) sum += std::exp(logit(i) - most);
-      return most + std::log(sum);
+    std::size_t const tokens = layout.tokens();
+    auto const room = [](std::vector<T>& to, std::size_t count, bool is_wanted) {
+      to.resize(is_wanted ? count : 0);
+      return std::span<T>(to);
     };
-    std::vector<double> lp(layout.tokens()), e(rows), s(rows), m(rows), a(rows), d(rows),
-        to(layout.tokens()), aw(layout.tokens());
-    std::vector<double> n(rows), nt(rows), na(rows);
-    for (std::size_t r = 0; r != rows; ++r) {
-      T const* z = logits_.data() + r * v;
-      n[r] = norm([&](std::size_t i) { return double(z[i]); });
-      double best = -1e300, q = 0;
-      for (std::size_t i = 0; i != v; ++i) {
-        double const p = std::exp(z[i] - n[r]);
-        e[r] -= p * (z[i] - n[r]);
-        q += p * p;
-        m[r] += z[i] / double(v);
-        if (z[i] > best) {
-          best = z[i];
-          a[r] = double(i);
-        }
-      }
-      s[r] = std::log(q);
-      if (reference == nullptr) continue;
-      T const* y = theirs_.data() + r * v;
-      double const k = wanted.perturbation;
-      double const ny = norm([&](std::size_t i) { return double(y[i]); });
-      for (std::size_t i = 0; i != v; ++i)
-        d[r] += std::exp(y[i] - ny) * ((y[i] - ny) - (z[i] - n[r]));
-      nt[r] = norm([&](std::size_t i) { return z[i] - k * (z[i] - y[i]); });
-      na[r] = norm([&](std::size_t i) { return z[i] + k * (z[i] - y[i]); });
+    linear_results<T> const results{
+        .log_prob = room(log_prob_, tokens, true),
+        .most_likely = room(most_likely_, tokens, !wanted.token_accuracy.empty()),
+        .entropy = room(entropy_, rows, !wanted.entropy.empty()),
+        .sum_of_squares = room(sum_of_squares_, rows, !wanted.alignment.empty()),
+        .mean_logit = room(mean_logit_, rows, !wanted.mean_logit.empty()),
+        // Whoever asks nothing of a reference may hand over a divergence's gradient all the same.
+        .divergence = room(divergence_, rows, reference != nullptr),
+        .perturbed_toward = room(toward_, tokens, !wanted.perturbed_toward.empty()),
+        .perturbed_away = room(away_, tokens, !wanted.perturbed_away.empty()),
+        .perturbation = wanted.perturbation};
+    linear_options const options{.for_backward = prepares};
+    if (reference == nullptr) {
+      linear_log_prob(by, policy, scored_of(layout), results, pass_, options);
+    } else {
+      linear_log_prob(by, policy, *reference, scored_of(layout), results, pass_, options);
     }
-    for (std::size_t i = 0; i + 1 != layout.token_offset().size(); ++i) {
-      double sum = 0, ent = 0, al = 0, ml = 0, acc = 0, div = 0, tw = 0, aws = 0;
-      for (std::size_t t = layout.token_offset()[i]; t != layout.token_offset()[i + 1]; ++t) {
-        std::size_t const r = layout.scored_from()[t], g = layout.target()[t];
-        double const l = logits_[r * v + g] - n[r];
-        double const w = wanted.token_weight.empty() ? 1 : wanted.token_weight[t];
-        if (w != 0) sum += w * double(T(l));
-        if (!wanted.token_log_prob.empty()) wanted.token_log_prob[t] = T(l);
-        ent += e[r];
-        al += l - s[r];
-        ml += m[r];
-        acc += a[r] == double(g) ? 1 : 0;
-        div += d[r];
-        if (reference != nullptr && w != 0) {
-          double const z = logits_[r * v + g], y = theirs_[r * v + g], k = wanted.perturbation;
-          tw += w * (z - k * (z - y) - nt[r]);
-          aws += w * (z + k * (z - y) - na[r]);
-        }
-      }
-      double const count = double(layout.token_offset()[i + 1] - layout.token_offset()[i]);
-      auto const put = [&](std::span<T> at, double x) {
-        if (!at.empty()) at[i] = T(x);
-      };
-      put(wanted.log_prob, sum);
-      put(wanted.entropy, ent / count);
-      put(wanted.alignment, al / count);
-      put(wanted.mean_logit, ml / count);
-      put(wanted.token_accuracy, acc / count);
-      put(wanted.divergence, div);
-      put(wanted.perturbed_toward, tw);
-      put(wanted.perturbed_away, aws);
-    }
+    tell(layout, wanted);
   }
-  std::span<T const> backward(hidden_rows<T> const& of, hidden_rows<T> const* reference,
-                              row_layout const& layout, arithmetic<T> const& by,
-                              completion_gradients<T> const& given, T* output_gradient) {
-    std::size_t const v = of.output.rows(), w = of.output.columns();
+
+  /// The gradient of the hidden rows, after evaluate; that of the matrix is added to `matrix`, null where it is frozen.
+  std::span<T const> backward(arithmetic<T> const& by, output_layer<T> const& policy,
+                              output_layer<T> const* reference, row_layout const& layout,
+                              completion_gradients<T> const& given, T* matrix, prepared prepares) {
     std::size_t const rows = layout.scored_rows().size();
-    logits_.resize(rows * v);
-    multiply_by_weights(by, rows, of.hidden.data(), of.output, logits_.data(), false);
-    if (reference != nullptr) {
-      theirs_.resize(rows * v);
-      multiply_by_weights(by, rows, reference->hidden.data(), reference->output, theirs_.data(),
-                          false);
-    }
-    std::vector<T> d(rows * v), c(rows), dv(rows);
-    for (std::size_t i = 0; i + 1 != layout.token_offset().size(); ++i) {
-      for (std::size_t t = layout.token_offset()[i]; t != layout.token_offset()[i + 1]; ++t) {
-        std::size_t const r = layout.scored_from()[t], g = layout.target()[t];
-        double x = 0;
-        if (!given.log_prob.empty())
-          x += given.log_prob[i] * (given.token_weight.empty() ? 1 : given.token_weight[t]);
-        if (!given.token_log_prob.empty()) x += given.token_log_prob[t];
-        d[r * v + g] += T(x);
-        c[r] += T(x);
-        if (!given.divergence.empty()) dv[r] += given.divergence[i];
+    of_token_.assign(layout.tokens(), T(0));
+    of_row_.assign(given.divergence.empty() ? 0 : rows, T(0));
+    for_each_token(layout, [&](std::size_t i, std::size_t t, std::size_t row) {
+      if (!given.log_prob.empty()) {
+        of_token_[t] +=
+            given.token_weight.empty()
+                ? given.log_prob[i]
+                : static_cast<T>(static_cast<double>(given.log_prob[i]) * given.token_weight[t]);
       }
-    }
-    auto const soft = [&](T* z) {
-      T most = z[0];
-      double sum = 0;
-      for (std::size_t i = 0; i != v; ++i) most = std::max(most, z[i]);
-      for (std::size_t i = 0; i != v; ++i) sum += z[i] = std::exp(z[i] - most);
-      for (std::size_t i = 0; i != v; ++i) z[i] = T(z[i] / sum);
-    };
-    for (std::size_t r = 0; r != rows; ++r) {
-      soft(&logits_[r * v]);
-      if (reference != nullptr) soft(&theirs_[r * v]);
-      for (std::size_t i = 0; i != v; ++i) {
-        d[r * v + i] -= c[r] * logits_[r * v + i];
-        if (dv[r] != 0) d[r * v + i] += dv[r] * (logits_[r * v + i] - theirs_[r * v + i]);
-      }
-    }
-    d_hidden_.resize(rows * w);
-    multiply_back_by_weights(by, rows, static_cast<T const*>(d.data()), of.output, d_hidden_.data(),
-                             false);
-    if (output_gradient != nullptr) {
-      auto const g = layout.group_scored_rows();
-      for (std::size_t k = 0; k + 1 != g.size(); ++k) {
-        add_weight_gradient(by, g[k + 1] - g[k], static_cast<T const*>(d.data()) + g[k] * v,
-                            of.hidden.data() + g[k] * w, v, w, output_gradient);
-      }
+      if (!given.token_log_prob.empty()) of_token_[t] += given.token_log_prob[t];
+      if (!given.divergence.empty()) of_row_[row] += given.divergence[i];
+    });
+    d_hidden_.resize(policy.hidden.size());
+    linear_coefficients<T> const coefficients{.log_prob = of_token_, .divergence = of_row_};
+    layer_gradient<T> const to{
+        .hidden = d_hidden_, .matrix = matrix, .groups = layout.group_scored_rows()};
+    linear_options const options{.for_backward = prepares};
+    if (reference == nullptr) {
+      linear_backward(by, policy, scored_of(layout), pass_, coefficients, to, options);
+    } else {
+      linear_backward(by, policy, *reference, scored_of(layout), pass_, coefficients, to, options);
     }
     return d_hidden_;
   }
 
  private:
-  std::vector<T> logits_, theirs_, d_hidden_;
+  [[nodiscard]] static scored_tokens scored_of(row_layout const& layout) {
+    return {.target = layout.target(), .row = layout.scored_from()};
+  }
+
+  // f(completion, token, scored row), in the batch's order.
+  static void for_each_token(row_layout const& layout, auto&& f) {
+    auto const offset = layout.token_offset();
+    for (std::size_t i = 0; i + 1 != offset.size(); ++i) {
+      for (std::size_t t = offset[i]; t != offset[i + 1]; ++t) f(i, t, layout.scored_from()[t]);
+    }
+  }
+
+  void tell(row_layout const& layout, completion_outputs<T> const& wanted) {
+    for (std::size_t t = 0; t != wanted.token_log_prob.size(); ++t) {
+      wanted.token_log_prob[t] = log_prob_[t];
+    }
+    using id = std::size_t;
+    auto const weighted = [&](std::span<T> out, std::vector<T> const& of) {
+      sum_up(layout, out, [&](id t, id) {
+        double const w = wanted.token_weight.empty() ? 1 : wanted.token_weight[t];
+        // What does not count may be infinite.
+        return w == 0 ? 0.0 : w * static_cast<double>(of[t]);
+      });
+    };
+    weighted(wanted.log_prob, log_prob_);
+    weighted(wanted.perturbed_toward, toward_);
+    weighted(wanted.perturbed_away, away_);
+    sum_up(layout, wanted.divergence,
+           [&](id, id row) { return static_cast<double>(divergence_[row]); });
+    auto const mean = [&](std::span<T> out, auto const& of) {
+      sum_up(layout, out, of);
+      for (std::size_t i = 0; i != out.size(); ++i) {
+        out[i] /= static_cast<T>(layout.token_offset()[i + 1] - layout.token_offset()[i]);
+      }
+    };
+    mean(wanted.alignment, [&](id t, id row) {
+      return static_cast<double>(log_prob_[t]) -
+             std::log(static_cast<double>(sum_of_squares_[row]));
+    });
+    mean(wanted.entropy, [&](id, id row) { return static_cast<double>(entropy_[row]); });
+    mean(wanted.mean_logit, [&](id, id row) { return static_cast<double>(mean_logit_[row]); });
+    mean(wanted.token_accuracy, [&](id t, id) { return static_cast<double>(most_likely_[t]); });
+  }
+  // Nothing where no column is wanted.
+  static void sum_up(row_layout const& layout, std::span<T> out, auto const& of) {
+    auto const offset = layout.token_offset();
+    for (std::size_t i = 0; i != out.size(); ++i) {
+      double sum = 0;
+      for (std::size_t t = offset[i]; t != offset[i + 1]; ++t)
+        sum += of(t, layout.scored_from()[t]);
+      out[i] = static_cast<T>(sum);
+    }
+  }
+
+  linear_pass<T> pass_;
+  std::vector<T> log_prob_, most_likely_, toward_, away_;              // [tokens]
+  std::vector<T> entropy_, sum_of_squares_, mean_logit_, divergence_;  // [rows]
+  std::vector<T> of_token_;                                            // [tokens]
+  std::vector<T> of_row_;                                              // [rows]
+  std::vector<T> d_hidden_;
 };
 
 }  // namespace prefer::inline v0_1::lm

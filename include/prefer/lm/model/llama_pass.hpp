@@ -151,6 +151,10 @@ class llama_pass {
     for (std::size_t l = config_.layers; l-- != 0;) {
       if (keeps_ == kept::layer_inputs) layer_to_middle(model, layout, by, l);
       layer_to_hidden(by, l);
+      if (keeps_ == kept::layer_inputs) {
+        apply_low(map_of(model, l, linear_map::down), by, layout.rows(), w.hidden.data(),
+                  low_of(l, linear_map::down), dropout_, w.room.data());
+      }
       feed_forward_back(model, layout, by, l);
       attention_back(model, layout, by, l, of_inputs != nullptr);
     }
