@@ -25,7 +25,7 @@ struct writing_options {
   std::size_t top_k = 0;
   double top_p = 1.0;
   std::uint64_t seed = 1;
-  std::size_t batch = 16;
+  std::size_t batch = 64;
 
   [[nodiscard]] prefer::sampling_options how() const;
   /// Whether completions are drawn from the policy's own distribution, so that means over them are the policy's.
