@@ -363,6 +363,14 @@ set(prefer_lm_headers
   lm/text/utf8_stream.hpp
 )
 
+set(prefer_cblas_headers
+  adapters/cblas.hpp
+)
+
+set(prefer_onednn_headers
+  adapters/onednn.hpp
+)
+
 set(prefer_cuda_headers
   adapters/cuda.hpp
   adapters/cuda/backend.cuh

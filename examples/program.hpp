@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,9 @@
 #include "program/arguments.hpp"
 #include "program/claim.hpp"
 #include "program/completion.hpp"
+#include "program/effective_options.hpp"
 #include "program/json.hpp"
+#include "program/json_config.hpp"
 #include "program/kept.hpp"
 #include "program/kept_rows.hpp"
 #include "program/output.hpp"
@@ -37,26 +40,6 @@ struct about {
   char const* examples = "";  // below the options
 };
 
-namespace inside {
-inline CLI::App const* parsed = nullptr;
-}
-
-/// Every argument that results depend on, given or left to its default: all but these, which say where data come from,
-/// and those that say where results go and how fast.
-[[nodiscard]] inline json arguments_but(std::vector<std::string> left_out) {
-  left_out.insert(left_out.end(),
-                  {"--output", "--threads", "--quiet", "--json", "--help", "--version"});
-  json out = json::object();
-  for (auto const* option : inside::parsed->get_options()) {
-    std::string const name = option->get_name();
-    if (std::find(left_out.begin(), left_out.end(), name) != left_out.end()) continue;
-    std::string text;
-    for (auto const& each : option->results()) text += (text.empty() ? "" : " ") + each;
-    out[name] = option->count() != 0 ? text : option->get_default_str();
-  }
-  return out;
-}
-
 /// Declares the options, parses the arguments and calls `body(given)`, whose result is the exit code. What goes wrong is
 /// one sentence on standard error: 2 for what the user can say better, which without any argument is the whole help, and
 /// 1 for what failed outside. Where nobody reads standard output any more, the program ends as others do, by SIGPIPE.
@@ -73,6 +56,13 @@ int run(int argc, char** argv, about const& what, Declare const& declare, Body c
   }
   app.add_flag("--json", as_json, "Results as JSON on standard output, and nothing else there");
   app.add_flag("--quiet", quiet, "No progress, no summary and no list of files written");
+  auto const config = std::make_shared<inside::json_config>(app);
+  app.config_formatter(config);
+  app.set_config("--config", "",
+                 "Flags as an object of JSON, {\"threads\": 2}; those given here go before them")
+      ->type_name("FILE")
+      ->check(path())
+      ->expected(1);
   Arguments given;
   declare(app, given);
   for (auto* option : app.get_options([](CLI::Option* o) { return o->get_expected_max() == 0; })) {
@@ -126,7 +116,8 @@ int run(int argc, char** argv, about const& what, Declare const& declare, Body c
       return 0;
     });
   } catch (CLI::ParseError const& error) {
-    return fail(inside::explained(app, error), 2);
+    std::string const reason = inside::explained(app, error);
+    return fail(config->place_of(reason, argc, argv) + reason, 2);
   }
   inside::parsed = &app;
   return delivered([&] { return body(given); });

@@ -116,7 +116,7 @@ int run(arguments& given) {
   program::handover results;
   results.attempt([&] {
     if (program::as_json) {
-      auto document = program::document();
+      auto document = program::results_document();
       document.update(to_json(report));
       program::print_json(document);
     } else {

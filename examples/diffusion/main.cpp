@@ -128,7 +128,7 @@ int run(arguments& given) {
   results.attempt([&] { diffusion::write_csv(csv, rows); });
   results.attempt([&] {
     if (program::as_json) {
-      auto document = program::document();
+      auto document = program::results_document();
       document["rows"] = diffusion::json_of(rows);
       program::print_json(document);
     } else {

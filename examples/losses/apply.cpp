@@ -21,7 +21,7 @@
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/text/number.hpp>
 
-#include "../program/json.hpp"
+#include "../program/effective_options.hpp"
 #include "../program/progress.hpp"
 #include "../program/signals.hpp"
 #include "../program/stopped.hpp"
@@ -286,7 +286,7 @@ prefer::data::json_row_reader open(apply_options const& options, std::istream& s
 
 /// All that results depend on besides the rows, as a line of JSON.
 std::string settings_of(named_loss const& loss, apply_options const& options) {
-  auto out = program::document();
+  auto out = program::results_document();
   out["loss"] = loss.label;
   out["reduction"] = options.reduce == prefer::reduction::mean ? "mean" : "none";
   return out.dump();

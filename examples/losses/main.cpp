@@ -132,7 +132,7 @@ int list() {
                    {"summary", each.summary},
                    {"trl", each.trl}});
   }
-  auto document = program::document();
+  auto document = program::results_document();
   document["losses"] = std::move(all);
   program::print_json(document);
   return 0;
@@ -154,7 +154,7 @@ int check(arguments const& given) {
                       {"cut_off", row.cut_off},
                       {"numbers", row.numbers}});
     }
-    auto document = program::document();
+    auto document = program::results_document();
     document["good"] = found.good;
     document["rows"] = std::move(rows);
     program::print_json(document);
@@ -171,7 +171,7 @@ int plot(arguments const& given, std::vector<named_loss> const& losses) {
   if (!given.margins.empty()) margins = {given.margins[0], given.margins[1]};
   auto const note = plot_losses(losses, given.plot, margins);
   if (program::as_json) {
-    auto document = program::document();
+    auto document = program::results_document();
     document["files"] = {given.plot};
     document["note"] = note;
     program::print_json(document);

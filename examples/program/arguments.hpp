@@ -211,6 +211,9 @@ inline std::string reason_for(CLI::App const& app, CLI::ParseError const& error)
                           : "a value");
     }
   }
+  if (dynamic_cast<CLI::FileError const*>(&error) != nullptr) {
+    return "--config: " + app.get_config_ptr()->as<std::string>() + ": cannot read this file";
+  }
   if (dynamic_cast<CLI::ExcludesError const*>(&error) != nullptr) {
     std::string what = error.what();
     std::string const verb = " excludes ";

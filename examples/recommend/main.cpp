@@ -293,7 +293,7 @@ int report(recommend::interactions const& data, arguments const& given,
   });
   results.attempt([&] {
     if (program::as_json) {
-      auto document = program::document();
+      auto document = program::results_document();
       document["data"] = in_json(data, options);
       document["summary"] = recommend::json_of(all);
       document["who_gains"] = recommend::json_of(gains);

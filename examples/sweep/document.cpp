@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "../program/effective_options.hpp"
 #include "report.hpp"
 
 namespace sweep {
@@ -43,7 +44,7 @@ json averages_of(grid const& all, results const& rows, setting const& what, std:
 }  // namespace
 
 json json_of(grid const& all, results const& rows, task const& of) {
-  json out = program::document();
+  json out = program::results_document();
   out["settings"] = of.settings();
   out["reward"] = of.reward_name();
   out["seeds"] = all.seeds;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <prefer/lm/arithmetic/weight_products.hpp>
 #include <prefer/parallel/thread_pool.hpp>
 #include <prefer/random/distributions.hpp>
+#include <utility>
 #include <vector>
 
 // What holds for every library that multiplies matrices, for the tests of each.
@@ -157,22 +159,88 @@ void threads_change_no_bits(products<T> by) {
   CHECK(serial.y == parallel.y);
   CHECK(serial.dx == parallel.dx);
   CHECK(serial.dw == parallel.dw);
-  // Rows of a smaller batch: those of the larger one.
-  std::vector<T> some(7 * out);
-  multiply_by_weights(prefer::lm::arithmetic<T>{by}, 7, x.data() + 90 * in, weights, some.data(),
-                      false);
-  CHECK(std::memcmp(some.data(), serial.y.data() + 90 * out, some.size() * sizeof(T)) == 0);
-  std::vector<T> back(7 * in);
-  multiply_back_by_weights(prefer::lm::arithmetic<T>{by}, 7, dy.data() + 200 * out, weights,
-                           back.data(), false);
-  CHECK(std::memcmp(back.data(), serial.dx.data() + 200 * in, back.size() * sizeof(T)) == 0);
+}
+
+/// Products of a smaller batch with weights are those of the larger one.
+template <class T>
+void rows_with_weights_do_not_see_each_other(products<T> by) {
+  constexpr std::size_t rows = 301, out = 640, in = 310;
+  prefer::lm::arithmetic<T> const how{by};
+  auto const x = numbers<T>(rows * in, 6);
+  auto const dy = numbers<T>(rows * out, 7);
+  auto const w = numbers<T>(out * in, 8);
+  auto const weights = prefer::lm::weights_at(out, in, w.data());
+  std::vector<T> y(rows * out), dx(rows * in), some(7 * out), back(7 * in);
+  multiply_by_weights(how, rows, x.data(), weights, y.data(), false);
+  multiply_back_by_weights(how, rows, dy.data(), weights, dx.data(), false);
+  multiply_by_weights(how, 7, x.data() + 90 * in, weights, some.data(), false);
+  multiply_back_by_weights(how, 7, dy.data() + 200 * out, weights, back.data(), false);
+  CHECK(std::memcmp(some.data(), y.data() + 90 * out, some.size() * sizeof(T)) == 0);
+  CHECK(std::memcmp(back.data(), dx.data() + 200 * in, back.size() * sizeof(T)) == 0);
 }
 
 template <class T>
-void hold_for(products<T> by) {
+void hold_for(products<T> by, bool rows_alike = true) {
   products_are_sums_of_terms(by);
-  rows_do_not_see_each_other(by);
   threads_change_no_bits(by);
+  if (!rows_alike) return;
+  rows_do_not_see_each_other(by);
+  rows_with_weights_do_not_see_each_other(by);
+}
+
+/// Products of two numbers of 8 bits are exact in float; only sums round. Rows do not see each other, weights that are
+/// stored so are taken as they are, and others are rounded.
+inline void hold_for_bfloat16(products<float> by) {
+  constexpr std::size_t rows = 70, out = 130, in = 50;
+  auto const x = numbers<float>(rows * in, 1);
+  auto const w = numbers<float>(out * in, 2);
+  auto const dy = numbers<float>(rows * out, 3);
+  auto const rounded = [](float each) {
+    return static_cast<double>(static_cast<float>(prefer::bfloat16(each)));
+  };
+  prefer::lm::arithmetic<float> how{by};
+  how.weights = prefer::lm::compute_type::bf16;
+  auto const weights = prefer::lm::weights_at(out, in, w.data());
+  std::vector<float> y(rows * out), dx(rows * in);
+  multiply_by_weights(how, rows, x.data(), weights, y.data(), false);
+  multiply_back_by_weights(how, rows, dy.data(), weights, dx.data(), false);
+  auto const worst = [&](std::vector<float> const& got, std::size_t columns, std::size_t depth,
+                         auto const& term) {
+    double most = 0;
+    for (std::size_t i = 0; i != got.size(); ++i) {
+      double sum = 0, magnitude = 0;
+      for (std::size_t k = 0; k != depth; ++k) {
+        double const each = term(i / columns, i % columns, k);
+        sum += each;
+        magnitude += std::abs(each);
+      }
+      double const allowed = static_cast<double>(depth + 1) * 0x1p-23 * magnitude;
+      most = std::max(most, std::abs(static_cast<double>(got[i]) - sum) / allowed);
+    }
+    return most;
+  };
+  CHECK(worst(y, out, in, [&](std::size_t r, std::size_t o, std::size_t k) {
+          return rounded(x[r * in + k]) * rounded(w[o * in + k]);
+        }) <= 1);
+  CHECK(worst(dx, in, out, [&](std::size_t r, std::size_t i, std::size_t k) {
+          return rounded(dy[r * out + k]) * rounded(w[k * in + i]);
+        }) <= 1);
+
+  std::vector<std::byte> stored(w.size() * 2);
+  for (std::size_t i = 0; i != w.size(); ++i) {
+    prefer::bfloat16 const each(w[i]);
+    std::memcpy(stored.data() + 2 * i, &each, 2);
+  }
+  std::vector<float> again(rows * out);
+  prefer::lm::weight_matrix<float> const as_stored(prefer::lm::tensor_type::bf16, out, in,
+                                                   std::move(stored));
+  multiply_by_weights(how, rows, x.data(), as_stored, again.data(), false);
+  CHECK(again == y);
+  for (std::size_t const count : {1, 5, 16, 33}) {
+    std::vector<float> some(count * out);
+    multiply_by_weights(how, count, x.data() + 7 * in, weights, some.data(), false);
+    CHECK(std::memcmp(some.data(), y.data() + 7 * out, some.size() * sizeof(float)) == 0);
+  }
 }
 
 }  // namespace product_facts

@@ -385,7 +385,7 @@ class linear_forward {
 /// Logits as output_layer has them. Entropy, sum of squares, mean logit and whether the token is the most likely one on
 /// request, in the same pass.
 ///
-/// Memory   logits of 256 rows x vocabulary_block for each thread, 8 x 256 rows of hidden size, and what options keep for
+/// Memory   logits of 288 rows x vocabulary_block for each thread, 8 x 288 rows of hidden size, and what options keep for
 ///          backward; never rows x vocabulary
 /// Order    fixed: a row has the same bits in any batch and on any number of threads
 /// Errors   precondition_error for sizes that disagree, for a token or a row out of range; NaN flows into its row alone

@@ -43,7 +43,7 @@ struct bfloat16_product {
 };
 
 /// Which numbers of rows a library treats alike: with at least `least` rows, a multiple of `multiple`, the bits of a row
-/// do not depend on how many other rows there are, nor on its place among them. `multiple` is a power of two.
+/// do not depend on how many other rows there are, nor on its place among them. `multiple` divides 48.
 struct row_rule {
   std::size_t least = 1;
   std::size_t multiple = 1;
@@ -70,6 +70,7 @@ concept MatrixProducts = std::floating_point<T> && requires(M const& library, pr
 /// A library that multiplies bfloat16 as well.
 template <class M>
 concept Bfloat16Products = requires(M const& library, bfloat16_product const& p) {
+  { library.has_bfloat16() } -> std::same_as<bool>;  // on the processor that it runs on
   library.multiply(p);
   { library.rows_alike(p) } -> std::same_as<row_rule>;
 };
@@ -95,8 +96,8 @@ class products {
     return functions_->rows_alike(library_, p);
   }
 
-  [[nodiscard]] bool has_bfloat16() const noexcept {
-    return functions_->multiply_bfloat16 != nullptr;
+  [[nodiscard]] bool has_bfloat16() const {
+    return functions_->has_bfloat16 != nullptr && functions_->has_bfloat16(library_);
   }
   /// Errors  precondition_error where the library has no products of bfloat16
   void multiply(bfloat16_product const& p) const {
@@ -110,7 +111,9 @@ class products {
   void expects_bfloat16() const {
     if (!has_bfloat16()) {
       refuse("products: " + std::string(name()) +
-             " multiplies no bfloat16 here; oneDNN does, or compute in full precision");
+             " multiplies no bfloat16 here; oneDNN does on processors that have it, or compute in "
+             "full "
+             "precision");
     }
   }
 
@@ -119,6 +122,7 @@ class products {
     std::string_view (*name)(void const*);
     void (*multiply)(void const*, product<T> const&);
     row_rule (*rows_alike)(void const*, product<T> const&);
+    bool (*has_bfloat16)(void const*) = nullptr;
     void (*multiply_bfloat16)(void const*, bfloat16_product const&) = nullptr;
     row_rule (*bfloat16_rows_alike)(void const*, bfloat16_product const&) = nullptr;
   };
@@ -133,6 +137,7 @@ class products {
         .multiply = [](void const* it, product<T> const& p) { as<M>(it).multiply(p); },
         .rows_alike = [](void const* it, product<T> const& p) { return as<M>(it).rows_alike(p); }};
     if constexpr (Bfloat16Products<M> && std::same_as<T, float>) {
+      out.has_bfloat16 = [](void const* it) { return as<M>(it).has_bfloat16(); };
       out.multiply_bfloat16 = [](void const* it, bfloat16_product const& p) {
         as<M>(it).multiply(p);
       };

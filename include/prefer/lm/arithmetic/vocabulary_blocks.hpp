@@ -19,7 +19,7 @@
 
 namespace prefer::inline v0_1::lm::detail {
 
-inline constexpr std::size_t rows_of_tile = 256;
+inline constexpr std::size_t rows_of_tile = 240;
 inline constexpr std::size_t segments_at_most = 8;
 
 struct vocabulary_cut {
@@ -56,7 +56,7 @@ struct row_tile {
 inline std::vector<row_tile> tiles_of(std::size_t rows, std::span<std::size_t const> groups = {}) {
   std::vector<row_tile> out;
   auto const cut = [&out](std::size_t begin, std::size_t end) {
-    even_parts const parts(end - begin, rows_of_tile, 16);
+    even_parts const parts(end - begin, rows_of_tile, whole_tiles_of_rows);
     for (std::size_t p = 0; p != parts.count(); ++p) {
       out.push_back({begin + parts.begin(p), parts.length(p)});
     }

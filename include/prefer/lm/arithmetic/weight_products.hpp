@@ -44,8 +44,9 @@ namespace detail {
 // alone.
 inline constexpr std::size_t rows_per_chunk = 192;
 inline constexpr std::size_t columns_per_chunk = 288;
-inline constexpr std::size_t panel_numbers = std::size_t{1}
-                                             << 20;  // that are read of stored weights at a time
+inline constexpr std::size_t whole_tiles_of_rows = 48;  // a multiple of what libraries ask for
+inline constexpr std::size_t panel_numbers =
+    1'048'576;  // that are read of stored weights at a time
 
 /// [0, size) in `parts` parts that are multiples of `multiple`, the last one shorter, as even as that allows.
 struct even_parts {
@@ -81,7 +82,8 @@ void multiply_alike(products<T> const& by, P const& p) {
   using operand = typename element_of_product<P>::operand;
   using result = typename element_of_product<P>::result;
   row_rule const rule = by.rows_alike(p);
-  std::size_t const whole = p.rows < rule.least ? 0 : p.rows / rule.multiple * rule.multiple;
+  std::size_t whole = p.rows / rule.multiple * rule.multiple;
+  if (whole < rule.least) whole = 0;
   if (whole != 0) {
     P direct = p;
     direct.rows = whole;
@@ -119,7 +121,7 @@ void multiply_alike(products<T> const& by, P const& p) {
 template <class T, class P>
 void multiply_in_chunks(arithmetic<T> const& how, P const& p) {
   row_rule const rule = how.by.rows_alike(p);
-  even_parts const rows(p.rows, at_least(rows_per_chunk, rule.least), at_least(16, rule.multiple));
+  even_parts const rows(p.rows, at_least(rows_per_chunk, rule.least), whole_tiles_of_rows);
   even_parts const columns(p.columns, columns_per_chunk, 16);
   how.threads.for_each_chunk(rows.count() * columns.count(), [&](std::size_t chunk) {
     std::size_t const r = chunk % rows.count(), c = chunk / rows.count();
