@@ -297,6 +297,7 @@ set(prefer_lm_headers
   lm/files/config_json.hpp
   lm/files/declared_tensors.hpp
   lm/files/dequantise.hpp
+  lm/files/finite.hpp
   lm/files/gguf.hpp
   lm/files/gguf_adapter.hpp
   lm/files/gguf_contents.hpp
@@ -360,6 +361,7 @@ set(prefer_lm_headers
   lm/text/tokenizer_folder.hpp
   lm/text/tokenizer_gguf.hpp
   lm/text/tokenizer_json.hpp
+  lm/text/tokenizer_writing.hpp
   lm/text/utf8_stream.hpp
 )
 

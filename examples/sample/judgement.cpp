@@ -1,26 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "judgement.hpp"
 
-#include <cmath>
 #include <string>
 #include <utility>
 
 #include <prefer/report/table.hpp>
-#include <prefer/text/number.hpp>
 
 namespace sample {
 
 namespace {
 
-std::string with_error(estimate const& of, int digits, double times = 1.0) {
-  std::string const mean = prefer::text::fixed(times * of.mean, digits);
-  if (std::isnan(of.standard_error)) return mean;
-  return mean + " ± " + prefer::text::fixed(times * of.standard_error, digits);
-}
-
-program::json to_json(estimate const& of) {
-  return {{"mean", program::number(of.mean)},
-          {"standard_error", program::number(of.standard_error)}};
+language::mean_of_rows in_percent(language::mean_of_rows of) {
+  of.mean *= 100;
+  of.standard_error *= 100;
+  return of;
 }
 
 }  // namespace
@@ -30,7 +23,7 @@ void by_prompt::add(std::size_t prompt, double value) {
   value_.push_back(value);
 }
 
-estimate by_prompt::mean() const {
+language::mean_of_rows by_prompt::mean() const {
   std::vector<double> of_prompt;
   for (std::size_t i = 0; i != value_.size();) {
     std::size_t const first = i;
@@ -38,13 +31,7 @@ estimate by_prompt::mean() const {
     for (; i != value_.size() && prompt_[i] == prompt_[first]; ++i) sum += value_[i];
     of_prompt.push_back(sum / static_cast<double>(i - first));
   }
-  auto const count = static_cast<double>(of_prompt.size());
-  double sum = 0.0;
-  for (double const each : of_prompt) sum += each;
-  double const mean = sum / count;
-  double squares = 0.0;
-  for (double const each : of_prompt) squares += (each - mean) * (each - mean);
-  return {mean, count > 1 ? std::sqrt(squares / (count * (count - 1))) : std::nan("")};
+  return language::mean_of(of_prompt);
 }
 
 void judgement::add(written const& one) {
@@ -64,24 +51,23 @@ std::string comparison_table(judgement const& start, judgement const& tuned) {
     table.add_row({name, std::move(of_start), std::move(of_tuned)});
   };
   if (!tuned.score.empty()) {
-    row("mean score", with_error(start.score.mean(), 3), with_error(tuned.score.mean(), 3));
+    row("mean score", in_words(start.score.mean(), 3), in_words(tuned.score.mean(), 3));
   }
-  row("tokens of a completion", with_error(start.tokens.mean(), 1),
-      with_error(tuned.tokens.mean(), 1));
-  row("ended by itself, %", with_error(start.ended.mean(), 1, 100.0),
-      with_error(tuned.ended.mean(), 1, 100.0));
+  row("tokens of a completion", in_words(start.tokens.mean(), 1), in_words(tuned.tokens.mean(), 1));
+  row("ended by itself, %", in_words(in_percent(start.ended.mean()), 1),
+      in_words(in_percent(tuned.ended.mean()), 1));
   if (!tuned.log_ratio.empty()) {
-    row("KL from the start, nats", "0", with_error(tuned.log_ratio.mean(), 2));
+    row("KL from the start, nats", "0", in_words(tuned.log_ratio.mean(), 2));
   }
   return table.text();
 }
 
 program::json to_json(judgement const& of) {
   program::json out = {{"completions", of.completions}};
-  if (!of.score.empty()) out["score"] = to_json(of.score.mean());
-  out["tokens"] = to_json(of.tokens.mean());
-  out["ended"] = to_json(of.ended.mean());
-  if (!of.log_ratio.empty()) out["kl"] = to_json(of.log_ratio.mean());
+  if (!of.score.empty()) out["score"] = json_of(of.score.mean());
+  out["tokens"] = json_of(of.tokens.mean());
+  out["ended"] = json_of(of.ended.mean());
+  if (!of.log_ratio.empty()) out["kl"] = json_of(of.log_ratio.mean());
   return out;
 }
 

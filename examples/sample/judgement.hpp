@@ -6,26 +6,19 @@
 #include <string>
 #include <vector>
 
+#include "../language/statistics.hpp"
 #include "../program/json.hpp"
 #include "writing.hpp"
 
 namespace sample {
 
-/// A mean over prompts and its standard error. Completions of one prompt are alike, so that a prompt counts once, by the mean
-/// of its completions:
-///
-///   mean = sum_i m_i / N,   standard_error = sqrt(sum_i (m_i - mean)^2 / (N (N - 1)))
-struct estimate {
-  double mean = 0.0;
-  double standard_error = 0.0;  // NaN of one prompt
-};
-
-/// Numbers of completions, each with its prompt.
+/// Numbers of completions, each with its prompt. Completions of one prompt are alike, so that a prompt counts once, by the mean
+/// of its completions.
 class by_prompt {
  public:
   void add(std::size_t prompt, double value);
   [[nodiscard]] bool empty() const { return prompt_.empty(); }
-  [[nodiscard]] estimate mean() const;
+  [[nodiscard]] language::mean_of_rows mean() const;
 
  private:
   std::vector<std::size_t> prompt_;  // completions of one stand together

@@ -16,8 +16,10 @@
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/lm/text/utf8_stream.hpp>
 #include <prefer/random/philox.hpp>
+#include <prefer/text/utf8.hpp>
 
 #include "../language/model.hpp"
+#include "../program/kept_rows.hpp"
 
 namespace sample {
 
@@ -29,7 +31,7 @@ namespace lm = prefer::lm;
 class language_writer final : public writer {
  public:
   explicit language_writer(language::model_options const& given)
-      : model_(given), tuned_(model_.fixed(texts_)) {
+      : model_(given), adapter_(given.adapter), tuned_(model_.fixed(texts_)) {
     if (!given.adapter.empty()) start_ = model_.start(texts_);
   }
 
@@ -78,8 +80,10 @@ class language_writer final : public writer {
 
   [[nodiscard]] std::string description() const override { return model_.in_words(); }
   [[nodiscard]] std::uint64_t identity() const override {
-    // Of the weights, without the prompts that are in the tables now.
-    return prefer::fingerprint().add(model_.identity()).add(model_.words().identity()).value();
+    prefer::fingerprint out;
+    out.add(model_.identity()).add(model_.words().identity());
+    if (!adapter_.empty()) out.add(program::content_of(adapter_ + "/adapter_model.safetensors"));
+    return out.value();
   }
 
  private:
@@ -145,6 +149,7 @@ class language_writer final : public writer {
 
   prefer::token_sequences texts_;
   language::model model_;
+  std::string adapter_;
   std::unique_ptr<language::held_policy> tuned_;
   std::unique_ptr<language::held_policy> start_;
   std::vector<std::uint32_t> prompts_;  // of what was written last, and what was written

@@ -4,7 +4,6 @@
 #include <unistd.h>
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -183,12 +182,7 @@ sample::effort stream(arguments const& given, prompts const& all, sample::writer
 }
 
 std::string score_sentence(sample::judgement const& tuned) {
-  auto const mean = tuned.score.mean();
-  std::string out = "mean score " + prefer::text::fixed(mean.mean, 3);
-  if (!std::isnan(mean.standard_error)) {
-    out += " ± " + prefer::text::fixed(mean.standard_error, 3) + " (standard error over prompts)";
-  }
-  return out;
+  return "mean score " + in_words(tuned.score.mean()) + " (standard error over prompts)";
 }
 
 /// Hands over what was written. The exit code

@@ -89,6 +89,13 @@ TEST_CASE("round trip: a model in several files with an index is the model in on
     INFO(tensor);
     CHECK(numbers<float>(back, tensor) == numbers<float>(start, tensor));
   }
+  // One file in place of several, and several in place of one: readers take what was written last.
+  lm::write_safetensors_model(folder, lm::model_file(tiny_path("llama_heads")),
+                              lm::no_changes<float>{}, {});
+  CHECK(lm::model_file(folder).config() == lm::model_file(tiny_path("llama_heads")).config());
+  lm::write_safetensors_model(folder, start, lm::no_changes<float>{}, {}, lm::json::object(),
+                              80'000);
+  CHECK(lm::model_file(folder).config() == start.config());
 }
 
 TEST_CASE("round trip: the identity of a model is of its numbers and what they mean",

@@ -6,6 +6,8 @@
 #include <new>
 #include <utility>
 
+#include <prefer/dialect.hpp>
+
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif

@@ -20,12 +20,13 @@ class declared_tensors {
 
   void declare(std::string name, tensor_type type, std::vector<std::size_t> shape) {
     expects(!begun_, "a tensor was declared after the first one's bytes were written");
-    if (name.empty() || !names_.insert(name).second) {
+    if (name.empty() || names_.count(name) != 0) {
       refuse(at_.reader + ": a tensor is named " + data::in_quotes(name, 80) +
              ", expected a name of its own");
     }
     tensor_entry tensor{std::move(name), type, std::move(shape)};
     tensor.bytes = bytes_of_shape(at_, tensor);
+    names_.insert(tensor.name);
     all_.push_back(std::move(tensor));
   }
 

@@ -113,7 +113,7 @@ written_model write_gguf_model(std::string const& path, model_file const& base,
   if (plan.config.rope_scaling) {
     file.declare("rope_freqs.weight", tensor_type::f32, {plan.config.head_size / 2});
   }
-  written_model written{0, 0, plan.not_in_blocks};
+  written_model written{0, 0, plan.not_in_blocks, {path}};
   auto const write = [&](std::span<std::byte const> bytes) {
     file.write(bytes);
     ++written.tensors;
@@ -121,7 +121,7 @@ written_model write_gguf_model(std::string const& path, model_file const& base,
   };
   bool const interleaved = d::gguf_architecture(plan.config) == "llama";
   for (auto const& each : plan.tensors) {
-    write(d::bytes_of(each, base, changes, interleaved, output.threads));
+    write(d::bytes_of(each, base, changes, interleaved, output));
   }
   if (plan.config.rope_scaling) {
     auto const divisors = d::rope_divisors(plan.config);

@@ -81,7 +81,7 @@ namespace detail {
                                                                std::string_view name) {
   auto const* const value = data::find_field(row, name);
   if (value == nullptr) return std::nullopt;
-  if (!value->is_number_unsigned()) {
+  if (!value->is_number_integer() || *value < 0) {
     data::refuse_field(row, name,
                        "found " + data::detail::kind_of(*value) +
                            "; expected a whole number that is not negative");

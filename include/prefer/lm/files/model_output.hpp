@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,6 +24,8 @@ struct model_output {
   /// Type of matrices; nothing: as they are stored, but F32 for what changed or has no such form in the file's format.
   std::optional<tensor_type> matrices = {};
   executor threads = {};
+  /// Called before each tensor is computed and written; what it throws leaves the old content in place.
+  std::function<void(std::string const& tensor)> before_tensor = {};
 };
 
 /// What was written.
@@ -31,6 +34,7 @@ struct written_model {
   std::size_t bytes = 0;
   /// Matrices whose rows are no whole blocks of the type that was asked for: they are F16.
   std::vector<std::string> not_in_blocks = {};
+  std::vector<std::string> files = {};  ///< in the order in which they were written
 };
 
 namespace detail {
@@ -77,11 +81,18 @@ template <WeightChanges Changes>
   return plan;
 }
 
+[[nodiscard]] inline std::size_t bytes_of_plan(planned_tensor const& planned) {
+  std::size_t values = 1;
+  for (std::size_t const extent : planned.expected.shape) values *= extent;
+  return row_bytes(planned.type, values);
+}
+
 /// The bytes of a tensor as the file will hold them.
 template <WeightChanges Changes>
 [[nodiscard]] std::vector<std::byte> bytes_of(planned_tensor const& planned, model_file const& base,
                                               Changes const& changes, bool interleaved,
-                                              executor threads) {
+                                              model_output const& output) {
+  if (output.before_tensor) output.before_tensor(planned.expected.name);
   using T = typename Changes::value_type;
   auto const& shape = planned.expected.shape;
   std::size_t const head_size = base.config().head_size;
@@ -100,7 +111,7 @@ template <WeightChanges Changes>
   auto const from = base.matrix<T>(planned.from, weight_storage::as_stored);
   bool const as_it_is = !planned.changed && from.type() == planned.type;
   std::size_t const rows_at_a_time = (std::size_t{1} << 16) / (columns + 1) + 1;
-  threads.for_each_block(shape[0], rows_at_a_time, [&](std::size_t begin, std::size_t end) {
+  output.threads.for_each_block(shape[0], rows_at_a_time, [&](std::size_t begin, std::size_t end) {
     std::vector<T> values(as_it_is ? 0 : (end - begin) * columns);
     if (!as_it_is) {
       from.read_rows(begin, end - begin, values.data(), columns);
@@ -120,5 +131,15 @@ template <WeightChanges Changes>
 }
 
 }  // namespace detail
+
+/// Bytes of the tensors that a model takes, written to GGUF or to safetensors.
+template <WeightChanges Changes>
+[[nodiscard]] std::size_t bytes_to_write(model_file const& base, Changes const& changes,
+                                         model_output const& output, bool gguf) {
+  std::size_t bytes = 0;
+  auto const plan = detail::plan_output(base, changes, output.matrices, gguf);
+  for (auto const& each : plan.tensors) bytes += detail::bytes_of_plan(each);
+  return bytes;
+}
 
 }  // namespace prefer::inline v0_1::lm

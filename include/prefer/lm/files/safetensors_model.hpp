@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -107,12 +108,10 @@ written_model write_safetensors_model(std::filesystem::path const& folder, model
   namespace d = detail;
   auto const plan = d::plan_output(base, changes, output.matrices, false);
   std::filesystem::create_directories(folder);
-  written_model written{0, 0, plan.not_in_blocks};
+  written_model written{0, 0, plan.not_in_blocks, {}};
   std::vector<std::size_t> sizes;
   for (auto const& each : plan.tensors) {
-    std::size_t values = 1;
-    for (std::size_t const extent : each.expected.shape) values *= extent;
-    sizes.push_back(row_bytes(each.type, values));
+    sizes.push_back(d::bytes_of_plan(each));
   }
   auto const begins = d::shard_ends(sizes, shard_bytes);
   std::size_t const shards = begins.size() - 1;
@@ -129,20 +128,26 @@ written_model write_safetensors_model(std::filesystem::path const& folder, model
       map[plan.tensors[i].expected.name] = name;
     }
     for (std::size_t i = begins[shard]; i != begins[shard + 1]; ++i) {
-      auto const bytes = d::bytes_of(plan.tensors[i], base, changes, false, output.threads);
+      auto const bytes = d::bytes_of(plan.tensors[i], base, changes, false, output);
       file.write(bytes);
       ++written.tensors;
       written.bytes += bytes.size();
     }
     file.commit();
+    written.files.push_back((folder / name).string());
   }
   if (shards > 1) {
     json index = {{"metadata", {{"total_size", written.bytes}}}, {"weight_map", map}};
     d::write_text(folder / "model.safetensors.index.json", index.dump(2) + "\n");
+    written.files.push_back((folder / "model.safetensors.index.json").string());
   }
+  // Of an earlier model, which readers would take for this one.
+  std::filesystem::remove(folder /
+                          (shards > 1 ? "model.safetensors" : "model.safetensors.index.json"));
   json config = d::config_to_json(plan.config, plan.tensors.front().type);
   for (auto const& [name, value] : more.items()) config[name] = value;
   d::write_text(folder / "config.json", config.dump(2) + "\n");
+  written.files.push_back((folder / "config.json").string());
   return written;
 }
 

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <span>
 
+#include <prefer/dialect.hpp>
+
 namespace prefer::inline v0_1::lm {
 
 /// Who is told the keys and values of every layer's rows, as attention reads them [rows, key_value_heads, head_size]: two

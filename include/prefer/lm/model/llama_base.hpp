@@ -4,7 +4,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -76,12 +75,12 @@ void expects_finite(weight_matrix<T> const& matrix, std::string const& name, exe
 template <std::floating_point T>
 class llama_base {
  public:
-  explicit llama_base(model_file file, weight_storage storage = weight_storage::values,
+  explicit llama_base(model_file const& file, weight_storage storage = weight_storage::values,
                       executor threads = {})
-      : storage_(storage), file_(std::move(file)) {
-    weights_.config = file_->config();
-    fill([&](std::string const& name) { return file_->template matrix<T>(name, storage); },
-         [&](std::string const& name) { return file_->template vector<T>(name); }, threads);
+      : storage_(storage), identity_of_tensors_(file.identity()) {
+    weights_.config = file.config();
+    fill([&](std::string const& name) { return file.matrix<T>(name, storage); },
+         [&](std::string const& name) { return file.vector<T>(name); }, threads);
   }
 
   /// Of tensors that somebody else has: `matrix(name)` gives a weight_matrix<T>, `vector(name)` a std::vector<T>, for each
@@ -100,12 +99,11 @@ class llama_base {
   [[nodiscard]] llama_config const& config() const { return weights_.config; }
   [[nodiscard]] llama_weights<T> const& weights() const { return weights_; }
   /// Stands for every number of it, and for how they are held.
-  /// Reads all of a file.
   [[nodiscard]] std::uint64_t identity() const {
     return fingerprint()
         .add("llama")
         .add(detail::identity_of(config()))
-        .add(file_ ? file_->identity() : identity_of_tensors_)
+        .add(identity_of_tensors_)
         .add(static_cast<std::uint64_t>(storage_))
         .value();
   }
@@ -152,8 +150,7 @@ class llama_base {
   llama_weights<T> weights_;
   std::vector<std::vector<T>> vectors_;  // a vector that moves takes its numbers along
   weight_storage storage_ = weight_storage::values;
-  std::optional<model_file> file_;
-  std::uint64_t identity_of_tensors_ = 0;  // where there is no file
+  std::uint64_t identity_of_tensors_ = 0;
 };
 
 }  // namespace prefer::inline v0_1::lm

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+#include "conversion.hpp"
+
+#include <filesystem>
+#include <utility>
+
+#include <prefer/file/writable.hpp>
+#include <prefer/lm/files/finite.hpp>
+#include <prefer/lm/files/gguf_model.hpp>
+#include <prefer/lm/files/peft_adapter.hpp>
+#include <prefer/lm/files/safetensors_model.hpp>
+#include <prefer/lm/text/tokenizer_folder.hpp>
+#include <prefer/lm/text/tokenizer_gguf.hpp>
+#include <prefer/lm/text/tokenizer_writing.hpp>
+
+#include "../program.hpp"
+
+namespace convert {
+
+namespace {
+
+namespace fs = std::filesystem;
+namespace lm = prefer::lm;
+
+/// Metadata, a configuration and a tokenizer.
+constexpr std::size_t room_beside_tensors = std::size_t{16} << 20;
+
+bool ends_in_gguf(std::string const& path) { return fs::path(path).extension() == ".gguf"; }
+
+lm::adapter<float> read_adapter(request const& what, lm::model_file const& model,
+                                conversion& done) {
+  auto adapter = ends_in_gguf(what.adapter)
+                     ? lm::read_gguf_adapter<float>(what.adapter, model.config())
+                     : lm::read_peft_adapter<float>(what.adapter);
+  prefer::data::place const at{"adapter", what.adapter, 0};
+  lm::expect_fits(at, adapter, model.config());
+  for (auto const& pair : adapter.pairs) {
+    for (auto const* const values : {&pair.a, &pair.b}) {
+      for (float const each : *values) {
+        if (!std::isfinite(each)) {
+          at.refuse("the adapter of " + prefer::data::in_quotes(pair.module, 80) +
+                    " has a number that is not finite");
+        }
+      }
+    }
+  }
+  if (adapter.base_identity && *adapter.base_identity != model.identity()) {
+    done.warnings.push_back(what.adapter + " was trained on other weights than those of " +
+                            what.model +
+                            " (of another form of the same model, or of another model)");
+  }
+  return adapter;
+}
+
+void expect_room(std::string const& path, std::size_t bytes) {
+  prefer::expect_writable(path, bytes + room_beside_tensors);
+}
+
+void write_adapter(request const& what, lm::model_file const& model,
+                   lm::adapter<float> const& adapter, conversion& done) {
+  for (auto const& pair : adapter.pairs) {
+    done.bytes += (pair.a.size() + pair.b.size()) * sizeof(float);
+    done.tensors += 2;
+  }
+  if (writes_gguf(what)) {
+    expect_room(what.output, done.bytes);
+    lm::write_gguf_adapter(what.output, adapter, model.config());
+    done.files = {what.output};
+    return;
+  }
+  program::make_folder(what.output);
+  expect_room(what.output + "/adapter_model.safetensors", done.bytes);
+  lm::write_peft_adapter(what.output, adapter, what.model);
+  done.files = {what.output + "/adapter_model.safetensors", what.output + "/adapter_config.json"};
+}
+
+/// What transformers reads beside the weights: of a folder its own files, of GGUF files made from its metadata.
+void write_tokenizer(request const& what, lm::model_file const& model, conversion& done) {
+  if (auto const* const gguf = model.gguf()) {
+    if (gguf->has_key("tokenizer.ggml.tokens")) {
+      lm::write_tokenizer_folder(what.output, lm::read_tokenizer_gguf(*gguf),
+                                 model.config().context);
+      for (auto const* const name :
+           {"tokenizer.json", "tokenizer_config.json", "generation_config.json"}) {
+        done.files.push_back(what.output + "/" + name);
+      }
+    } else {
+      done.warnings.push_back(what.model + " has no tokenizer, so none was written");
+    }
+    return;
+  }
+  bool tokenizer = false;
+  for (std::string const name :
+       {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja",
+        "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt"}) {
+    auto const from = model.beside(name);
+    if (!from) continue;
+    tokenizer = tokenizer || name == "tokenizer.json";
+    auto const to = fs::path(what.output) / name;
+    if (fs::exists(to) && fs::equivalent(*from, to)) continue;
+    auto const bytes = prefer::read_bytes(from->string());
+    prefer::atomic_file file(to.string());
+    file.write(bytes.data(), bytes.size());
+    file.commit();
+    done.files.push_back(to.string());
+  }
+  if (!tokenizer)
+    done.warnings.push_back(what.model + " has no tokenizer.json, so none was written");
+}
+
+/// The tokens that a config.json names besides.
+lm::json tokens_of_config(lm::model_file const& model) {
+  lm::json more = lm::json::object();
+  if (auto const* const gguf = model.gguf()) {
+    for (auto const& [key, name] : {std::pair("tokenizer.ggml.bos_token_id", "bos_token_id"),
+                                    std::pair("tokenizer.ggml.eos_token_id", "eos_token_id"),
+                                    std::pair("tokenizer.ggml.padding_token_id", "pad_token_id")}) {
+      if (auto const id = gguf->whole_number(key)) more[name] = *id;
+    }
+    return more;
+  }
+  auto const config = lm::read_json_object("config", model.beside("config.json")->string());
+  for (auto const* const name : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+    if (auto const* const value = prefer::data::find_field(config, name)) more[name] = *value;
+  }
+  return more;
+}
+
+template <class Changes>
+void write_model(request const& what, lm::model_file const& model, Changes const& changes,
+                 lm::model_output const& output, conversion& done) {
+  std::size_t const bytes = lm::bytes_to_write(model, changes, output, writes_gguf(what));
+  lm::written_model written;
+  if (writes_gguf(what)) {
+    expect_room(what.output, bytes);
+    std::optional<lm::tokenizer_data> tokenizer;
+    if (model.gguf() == nullptr && model.beside("tokenizer.json")) {
+      tokenizer = lm::read_tokenizer_folder(*model.beside("tokenizer.json"));
+    } else if (model.gguf() == nullptr) {
+      done.warnings.push_back(what.model + " has no tokenizer.json, so the file has no tokenizer");
+    }
+    written = lm::write_gguf_model(what.output, model, changes, output, [&](lm::gguf_writer& file) {
+      if (tokenizer) lm::add_tokenizer(file, *tokenizer, model.config().vocabulary);
+    });
+    done.files = {what.output};
+  } else {
+    program::make_folder(what.output);
+    expect_room(what.output + "/model.safetensors", bytes);
+    written = lm::write_safetensors_model(what.output, model, changes, output,
+                                          tokens_of_config(model), what.shard_bytes);
+    done.files = written.files;
+    write_tokenizer(what, model, done);
+  }
+  done.tensors = written.tensors;
+  done.bytes = written.bytes;
+  done.not_in_blocks = written.not_in_blocks;
+}
+
+}  // namespace
+
+bool writes_gguf(request const& what) { return ends_in_gguf(what.output); }
+
+conversion run(request const& what, prefer::executor threads,
+               std::function<void(std::size_t, std::string const&)> const& before) {
+  conversion done;
+  lm::model_file const model(what.model);
+  lm::expect_finite(model, threads);
+  std::optional<lm::adapter<float>> adapter;
+  if (!what.adapter.empty()) adapter = read_adapter(what, model, done);
+  if (what.keep_apart) {
+    write_adapter(what, model, *adapter, done);
+    return done;
+  }
+  std::size_t const tensors = model.names().size();
+  lm::model_output const output{
+      .matrices = what.type, .threads = threads, .before_tensor = [&](std::string const& tensor) {
+        before(tensors, tensor);
+      }};
+  if (adapter) {
+    write_model(what, model, lm::merged_adapter<float>(*adapter), output, done);
+  } else {
+    write_model(what, model, lm::no_changes<float>{}, output, done);
+  }
+  return done;
+}
+
+}  // namespace convert
