@@ -311,6 +311,7 @@ TEST_CASE(
     outcome out{std::vector<double>(count), std::vector<double>(count),
                 std::vector<double>(count * 17), std::vector<double>(130 * 17)};
     lm::linear_pass<double> pass;
+    if (plan != lm::prepared::nothing) pass.expected_row_at = out.hidden;
     linear_log_prob(how, view, tokens, {.log_prob = out.log_prob, .entropy = out.entropy}, pass,
                     options);
     linear_backward(how, view, tokens, pass,

@@ -98,7 +98,7 @@ class linear_derivative {
       return;
     }
     T const by = static_cast<T>(-row.log_prob * slope_);
-    T const* const expected = pass_.expected_row.data() + r * width;
+    T const* const expected = pass_.expected_row() + r * width;
     for (std::size_t i = 0; i != width; ++i) to[i] = by * expected[i];
     add_rows_of_targets(r, to, room);
   }

@@ -158,7 +158,12 @@ class linear_forward {
     pass_.token_logit.resize(tokens_.size());
     pass_.reference_token_logit.resize(reference_ == nullptr ? 0 : tokens_.size());
     pass_.largest.resize(options_.skip_below > 0 ? cut_.blocks * rows : 0);
-    if (prepares()) pass_.expected_row.reserve(rows * policy_.width());
+    if (prepares() && pass_.expected_row_at.empty()) {
+      pass_.own_expected_row.reserve(rows * policy_.width());
+    } else if (prepares()) {
+      expects_size(pass_.expected_row_at.size(), rows * policy_.width(), "linear_log_prob",
+                   "pass.expected_row_at");
+    }
     pass_.kept_rows = 0;
     if (options_.for_backward == prepared::hidden_and_matrix) {
       std::size_t const row_bytes = cut_.blocks * cut_.block * sizeof(T);
@@ -353,7 +358,7 @@ class linear_forward {
   /// The segments' sums of rows of the matrix as one, relative to the normaliser.
   void expect_row(row_tile const& tile, std::size_t r, softmax_sums const& all) {
     std::size_t const width = policy_.width();
-    T* const to = pass_.expected_row.data() + (tile.begin + r) * width;
+    T* const to = pass_.expected_row() + (tile.begin + r) * width;
     for (std::size_t s = 0; s != cut_.segments; ++s) {
       double const largest = states_[s * tile.count + r].policy.largest;
       T const by = static_cast<T>(softmax_sums::factor(largest, all.largest) / all.sum);

@@ -128,7 +128,7 @@ enum class prepared {
 struct linear_options {
   std::size_t vocabulary_block = 512;  ///< logits that exist at once, of each row
   prepared for_backward = prepared::nothing;
-  std::size_t keep_bytes = std::size_t{90}
+  std::size_t keep_bytes = std::size_t{86}
                            << 20;  ///< of exponentials; the rows beyond are computed again
   /// Blocks that no token lies in, and whose probabilities are all at most this, are left out of the backward pass, for a
   /// tile of rows at a time. The derivative by a logit then misses at most
@@ -153,14 +153,20 @@ struct linear_pass {
   std::vector<T> token_logit;            ///< [tokens]
   std::vector<T> reference_token_logit;  ///< [tokens], against a reference
   std::vector<T> largest;  ///< logit of each block and row [blocks, rows], for skip_below
-  /// Sum over v of p_v (d logit_v / d u) matrix[v], where hidden is prepared [rows, width].
-  large_memory<T> expected_row;
+  /// Sum over v of p_v (d logit_v / d u) matrix[v], where hidden is prepared [rows, width]: in the caller's memory, which
+  /// may be where backward writes the gradient of hidden, or in the pass's own where `expected_row_at` is empty.
+  std::span<T> expected_row_at = {};
+  large_memory<T> own_expected_row;
   std::size_t kept_rows = 0;  ///< the first ones
   std::vector<T>
       relative_to;       ///< the logit that kept exponentials are relative to [blocks, kept_rows]
   large_memory<T> kept;  ///< exp(logit - relative_to) d logit / d u [blocks, kept_rows, block]
   large_memory<T> partial;   ///< sums of segments of the vocabulary, for a tile of rows
-  std::size_t left_out = 0;  ///< blocks that forward left out of expected_row, for a tile of rows
+  std::size_t left_out = 0;  ///< blocks that forward left out of expected rows, for a tile of rows
+
+  [[nodiscard]] T* expected_row() const {
+    return expected_row_at.empty() ? own_expected_row.data() : expected_row_at.data();
+  }
 };
 
 }  // namespace prefer::inline v0_1::lm

@@ -213,47 +213,58 @@ class product_rows {
   }
 
  private:
-  // by(sequences, bytes of the row, columns, vectors, results)
+  // by(sequences, bytes of the row, columns, vectors, results). All rows meet a few vectors, which stay in the first-level
+  // cache, before they meet the next: only the first of these passes reads memory.
   template <class By>
   void each_row(std::size_t begin, std::size_t end, By const& by) const {
     std::size_t const bytes = row_bytes(of_.matrix->type(), of_.matrix->columns());
-    std::byte const* row = of_.matrix->row_bytes(begin, end - begin).data();
-    for (std::size_t r = begin; r != end; ++r, row += bytes) times_vectors(row, r, by);
+    std::byte const* const rows = of_.matrix->row_bytes(begin, end - begin).data();
+    for_each_few([&](std::size_t first, std::size_t count) {
+      std::byte const* row = rows;
+      for (std::size_t r = begin; r != end; ++r, row += bytes) times_few(row, r, first, count, by);
+    });
   }
+  // Where reading a row is much work, it is read once.
   void each_row_as_numbers(std::size_t begin, std::size_t end) const {
     std::vector<T> numbers(of_.matrix->columns());
+    auto const* const row = std::as_bytes(std::span<T const>(numbers)).data();
     for (std::size_t r = begin; r != end; ++r) {
       of_.matrix->read_rows(r, 1, numbers.data(), numbers.size());
-      times_vectors(std::as_bytes(std::span<T const>(numbers)).data(), r,
-                    [](auto s, auto... with) { multiply_row<T, T>(s, with...); });
+      for_each_few([&](std::size_t first, std::size_t count) {
+        times_few(row, r, first, count,
+                  [](auto s, auto... with) { multiply_row<T, T>(s, with...); });
+      });
+    }
+  }
+  template <class F>
+  void for_each_few(F const& f) const {
+    for (std::size_t first = 0; first < sequences_; first += vectors_at_once) {
+      f(first, at_most(vectors_at_once, sequences_ - first));
     }
   }
 
   template <class By>
-  void times_vectors(std::byte const* row, std::size_t r, By const& by) const {
+  void times_few(std::byte const* row, std::size_t r, std::size_t first, std::size_t count,
+                 By const& by) const {
     std::size_t const columns = of_.matrix->columns();
-    for (std::size_t first = 0; first != sequences_;) {
-      T const* in[vectors_at_once];
-      T out[vectors_at_once];
-      std::size_t const count = at_most(vectors_at_once, sequences_ - first);
-      for (std::size_t s = 0; s != count; ++s) in[s] = of_.in + (first + s) * columns;
-      // Every number of sequences goes through the same instructions for each of them.
-      switch (count) {
-        case 1:
-          by(std::make_index_sequence<1>(), row, columns, in, out);
-          break;
-        case 2:
-          by(std::make_index_sequence<2>(), row, columns, in, out);
-          break;
-        case 3:
-          by(std::make_index_sequence<3>(), row, columns, in, out);
-          break;
-        default:
-          by(std::make_index_sequence<vectors_at_once>(), row, columns, in, out);
-      }
-      for (std::size_t s = 0; s != count; ++s) finish(r, first + s, out[s]);
-      first += count;
+    T const* in[vectors_at_once];
+    T out[vectors_at_once];
+    for (std::size_t s = 0; s != count; ++s) in[s] = of_.in + (first + s) * columns;
+    // Every number of sequences goes through the same instructions for each of them.
+    switch (count) {
+      case 1:
+        by(std::make_index_sequence<1>(), row, columns, in, out);
+        break;
+      case 2:
+        by(std::make_index_sequence<2>(), row, columns, in, out);
+        break;
+      case 3:
+        by(std::make_index_sequence<3>(), row, columns, in, out);
+        break;
+      default:
+        by(std::make_index_sequence<vectors_at_once>(), row, columns, in, out);
     }
+    for (std::size_t s = 0; s != count; ++s) finish(r, first + s, out[s]);
   }
   void finish(std::size_t r, std::size_t sequence, T value) const {
     if (of_.rank != 0) {

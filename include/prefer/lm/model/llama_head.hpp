@@ -42,6 +42,10 @@ class llama_head {
         .perturbed_toward = room(toward_, tokens, !wanted.perturbed_toward.empty()),
         .perturbed_away = room(away_, tokens, !wanted.perturbed_away.empty()),
         .perturbation = wanted.perturbation};
+    if (prepares != prepared::nothing) {
+      d_hidden_.resize(policy.hidden.size());
+      pass_.expected_row_at = d_hidden_;
+    }
     linear_options const options{.for_backward = prepares};
     if (reference == nullptr) {
       linear_log_prob(by, policy, scored_of(layout), results, pass_, options);
