@@ -12,6 +12,7 @@
 #include <prefer/lm/arithmetic/eigen_products.hpp>
 #include <prefer/lm/arithmetic/weight_products.hpp>
 #include <prefer/lm/files/gguf_model.hpp>
+#include <prefer/lm/files/json_file.hpp>
 #include <prefer/lm/files/model_file.hpp>
 #include <prefer/lm/files/peft_adapter.hpp>
 #include <prefer/lm/files/safetensors_model.hpp>
@@ -245,23 +246,16 @@ class policy_of final : public held_policy {
     auto saved = adapter(made_as);
     lm::write_peft_adapter(folder, saved, options_.model);
   }
-  void save_model(std::string const& path, adapter_options const& made_as,
-                  prefer::executor threads) override {
+  void save_model(std::string const& path, prefer::executor threads) override {
+    prefer::expects(!policy_.has_adapter(), "save_model: what trains is an adapter");
+    auto const parameters = policy_.parameters();
+    lm::trained_parameters<float> const changes(parameters);
     lm::model_output const output{.threads = threads};
-    auto const write = [&](auto const& changes) {
-      if (file_.gguf() != nullptr) {
-        lm::write_gguf_model(path, file_, changes, output, [](auto&) {});
-      } else {
-        lm::write_safetensors_model(path, file_, changes, output);
-        copy_words(path);
-      }
-    };
-    if (policy_.has_adapter()) {
-      auto const saved = adapter(made_as);
-      write(lm::merged_adapter<float>(saved));
+    if (file_.gguf() != nullptr) {
+      lm::write_gguf_model(path, file_, changes, output, [](auto&) {});
     } else {
-      auto const parameters = policy_.parameters();
-      write(lm::trained_parameters<float>(parameters));
+      lm::write_safetensors_model(path, file_, changes, output, tokens_of_config());
+      copy_words(path);
     }
   }
 
@@ -272,6 +266,15 @@ class policy_of final : public held_policy {
     auto out = lm::adapter_of(policy_.parameters(), made_as.alpha, made_as.rank_stabilised,
                               made_as.dropout);
     out.base_identity = file_.identity();
+    return out;
+  }
+  /// The tokens that config.json names, which a tokenizer begins and ends with.
+  [[nodiscard]] lm::json tokens_of_config() const {
+    auto const config = lm::read_json_object("config", file_.beside("config.json")->string());
+    lm::json out = lm::json::object();
+    for (char const* const name : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+      if (auto const* const value = prefer::data::find_field(config, name)) out[name] = *value;
+    }
     return out;
   }
   /// The files of the tokenizer, which are the base's.

@@ -82,9 +82,8 @@ class held_policy {
 
   /// Writes the adapter in PEFT's layout. Errors  backend_error
   virtual void save_adapter(std::string const& folder, adapter_options const& made_as) = 0;
-  /// Writes the whole model, an adapter merged into it: in the form of the base, a GGUF file or a folder.
-  virtual void save_model(std::string const& path, adapter_options const& made_as,
-                          prefer::executor threads) = 0;
+  /// Writes a model of which all weights trained, in the form that it had: a GGUF file or a folder.
+  virtual void save_model(std::string const& path, prefer::executor threads) = 0;
 };
 
 /// A model that is open.

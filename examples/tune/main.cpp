@@ -147,8 +147,9 @@ void declare(CLI::App& app, tune::options& given) {
   app.add_option("--sample-tokens", given.sample_tokens, "Most tokens of an answer")
       ->check(program::whole(1, 1 << 16))
       ->capture_default_str();
-  app.add_option("--merge", given.merge,
-                 "Write the model with its adapter merged here too, in the form of --model")
+  app.add_option(
+         "--merge", given.merge,
+         "Write the model with its adapter merged here too: a file that ends in .gguf, or a folder")
       ->type_name("FILE")
       ->check(program::path());
 }
@@ -203,7 +204,7 @@ int run(tune::options& given) {
   try {
     tune::session session(given, loss);
     std::string const written = tune::model_path(session, given);
-    if (!given.merge.empty()) tune::expect_merge(session, given.merge);
+    if (!given.merge.empty()) tune::expect_merge(given.merge);
     program::say("training " + std::to_string(session.policy().trained()) + " numbers with " +
                  session.loss().facts.label + ", reference " + session.reference_name());
     program::kept_rows kept(given.out + "/metrics.unfinished", settings_of(session));

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "report.hpp"
 
-#include <cmath>
+#include <cstddef>
 #include <vector>
+
+#include <convert/conversion.hpp>
 
 #include <prefer/expects.hpp>
 #include <prefer/file/atomic_file.hpp>
@@ -127,18 +129,12 @@ std::string model_path(session& of, options const& given) {
   return given.out + (of.model().is_gguf() ? "/model.gguf" : "/model");
 }
 
-void expect_merge(session& of, std::string const& path) {
-  constexpr char const* ending = ".gguf";
-  bool const gguf = path.ends_with(ending);
-  if (gguf != of.model().is_gguf()) {
-    prefer::refuse("--merge " + path + ": the model is " +
-                   (of.model().is_gguf()
-                        ? "a GGUF file; expected a name that ends in .gguf"
-                        : "a folder of safetensors; expected the name of a folder") +
-                   ", or use convert");
+void expect_merge(std::string const& path) {
+  if (path.ends_with(".gguf")) {
+    prefer::expect_writable(path, program::room_for_a_report);
+  } else {
+    program::make_folder(path);
   }
-  if (gguf) prefer::expect_writable(path, program::room_for_a_report);
-  if (!gguf) program::make_folder(path);
 }
 
 int deliver(session& of, options const& given, final_report const& report,
@@ -153,7 +149,7 @@ int deliver(session& of, options const& given, final_report const& report,
   // What was trained comes first: the rest can be had again from it.
   write(weights, [&](std::string const& path) {
     if (given.full) {
-      of.policy().save_model(path, of.model().adapter(), of.model().threads());
+      of.policy().save_model(path, of.model().threads());
     } else {
       of.policy().save_adapter(path, of.model().adapter());
     }
@@ -161,7 +157,11 @@ int deliver(session& of, options const& given, final_report const& report,
   });
   if (!given.merge.empty()) {
     write(given.merge, [&](std::string const& path) {
-      of.policy().save_model(path, of.model().adapter(), of.model().threads());
+      convert::run({.model = given.model.model,
+                    .adapter = weights,
+                    .output = path,
+                    .shard_bytes = 5'000'000'000},
+                   of.model().threads(), [](std::size_t, std::string const&) {});
       return true;
     });
   }
