@@ -78,12 +78,8 @@ void declare(CLI::App& app, arguments& given) {
   program::add_threads(app, given.threads);
 }
 
-program::json document_of(arguments const& given, convert::conversion const& done) {
-  auto document = program::document();
-  document["model"] = given.what.model;
-  document["adapter"] =
-      given.what.adapter.empty() ? program::json() : program::json(given.what.adapter);
-  document["type"] = given.type;
+program::json document_of(convert::conversion const& done) {
+  auto document = program::results_document();
   document["tensors"] = done.tensors;
   document["bytes"] = done.bytes;
   document["not_in_blocks"] = done.not_in_blocks;
@@ -129,7 +125,7 @@ int run(arguments& given) {
                  done.not_in_blocks.front());
   }
   if (program::as_json) {
-    program::print_json(document_of(given, done));
+    program::print_json(document_of(done));
   } else if (!program::quiet) {
     program::print(std::to_string(done.tensors) + " tensors, " +
                    std::to_string((done.bytes + 500'000) / 1'000'000) + " MB\n");

@@ -103,7 +103,7 @@ TEST_CASE("convert: a document says what was written", "[examples][convert]") {
   REQUIRE(run.code == 0);
   auto const document = nlohmann::json::parse(run.out);
   CHECK(document.at("program") == "convert");
-  CHECK(document.at("type") == "q8_0");
+  CHECK(document.at("options").at("type") == "q8_0");
   CHECK(document.at("tensors") == 20);  // nine of each of two layers, embedding and norm
   CHECK(document.at("not_in_blocks").size() == 15);  // rows of 48 and 80
   CHECK(document.at("files") == std::vector<std::string>{"out.gguf"});
@@ -170,6 +170,11 @@ TEST_CASE("convert: what is wrong with a model is a sentence, and earlier output
   }
   place.file("llama_tied/config.json", "{");
   refused("llama_tied", "is no JSON");
+  place.file("llama_tied/config.json", config.dump());
+  auto tokenizer = nlohmann::json::parse(place.content("llama_tied/tokenizer.json"));
+  tokenizer["model"]["vocab"]["more"] = 380;
+  place.file("llama_tied/tokenizer.json", tokenizer.dump());
+  refused("llama_tied", "the tokenizer has 381 tokens, expected at most the 380 rows");
 }
 
 TEST_CASE("convert: an index that lies is refused", "[examples][convert]") {

@@ -49,7 +49,8 @@ lm::llama_config read(metadata const& given) {
   auto const path = folder / "changed.gguf";
   lm::gguf_writer file(path);
   file.add("general.architecture", given.architecture);
-  for (auto const& entry : lm::gguf_file(whole).metadata()) {
+  lm::gguf_file const unchanged(whole);
+  for (auto const& entry : unchanged.metadata()) {
     bool kept = true;
     for (auto const& each : given.without) kept = kept && entry.key != "llama." + each;
     if (kept) file.add(entry);
@@ -92,6 +93,8 @@ TEST_CASE("config of gguf: what is missing, contradicts or is not computed with 
            {{.architecture = "qwen3moe"}, "it is a mixture of experts"},
            {{.architecture = "qwen2"}, "\"qwen2.embedding_length\" is missing"},
            {text("general.type", "adapter"), "is \"adapter\", expected a model"},
+           {{.more = [](lm::gguf_writer& file) { file.add("split.count", std::uint32_t{3}); }},
+            "is one of 3 files of a model"},
            {{.without = {"block_count"}}, "\"llama.block_count\" is missing"},
            {{.without = {"attention.layer_norm_rms_epsilon"}}, "rms_epsilon\" is missing"},
            {number("expert_count", 8), "is not 0: it is a mixture of experts"},

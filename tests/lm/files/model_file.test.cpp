@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <cstddef>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include <prefer/lm/files/finite.hpp>
 #include <prefer/lm/files/model_file.hpp>
+#include <prefer/lm/files/safetensors_model.hpp>
+#include <support/temporary_folder.hpp>
 
 namespace lm = prefer::lm;
 
@@ -55,5 +63,73 @@ TEST_CASE("model file: weights as values and as stored are the same numbers", "[
     for (std::size_t j = 0; j != 80; ++j) {
       REQUIRE(rows[i * 100 + j] == values.values()[(45 + i) * 80 + j]);
     }
+  }
+}
+
+TEST_CASE("model file: weights in bfloat16 are the numbers rounded to it", "[lm][files]") {
+  auto const file = tiny("qwen2_bias");
+  auto const name = std::string("model.layers.0.self_attn.o_proj.weight");
+  auto const plain = file.matrix<float>(name, lm::weight_storage::values);
+  auto const rounded = file.matrix<float>(name, lm::weight_storage::bf16);
+  CHECK(rounded.type() == lm::tensor_type::bf16);
+  CHECK(2 * rounded.bytes_held() == plain.bytes_held());
+  std::vector<float> row(plain.columns());
+  for (std::size_t r = 0; r != plain.rows(); ++r) {
+    rounded.read_rows(r, 1, row.data(), row.size());
+    for (std::size_t i = 0; i != row.size(); ++i) {
+      REQUIRE(row[i] == static_cast<float>(prefer::bfloat16(plain.values()[r * row.size() + i])));
+    }
+  }
+}
+
+TEST_CASE("model file: numbers that are there are not copied, and outlive the file object",
+          "[lm][files]") {
+  auto const name = std::string("model.layers.0.mlp.gate_proj.weight");
+  lm::weight_matrix<float> kept, copy;
+  float first = 0;
+  {
+    auto const file = tiny("llama_tied");
+    kept = file.matrix<float>(name, lm::weight_storage::values);
+    copy = file.matrix<float>(name, lm::weight_storage::as_stored);
+    first = kept.values()[0];
+  }
+  CHECK(kept.values().data() == copy.values().data());
+  CHECK(kept.values()[0] == first);
+}
+
+namespace {
+
+/// One number of a tensor, and no other, is another one.
+struct one_number {
+  using value_type = float;
+  std::string name;
+  std::size_t at;
+  float number;
+
+  bool touches(std::string_view tensor) const { return tensor == name; }
+  bool unties() const { return false; }
+  void apply(std::string_view tensor, std::size_t first_row, std::span<float> rows) const {
+    if (tensor == name && first_row == 0) rows[at] = number;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("model file: a number that is not finite is found, by tensor, row and column",
+          "[lm][files]") {
+  auto const start = tiny("llama_tied");
+  lm::expect_finite(start);
+  struct hostile {
+    one_number change;
+    std::string complaint;
+  };
+  for (auto const& [change, complaint] :
+       {hostile{{"model.layers.1.mlp.up_proj.weight", 3 * 48 + 5, HUGE_VALF},
+                "\"model.layers.1.mlp.up_proj.weight\" has an infinite number in row 3, column 5"},
+        hostile{{"model.embed_tokens.weight", 0, std::nanf("")}, "has NaN in row 0, column 0"},
+        hostile{{"model.norm.weight", 7, std::nanf("")}, "\"model.norm.weight\" has NaN at 7"}}) {
+    temporary_folder const here;
+    lm::write_safetensors_model(here / "odd", start, change, {});
+    CHECK_THROWS_WITH(lm::expect_finite(lm::model_file(here / "odd")), Catch::Contains(complaint));
   }
 }

@@ -109,6 +109,10 @@ inline void refuse_arrays(gguf_file const& file, std::string const& of) {
   if (type != "model") {
     at.refuse("metadata \"general.type\" is " + data::in_quotes(type) + ", expected a model");
   }
+  if (auto const parts = file.whole_number("split.count").value_or(1); parts > 1) {
+    at.refuse("is one of " + std::to_string(parts) +
+              " files of a model, expected one file (llama.cpp's gguf-split --merge makes it)");
+  }
   auto const architecture = file.text("general.architecture");
   if (!architecture) at.refuse("metadata \"general.architecture\" is missing; expected a text");
   if (*architecture != "llama" && *architecture != "qwen2" && *architecture != "qwen3") {

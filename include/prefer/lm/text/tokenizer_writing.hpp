@@ -35,6 +35,10 @@ using written_json = nlohmann::ordered_json;
   return data.kinds.empty() ? token_kind::normal : data.kinds[id];
 }
 
+[[noreturn]] inline void refuse_tokenizer(tokenizer_data const& data, std::string const& reason) {
+  refuse(backend_error("tokenizer", data.place, reason));
+}
+
 // In the words that their own files use.
 [[nodiscard]] inline written_json pre_tokenizer_steps(tokenizer_data const& data) {
   auto const split = [](std::string_view pattern) {
@@ -45,8 +49,8 @@ using written_json = nlohmann::ordered_json;
   };
   pre_tokenizer const* const known = find_pre_tokenizer(data.pre_tokenizer);
   if (known == nullptr) {
-    refuse("tokenizer_to_json: the pre-tokenizer is \"" + data.pre_tokenizer + "\", expected " +
-           names_of_pre_tokenizers());
+    refuse_tokenizer(data, "the pre-tokenizer is \"" + data.pre_tokenizer + "\", expected " +
+                               names_of_pre_tokenizers());
   }
   written_json steps = written_json::array();
   if (known->name == "smollm") {
@@ -83,7 +87,8 @@ using written_json = nlohmann::ordered_json;
 
 /// A tokenizer as the text of a tokenizer.json.
 ///
-/// Errors  precondition_error: two tokens of one text, or one that is no UTF-8, which the format cannot hold
+/// Errors  backend_error with the tokenizer's place: two tokens of one text, or one that is no UTF-8, which the format
+///         cannot hold
 [[nodiscard]] inline std::string tokenizer_to_json(tokenizer_data const& data) {
   using detail::written_json;
   written_json::array_t added;
@@ -92,12 +97,13 @@ using written_json = nlohmann::ordered_json;
   for (std::size_t id = 0; id != data.tokens.size(); ++id) {
     std::string const& token = data.tokens[id];
     if (prefer::text::first_invalid_utf8(token)) {
-      refuse("tokenizer_to_json: token " + std::to_string(id) +
-             " is no UTF-8, which JSON cannot hold");
+      detail::refuse_tokenizer(
+          data, "token " + std::to_string(id) + " is no UTF-8, which JSON cannot hold");
     }
     if (!seen.insert(token).second) {
-      refuse("tokenizer_to_json: token " + std::to_string(id) + ", \"" + token +
-             "\", has the text of another one, which a tokenizer.json cannot hold");
+      detail::refuse_tokenizer(
+          data, "token " + std::to_string(id) + ", \"" + token +
+                    "\", has the text of another one, which a tokenizer.json cannot hold");
     }
     vocabulary.push_back({token, id});
     auto const kind = detail::kind_of_token(data, id);
@@ -181,11 +187,12 @@ inline void write_tokenizer_folder(std::filesystem::path const& folder, tokenize
 /// Adds a tokenizer's metadata to a GGUF file whose embedding has `rows` rows. Rows behind the last token get tokens that
 /// nothing is encoded to, since there are as many tokens as rows in GGUF.
 ///
-/// Errors  precondition_error for more tokens than rows
+/// Errors  backend_error with the tokenizer's place for more tokens than rows
 inline void add_tokenizer(gguf_writer& file, tokenizer_data const& data, std::size_t rows) {
   if (data.tokens.size() > rows) {
-    refuse("the tokenizer has " + std::to_string(data.tokens.size()) +
-           " tokens, expected at most the " + std::to_string(rows) + " rows of the embedding");
+    detail::refuse_tokenizer(data, "the tokenizer has " + std::to_string(data.tokens.size()) +
+                                       " tokens, expected at most the " + std::to_string(rows) +
+                                       " rows of the embedding");
   }
   auto tokens = data.tokens;
   std::vector<std::int32_t> kinds;
