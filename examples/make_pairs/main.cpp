@@ -211,8 +211,6 @@ int hand_over(arguments const& given, std::string const& rows, make_pairs::tally
   });
   for (auto const& sentence : to_sentences(counted, form)) program::say(sentence);
   if (!given.output.empty()) program::wrote({given.output});
-  if (counted.rows == 0)
-    results.fault("no two completions of a prompt could be told apart: no rows");
   return results.finish();
 }
 
@@ -245,8 +243,13 @@ int run(arguments& given) {
       for (auto const& row : ranking.rows_of(each)) rows += row + "\n";
     }
     int const code = hand_over(given, rows, ranking.counted(), form);
-    if (code == 0 && !kept.empty()) std::remove(kept.c_str());
-    return code;
+    if (code != 0) return code;
+    if (!kept.empty()) std::remove(kept.c_str());
+    program::handover outcome;
+    if (ranking.counted().rows == 0) {
+      outcome.fault("no two completions of a prompt could be told apart: no rows");
+    }
+    return outcome.finish();
   } catch (program::stop const&) {
     return program::stopped(kept.empty() ? "nothing is kept without --output"
                                          : "what is finished is in " + kept);

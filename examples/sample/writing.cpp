@@ -67,6 +67,7 @@ void add_writing_options(CLI::App& app, writing_options& given) {
       ->capture_default_str();
   app.add_option("--top-p", given.top_p,
                  "Only the most likely tokens that have this share together; 1: all")
+      ->check(program::positive_and_finite())
       ->check(program::between(0, 1))
       ->capture_default_str();
   app.add_option("--seed", given.seed, "The same seed draws the same completions")
