@@ -210,11 +210,17 @@ int run(tune::options& given) {
     program::kept_rows kept(given.out + "/metrics.unfinished", settings_of(session));
     tune::final_report report;
     for (auto const& row : kept.rows()) report.steps.push_back(tune::row_of(row));
-    session.train(checkpoint, [&](tune::step_row const& row) {
-      if (row.report.step <= report.steps.size()) return;  // done before a kill, to the same bits
-      kept.add(tune::json_of(row));
-      report.steps.push_back(row);
-    });
+    try {
+      session.train(checkpoint, [&](tune::step_row const& row) {
+        if (row.report.step <= report.steps.size()) return;  // done before a kill, to the same bits
+        kept.add(tune::json_of(row));
+        report.steps.push_back(row);
+      });
+    } catch (...) {
+      // Where nothing is done, nothing is in the way of other settings.
+      if (report.steps.empty()) kept.forget();
+      throw;
+    }
     session.finish(report);
     int const code = tune::deliver(session, given, report, written);
     if (code == 0) {

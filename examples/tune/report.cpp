@@ -157,11 +157,14 @@ int deliver(session& of, options const& given, final_report const& report,
   });
   if (!given.merge.empty()) {
     write(given.merge, [&](std::string const& path) {
-      convert::run({.model = given.model.model,
-                    .adapter = weights,
-                    .output = path,
-                    .shard_bytes = 5'000'000'000},
-                   of.model().threads(), [](std::size_t, std::string const&) {});
+      convert::request merged;
+      merged.model = given.model.model;
+      merged.adapter = weights;
+      merged.output = path;
+      merged.shard_bytes = 5'000'000'000;
+      auto const done =
+          convert::run(merged, of.model().threads(), [](std::size_t, std::string const&) {});
+      for (auto const& each : done.warnings) program::warn(each);
       return true;
     });
   }

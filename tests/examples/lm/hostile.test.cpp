@@ -27,7 +27,7 @@ struct hostile_case {
 std::vector<hostile_case> const programs = {
     {"score",
      PREFER_EXAMPLE_SCORE,
-     {"--beta", "--threads", "--max-length", "--max-prompt", "--max-bad"},
+     {"--beta", "--threads", "--max-length", "--max-prompt"},
      {"--rows", "--texts", "--truncate", "--products", "--compute", "--storage", "--outputs",
       "--bad-rows", "--ties"}},
     {"tune",

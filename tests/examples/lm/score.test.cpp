@@ -170,7 +170,7 @@ TEST_CASE("score: what does not fit is refused in a sentence", "[examples][score
   place.check_refused("--data pairs.jsonl", "give --model FILE", 2);
   place.check_refused(model, "give one of --data FILE and --check FILE", 2);
   place.check_refused("--model none.gguf --data pairs.jsonl", "none.gguf", 1);
-  place.check_refused(model + "--data none.jsonl", "none.jsonl", 1);
+  place.check_refused("--quiet " + model + "--data none.jsonl", "none.jsonl", 1);
   place.check_refused(model + "--data pairs.jsonl --reference frozen", "nothing trains here", 2);
   place.check_refused(model + "--data pairs.jsonl --reference frozn", "did you mean frozen", 2);
   place.check_refused(model + "--data pairs.jsonl --double", "--double is for --check", 2);
