@@ -120,7 +120,7 @@ TEST_CASE("byte_pair_merges: merges as whoever looks through all pairs each time
       known[{left, right}] = {rank, 4 + rank};
       merges.add(left, right, rank, 4 + rank);
     }
-    for (std::size_t const length : {0, 1, 2, 5, 48, 49, 50, 400}) {
+    for (std::size_t const length : std::array<std::size_t, 8>{0, 1, 2, 5, 48, 49, 50, 400}) {
       std::vector<std::uint32_t> symbols = {99};  // what stands before is left alone
       for (std::size_t i = 0; i < length; ++i) {
         symbols.push_back(static_cast<std::uint32_t>(draw() % 4));

@@ -163,11 +163,12 @@ class chat_writer {
 
   // ChatML, Llama 3 and Zephyr: every turn has a header with its role, and an end.
 
-  void header(std::string const& role) {
-    if (form_.family == chat_family::chatml) by_template("<|im_start|>");
-    if (form_.family == chat_family::llama3) by_template("<|start_header_id|>");
+  /// Of a message's role, or of one that the template itself opens.
+  void header(std::string const& role, bool of_message) {
     if (form_.family == chat_family::zephyr) return by_template("<|" + role + "|>\n");
-    by_user(role);
+    by_template(form_.family == chat_family::chatml ? "<|im_start|>" : "<|start_header_id|>");
+    if (of_message) by_user(role);
+    if (!of_message) by_template(role);
     by_template(form_.family == chat_family::chatml ? "\n" : "<|end_header_id|>\n\n");
   }
   void end_turn() {
@@ -175,7 +176,7 @@ class chat_writer {
     if (form_.family != chat_family::llama3) by_template("\n");
   }
   void open_answer() {
-    header("assistant");
+    header("assistant", false);
     if (form_.thoughts == thought::always) by_template("<think>\n");
     if (form_.thoughts == thought::either && !form_.thinks) by_template("<think>\n\n</think>\n\n");
   }
@@ -184,7 +185,7 @@ class chat_writer {
     std::size_t next = 0;
     bool const says = messages.front().role == "system";
     if (form_.has_default_system || (says && !form_.system_preamble.empty())) {
-      header("system");
+      header("system", says);
       by_template(form_.system_preamble);
       if (says) content(messages.front());
       if (!says) by_template(form_.default_system);
@@ -197,7 +198,7 @@ class chat_writer {
     }
     for (; next < messages.size(); ++next) {
       data::message const& message = messages[next];
-      header(message.role);
+      header(message.role, true);
       if (message.role == "assistant" && form_.thoughts != thought::none) {
         earlier_answer(message, next > last_query);
       } else {

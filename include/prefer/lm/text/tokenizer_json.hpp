@@ -164,13 +164,20 @@ class tokenizer_json_reader {
         "is written");
   }
 
+  /// A sequence of sequences is read by recursion, and a hostile one has a million of them.
+  void expect_shallow(std::size_t depth) const {
+    if (depth > 8) refuse_file("has a \"Sequence\" in nine others; expected a list of steps");
+  }
+
   /// The steps of the pre-tokenizer as words: "digits", "gpt2", "llama3", "qwen2" and "bytes".
-  [[nodiscard]] std::vector<std::string> steps(tokenizer_object const& node) const {
+  [[nodiscard]] std::vector<std::string> steps(tokenizer_object const& node,
+                                               std::size_t depth = 0) const {
     std::string const type = word(node, "type");
     if (type == "Sequence") {
+      expect_shallow(depth);
       std::vector<std::string> all;
       for (auto const& each : member(node, "pretokenizers")) {
-        for (std::string& step : steps(each)) all.push_back(std::move(step));
+        for (std::string& step : steps(each, depth + 1)) all.push_back(std::move(step));
       }
       return all;
     }
@@ -219,11 +226,12 @@ class tokenizer_json_reader {
     }
   }
 
-  void read_post_processor(tokenizer_object const& node) {
+  void read_post_processor(tokenizer_object const& node, std::size_t depth = 0) {
     std::string const type = word(node, "type");
     if (node.is_null() || type == "ByteLevel") return;
     if (type == "Sequence") {
-      for (auto const& each : member(node, "processors")) read_post_processor(each);
+      expect_shallow(depth);
+      for (auto const& each : member(node, "processors")) read_post_processor(each, depth + 1);
       return;
     }
     if (type != "TemplateProcessing") {
