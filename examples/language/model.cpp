@@ -19,6 +19,7 @@
 #include <prefer/lm/files/weight_changes.hpp>
 #include <prefer/lm/model/llama.hpp>
 #include <prefer/lm/model/llama_base.hpp>
+#include <prefer/lm/model/llama_sampling.hpp>
 #include <prefer/lm/model/lora.hpp>
 #include <prefer/lm/text/open_tokenizer.hpp>
 #include <prefer/parallel/thread_pool.hpp>
@@ -96,7 +97,7 @@ class in_slices {
 
 prefer::cached<float> cached_rows(llama& policy, rows_to_cache const& rows) {
   std::error_code ignored;
-  if (!rows.path.empty() && std::filesystem::exists(rows.path, ignored)) {
+  if (std::filesystem::is_regular_file(rows.path, ignored)) {
     return prefer::cached<float>::load(rows.path, *rows.data, rows.made_of);
   }
   in_slices slices(policy, rows);
@@ -192,6 +193,12 @@ class policy_of final : public held_policy {
     return numbers;
   }
   bool has_adapter() const override { return policy_.has_adapter(); }
+  void stream(std::span<std::uint32_t const> prompt, prefer::sampling_options const& how,
+              prefer::random_address const& from,
+              std::function<void(std::uint32_t)> const& heard) override {
+    lm::llama_stream<float> tokens(policy_.view(), policy_.options().by, prompt, how, from);
+    while (auto const token = tokens.next()) heard(*token);
+  }
   std::unique_ptr<held_reference> reference(reference_choice const& choice,
                                             rows_to_cache const& rows) override {
     using kind = reference_choice::kind;
@@ -349,7 +356,9 @@ std::string model::in_words() const {
 }
 
 std::unique_ptr<held_policy> model::fixed(prefer::token_sequences const& texts) {
-  if (!parts_->options.adapter.empty()) return with_adapter(texts, {});
+  return parts_->options.adapter.empty() ? start(texts) : with_adapter(texts, {});
+}
+std::unique_ptr<held_policy> model::start(prefer::token_sequences const& texts) {
   return std::make_unique<policy_of>(parts_->options, parts_->file, parts_->words, parts_->base(),
                                      texts, lm::llama_options<float>{.by = parts_->by});
 }

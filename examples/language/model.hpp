@@ -15,6 +15,8 @@
 #include <prefer/lm/text/tokenizer.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/any_policy.hpp>
+#include <prefer/policy/sampling_policy.hpp>
+#include <prefer/random/philox.hpp>
 #include <prefer/reference/any_reference.hpp>
 
 #include "model_options.hpp"
@@ -69,6 +71,10 @@ class held_policy {
   [[nodiscard]] virtual bool has_adapter() const = 0;
   /// At its start it says what the model without any adapter says.
   [[nodiscard]] virtual bool begins_as_base() const = 0;
+  /// The completion of some tokens that the policy samples at this address; each token is handed out as it is drawn.
+  virtual void stream(std::span<std::uint32_t const> prompt, prefer::sampling_options const& how,
+                      prefer::random_address const& from,
+                      std::function<void(std::uint32_t)> const& heard) = 0;
 
   /// Errors  precondition_error for an adapter that is not there; backend_error for another vocabulary, a cache of others
   [[nodiscard]] virtual std::unique_ptr<held_reference> reference(reference_choice const& choice,
@@ -101,6 +107,8 @@ class model {
 
   /// Nothing of it trains: the model with the adapter of its options, or as it is. `texts` outlives the policy.
   [[nodiscard]] std::unique_ptr<held_policy> fixed(prefer::token_sequences const& texts);
+  /// Nothing of it trains, and the adapter of its options is left out.
+  [[nodiscard]] std::unique_ptr<held_policy> start(prefer::token_sequences const& texts);
   /// An adapter trains: the one of its options where there is one, else a new one.
   [[nodiscard]] std::unique_ptr<held_policy> with_adapter(prefer::token_sequences const& texts,
                                                           adapter_options adapter);

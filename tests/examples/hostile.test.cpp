@@ -2,13 +2,13 @@
 //
 // What people type by mistake, and worse: every program, every flag that takes a number, every kind of text that is none.
 
-#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "hostile.hpp"
 #include "workplace.hpp"
 
 namespace {
@@ -16,17 +16,6 @@ namespace {
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 using namespace prefer::test;
-
-/// A program with arguments that make it run for milliseconds, its flags that take a number, those that take one of a few
-/// words, and the one that names where something goes.
-struct hostile_case {
-  std::string name;
-  std::string executable;
-  std::string usual;
-  std::vector<std::string> numbers;
-  std::vector<std::string> words;
-  std::string output = "--output";
-};
 
 std::vector<hostile_case> const programs = {
     {"losses",
@@ -64,14 +53,6 @@ std::vector<hostile_case> const programs = {
      {}},
 };
 
-/// `usual` without one of its flags, which is given otherwise.
-std::string without_flag(std::string usual, std::string const& flag) {
-  std::size_t const at = usual.find(flag + " ");
-  if (at == std::string::npos) return usual;
-  std::size_t const end = usual.find(" --", at);
-  return usual.erase(at, end == std::string::npos ? end : end + 1 - at);
-}
-
 hostile_case const& called(std::string const& name) {
   return *std::find_if(programs.begin(), programs.end(),
                        [&](hostile_case const& each) { return each.name == name; });
@@ -81,18 +62,6 @@ constexpr char const* pair_of_texts =
     R"({"prompt": "Name a bird.", "chosen": "Wren.", "rejected": "Oak."})"
     "\n";
 
-/// One sentence about the place, without a word of a library and without a doubled colon.
-void check_sentence(outcome const& run, std::string const& program) {
-  INFO(run.err);
-  CHECK(run.out.empty());
-  CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
-  CHECK_THAT(run.err, StartsWith(program + ": "));
-  for (char const* word : {": :", "::", "terminate", "what()", "stod", "lexical", "json.exception",
-                           "std::", "Could not convert", "basic_"}) {
-    CHECK_THAT(run.err, !Contains(word));
-  }
-}
-
 }  // namespace
 
 TEST_CASE("programs: a number that is none is refused in a sentence, by every flag",
@@ -101,21 +70,7 @@ TEST_CASE("programs: a number that is none is refused in a sentence, by every fl
     workplace const place(each.name, each.executable);
     place.file("ratings.inter", tiny_ratings());
     place.file("rows.jsonl", pair_of_texts);
-    for (auto const& flag : each.numbers) {
-      std::string const stem = flag.substr(0, flag.find(' '));
-      std::string const glue = flag == "--set beta" ? "=" : " ";
-      for (std::string const text : {"''", "nan", "inf", "1e400", "-1", "abc", "0"}) {
-        bool const may_hold = text == "0" || text == "-1";
-        // Below every rating it is a sensible number, of which these data have no use.
-        if (flag == "--disliked-to" && may_hold) continue;
-        INFO(each.name << ' ' << flag << ' ' << text);
-        auto const run = place.run(without_flag(each.usual, stem) + " " + flag + glue + text);
-        CHECK((run.code == 2 || (may_hold && run.code == 0)));
-        if (run.code == 0) continue;
-        check_sentence(run, each.name);
-        CHECK_THAT(run.err, Contains(stem) || Contains(stem.substr(2)));
-      }
-    }
+    check_numbers(place, each);
   }
 }
 
@@ -192,42 +147,12 @@ TEST_CASE("programs: flags that contradict each other, or say nothing together, 
 }
 
 TEST_CASE("programs: without an argument the help is on standard error", "[examples][hostile]") {
-  for (auto const& each : programs) {
-    workplace const place(each.name, each.executable);
-    auto const nothing = place.run("");
-    CHECK(nothing.code == 2);
-    CHECK(nothing.out.empty());
-    auto const help = place.run("--help");
-    CHECK(help.code == 0);
-    CHECK(help.err.empty());
-    CHECK(nothing.err == help.out);
-    CHECK_THAT(help.out, Contains("--json") && Contains("--quiet"));
-    auto const version = place.run("--version");
-    CHECK(version.code == 0);
-    CHECK_THAT(version.out, StartsWith(each.name + " (prefer) "));
-  }
+  for (auto const& each : programs) check_help(each);
 }
 
 TEST_CASE("programs: an unknown flag has a near one, a flag given twice is refused",
           "[examples][hostile]") {
-  for (auto const& each : programs) {
-    workplace const place(each.name, each.executable);
-    auto const refused = [&](std::string const& arguments, std::string const& sentence) {
-      INFO(each.name << ' ' << arguments);
-      auto const run = place.run(arguments);
-      CHECK(run.code == 2);
-      check_sentence(run, each.name);
-      CHECK_THAT(run.err, Contains(sentence));
-    };
-    std::string const& flag = each.output;
-    std::string misspelt = flag;
-    std::swap(misspelt[flag.size() - 1], misspelt[flag.size() - 2]);
-    refused(misspelt + " x", "there is no flag " + misspelt + "; did you mean " + flag + "?");
-    refused("--zzzzzz", "there is no flag --zzzzzz; --help");
-    refused(flag + " a " + flag + " b", flag + ": found 2 values; expected one, once");
-    refused(flag, flag + ": found nothing behind it; expected a value");
-    refused(flag + " ''", flag + ": found \"\"; expected the name of a file or folder");
-  }
+  for (auto const& each : programs) check_flags(each);
 }
 
 TEST_CASE("programs: bounds are written as people write numbers", "[examples][hostile]") {
