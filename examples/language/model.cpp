@@ -97,7 +97,7 @@ class in_slices {
 
 prefer::cached<float> cached_rows(llama& policy, rows_to_cache const& rows) {
   std::error_code ignored;
-  if (!rows.path.empty() && std::filesystem::exists(rows.path, ignored)) {
+  if (std::filesystem::is_regular_file(rows.path, ignored)) {
     return prefer::cached<float>::load(rows.path, *rows.data, rows.made_of);
   }
   in_slices slices(policy, rows);

@@ -111,7 +111,7 @@ int check(arguments const& given) {
   auto const found = given.in_double ? score::check_files<double>(given.model, given.check)
                                      : score::check_files<float>(given.model, given.check);
   if (program::as_json) {
-    auto document = program::document();
+    auto document = program::results_document();
     document["good"] = found.good();
     document["parts"] = program::json::array();
     for (auto const& part : found.parts) {
@@ -180,7 +180,7 @@ void deliver(arguments const& given, language::encoded_rows const& rows,
              score::scored_rows const& said, language::preference_judgement const& summary,
              std::string const& model, bool has_reference) {
   if (program::as_json && given.output.empty()) {
-    auto document = program::document();
+    auto document = program::results_document();
     document["model"] = model;
     document["beta"] = given.beta;
     document["summary"] = in_json(summary);
@@ -203,7 +203,7 @@ void deliver(arguments const& given, language::encoded_rows const& rows,
   if (file) file->commit();
   program::flush();
   if (program::as_json) {
-    auto document = program::document();
+    auto document = program::results_document();
     document["model"] = model;
     document["beta"] = given.beta;
     document["summary"] = in_json(summary);

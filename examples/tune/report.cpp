@@ -12,7 +12,7 @@
 #include <prefer/report/table.hpp>
 #include <prefer/text/number.hpp>
 
-#include "../program/json.hpp"
+#include "../program/effective_options.hpp"
 #include "../program/output.hpp"
 
 namespace tune {
@@ -51,7 +51,7 @@ double seconds_of(final_report const& report) {
 }
 
 json summary_of(session& of, options const& given, final_report const& report) {
-  auto out = program::document();
+  auto out = program::results_document();
   out["model"] = of.model().in_words();
   out["loss"] = of.loss().facts.label;
   out["reference"] = of.reference_name();

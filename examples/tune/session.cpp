@@ -145,7 +145,7 @@ void session::choose_reference() {
   std::optional<program::progress> bar;
   std::error_code ignored;
   if (choice_.is == kind::cached) {
-    bool const there = !choice_.path.empty() && std::filesystem::exists(choice_.path, ignored);
+    bool const there = std::filesystem::is_regular_file(choice_.path, ignored);
     if (!there && !choice_.path.empty()) {
       prefer::expect_writable(choice_.path, program::room_for_a_report);
     }

@@ -221,6 +221,7 @@ TEST_CASE("tune: what does not fit is refused in a sentence", "[examples][tune]"
   refused("--reference model:none.gguf", "none.gguf", 1);
   refused("--full --lora 4", "does not go with", 2);
   refused("--targets k_prj", "is not one of", 2);
+  refused("--reference cached:/dev/full", "/dev/full", 1);
   refused("--resume", "there is nothing to go on from", 1);
   refused("--products none", "expected", 2);
   refused("--adapter " + tiny + "llama_heads/adapter", "it is an adapter of another model", 1);
