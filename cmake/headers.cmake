@@ -337,6 +337,7 @@ set(prefer_lm_headers
   lm/model/llama_decoder.hpp
   lm/model/llama_head.hpp
   lm/model/llama_memory.hpp
+  lm/model/llama_options.hpp
   lm/model/llama_pass.hpp
   lm/model/llama_reference.hpp
   lm/model/llama_sampling.hpp

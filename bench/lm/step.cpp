@@ -121,7 +121,8 @@ void take_steps(settings const& by, Policy& policy, Reference& reference,
 
 int run(settings const& by) {
   prefer::thread_pool pool(static_cast<unsigned>(by.number("threads")));
-  lm::model_file const file{std::filesystem::path(by("model"))};
+  // The file is open no longer than weights are read: its pages count as memory while they are mapped.
+  std::filesystem::path const path(by("model"));
 
   // Random tokens: what they say changes no time. A batch of pairs for each step, and no more than 64.
   prefer::token_sequences texts;
@@ -147,14 +148,15 @@ int run(settings const& by) {
   std::vector<float> const zeros(2 * data.size(), -100.0f);
   auto cached = prefer::cached<float>::given(zeros, data, 1);
   if (by("mode") == "full") {
-    auto base = std::make_unique<lm::llama_base<float> const>(file, lm::weight_storage::as_stored,
-                                                              pool.executor());
+    auto base = std::make_unique<lm::llama_base<float> const>(
+        lm::model_file(path), lm::weight_storage::as_stored, pool.executor());
     lm::llama<float> policy(*base, texts, lm::full_fine_tuning{}, how);
     base.reset();
     take_steps(by, policy, cached, data, pool.executor(), library);
     return 0;
   }
-  auto const base = std::make_shared<lm::llama_base<float> const>(file, storage, pool.executor());
+  auto const base =
+      std::make_shared<lm::llama_base<float> const>(lm::model_file(path), storage, pool.executor());
   lm::llama<float> policy(base, texts, lm::lora_options{.rank = 16, .alpha = 32}, how);
   if (by("reference") == "adapter_off") {
     prefer::without_adapter reference(policy);

@@ -2,12 +2,12 @@
 //
 // What people type by mistake, and worse: every program, every flag that takes a number, every kind of text that is none.
 
-#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "hostile.hpp"
 #include "workplace.hpp"
 
 namespace {
@@ -15,14 +15,6 @@ namespace {
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 using namespace prefer::test;
-
-/// A program with arguments that make it run for milliseconds, and its flags that take a number.
-struct hostile_case {
-  std::string name;
-  std::string executable;
-  std::string usual;
-  std::vector<std::string> numbers;
-};
 
 std::vector<hostile_case> const programs = {
     {"losses", PREFER_EXAMPLE_LOSSES, "--loss dpo --plot a.svg", {"--margins 0", "--set beta"}},
@@ -46,26 +38,6 @@ std::vector<hostile_case> const programs = {
       "--start-steps", "--start-rate", "--steps", "--rate", "--samples", "--seed", "--threads"}},
 };
 
-/// `usual` without one of its flags, which is given otherwise.
-std::string without_flag(std::string usual, std::string const& flag) {
-  std::size_t const at = usual.find(flag + " ");
-  if (at == std::string::npos) return usual;
-  std::size_t const end = usual.find(" --", at);
-  return usual.erase(at, end == std::string::npos ? end : end + 1 - at);
-}
-
-/// One sentence about the place, without a word of a library and without a doubled colon.
-void check_sentence(outcome const& run, std::string const& program) {
-  INFO(run.err);
-  CHECK(run.out.empty());
-  CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
-  CHECK_THAT(run.err, StartsWith(program + ": "));
-  for (char const* word : {": :", "::", "terminate", "what()", "stod", "lexical", "json.exception",
-                           "std::", "Could not convert", "basic_"}) {
-    CHECK_THAT(run.err, !Contains(word));
-  }
-}
-
 }  // namespace
 
 TEST_CASE("programs: a number that is none is refused in a sentence, by every flag",
@@ -73,58 +45,17 @@ TEST_CASE("programs: a number that is none is refused in a sentence, by every fl
   for (auto const& each : programs) {
     workplace const place(each.name, each.executable);
     place.file("ratings.inter", tiny_ratings());
-    for (auto const& flag : each.numbers) {
-      std::string const stem = flag.substr(0, flag.find(' '));
-      std::string const glue = flag == "--set beta" ? "=" : " ";
-      for (std::string const text : {"''", "nan", "inf", "1e400", "-1", "abc", "0"}) {
-        bool const may_hold = text == "0" || text == "-1";
-        // Below every rating it is a sensible number, of which these data have no use.
-        if (flag == "--disliked-to" && may_hold) continue;
-        INFO(each.name << ' ' << flag << ' ' << text);
-        auto const run = place.run(without_flag(each.usual, stem) + " " + flag + glue + text);
-        CHECK((run.code == 2 || (may_hold && run.code == 0)));
-        if (run.code == 0) continue;
-        check_sentence(run, each.name);
-        CHECK_THAT(run.err, Contains(stem) || Contains(stem.substr(2)));
-      }
-    }
+    check_numbers(place, each);
   }
 }
 
 TEST_CASE("programs: without an argument the help is on standard error", "[examples][hostile]") {
-  for (auto const& each : programs) {
-    workplace const place(each.name, each.executable);
-    auto const nothing = place.run("");
-    CHECK(nothing.code == 2);
-    CHECK(nothing.out.empty());
-    auto const help = place.run("--help");
-    CHECK(help.code == 0);
-    CHECK(help.err.empty());
-    CHECK(nothing.err == help.out);
-    CHECK_THAT(help.out, Contains("--json") && Contains("--quiet"));
-    auto const version = place.run("--version");
-    CHECK(version.code == 0);
-    CHECK_THAT(version.out, StartsWith(each.name + " (prefer) "));
-  }
+  for (auto const& each : programs) check_help(each);
 }
 
 TEST_CASE("programs: an unknown flag has a near one, a flag given twice is refused",
           "[examples][hostile]") {
-  for (auto const& each : programs) {
-    workplace const place(each.name, each.executable);
-    auto const refused = [&](std::string const& arguments, std::string const& sentence) {
-      INFO(each.name << ' ' << arguments);
-      auto const run = place.run(arguments);
-      CHECK(run.code == 2);
-      check_sentence(run, each.name);
-      CHECK_THAT(run.err, Contains(sentence));
-    };
-    refused("--outptu x", "there is no flag --outptu; did you mean --output?");
-    refused("--zzzzzz", "there is no flag --zzzzzz; --help");
-    refused("--output a --output b", "--output: found 2 values; expected one, once");
-    refused("--output", "--output: found nothing behind it; expected a value");
-    refused("--output ''", "--output: found \"\"; expected the name of a file or folder");
-  }
+  for (auto const& each : programs) check_flags(each);
 }
 
 TEST_CASE("programs: bounds are written as people write numbers", "[examples][hostile]") {

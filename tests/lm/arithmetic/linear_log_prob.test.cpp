@@ -400,3 +400,32 @@ TEST_CASE("linear_log_prob: what does not fit is refused with what was expected"
   CHECK_THROWS_WITH(linear_log_prob(rounded, layer.view(), {target}, {}, pass),
                     Catch::Contains("Eigen multiplies no bfloat16"));
 }
+
+TEST_CASE("linear_log_prob: a model of one's own brings hidden rows and a matrix",
+          "[lm][linear_log_prob]") {
+  constexpr size_t rows = 2, width = 3, vocabulary = 4;
+  std::vector<float> hidden = {1, 0, 2, 0, 1, 0}, matrix(vocabulary * width),
+                     d_matrix(matrix.size());
+  std::vector<float> d_hidden(hidden.size()), coefficient;
+  prefer::thread_pool pool(2);
+  // [own_head]
+  prefer::lm::arithmetic<float> const how{prefer::lm::eigen_products, pool.executor()};
+  prefer::lm::output_layer<float> const head{
+      .hidden = hidden, .matrix = prefer::lm::weights_at(vocabulary, width, matrix.data())};
+  std::vector<std::uint32_t> const target = {3, 0, 1};
+  std::vector<std::uint32_t> const row = {0, 0, 1};  // two tokens are scored from the first row
+  std::vector<float> log_prob(3);
+
+  prefer::lm::linear_options const options{.for_backward = prefer::lm::prepared::hidden_and_matrix};
+  prefer::lm::linear_pass<float> pass;  // keep it from step to step: it is memory
+  linear_log_prob(how, head, {target, row}, {.log_prob = log_prob}, pass, options);
+  coefficient = {0.5f, 0, -0.5f};  // of a loss: its derivative by each log_prob
+  linear_backward(how, head, {target, row}, pass, {.log_prob = coefficient},
+                  {.hidden = d_hidden, .matrix = d_matrix.data()}, options);
+  // [/own_head]
+  CHECK(log_prob[0] == Approx(-std::log(4.0)));
+  // d / d matrix[v] = sum over rows of coefficient * ((v is target) - 1/4) * hidden
+  CHECK(d_matrix[3 * width] == Approx(0.5 * 0.75));
+  CHECK(d_matrix[1 * width + 1] == Approx(-0.5 * 0.75));
+  CHECK(d_hidden == std::vector<float>(rows * width));  // the matrix is zero
+}
