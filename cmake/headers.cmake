@@ -228,6 +228,7 @@ set(prefer_data_headers
   data/audit_card.hpp
   data/audit_findings.hpp
   data/audit_report.hpp
+  data/audit_rows.hpp
   data/bad_rows.hpp
   data/byte_source.hpp
   data/byte_tokenizer.hpp
@@ -337,6 +338,7 @@ set(prefer_lm_headers
   lm/model/llama_decoder.hpp
   lm/model/llama_head.hpp
   lm/model/llama_memory.hpp
+  lm/model/llama_options.hpp
   lm/model/llama_pass.hpp
   lm/model/llama_reference.hpp
   lm/model/llama_sampling.hpp

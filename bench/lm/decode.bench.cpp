@@ -2,7 +2,6 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -15,12 +14,13 @@
 #include <utility>
 #include <vector>
 
+#include "measure.hpp"
+
 // One token after the other of a model of SmolLM2-135M's size, for range(0) sequences at once, beside what bounds it: a
 // pass over the same bytes that only reads them, on the same threads, in turn with each step.
 namespace {
 
 using namespace prefer;
-using clock_type = std::chrono::steady_clock;
 
 lm::llama_config smollm2_135m() {
   return {.architecture = "llama",
@@ -117,11 +117,6 @@ void only_read(std::vector<std::span<std::byte const>> const& pieces, executor t
   });
 }
 
-double median(std::vector<double>& of) {
-  std::nth_element(of.begin(), of.begin() + static_cast<std::ptrdiff_t>(of.size() / 2), of.end());
-  return of[of.size() / 2];
-}
-
 void decode(benchmark::State& state, lm::tensor_type type) {
   auto const base = random_base(type);
   auto const sequences = static_cast<std::size_t>(state.range(0));
@@ -135,21 +130,16 @@ void decode(benchmark::State& state, lm::tensor_type type) {
   lm::llama_decoder<float> decoder(base->config());
   lm::llama_view<float> const view{.weights = &base->weights()};
   std::vector<double> step, bound;
-  auto const seconds_of = [](auto const& work) {
-    auto const begin = clock_type::now();
-    work();
-    return std::chrono::duration<double>(clock_type::now() - begin).count();
-  };
   for (auto _ : state) {
-    bound.push_back(seconds_of([&] { only_read(pieces, pool.executor()); }));
-    step.push_back(seconds_of([&] { decoder.step(view, pool.executor(), readers, tokens); }));
+    bound.push_back(measure::seconds([&] { only_read(pieces, pool.executor()); }));
+    step.push_back(measure::seconds([&] { decoder.step(view, pool.executor(), readers, tokens); }));
     state.SetIterationTime(step.back());
   }
   double bytes = 0;
   for (auto const& each : pieces) bytes += static_cast<double>(each.size());
-  double const of_bound = median(bound);
-  state.counters["share_of_bound"] = of_bound / median(step);
-  state.counters["tokens/s"] = static_cast<double>(sequences) / median(step);
+  double const of_bound = measure::median(bound);
+  state.counters["share_of_bound"] = of_bound / measure::median(step);
+  state.counters["tokens/s"] = static_cast<double>(sequences) / measure::median(step);
   state.counters["GB/s"] = bytes / of_bound * 1e-9;
 }
 

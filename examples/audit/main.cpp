@@ -31,6 +31,7 @@ constexpr char const* examples =
   audit --data train=pairs.jsonl eval=held-out.jsonl --card card.md
   audit --data judged.jsonl --annotator worker_id --format helpsteer
   audit --data thumbs.jsonl --labels --json
+  audit --data pairs.jsonl --model SmolLM2-135M-Instruct.Q4_1.gguf
 
 It ends with 1 where a later number would mean nothing (a split without rows, or
 of which an earlier one has every row), and with --strict also for warnings.
@@ -53,6 +54,7 @@ struct arguments {
   bool strict = false;
   std::string annotator;
   std::string card;
+  std::string model;
 };
 
 void declare(CLI::App& app, arguments& given) {
@@ -60,11 +62,22 @@ void declare(CLI::App& app, arguments& given) {
       ->type_name("[NAME=]FILE...")
       ->check(program::path())
       ->required();
-  app.add_flag("--labels", given.labels, "Rows are completions with a label, not pairs");
+  auto* const labels =
+      app.add_flag("--labels", given.labels, "Rows are completions with a label, not pairs");
   app.add_option("--annotator", given.annotator, "The field that says who judged")
       ->type_name("FIELD")
       ->check(program::not_empty("the name of a field"));
-  program::add_form_options(app, given.rows);
+  program::add_bad_row_options(app, given.rows);
+  program::add_columns_option(app, given.rows);
+  for (CLI::Option* const each :
+       program::add_form_options(app, given.rows, program::scored_lists::offered)) {
+    // A label is no pair.
+    if (each->check_name("--ties") || each->check_name("--scored")) each->excludes(labels);
+  }
+  app.add_option("--model", given.model,
+                 "Lengths in tokens of this model's tokenizer and chat template, not in characters")
+      ->type_name("FILE|FOLDER")
+      ->check(program::path());
   app.add_option("--card", given.card, "Write a data card, as a Markdown page")
       ->type_name("FILE")
       ->check(program::path());
@@ -99,13 +112,19 @@ int run(arguments& given) {
   if (!given.card.empty()) prefer::expect_writable(given.card, program::room_for_a_report);
   program::expect_standard_output();
 
-  audit::reading_choice const choice{program::reading_of(given.rows), given.labels,
-                                     given.annotator};
-  data::audit all("characters");
+  audit::reading_choice const choice{program::reading_of(given.rows),
+                                     given.labels            ? audit::row_kind::label
+                                     : given.rows.as_lists() ? audit::row_kind::list
+                                                             : audit::row_kind::pair,
+                                     given.annotator,
+                                     given.model.empty()
+                                         ? audit::lengths_in_characters()
+                                         : audit::lengths_in_tokens_of(given.model)};
+  data::audit all(unit_of(*choice.measure));
   std::vector<std::string> provenance;
   for (audit::source const& from : sources) {
     data::reading_report const read = audit::read(from, choice, all);
-    if (!program::quiet) program::say_reading("audit", read);
+    program::say_reading("audit", read);
     for (std::string const& sentence : to_sentences(read)) {
       provenance.push_back(from.split + ", " + from.path + ": " + sentence);
     }

@@ -1,55 +1,69 @@
 // SPDX-License-Identifier: MIT
 #include "read.hpp"
 
-#include <algorithm>
 #include <filesystem>
-#include <string_view>
+#include <optional>
 #include <utility>
 
-#include <prefer/data/example.hpp>
-#include <prefer/data/example_identity.hpp>
+#include <prefer/data/audit_rows.hpp>
 #include <prefer/data/preference.hpp>
 #include <prefer/expects.hpp>
-#include <prefer/text/utf8.hpp>
+#if defined(PREFER_HAS_LM)
+#include <prefer/lm/text/open_tokenizer.hpp>
+#endif
 
 #include "../program.hpp"
 
 namespace audit {
 
-namespace {
-
 namespace data = prefer::data;
 
-std::size_t characters_in(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
-    return !prefer::text::continues_code_point(byte);
-  }));
+class lengths {
+ public:
+  lengths() = default;
+#if defined(PREFER_HAS_LM)
+  explicit lengths(std::string const& model) : words_(prefer::lm::open_tokenizer(model)) {}
+#endif
+
+  [[nodiscard]] char const* unit() const {
+    return in_tokens() ? "tokens" : data::in_characters::unit;
+  }
+  template <class Row>
+  void add(data::audit& all, std::size_t split, Row const& row,
+           std::string const& annotator) const {
+#if defined(PREFER_HAS_LM)
+    if (words_) return add_row(all, split, row, data::in_tokens(*words_), annotator);
+#endif
+    add_row(all, split, row, data::in_characters(), annotator);
+  }
+
+ private:
+#if defined(PREFER_HAS_LM)
+  [[nodiscard]] bool in_tokens() const { return words_.has_value(); }
+  std::optional<prefer::lm::tokenizer> words_;
+#else
+  [[nodiscard]] static bool in_tokens() { return false; }
+#endif
+};
+
+std::shared_ptr<lengths const> lengths_in_characters() { return std::make_shared<lengths>(); }
+
+std::shared_ptr<lengths const> lengths_in_tokens_of([[maybe_unused]] std::string const& model) {
+#if defined(PREFER_HAS_LM)
+  return std::make_shared<lengths>(model);
+#else
+  prefer::refuse("--model: this build has no prefer::lm, which reads tokenizers");
+#endif
 }
 
-std::size_t length_of(data::turns const& part) {
-  if (part.is_text()) return characters_in(part.text());
-  std::size_t all = 0;
-  for (data::message const& each : part.messages()) all += characters_in(each.content.plain());
-  return all;
-}
+std::string unit_of(lengths const& how) { return how.unit(); }
+
+namespace {
 
 /// What the field of the annotator says in a row; a name or a number, as JSON writes it.
 std::string annotator_of(data::members const& fields, std::string const& name) {
   std::string const* const said = name.empty() ? nullptr : data::find_member(fields, name);
   return said == nullptr || *said == "null" ? "" : *said;
-}
-
-void add(data::audit& all, std::size_t split, data::preference_pair const& pair,
-         std::string const& annotator) {
-  all.add(split, data::judgement{name_of(pair.prompt, pair.context), name_of(pair.chosen),
-                                 name_of(pair.rejected), length_of(pair.prompt),
-                                 length_of(pair.chosen), length_of(pair.rejected), annotator});
-}
-void add(data::audit& all, std::size_t split, data::unpaired_example const& example,
-         std::string const& annotator) {
-  all.add(split, data::label{name_of(example.prompt, example.context), name_of(example.completion),
-                             example.label, length_of(example.prompt),
-                             length_of(example.completion), annotator});
 }
 
 }  // namespace
@@ -81,14 +95,19 @@ data::reading_report read(source const& from, reading_choice const& choice, data
     for (auto const& row : rows) {
       std::string const annotator = annotator_of(row.further, choice.annotator);
       with_annotator += !annotator.empty();
-      add(all, split, row, annotator);
+      choice.measure->add(all, split, row, annotator);
       shown.advance(1, from.split);
     }
   };
-  if (choice.labelled) {
-    take(data::unpaired(from.path, choice.how, &report));
-  } else {
-    take(data::pairs(from.path, choice.how, &report));
+  switch (choice.rows) {
+    case row_kind::pair:
+      take(data::pairs(from.path, choice.how, &report));
+      break;
+    case row_kind::label:
+      take(data::unpaired(from.path, choice.how, &report));
+      break;
+    case row_kind::list:
+      take(data::scored(from.path, choice.how, &report));
   }
   all.add_ties(split, report.tied.count);
   if (!choice.annotator.empty()) {

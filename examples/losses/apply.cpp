@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <initializer_list>
 #include <istream>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -21,7 +20,7 @@
 #include <prefer/metrics/rewards.hpp>
 #include <prefer/text/number.hpp>
 
-#include "../program/effective_options.hpp"
+#include "../program/json.hpp"
 #include "../program/progress.hpp"
 #include "../program/signals.hpp"
 #include "../program/stopped.hpp"
@@ -286,9 +285,12 @@ prefer::data::json_row_reader open(apply_options const& options, std::istream& s
 
 /// All that results depend on besides the rows, as a line of JSON.
 std::string settings_of(named_loss const& loss, apply_options const& options) {
-  auto out = program::results_document();
+  auto out = program::document();
   out["loss"] = loss.label;
   out["reduction"] = options.reduce == prefer::reduction::mean ? "mean" : "none";
+  out["columns"] = options.columns;
+  // How many may be bad decides whether there are results, not which.
+  out["bad_rows"] = options.how.bad == prefer::data::bad_rows::skipped ? "skip" : "stop";
   return out.dump();
 }
 
@@ -304,7 +306,7 @@ int apply_to(named_loss const& loss, apply_options const& options) {
   auto rows = open(options, standard_input);
   summary total;
   input_columns columns(options.how.columns);
-  std::map<std::string, prefer::data::happened> bad;
+  prefer::data::bad_row_counts bad;
   std::size_t met = 0;
   json_row row;
   Rows waiting(loss);

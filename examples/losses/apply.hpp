@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <prefer/data/reading.hpp>
 
@@ -11,7 +12,8 @@ struct apply_options {
   std::string input = "-";  // a path; "-" is standard input
   std::string output;       // a path; empty is standard output
   prefer::reduction reduce = prefer::reduction::none;
-  prefer::data::reading how;  // names of columns, and what becomes of bad rows
+  prefer::data::reading how;              // names of columns, and what becomes of bad rows
+  std::vector<std::string> columns = {};  // those names as they were given
 };
 
 /// Reads rows, writes one JSON object per row, and a summary. The exit code: 0, or that of a program that was stopped.

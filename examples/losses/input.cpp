@@ -2,10 +2,12 @@
 #include "input.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include <prefer/data/place.hpp>
+
+#include "../program/voice.hpp"
+#include "../reading_options.hpp"
 
 namespace {
 
@@ -81,12 +83,18 @@ void input_columns::say(std::string const& loss, prefer::data::place const& sour
                     ", which --columns names");
     }
   }
-  if (!mapping.empty()) std::fprintf(stderr, "losses: %s\n", mapping.c_str());
+  if (!mapping.empty()) program::say(mapping);
+  // A judge's scores, or how much a row counts, would change what another loss makes of the rows.
+  prefer::data::reading_report of_rows;
   std::string unused;
   for (auto const& [name, seen] : unused_) {
+    if (name == "score" || name == "score_chosen" || name == "score_rejected") {
+      of_rows.scores = seen;
+      continue;
+    }
     unused +=
         (unused.empty() ? "" : ", ") + prefer::data::in_quotes(name) + " in " + to_words(seen);
   }
-  if (unused.empty()) return;
-  std::fprintf(stderr, "losses: fields that %s does not read: %s\n", loss.c_str(), unused.c_str());
+  program::warn_of_unused(of_rows);
+  if (!unused.empty()) program::say("fields that " + loss + " does not read: " + unused);
 }

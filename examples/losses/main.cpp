@@ -74,9 +74,17 @@ struct arguments {
   program::reading_options rows;
 };
 
-void declare(CLI::App& app, arguments& given) {
+/// What is asked of the program; each has flags of its own.
+void declare_jobs(CLI::App& app, arguments& given) {
   app.add_flag("--list", given.list,
                "Every loss: hyper-parameters, defaults, what it reads, paper");
+  auto* const check = app.add_option("--check", given.check,
+                                     "Compare golden files with this library, print a table")
+                          ->type_name("FILE")
+                          ->check(program::path());
+  app.add_flag("--allow-uncovered", given.allow_uncovered,
+               "Cases of losses that are not in this version do not make --check fail")
+      ->needs(check);
   app.add_option("--loss", given.losses,
                  "A loss by its name here or in TRL, with own settings behind a colon; for --plot "
                  "several times")
@@ -86,32 +94,36 @@ void declare(CLI::App& app, arguments& given) {
   app.add_option("--set", given.settings, "A hyper-parameter, for every --loss that has it")
       ->type_name("K=V")
       ->allow_extra_args(false);
-  app.add_option("--reduction", given.reduction,
-                 "Coefficients of each row's own loss (none), or of the mean over rows (mean)")
-      ->check(program::one_of({"none", "mean"}))
-      ->capture_default_str();
+}
+
+void declare(CLI::App& app, arguments& given) {
+  declare_jobs(app, given);
+  auto* const plot = app.add_option("--plot", given.plot,
+                                    "Draw loss and coefficient against the margin, read no input")
+                         ->type_name("FILE.svg")
+                         ->check(program::path());
+  app.add_option("--margins", given.margins, "Where the plot begins and ends, nats")
+      ->type_name("LOW HIGH")
+      ->check(program::finite())
+      ->expected(2)
+      ->needs(plot);
+  auto const before = app.get_options().size();
   app.add_option("input", given.apply.input, "File of JSON lines, - for standard input")
       ->type_name("FILE")
       ->check(program::path())
+      ->capture_default_str();
+  app.add_option("--reduction", given.reduction,
+                 "Coefficients of each row's own loss (none), or of the mean over rows (mean)")
+      ->check(program::one_of({"none", "mean"}))
       ->capture_default_str();
   program::add_columns_option(app, given.rows);
   program::add_bad_row_options(app, given.rows);
   app.add_option("--output", given.apply.output, "Write the results here, whole or not at all")
       ->type_name("FILE")
       ->check(program::path());
-  app.add_option("--plot", given.plot,
-                 "Draw loss and coefficient against the margin, read no input")
-      ->type_name("FILE.svg")
-      ->check(program::path());
-  app.add_option("--margins", given.margins, "Where the plot begins and ends, nats")
-      ->type_name("LOW HIGH")
-      ->check(program::finite())
-      ->expected(2);
-  app.add_option("--check", given.check, "Compare golden files with this library, print a table")
-      ->type_name("FILE")
-      ->check(program::path());
-  app.add_flag("--allow-uncovered", given.allow_uncovered,
-               "Cases of losses that are not in this version do not make --check fail");
+  // A plot reads no rows.
+  auto const all = app.get_options();
+  for (std::size_t i = before; i < all.size(); ++i) all[i]->excludes(plot);
 }
 
 int list() {
@@ -200,6 +212,7 @@ int run(arguments& given) {
   given.apply.reduce =
       given.reduction == "mean" ? prefer::reduction::mean : prefer::reduction::none;
   given.apply.how = program::reading_of(given.rows);
+  given.apply.columns = given.rows.columns;
   return apply(losses.front(), given.apply);
 }
 

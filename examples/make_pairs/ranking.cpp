@@ -9,7 +9,6 @@
 #include <prefer/data/preference.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/text/number.hpp>
-#include <prefer/text/utf8.hpp>
 
 #include "../program/json.hpp"
 
@@ -63,7 +62,7 @@ std::vector<completion const*> ranking::usable(sample::answers const& of_prompt)
     auto const same = [&](completion const* other) { return other->text == one.text; };
     if (is_blank(one.text)) {
       ++tally_.blank;
-    } else if (prefer::text::first_invalid_utf8(one.text)) {
+    } else if (sample::has_replacement(one.text)) {
       ++tally_.broken;
     } else if (!one.ended && !options_.keep_unfinished) {
       ++tally_.unfinished;
@@ -166,7 +165,7 @@ void ranking::count(completion const& best, completion const& worst) {
 std::vector<std::string> to_sentences(tally const& of, row_form form) {
   std::vector<std::string> out;
   auto const say = [&](std::size_t count, char const* what) {
-    if (count != 0) out.push_back(std::to_string(count) + " " + what);
+    if (count != 0) out.push_back(std::string(what) + ": " + std::to_string(count));
   };
   auto const mean = [&](double sum, int digits) {
     return prefer::text::fixed(sum / static_cast<double>(of.rows), digits);
@@ -174,7 +173,7 @@ std::vector<std::string> to_sentences(tally const& of, row_form form) {
   out.push_back(std::to_string(of.rows) + " rows of " + std::to_string(of.completions) +
                 " completions of " + std::to_string(of.prompts) + " prompts");
   say(of.blank, "completions without a character, left out");
-  say(of.broken, "completions that are no UTF-8 (cut within a character?), left out");
+  say(of.broken, "completions with bytes that are no UTF-8, left out");
   say(of.unfinished, "completions that did not end within the most tokens, left out");
   say(of.repeated, "completions that equal an earlier one of their prompt, left out");
   say(of.alone, "prompts with fewer than two completions left");

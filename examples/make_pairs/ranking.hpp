@@ -27,7 +27,7 @@ struct tally {
   std::size_t prompts = 0;
   std::size_t completions = 0;
   std::size_t blank = 0;       // completions without a character
-  std::size_t broken = 0;      // that end within a character, or hold bytes that are none
+  std::size_t broken = 0;      // of which bytes are no character
   std::size_t unfinished = 0;  // that were cut
   std::size_t repeated = 0;    // that an earlier one of the prompt equals
   std::size_t tied = 0;  // prompts whose completions are all equally good, and pairs with all_pairs

@@ -70,17 +70,22 @@ void hide_and_seek(person& someone, std::vector<std::uint32_t> liked, split_rule
 }
 
 interactions checked(interactions data, std::string const& path) {
+  std::string read;  // what counts as liked is part of why nothing is
+  for (std::string const& note : data.notes) read += (read.empty() ? " (" : "; ") + note;
+  if (!read.empty()) read += ")";
   if (data.people_with_preferences() == 0) {
     prefer::refuse(prefer::backend_error(
         "recommend", path,
         "nobody has both a liked and a disliked item in the first part of their "
-        "history, so there is no preference to learn from"));
+        "history, so there is no preference to learn from" +
+            read));
   }
   if (data.test_preferences() == 0) {
     prefer::refuse(prefer::backend_error(
         "recommend", path,
         "nobody has both a liked and a disliked item in the last part of their "
-        "history, so there is no preference to be judged by"));
+        "history, so there is no preference to be judged by" +
+            read));
   }
   return data;
 }
@@ -112,27 +117,6 @@ bool preferences::contains(preference const& one) const {
   };
   return std::any_of(given_.begin(), given_.end(), is_it) ||
          (among(liked_, one.chosen) && among(disliked_, one.rejected));
-}
-
-std::size_t interactions::learned_and_judged() const {
-  std::size_t total = 0;
-  for (person const& each : people) {
-    for (std::size_t k = 0; k < each.test_preferences.size(); ++k) {
-      total += each.train_preferences.contains(each.test_preferences[k]);
-    }
-  }
-  return total;
-}
-
-std::size_t interactions::contradicted_preferences() const {
-  std::size_t total = 0;
-  for (person const& each : people) {
-    auto const& given = each.train_preferences.given();
-    prefer::data::preference_order const order(given);
-    total += static_cast<std::size_t>(std::count_if(
-        given.begin(), given.end(), [&](preference const& p) { return order.contradicts(p); }));
-  }
-  return total;
 }
 
 std::size_t interactions::test_preferences() const {
@@ -266,10 +250,23 @@ person split_unrated(std::vector<event> const& events, std::size_t number, std::
 
 }  // namespace
 
+namespace {
+
+void note_bad_rows(prefer::data::ratings_report const& report, std::string const& of,
+                   interactions& data) {
+  for (auto const& [reason, seen] : report.bad) {
+    data.notes.push_back("skipped" + of + ", " + reason + ": " + to_words(seen));
+  }
+}
+
+}  // namespace
+
 interactions read_ratings(std::string const& path, split_rule const& rule,
                           prefer::data::ratings_reading const& reading) {
   prefer::data::place const at{"data::ratings", path, 0};
-  prefer::data::rating_reader reader(std::make_unique<prefer::data::file_bytes>(at), at, reading);
+  prefer::data::ratings_report report;
+  prefer::data::rating_reader reader(std::make_unique<prefer::data::file_bytes>(at), at, reading,
+                                     &report);
   prefer::data::numbering users;
   prefer::data::numbering items;
   std::vector<std::vector<event>> history;
@@ -292,6 +289,7 @@ interactions read_ratings(std::string const& path, split_rule const& rule,
   auto const& form = reader.form();
   bool const rated = form.meaning == prefer::data::feedback::ratings;
   data.notes.push_back("read as " + form.sentence());
+  note_bad_rows(report, "", data);
   thresholds limits{};
   if (rated) {
     limits = thresholds_of(rule, form, low, high);
@@ -388,7 +386,8 @@ void read_groups(std::string const& path, prefer::data::ratings_reading reading,
   reading.meaning = prefer::data::feedback::pairs;
   prefer::data::numbering groups;
   std::size_t known = 0;
-  for (prefer::data::rating const& row : prefer::data::ratings(path, reading)) {
+  prefer::data::ratings_report report;
+  for (prefer::data::rating const& row : prefer::data::ratings(path, reading, &report)) {
     auto const found = number.find(row.user);
     if (found == number.end()) continue;
     auto& group = data.people[found->second].group;
@@ -407,6 +406,7 @@ void read_groups(std::string const& path, prefer::data::ratings_reading reading,
     prefer::refuse(prefer::backend_error(
         "recommend", path, "nobody of the data is in it; expected people and groups"));
   }
+  note_bad_rows(report, " of the groups", data);
   data.groups = static_cast<std::uint32_t>(groups.size());
   data.notes.push_back(std::to_string(known) + " of " + std::to_string(data.people.size()) +
                        " people are in " + std::to_string(data.groups) + " groups");

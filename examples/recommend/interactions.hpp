@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <prefer/data/audit_findings.hpp>
 #include <prefer/data/comparisons.hpp>
 #include <prefer/data/ratings_form.hpp>
 #include <prefer/data/reading.hpp>
@@ -73,6 +74,8 @@ struct interactions {
   [[nodiscard]] std::size_t test_preferences() const;
   /// Preferences to learn from that others of the same person contradict, directly or along a chain.
   [[nodiscard]] std::size_t contradicted_preferences() const;
+  /// What of these a later number depends on: a warning, or an error where the result would mean nothing.
+  [[nodiscard]] std::vector<prefer::data::audit_finding> findings() const;
 };
 
 /// What becomes of an item that a person rated more than once.

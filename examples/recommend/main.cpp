@@ -10,6 +10,7 @@
 
 #include <prefer/parallel/thread_pool.hpp>
 
+#include "../findings.hpp"
 #include "../program.hpp"
 #include "../reading_options.hpp"
 #include "file_words.hpp"
@@ -51,6 +52,29 @@ struct arguments {
   unsigned threads = prefer::available_threads();
 };
 
+/// What is said of a file of ratings; preferences have none of it.
+void declare_form_of_ratings(CLI::App& app, arguments& given, CLI::Option* ratings) {
+  app.add_option("--separator", given.file.separator, "Of --ratings: tab, space, ::, ; , or |")
+      ->check(program::not_empty("what stands between columns"))
+      ->needs(ratings);
+  app.add_option("--header", given.file.header, "Whether its first line names the columns")
+      ->check(program::one_of({"yes", "no"}))
+      ->needs(ratings);
+  app.add_option("--scale", given.file.scale, "Lowest and highest rating, 1:5; others are refused")
+      ->needs(ratings);
+  app.add_option("--feedback", given.file.meaning, "What its numbers are")
+      ->check(program::one_of({"ratings", "counts", "pairs"}))
+      ->needs(ratings);
+  app.add_option("--encoding", given.file.encoding, "Of its text")
+      ->check(program::one_of({"utf8", "latin1"}))
+      ->needs(ratings);
+  app.add_option("--repeats", given.file.again,
+                 "An item that a person rated more than once: keep (each is learned from, the last "
+                 "is the opinion), first, last or refused [keep]")
+      ->check(program::one_of({"keep", "first", "last", "refused"}))
+      ->needs(ratings);
+}
+
 void declare_data(CLI::App& app, arguments& given) {
   auto* const ratings =
       app.add_option(
@@ -65,31 +89,23 @@ void declare_data(CLI::App& app, arguments& given) {
           ->check(program::path());
   ratings->excludes(preferences);
   program::add_bad_row_options(app, given.rows);
-  program::add_form_options(app, given.rows);
-  app.add_option("--separator", given.file.separator, "Of --ratings: tab, space, ::, ; , or |");
-  app.add_option("--header", given.file.header, "Whether its first line names the columns")
-      ->check(program::one_of({"yes", "no"}));
+  for (CLI::Option* const each : program::add_form_options(app, given.rows)) {
+    each->needs(preferences);
+  }
+  declare_form_of_ratings(app, given, ratings);
   app.add_option("--columns", given.file.columns,
                  "In the order of the file: user,item,-,rating; or by the header's names: "
                  "user=reviewer,item=book; of --preferences: prompt=user,chosen=liked")
       ->delimiter(',');
-  app.add_option("--scale", given.file.scale, "Lowest and highest rating, 1:5; others are refused");
-  app.add_option("--feedback", given.file.meaning, "What its numbers are")
-      ->check(program::one_of({"ratings", "counts", "pairs"}));
-  app.add_option("--encoding", given.file.encoding, "Of its text")
-      ->check(program::one_of({"utf8", "latin1"}));
-  app.add_option("--repeats", given.file.again,
-                 "An item that a person rated more than once: keep (each is learned from, the last "
-                 "is the opinion), first, last or refused [keep]")
-      ->check(program::one_of({"keep", "first", "last", "refused"}));
-  app.add_option("--groups", given.groups,
-                 "File of people and their groups, for a reference per group")
-      ->type_name("FILE")
-      ->check(program::path())
-      ->needs(ratings);
+  auto* const groups = app.add_option("--groups", given.groups,
+                                      "File of people and their groups, for a reference per group")
+                           ->type_name("FILE")
+                           ->check(program::path())
+                           ->needs(ratings);
   app.add_option("--group-columns", given.groups_file.columns,
                  "As --columns, of --groups: user,-,group, or user=user_id,group=occupation")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->needs(groups);
 }
 
 void declare_study(CLI::App& app, arguments& given) {
@@ -180,16 +196,6 @@ std::string in_words(recommend::interactions const& data, arguments const& given
   if (options.samples != 0) {
     out += "normalisers in training are estimated from " + count(options.samples) + " of " +
            count(data.items) + " items, drawn anew in each step; judging is exact\n";
-  }
-  if (std::size_t const against = data.contradicted_preferences(); against != 0) {
-    out += count(against) +
-           " preferences to learn from are contradicted by others of the same person, directly or\n"
-           "along a chain; they are learned from, and no negative of a list follows from them\n";
-  }
-  if (std::size_t const known = data.learned_and_judged(); known != 0) {
-    out += "warning: " + count(known) + " of " + count(data.test_preferences()) +
-           " held-out preferences are also among those to learn from, of the same person: their\n"
-           "accuracy is partly that of what was learned\n";
   }
   return out + "\n";
 }
@@ -318,15 +324,21 @@ recommend::interactions read(arguments const& given, recommend::split_rule const
   program::progress const reading(0, "reading");
   program::reading_options of_rows = given.rows;
   if (given.ratings.empty()) of_rows.columns = given.file.columns;
-  prefer::data::reading_report read;
-  auto data = given.ratings.empty()
-                  ? recommend::read_preferences(given.preferences, rule,
-                                                program::reading_of(of_rows), &read)
-                  : recommend::read_ratings(given.ratings, rule, recommend::reading_of(given.file));
-  program::say_reading("recommend", read);
-  program::say_not_used("recommend", read);
+  if (given.ratings.empty()) {
+    prefer::data::reading_report read;
+    auto data =
+        recommend::read_preferences(given.preferences, rule, program::reading_of(of_rows), &read);
+    program::say_reading("recommend", read);
+    program::warn_of_unused(read);
+    return data;
+  }
+  auto how = recommend::reading_of(given.file);
+  program::set_bad_rows(given.rows, how);
+  auto data = recommend::read_ratings(given.ratings, rule, how);
   if (!given.groups.empty()) {
-    recommend::read_groups(given.groups, recommend::reading_of(given.groups_file), data);
+    how = recommend::reading_of(given.groups_file);
+    program::set_bad_rows(given.rows, how);
+    recommend::read_groups(given.groups, how, data);
   }
   return data;
 }
@@ -345,6 +357,7 @@ int run(arguments& given) {
   if (given.normaliser == "sampled" || (given.normaliser == "auto" && data.items > most_exact)) {
     options.samples = std::min(given.samples, data.items);
   }
+  program::heed(data.findings());
   recommend::expect_memory(recommend::memory_of(data, options),
                            given.memory > 0.0 ? given.memory * 1e9 : recommend::available_memory());
   program::stop_when_asked();

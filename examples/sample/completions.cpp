@@ -15,6 +15,8 @@ namespace {
 
 namespace data = prefer::data;
 
+constexpr std::string_view replacement = "\xEF\xBF\xBD";
+
 // Of messages the one that was written, of a text all of it.
 std::string text_of(data::json_row const& row, data::turns const& completion) {
   if (completion.is_text()) return completion.text();
@@ -40,21 +42,20 @@ data::turns turns_of(data::turns const& prompt, std::string const& text) {
   return data::conversation{data::message{"assistant", text}};
 }
 
+bool has_replacement(std::string_view text) {
+  return text.find(replacement) != std::string_view::npos;
+}
+
 std::string to_json(data::turns const& prompt, completion const& one) {
   auto const parsed = [](data::turns const& part) {
     return program::json::parse(data::to_json(part));
   };
-  // The text may end within a character, so it is not put through the reader's own writer.
-  program::json answer = one.text;
-  if (!prompt.is_text()) {
-    answer = program::json::array({{{"role", "assistant"}, {"content", one.text}}});
-  }
   program::json row = {{"prompt", parsed(prompt)},
-                       {"completion", std::move(answer)},
+                       {"completion", parsed(turns_of(prompt, one.text))},
                        {"tokens", one.tokens},
                        {"ended", one.ended}};
   if (one.score) row["score"] = program::number(*one.score);
-  return row.dump(-1, ' ', false, program::json::error_handler_t::replace);
+  return row.dump();
 }
 
 std::vector<answers> read_answers(std::string const& path) {

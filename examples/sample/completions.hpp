@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <prefer/data/example.hpp>
@@ -12,7 +13,7 @@ namespace sample {
 
 /// What a model wrote for a prompt.
 struct completion {
-  std::string text;
+  std::string text;  // UTF-8, with U+FFFD for bytes that are none
   std::size_t tokens = 0;
   bool ended = false;  // by itself; if not, it was cut at the most tokens allowed
   std::optional<double> score = {};
@@ -28,8 +29,10 @@ struct answers {
 [[nodiscard]] prefer::data::turns turns_of(prefer::data::turns const& prompt,
                                            std::string const& text);
 
-/// One line of JSON, without its end: {"prompt", "completion", "tokens", "ended", "score"}. Text that is no UTF-8, as where a
-/// completion was cut within a character, is written as U+FFFD.
+/// Whether a text has the mark of bytes that are no UTF-8.
+[[nodiscard]] bool has_replacement(std::string_view text);
+
+/// One line of JSON, without its end: {"prompt", "completion", "tokens", "ended", "score"}.
 [[nodiscard]] std::string to_json(prefer::data::turns const& prompt, completion const& one);
 
 /// Reads such lines, whoever wrote them: "tokens" and "ended" may be missing (an ended one of unknown length). Lines of one

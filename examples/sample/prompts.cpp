@@ -134,7 +134,7 @@ std::vector<data::turns> in_file(prompt_options const& given) {
 }  // namespace
 
 void add_prompt_options(CLI::App& app, prompt_options& given) {
-  app.add_option("prompt", given.texts, "Prompts, each an argument")->type_name("TEXT...");
+  app.add_option("prompt", given.texts, "Prompts, each an argument")->type_name("TEXT");
   app.add_option(
          "--prompts", given.file,
          "File of prompts: one a line, or JSON lines with \"prompt\" or \"messages\"; - for "

@@ -12,9 +12,9 @@ namespace sample {
 
 /// What was given for prompts.
 struct prompt_options {
-  std::vector<std::string> texts;
-  std::string file;
-  std::string system;
+  std::vector<std::string> texts = {};
+  std::string file = {};
+  std::string system = {};
   bool raw = false;
 };
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <prefer/data/preference.hpp>
+#include <prefer/data/ratings.hpp>
 
 #include "error_of.hpp"
 
@@ -87,4 +88,60 @@ TEST_CASE("bad rows: what differs from row to row is no reason of its own", "[da
             std::to_string(i) + "x" + std::string(static_cast<std::size_t>(i % 7), 'y') + "\"}\n";
   }
   REQUIRE(read(text, 1).report.bad.size() == 1);
+}
+
+namespace {
+
+struct rated {
+  std::size_t rows = 0;
+  std::string error;
+  data::ratings_report report;
+};
+
+rated read_ratings(std::string const& text, double most_bad) {
+  rated out;
+  data::ratings_reading const how{.bad = data::bad_rows::skipped, .most_bad = most_bad};
+  out.error = error_of([&] {
+    for (auto const& row : data::ratings_in(text, "f", how, &out.report)) {
+      out.rows += row.line != 0 ? 1 : 0;
+    }
+  });
+  return out;
+}
+
+std::string const ratings_header = "user_id\titem_id\trating\ttimestamp\n";
+
+}  // namespace
+
+TEST_CASE("bad rows: of ratings too are counted by reason, with the first line of each",
+          "[data][bad_rows][ratings]") {
+  auto const [rows, error, report] =
+      read_ratings(ratings_header +
+                       "u\ti\t3\t1\n"      // 2
+                       "u\ti\tnan\t1\n"    // 3
+                       "u\ti\t3\n"         // 4
+                       "u\ti\tthree\t1\n"  // 5: no other reason than that of 3
+                       "\ti\t3\t1\n"       // 6
+                       "u\t\xFF\t3\t1\n"   // 7
+                       "u\ti\t3\t2",       // 8
+                   0.9);
+  REQUIRE(error == "no error");
+  REQUIRE(rows == 2);
+  REQUIRE(report.rows == 7);
+  REQUIRE(count_of(report.bad) == 5);
+  REQUIRE(report.bad.size() == 4);
+  auto const& number = report.bad.at("column \"rating\": found \"...\"; expected a finite number");
+  REQUIRE(number.count == 2);
+  REQUIRE(number.first_line == 3);
+}
+
+TEST_CASE("bad rows: too many of ratings, or none that is good, are an error",
+          "[data][bad_rows][ratings]") {
+  REQUIRE_THAT(read_ratings(ratings_header + "u\ti\t3\t1\nx\n", 0.4).error,
+               Catch::StartsWith("data::ratings: f: 1 of 2 rows are bad, more than the share of "
+                                 "0.4 that may be skipped; found # cells"));
+  REQUIRE_THAT(read_ratings(ratings_header + "x\ny\n", 1).error,
+               Catch::EndsWith("there is no row below the header"));
+  // The first line says what the columns are: without it no row can be read.
+  REQUIRE(read_ratings("x\nu\ti\t3\t1\n", 1).error.substr(0, 19) == "data::ratings: f:1:");
 }

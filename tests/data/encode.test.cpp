@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,22 @@ struct framed_letters : letters {
   [[nodiscard]] std::size_t vocabulary() const { return 28; }
   [[nodiscard]] std::uint32_t begin_token() const { return 26; }
   [[nodiscard]] std::uint32_t end_token() const { return 27; }
+};
+
+/// Letters with a frame that a vocabulary may lack, which refuse an exclamation mark.
+struct letters_of_a_file : letters {
+  std::optional<std::uint32_t> begin, end;
+  void encode(std::string_view text, tokens& into) const {
+    std::size_t const mark = text.find('!');
+    if (mark != std::string_view::npos) {
+      prefer::refuse(
+          prefer::backend_error("letters", "byte " + std::to_string(mark), "is no letter"));
+    }
+    letters::encode(text, into);
+  }
+  [[nodiscard]] std::size_t vocabulary() const { return 28; }
+  [[nodiscard]] std::optional<std::uint32_t> begin_token() const { return begin; }
+  [[nodiscard]] std::optional<std::uint32_t> end_token() const { return end; }
 };
 
 /// The first letter of each role, then the letters of the content; 26 opens the answer.
@@ -121,6 +138,25 @@ TEST_CASE("encode: begin_token stands before every prompt, end_token behind ever
   CHECK(of(sequences.completions, encoded.completion[1]) == tokens{3, 27});
   CHECK(report.completions_cut == 1);
   CHECK(report.completion_tokens_cut == 1);
+}
+
+TEST_CASE("encode: a tokenizer may have no begin or end, and what it refuses has the row's line",
+          "[data][encode]") {
+  auto const rows = lines_of({pair_of("x", "a", "b")});
+  letters_of_a_file plain;
+  letters_of_a_file framed;
+  framed.begin = 26;
+  framed.end = 27;
+  prefer::token_sequences sequences;
+  auto const without = encode(rows, plain, sequences);
+  CHECK(of(sequences.prompts, without.prompt[0]) == tokens{23});
+  CHECK(of(sequences.completions, without.completion[0]) == tokens{0});
+  auto const with = encode(rows, framed, sequences);
+  CHECK(of(sequences.prompts, with.prompt[0]) == tokens{26, 23});
+  CHECK(of(sequences.completions, with.completion[0]) == tokens{0, 27});
+  CHECK_THROWS_WITH(
+      encode(lines_of({pair_of("x", "a", "b"), pair_of("x", "a!", "b")}), plain, sequences),
+      "data::encode: line 2: byte 1: is no letter");
 }
 
 TEST_CASE("encode: a long prompt keeps its end behind begin_token, a long completion its beginning",

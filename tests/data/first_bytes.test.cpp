@@ -53,6 +53,8 @@ TEST_CASE("first bytes: what is no text is refused with the command that makes o
       {"ARROW1\n", "Arrow; expected plain text, which this makes of it: python3 -c "},
       {"\xFF\xFF\xFF\xFF\n",
        "an Arrow stream; expected plain text, which this makes of it: python3 "},
+      {"version https://git-lfs.github.com/spec/v1\n",
+       "a pointer of Git LFS; expected plain text, which this makes of it: git lfs pull"},
       {{"\xFF\xFE{\0", 4}, "UTF-16; expected plain text, which this makes of it: iconv "}};
   for (auto const& [bytes, said] : files) {
     CAPTURE(said);

@@ -68,7 +68,50 @@ std::string battle(std::string const& winner) {
          "\"}\n";
 }
 
+/// Calls visit(place) for every value in a tree, the root aside.
+template <class Visit>
+void for_every_value(json& tree, Visit const& visit) {
+  for (json& value : tree) {
+    visit(value);
+    if (value.is_structured()) for_every_value(value, visit);
+  }
+}
+
 }  // namespace
+
+TEST_CASE("forms: a row with anything in any place is kept or refused with its line",
+          "[data][forms]") {
+  json const others[] = {nullptr, json::array(), json::object(), "", 7, -1.5, true, {"x"}};
+  std::size_t tried = 0;
+  for (specimen const& of : specimens()) {
+    json row = json::parse(of.row);
+    for_every_value(row, [&](json& value) {
+      json const before = value;
+      for (json const& other : others) {
+        value = other;
+        std::string const text = row.dump();
+        CAPTURE(of.name, text);
+        for (std::string const& error :
+             {error_in(data::pairs_in(text, "f")), error_in(data::unpaired_in(text, "f")),
+              error_in(data::scored_in(text, "f"))}) {
+          REQUIRE((error == "no error" || error.find(": f:1: ") != std::string::npos));
+        }
+        ++tried;
+      }
+      value = before;
+    });
+  }
+  REQUIRE(tried > 1000);
+}
+
+TEST_CASE("forms: a list of no completions is refused", "[data][forms]") {
+  for (auto const* const row :
+       {R"({"instruction":"q","completions":[]})", R"({"prompt":"q","answers":[]})",
+        R"({"prompt":"q","completions":[],"scores":[]})"}) {
+    REQUIRE(objection(row) ==
+            "the list of completions is empty; expected completions of one prompt");
+  }
+}
 
 TEST_CASE("forms: a row of each public form is what it says, by detection and by name",
           "[data][forms]") {
@@ -190,6 +233,37 @@ TEST_CASE("forms: detection that is unknown or clashes says what was found", "[d
   REQUIRE_THAT(objection(R"({"prompt":"p","choosen":"a","rejected":"b"})"),
                Contains("is \"choosen\" a misspelling of it?"));
   REQUIRE_THROWS_AS(data::form_named("trll", false), prefer::precondition_error);
+}
+
+TEST_CASE("forms: a misspelt field is named with what it is near, whatever the form",
+          "[data][forms]") {
+  for (specimen const& of : specimens()) {
+    if (of.labelled) continue;
+    data::form const& is = data::form_named(of.form, false);
+    for (std::string_view const needed : is.needs) {
+      // Of two fields that number each other, either may have been meant.
+      if ((of.form == "sharegpt" || of.form == "messages") && needed == is.needs.front()) {
+        continue;  // without its prompt the row is TRL's
+      }
+      if (needed.size() < 4 || (needed.back() >= '0' && needed.back() <= '9')) continue;
+      std::string misspelt(needed);
+      std::swap(misspelt[misspelt.size() - 2], misspelt[misspelt.size() - 3]);
+      json const before = json::parse(of.row);
+      json row = json::object();
+      for (auto const& [name, value] : before.items()) {
+        row[name == needed ? misspelt : name] = value;
+      }
+      CAPTURE(of.name, misspelt);
+      REQUIRE_THAT(objection(row.dump()), Contains(data::in_quotes(misspelt)) ||
+                                              Contains(data::in_quotes(needed)) ||
+                                              Contains("looks like it"));
+    }
+  }
+  REQUIRE(objection(R"({"prompt":"q","answesr":[{"answer":"a","rank":1}]})") ==
+          "field \"answers\" is missing; expected \"prompt\", \"answers\"; is \"answesr\" a "
+          "misspelling of it?");
+  REQUIRE_THAT(objection(R"({"prompt":"q","response1":"a","overall_preference":1})"),
+               Catch::EndsWith("\"response2\", \"overall_preference\""));  // response1 is not it
 }
 
 TEST_CASE("columns: a field that no row has is an error, and so are two for one name",

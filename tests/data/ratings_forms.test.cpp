@@ -167,6 +167,8 @@ TEST_CASE("ratings: what is given is not detected", "[data][ratings]") {
 
   CHECK(error_with("u,i\n", {.meaning = data::feedback::counts}) ==
         "data::ratings: f:1: no column is a count; expected one, or feedback that is mere pairs");
+  CHECK(error_with("a,b,c\nu,i,j\n", {.columns = {"user=a", "item=b", "item=c"}}) ==
+        "data::ratings: f:1: column \"item=c\" was given twice");
   CHECK(error_with("u,i,4\n", {.columns = {"user", "rating"}}) ==
         "data::ratings: f:1: the columns that were given lack user or item");
   CHECK(error_with("u,i\n", {.columns = {"user", "item", "rating"}}) ==

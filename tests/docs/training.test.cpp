@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <prefer/model/matrix_factorization.hpp>
@@ -75,6 +77,32 @@ TEST_CASE("training: a run reports every step", "[docs][training]") {
   // [/run]
   CHECK(outcome == prefer::run_outcome::finished);
   CHECK(training.steps_done() == 40);  // 100 pairs: 3 batches of 32 and one of 4, times 10
+}
+
+TEST_CASE("training: a group of parameters has its own decay, rate, or rest", "[docs][training]") {
+  auto const data = preferences();
+  auto policy = start_model();
+  auto reference = prefer::frozen(policy);
+  auto const before = values_of(policy);
+  // [groups]
+  prefer::trainer training(
+      policy, prefer::dpo{.beta = 0.5}, reference, data,
+      {.rate = 0.01,
+       .optimizer = {.weight_decay = 0.1,  // not of biases
+                     .groups = {{.parameters = "user", .frozen = true},
+                                {.parameters = "item*", .rate_factor = 0.1},
+                                {.parameters = "bias", .weight_decay = 0.01}}}});
+  // [/groups]
+  training.step();
+  // The first step of Adam moves a number by its rate, decay aside: users by nothing, items by a tenth of biases.
+  auto const after = values_of(policy);
+  CHECK(std::equal(after.begin(), after.begin() + 80, before.begin()));
+  float item = 0;
+  float bias = 0;
+  for (std::size_t i = 80; i < 120; ++i) item = std::max(item, std::abs(after[i] - before[i]));
+  for (std::size_t i = 120; i < 130; ++i) bias = std::max(bias, std::abs(after[i] - before[i]));
+  CHECK(item == Approx(0.001).epsilon(0.1));
+  CHECK(bias == Approx(0.01).epsilon(0.1));
 }
 
 TEST_CASE("training: micro-batches and threads do not change the bits", "[docs][training]") {

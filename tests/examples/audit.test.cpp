@@ -120,3 +120,60 @@ TEST_CASE("audit: bad use is one sentence", "[examples][audit]") {
   check_refusal(place.run("--data missing.jsonl"), "audit", "missing.jsonl");
   check_refusal(place.run("--data " + rows + " --format chatty"), "audit", "chatty");
 }
+
+TEST_CASE("audit: every flag about rows does what it says", "[examples][audit]") {
+  workplace const place;
+  auto const split_of = [&](std::string const& arguments) {
+    auto const run = place.run("--json --quiet " + arguments);
+    INFO(arguments << run.err);
+    REQUIRE(run.code == 0);
+    return nlohmann::json::parse(run.out).at("splits").at(0);
+  };
+  std::string const scored = place.write(
+      "scored.jsonl",
+      R"({"prompt": "q", "completions": ["a", "bb", "ccc", "dddd"], "scores": [4, 3, 3, 1]})"
+      "\n");
+  CHECK(split_of("--data " + scored).at("rows") == 1);
+  CHECK(split_of("--scored all-pairs --data " + scored).at("rows") == 5);  // 6 but for equal scores
+  CHECK(split_of("--scored list --data " + scored).at("rows") == 3);
+
+  std::string const image = place.write(
+      "image.jsonl",
+      R"({"prompt": [{"role": "user", "content": "q"}], "chosen": [{"role": "assistant", "content": )"
+      R"([{"type": "text", "text": "ab"}, {"type": "image_url"}]}], "rejected": )"
+      R"([{"role": "assistant", "content": "c"}]})"
+      "\n");
+  prefer::test::check_refusal(place.run("--quiet --data " + image), "audit",
+                              "part 2: found \"image_url\"; expected a text (--parts skip");
+  auto const skipped = place.run("--parts skip --data " + image);
+  CHECK(skipped.code == 0);
+  CHECK_THAT(skipped.err, Contains("parts of messages that are no text, passed over: 1 row"));
+
+  std::string const named =
+      place.write("named.jsonl", R"({"q": "Name a bird.", "chosen": "Wren.", "rejected": "Oak."})"
+                                 "\nno row\n");
+  CHECK(split_of("--columns prompt=q --bad-rows skip --max-bad 0.5 --data " + named).at("rows") ==
+        1);
+  prefer::test::check_refusal(
+      place.run("--quiet --columns prompt=q --bad-rows skip --data " + named), "audit",
+      "1 of 2 rows are bad");
+}
+
+TEST_CASE("audit: lengths are in the tokens of a model, where one is given", "[examples][audit]") {
+  workplace const place;
+  std::string const rows = place.write("rows.jsonl", pair);
+  auto const run = place.run("--json --quiet --data " + rows + " --model '" +
+                             std::string(PREFER_GOLDEN_DIR) + "/lm_tiny/llama_tied'");
+  if (run.code == 2) {  // a build without language models
+    CHECK_THAT(run.err, Contains("--model: this build has no prefer::lm"));
+    return;
+  }
+  CHECK(run.code == 0);
+  auto const all = nlohmann::json::parse(run.out);
+  CHECK(all.at("unit") == "tokens");
+  // "Name a bird." has twelve bytes, each a token at most, with one before it at most.
+  auto const& length = all.at("splits").at(0).at("prompt_length");
+  CHECK(length.at("most") > 0);
+  CHECK(length.at("most") <= 13);
+  CHECK(place.run("--quiet --data " + rows + " --model nowhere.gguf").code == 1);
+}

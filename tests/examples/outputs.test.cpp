@@ -63,6 +63,14 @@ struct desk : workplace {
   }
 };
 
+/// Runs a script in a namespace of its own, in which the folder `disk` is a disk of this size. -1: there are no namespaces here.
+int on_a_disk_of(workplace const& place, std::string const& size, std::string const& script) {
+  if (place.shell("unshare -rm true 2>/dev/null") != 0) return -1;
+  std::filesystem::create_directories(place / "disk");
+  place.file("on_disk.sh", "mount -t tmpfs -o size=" + size + " none disk\n" + script);
+  return place.shell("unshare -rm timeout 120 sh on_disk.sh");
+}
+
 bool has_full_device() { return std::filesystem::exists("/dev/full"); }
 
 }  // namespace
@@ -105,6 +113,80 @@ TEST_CASE("programs: an output that cannot be written is refused before the work
       if (has_full_device()) refused("out >/dev/full", "standard output", "No space left");
     }
     CHECK(place.content("a_file") == "mine");
+  }
+}
+
+TEST_CASE("programs: a disk without room for a report is refused before the work",
+          "[examples][outputs]") {
+  for (auto const& each : writers) {
+    desk const place(each);
+    INFO(each.name << ' ' << each.slow);
+    int const code = on_a_disk_of(place, "16k",
+                                  "timeout 20 '" + each.executable + "' " + each.slow +
+                                      "disk/out >out 2>err\n"
+                                      "echo $? >code; ls -A disk/out >left 2>/dev/null; true\n");
+    if (code == -1) {
+      WARN("skipped: no namespaces here");
+      return;
+    }
+    CHECK(place.content("code") == "1\n");
+    CHECK(place.content("out").empty());
+    std::string const said = place.content("err");
+    CHECK(std::count(said.begin(), said.end(), '\n') == 1);
+    CHECK_THAT(said, StartsWith(each.name + ": disk/out") && Contains("No space left on device"));
+    CHECK(place.content("left").empty());
+  }
+}
+
+TEST_CASE(
+    "programs: a disk that fills up during the work keeps what is done, and more room goes on",
+    "[examples][outputs]") {
+  struct long_work {
+    std::string name;
+    std::string executable;
+    std::string arguments;
+    std::string file;
+  };
+  std::string rows;
+  for (int i = 0; i < 4000; ++i) rows += pair;
+  for (long_work const& each :
+       {long_work{"losses", PREFER_EXAMPLE_LOSSES, "--loss dpo in.jsonl --output ", "out"},
+        long_work{"sweep", PREFER_EXAMPLE_SWEEP,
+                  "--beta 1 --reference start --seeds 2500 --steps 1 --actions 16 --pairs 20 "
+                  "--threads 1 --output ",
+                  "out/sweep.csv"}}) {
+    workplace const place(each.name, each.executable);
+    place.file("in.jsonl", rows);
+    INFO(each.name);
+    std::string const run = "'" + each.executable + "' " + each.arguments;
+    int const code = on_a_disk_of(place, "256k",
+                                  run +
+                                      "disk/out >first.out 2>first.err\n"
+                                      "echo $? >first.code\n"
+                                      "test ! -e disk/" +
+                                      each.file + " && echo none >first.file\n" +
+                                      "mount -o remount,size=16m disk\n" + run +
+                                      "disk/out >second.out 2>second.err\n"
+                                      "echo $? >second.code\n"
+                                      "cp disk/" +
+                                      each.file + " second.file\n");
+    if (code == -1) {
+      WARN("skipped: no namespaces here");
+      return;
+    }
+    INFO(place.content("first.err") << place.content("second.err"));
+    CHECK(place.content("first.code") == "1\n");
+    CHECK(place.content("first.file") == "none\n");
+    CHECK_THAT(place.content("first.err"),
+               StartsWith(each.name + ": disk/out") && Contains("No space left on device"));
+    CHECK(place.content("second.code") == "0\n");
+    CHECK(place.run(each.arguments + "whole").code == 0);
+    std::string const whole = each.file == "out" ? "whole" : "whole/sweep.csv";
+    if (each.name == "losses") {
+      CHECK(place.content("second.file") == place.content(whole));
+    } else {
+      CHECK(rows_of(place.content("second.file")).size() == rows_of(place.content(whole)).size());
+    }
   }
 }
 

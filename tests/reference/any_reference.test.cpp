@@ -98,8 +98,10 @@ TEST_CASE("any_policy: what a policy gives is known when the program runs",
   prefer::test::policy_archetype<> least(-1.0);
   CHECK(any_policy<double>(policy).outputs() == policy_type::gives);
   CHECK(any_policy<double>(policy).gives_tokens());
+  CHECK(any_policy<double>(policy).samples());
   CHECK(any_policy<double>(least).outputs().empty());
   CHECK_FALSE(any_policy<double>(least).gives_tokens());
+  CHECK_FALSE(any_policy<double>(least).samples());
 }
 
 TEST_CASE(

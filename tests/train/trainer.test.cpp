@@ -198,6 +198,9 @@ TEST_CASE("trainer: log-probabilities and what fell below the reference are repo
   CHECK(report.log_prob_chosen == Approx((std::log(0.75) + 2 * std::log(0.25)) / 3));
   CHECK(report.log_prob_rejected == Approx((std::log(0.25) + 2 * std::log(0.75)) / 3));
   CHECK(report.displaced_share == Approx(2.0 / 3));
+  double const log_ratio = report.log_prob_chosen - std::log(0.5);
+  CHECK(report.reward_chosen == Approx(prefer::dpo{}.beta * log_ratio));
+  CHECK(std::isnan(report_of(prefer::dpo{}, true).reward_chosen));
   CHECK(std::isnan(report_of(prefer::dpo{}, true).log_prob_chosen));  // logits: log_prob + anything
   CHECK(std::isnan(report_of(prefer::dpo{}, true).displaced_share));
   // NLL reads no margin, so never logits; and no reference.

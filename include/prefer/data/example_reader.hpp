@@ -155,6 +155,9 @@ class example_reader {
     differ_and_say_something(content);
   }
   void differ_and_say_something(row_content const& content) const {
+    if (content.completions.empty()) {
+      row_.at.refuse("the list of completions is empty; expected completions of one prompt");
+    }
     bool const two = content.completions.size() == 2;
     if (two && content.completions[0] == content.completions[1]) {
       row_.at.refuse(in_quotes(content.fields[0]) + " and " + in_quotes(content.fields[1]) +

@@ -53,6 +53,7 @@ struct binary_kind {
       {"Parquet", "PAR1", 0, from_parquet},
       {"Arrow", "ARROW1", 0, from_arrow},
       {"an Arrow stream", "\xFF\xFF\xFF\xFF", 0, from_arrow_stream},
+      {"a pointer of Git LFS", "version https://git-lfs", 0, "git lfs pull"},
       {"UTF-16", "\xFF\xFE", 0, "iconv -f UTF-16 -t UTF-8 FILE > FILE.jsonl"},
       {"UTF-16", "\xFE\xFF", 0, "iconv -f UTF-16 -t UTF-8 FILE > FILE.jsonl"}};
   for (binary_kind const& kind : kinds) {

@@ -65,6 +65,7 @@ inline std::string fields_of(form const& of) {
   bool const has_prompt = std::find(of.takes.begin(), of.takes.end(), "prompt") != of.takes.end();
   if (has_prompt) names.emplace_back("prompt");
   names.insert(names.end(), of.needs.begin(), of.needs.end());
+  if (names.empty()) names.assign(of.takes.begin(), of.takes.end());
   return listed(names);
 }
 
@@ -73,9 +74,32 @@ inline std::size_t fields_there(std::vector<std::string_view> const& names, json
       std::count_if(names.begin(), names.end(),
                     [&](std::string_view name) { return find_field(row, name) != nullptr; }));
 }
-/// How much a row has of a form that it may not fit.
+/// How much a row has of a form that it does not fit: fields, and beside one of them those that are misspelt.
 inline std::size_t nearness(form const& to, json_row const& row) {
-  return fields_there(to.needs, row) + fields_there(to.takes, row);
+  auto const misspelt = [&](std::string_view name) {
+    auto const fields = row.fields.items();
+    return find_field(row, name) == nullptr &&
+           std::any_of(fields.begin(), fields.end(),
+                       [&](auto const& each) { return text::misspells(each.key(), name); });
+  };
+  std::size_t const there = fields_there(to.needs, row) + fields_there(to.takes, row);
+  if (there == 0) return 0;
+  return there +
+         static_cast<std::size_t>(std::count_if(to.needs.begin(), to.needs.end(), misspelt));
+}
+
+/// Of forms of this kind, none of which a row fits, the one that it has most of.
+inline form const& nearest_form(json_row const& row, bool labelled) {
+  form const* nearest = nullptr;
+  std::size_t most = 0;
+  for (form const& each : all_forms()) {
+    if (each.labelled != labelled) continue;
+    std::size_t const has = nearness(each, row);
+    if (nearest != nullptr && has <= most) continue;
+    nearest = &each;
+    most = has;
+  }
+  return *nearest;
 }
 
 inline bool fits(form const& of, json_row const& row) {
@@ -123,7 +147,6 @@ inline std::vector<std::string> names_in(json_row const& row) {
 [[nodiscard]] inline form const& form_of(json_row const& row, bool labelled) {
   std::vector<form const*> fitting;
   form const* other_kind = nullptr;
-  form const* nearest = nullptr;
   for (form const& each : all_forms()) {
     bool const here = detail::fits(each, row);
     if (each.labelled != labelled) {
@@ -131,9 +154,6 @@ inline std::vector<std::string> names_in(json_row const& row) {
       continue;
     }
     if (here) fitting.push_back(&each);
-    if (nearest == nullptr || detail::nearness(each, row) > detail::nearness(*nearest, row)) {
-      nearest = &each;
-    }
   }
   if (fitting.empty()) {
     if (other_kind != nullptr) {
@@ -143,10 +163,11 @@ inline std::vector<std::string> names_in(json_row const& row) {
                          : ", one completion with a label; expected a pair (read it as unpaired)"));
     }
     // The reading says what is missing, or what stands there instead.
-    if (detail::nearness(*nearest, row) > 0 || row.fields.empty()) return *nearest;
-    std::string const expected = detail::fields_of(*nearest);
-    for (std::string_view const name : nearest->needs) {
-      if (row.fields.contains(name)) return *nearest;
+    form const& nearest = detail::nearest_form(row, labelled);
+    if (detail::nearness(nearest, row) > 0 || row.fields.empty()) return nearest;
+    std::string const expected = detail::fields_of(nearest);
+    for (std::string_view const name : nearest.needs) {
+      if (row.fields.contains(name)) return nearest;
       for (auto const& [written, value] : row.fields.items()) {
         if (prefer::text::misspells(written, name)) refuse_missing(row, name, expected);
       }

@@ -69,14 +69,19 @@ inline std::string kind_of(json const& value) {
 /// Throws backend_error: `field "name" is missing; expected ...`, pointing at a likely misspelling.
 [[noreturn]] inline void refuse_missing(json_row const& row, std::string_view name,
                                         std::string const& expected) {
-  std::string reason = "field " + in_quotes(name) + " is missing; expected " + expected;
+  std::string const reason = "field " + in_quotes(name) + " is missing; expected " + expected;
+  std::string nearest;
+  std::size_t distance = prefer::text::slips(name);
   for (auto const& [written, value] : row.fields.items()) {
-    if (written != name && prefer::text::edit_distance(written, name, prefer::text::slips(name)) <=
-                               prefer::text::slips(name)) {
-      row.at.refuse(reason + "; is " + in_quotes(written) + " a misspelling of it?");
-    }
+    // What is expected itself (response_1 beside response_2) is no misspelling.
+    if (written == name || expected.find(in_quotes(written)) != std::string::npos) continue;
+    std::size_t const apart = prefer::text::edit_distance(written, name, distance);
+    if (apart > distance || (apart == distance && !nearest.empty())) continue;
+    distance = apart;
+    nearest = written;
   }
-  row.at.refuse(reason);
+  row.at.refuse(nearest.empty() ? reason
+                                : reason + "; is " + in_quotes(nearest) + " a misspelling of it?");
 }
 
 /// The value of a required field.

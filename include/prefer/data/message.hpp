@@ -105,17 +105,27 @@ struct message {
 
   /// True if the message calls a tool: content may be null then, or left out.
   [[nodiscard]] bool calls() const { return has_value("tool_calls") || has_value("function_call"); }
+  /// True of a further member that a model reads as it reads content: a call, or reasoning.
+  [[nodiscard]] static bool is_read(std::string_view name) {
+    return name == "tool_calls" || name == "function_call" || name == "reasoning_content" ||
+           name == "reasoning" || name == "thinking";
+  }
   /// True if nothing of it would reach the model: no content, no call and no reasoning.
   [[nodiscard]] bool blank() const {
-    return content.blank() && !calls() && !has_value("reasoning_content") &&
-           !has_value("reasoning") && !has_value("thinking");
+    if (!content.blank()) return false;
+    for (member const& each : further) {
+      if (is_read(each.name) && says_something(each.json)) return false;
+    }
+    return true;
   }
 
  private:
   [[nodiscard]] bool has_value(std::string_view name) const {
     std::string const* const value = find_member(further, name);
-    return value != nullptr && *value != "null" && *value != "[]" && *value != "{}" &&
-           *value != "\"\"";
+    return value != nullptr && says_something(*value);
+  }
+  [[nodiscard]] static bool says_something(std::string_view json) {
+    return json != "null" && json != "[]" && json != "{}" && json != "\"\"";
   }
 };
 

@@ -114,7 +114,7 @@ class message_reader {
       if (name != "text" && name != "input_text" && name != "output_text") {
         if (others_ == other_parts::refused) {
           refuse(which + "found " + in_quotes(name) +
-                 "; expected a text (other parts can be passed over, and counted)");
+                 "; expected a text (--parts skip passes others over, and counts them)");
         }
         passed_over_.add(row_.at.line);
         continue;

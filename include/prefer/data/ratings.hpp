@@ -10,10 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include <prefer/data/bad_rows.hpp>
 #include <prefer/data/lines.hpp>
 #include <prefer/data/place.hpp>
 #include <prefer/data/ratings_form.hpp>
 #include <prefer/data/rows.hpp>
+#include <prefer/expects.hpp>
 #include <prefer/text/number.hpp>
 #include <prefer/text/utf8.hpp>
 
@@ -31,6 +33,12 @@ struct rating {
   std::size_t line = 0;  // in its file, from 1
 };
 
+/// What became of the rows of an interaction file.
+struct ratings_report {
+  std::size_t rows = 0;     // that were met, bad ones included
+  bad_row_counts bad = {};  // by reason
+};
+
 /// Reads an interaction file; `ratings` makes a range of it.
 ///
 /// Separator, header and columns are detected in the first line, unless `reading` gives them, and `form` says what was
@@ -41,29 +49,42 @@ struct rating {
 /// Errors  backend_error with source and line, what was found and what was expected: no columns for user and item, a
 ///         column that is named twice, a row of another number of cells than the first line (a truncated line), an empty
 ///         id, a rating or timestamp that is not a finite number, a rating outside its scale, a count that is not
-///         positive, text that is not in the encoding, and what line_reader refuses
+///         positive, text that is not in the encoding, and what line_reader refuses. With bad_rows::skipped such a row is
+///         counted, the first line (of which columns are known) aside, and the end is an error if too many were bad
 class rating_reader {
  public:
   using row = rating;
 
-  rating_reader(std::unique_ptr<byte_source> source, place at, ratings_reading reading = {})
-      : lines_(std::move(source), std::move(at), "rows of user, item, rating and timestamp",
+  /// Without a `report`, which outlives the reader, what happens to rows is counted for nobody.
+  rating_reader(std::unique_ptr<byte_source> source, place at, ratings_reading reading = {},
+                ratings_report* report = nullptr)
+      : own_(report == nullptr ? std::make_unique<ratings_report>() : nullptr),
+        report_(report == nullptr ? own_.get() : report),
+        lines_(std::move(source), std::move(at), "rows of user, item, rating and timestamp",
                most_line_bytes),
         reading_(std::move(reading)) {
     lines_.take_any_bytes();  // Latin-1 is no UTF-8; `text` checks
+    expects(reading_.most_bad >= 0 && reading_.most_bad <= 1,
+            "data::ratings_reading: most_bad is a share, from 0 to 1");
   }
 
   bool next(rating& out) {
     if (form_.cells == 0) read_first();
-    if (!first_is_row_ && !next_line()) return false;
-    first_is_row_ = false;
-    any_row_ = true;
-    out.user = id(rating_column::user);
-    out.item = id(rating_column::item);
-    take_value(out);
-    out.timestamp = form_.has(rating_column::timestamp) ? number(rating_column::timestamp) : 0.0;
-    out.line = lines_.at().line;
-    return true;
+    for (;;) {
+      bool more = true;
+      bool good = true;
+      auto const read = [&] { more = next_row(out); };
+      if (reading_.bad == bad_rows::refused) {
+        read();
+      } else {
+        good = attempt(read, [&](backend_error const& error) {
+          count_bad_row(error, lines_.at(), report_->bad);
+        });
+      }
+      if (!more) return finish(), false;
+      ++report_->rows;
+      if (good) return true;
+    }
   }
 
   /// How the file is read. Reads its first line, if that has not been read.
@@ -75,6 +96,24 @@ class rating_reader {
  private:
   static constexpr std::size_t most_line_bytes = std::size_t{1} << 20;
 
+  bool next_row(rating& out) {
+    if (!first_is_row_ && !next_line()) return false;
+    first_is_row_ = false;
+    out.user = id(rating_column::user);
+    out.item = id(rating_column::item);
+    take_value(out);
+    out.timestamp = form_.has(rating_column::timestamp) ? number(rating_column::timestamp) : 0.0;
+    out.line = lines_.at().line;
+    return true;
+  }
+
+  void finish() const {
+    expect_few_bad_rows(report_->bad, report_->rows, reading_.most_bad, lines_.at());
+    if (report_->rows == count_of(report_->bad)) {
+      lines_.at().refuse("there is no row below the header");
+    }
+  }
+
   void read_first() {
     lines_.next();
     form_ = detail::form_finder(reading_, lines_.at()).find(text());
@@ -83,10 +122,7 @@ class rating_reader {
   }
 
   bool next_line() {
-    if (!lines_.next()) {
-      if (!any_row_) lines_.at().refuse("there is no row below the header");
-      return false;
-    }
+    if (!lines_.next()) return false;
     split();
     std::size_t const found = splitter_.cells().size();
     if (found == form_.cells) return true;
@@ -160,36 +196,42 @@ class rating_reader {
     }
   }
 
+  std::unique_ptr<ratings_report> own_;
+  ratings_report* report_;
   line_reader lines_;
   ratings_reading reading_;
   ratings_form form_;
   detail::cell_splitter splitter_;
   std::string converted_;
   bool first_is_row_ = false;
-  bool any_row_ = false;
 };
 
 /// The ratings of an interaction file (MovieLens and its relatives), one at a time. The file is opened here and read on
 /// demand.
 ///
 /// Errors  see rating_reader
-[[nodiscard]] inline rows<rating_reader> ratings(std::string path, ratings_reading reading = {}) {
+[[nodiscard]] inline rows<rating_reader> ratings(std::string path, ratings_reading reading = {},
+                                                 ratings_report* report = nullptr) {
   place const at{"data::ratings", std::move(path), 0};
-  return rows(rating_reader(std::make_unique<file_bytes>(at), at, std::move(reading)));
+  return rows(rating_reader(std::make_unique<file_bytes>(at), at, std::move(reading), report));
 }
 /// The same from a text, of which a copy is kept; `name` stands for the path in errors.
 [[nodiscard]] inline rows<rating_reader> ratings_in(std::string_view text,
                                                     std::string name = "text",
-                                                    ratings_reading reading = {}) {
+                                                    ratings_reading reading = {},
+                                                    ratings_report* report = nullptr) {
   return rows(rating_reader(std::make_unique<text_bytes>(text),
-                            place{"data::ratings", std::move(name), 0}, std::move(reading)));
+                            place{"data::ratings", std::move(name), 0}, std::move(reading),
+                            report));
 }
 /// The same from a stream, which must outlive the range.
 [[nodiscard]] inline rows<rating_reader> ratings_in(std::istream& stream,
                                                     std::string name = "stream",
-                                                    ratings_reading reading = {}) {
+                                                    ratings_reading reading = {},
+                                                    ratings_report* report = nullptr) {
   place const at{"data::ratings", std::move(name), 0};
-  return rows(rating_reader(std::make_unique<stream_bytes>(stream, at), at, std::move(reading)));
+  return rows(
+      rating_reader(std::make_unique<stream_bytes>(stream, at), at, std::move(reading), report));
 }
 
 /// All ratings of a file.

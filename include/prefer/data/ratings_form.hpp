@@ -12,6 +12,7 @@
 #include <system_error>
 #include <vector>
 
+#include <prefer/data/bad_rows.hpp>
 #include <prefer/data/place.hpp>
 #include <prefer/text/number.hpp>
 
@@ -46,6 +47,8 @@ struct ratings_reading {
   std::optional<rating_scale> scale = {};  ///< ratings outside of it are refused
   std::optional<feedback> meaning = {};    ///< of the numbers
   std::optional<text_encoding> encoding = {};
+  bad_rows bad = bad_rows::refused;
+  double most_bad = 0.01;  ///< share of the rows that may be skipped, before the end is an error
 };
 
 /// How a ratings file is read: given, or found in its first line.
@@ -242,6 +245,7 @@ class form_finder {
       if (found == cells().end()) {
         at_.refuse("column " + in_quotes(wanted) + " is missing in the header");
       }
+      if (form_.place[which]) at_.refuse("column " + in_quotes(each) + " was given twice");
       form_.place[which] = static_cast<std::size_t>(found - cells().begin());
       form_.spelling[which] = *found;
     }

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <prefer/data/bad_rows.hpp>
 #include <prefer/data/first_bytes.hpp>
 #include <prefer/data/happened.hpp>
 #include <prefer/data/line_limits.hpp>
@@ -39,9 +40,6 @@ enum class scored_rows { best_worst, all_pairs };
 
 /// What becomes of a part of a message that is no text, such as an image.
 enum class other_parts { refused, passed_over };
-
-/// What becomes of a row that cannot be read.
-enum class bad_rows { refused, skipped };
 
 /// A field that goes by another name: `as` is what a form calls it.
 struct renamed_column {
@@ -81,11 +79,7 @@ struct reading_report {
   happened betas = {};
   happened scores = {};
 
-  [[nodiscard]] std::size_t bad_rows() const {
-    std::size_t all = 0;
-    for (auto const& [reason, seen] : bad) all += seen.count;
-    return all;
-  }
+  [[nodiscard]] std::size_t bad_rows() const { return count_of(bad); }
   /// What was counted of rows behind these.
   void add(reading_report const& later) {
     rows += later.rows;

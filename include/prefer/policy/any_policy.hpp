@@ -39,7 +39,7 @@ concept log_prob_is_per_token = requires { requires P::divides_by_length; };
 ///
 /// Two pointers; it does not own the policy, which outlives it. What a policy may leave out is here with the trainer's own
 /// default, so that a run has the same bits, and writes the same checkpoints, as one on the policy itself. What it gives is
-/// known when the program runs: ask `outputs()` and `gives_tokens()` before a training of hours, since a trainer
+/// known when the program runs: ask `outputs()`, `gives_tokens()` and `samples()` before a training of hours, since a trainer
 /// of this type compiles for every loss. It has no logits.
 ///
 /// Errors  precondition_error for what the policy does not give; those of the policy
@@ -73,6 +73,8 @@ class any_policy {
   [[nodiscard]] completion_output_set outputs() const { return calls_->outputs; }
   /// Whether it is a TokenPolicy.
   [[nodiscard]] bool gives_tokens() const { return calls_->tokens; }
+  /// Whether it is a SamplingPolicy.
+  [[nodiscard]] bool samples() const { return calls_->samples; }
   /// Whether the handle is to this policy.
   [[nodiscard]] bool is(void const* policy) const { return policy_ == policy; }
 
@@ -134,6 +136,7 @@ class any_policy {
   struct calls {
     completion_output_set outputs;
     bool tokens;
+    bool samples;
     void (*log_prob)(void*, choice_batch const&, std::span<T>);
     void (*backward)(void*, choice_batch const&, std::span<T const>);
     void (*evaluate)(void*, choice_batch const&, completion_outputs<T> const&);
@@ -165,6 +168,7 @@ class any_policy {
   static constexpr calls calls_of = {
       .outputs = outputs_of<P>(),
       .tokens = TokenPolicy<P, choice_batch>,
+      .samples = SamplingPolicy<P>,
       .log_prob = [](void* p, choice_batch const& b,
                      std::span<T> out) { as<P>(p).log_prob(b, out); },
       .backward = [](void* p, choice_batch const& b,

@@ -75,7 +75,7 @@ class batch_passes {
 
   /// The means over the examples of all processes.
   void measure(L const& loss, step_report& report, auto const& all) {
-    reported_mean means[6] = {{batch_.loss(), &report.loss}};
+    reported_mean means[7] = {{batch_.loss(), &report.loss}};
     if constexpr (L::arity == 2) {
       pair_metrics const sums = batch_.rewards(loss);
       means[1] = {sums.reward_margin, &report.reward_margin};
@@ -83,6 +83,7 @@ class batch_passes {
       if (batch_.has_log_probs()) {
         means[3] = {sums.log_prob_chosen, &report.log_prob_chosen};
         means[4] = {sums.log_prob_rejected, &report.log_prob_rejected};
+        means[6] = {sums.reward_chosen, &report.reward_chosen};
       }
       means[5] = {batch_.displaced_share(), &report.displaced_share};
     }

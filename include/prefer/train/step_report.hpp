@@ -25,6 +25,7 @@ struct step_report {
   double log_prob_rejected = std::numeric_limits<double>::quiet_NaN();  ///< mean, nats
   double displaced_share =
       std::numeric_limits<double>::quiet_NaN();  ///< share of chosen below the reference
+  double reward_chosen = std::numeric_limits<double>::quiet_NaN();  ///< mean, nats
 };
 /// How far a step is. A step is one pass over its batch, or two where a statistic of the whole batch comes first.
 struct part_report {

@@ -213,6 +213,6 @@ TEST_CASE("convert: flags that do not fit together or mean nothing are refused",
   place.check_refused(model + " --output out --type q4", "--type: found \"q4\"", 2);
   place.check_refused(model + " --output out --keep-apart", "--adapter", 2);
   place.check_refused(model + " --output out --shard 0", "--shard: found \"0\"", 2);
-  place.check_refused(model + " --outptu out", "did you mean --output?", 2);
+  place.check_refused(model + " --output out --outptu out", "did you mean --output?", 2);
   place.check_refused("--output out", "--model", 2);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstddef>
@@ -15,8 +16,7 @@
 #include "support/message_of.hpp"
 #include "tiny_models.hpp"
 
-// What a llama is as a policy, on a model that is small enough to be asked for everything: gradients by differences,
-// rows that do not know their batch, an adapter over a base that is shared.
+// What a llama is as a policy, on a model that is small enough to be asked for everything.
 
 using namespace prefer;
 using lm::llama;
@@ -248,7 +248,7 @@ TEST_CASE(
   CHECK(without == of_base);
   frozen(start).log_prob(of.batch(), before);
   CHECK(before == of_base);
-  // Many adapters, one base: each policy holds it, and so does whoever made it.
+  // One base: each policy holds it, and so does whoever made it.
   CHECK(base.use_count() == 3);
 }
 
@@ -358,9 +358,43 @@ TEST_CASE("llama: dropout is of the training pass, drawn by step and row, and th
                   {.log_prob = alone});
   CHECK(alone[0] == next.back());
 
-  // The gradient is that of the same draw.
   everything const f(of);
   check_gradients(policy, llama<double>(base, of.texts), of);
+}
+
+TEST_CASE(
+    "llama: groups that are settled are left out of the backward pass, and nothing else changes",
+    "[lm][llama]") {
+  some_texts const of;
+  auto const base = test::random_base<double>(test::smallest_config(), 1);
+  bool const whole = GENERATE(true, false), checkpoint = GENERATE(true, false);
+  // Of groups of 2, 2, 4 and 1: the first and the third are below a tenth of the largest.
+  std::vector<double> coefficient = {0.05, -0.09, 0.2, 0.3, 0, 0.01, -0.02, 0.01, -1};
+  auto const gradient = [&](double skip) {
+    lm::llama_options<double> const options{.checkpoint = checkpoint, .skip_settled = skip};
+    llama<double> policy =
+        whole ? llama<double>(*base, of.texts, lm::full_fine_tuning{}, options)
+              : llama<double>(base, of.texts, lora_options{.rank = 2, .dropout = 0.2}, options);
+    if (!whole) set_at_random(policy.parameters(), 3);
+    std::vector<double> sum(of.completion.size());
+    policy.evaluate(of.batch(), {.log_prob = sum});
+    policy.backward(of.batch(), coefficient);
+    policy.finish_backward();
+    CHECK(policy.settled_groups() == (skip == 0 ? 0 : 2));
+    std::vector<double> out;
+    for (auto const& each : policy.parameters()) {
+      out.insert(out.end(), each.gradient.begin(), each.gradient.end());
+    }
+    return out;
+  };
+  auto const skipped = gradient(0.1);
+  for (std::size_t const i : {0U, 1U, 4U, 5U, 6U, 7U}) coefficient[i] = 0;
+  auto const expected = gradient(0);
+  double largest = 0;
+  for (double const each : expected) largest = std::max(largest, std::abs(each));
+  for (std::size_t k = 0; k != expected.size(); ++k) {
+    REQUIRE(skipped[k] == Approx(expected[k]).margin(1e-13 * largest));
+  }
 }
 
 TEST_CASE("llama: what does not fit is refused in a sentence", "[lm][llama]") {

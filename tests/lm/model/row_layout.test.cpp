@@ -48,7 +48,7 @@ tokens seen_from(row_layout const& of, std::size_t row) {
   tokens out;
   for (std::size_t end = row + 1;;) {
     token_segment const& each = of.segments()[s];
-    tokens const part(of.token().begin() + each.first_row, of.token().begin() + end);
+    auto const part = of.token().subspan(each.first_row, end - each.first_row);
     out.insert(out.begin(), part.begin(), part.end());
     if (each.parent == token_segment::no_parent) return out;
     s = each.parent;

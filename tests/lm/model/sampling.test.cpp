@@ -15,7 +15,7 @@
 
 using namespace prefer;
 using test::tiny_model;
-using test::tokens;
+using test::token_list;
 
 static_assert(check::sampling_policy<lm::llama<float>>());
 
@@ -26,7 +26,7 @@ token_sequences prompts_of(std::size_t vocabulary) {
   token_sequences texts;
   random_stream numbers({.seed = 3});
   for (std::size_t length = 1; length != 10; ++length) {
-    tokens prompt;
+    token_list prompt;
     while (prompt.size() != length) {
       prompt.push_back(static_cast<std::uint32_t>(below(numbers, vocabulary)));
     }
@@ -44,13 +44,13 @@ void move_adapter(lm::llama<T>& policy) {
 }
 
 template <class T>
-std::vector<tokens> sampled(lm::llama<T>& policy, std::vector<std::uint32_t> const& prompts,
-                            sampling_options const& how, std::uint64_t index = 0) {
+std::vector<token_list> sampled(lm::llama<T>& policy, std::vector<std::uint32_t> const& prompts,
+                                sampling_options const& how, std::uint64_t index = 0) {
   token_table into;
   std::vector<std::uint32_t> ids(prompts.size());
   policy.sample(prompts, how, {.seed = 5, .purpose = random_purpose::completion, .index = index},
                 into, ids);
-  std::vector<tokens> out;
+  std::vector<token_list> out;
   for (std::uint32_t const id : ids)
     out.emplace_back(into.tokens(id).begin(), into.tokens(id).end());
   return out;
@@ -58,8 +58,8 @@ std::vector<tokens> sampled(lm::llama<T>& policy, std::vector<std::uint32_t> con
 
 // What a decoder that reads a prompt and then token by token gives each token.
 std::vector<double> decoded_log_probs(lm::llama_view<double> const& model,
-                                      lm::arithmetic<double> const& by, tokens const& prompt,
-                                      tokens const& completion) {
+                                      lm::arithmetic<double> const& by, token_list const& prompt,
+                                      token_list const& completion) {
   lm::llama_decoder<double> decoder(model.weights->config);
   lm::llama_pass<double> pass(model.weights->config);
   token_table read;
@@ -86,7 +86,7 @@ TEST_CASE("llama: the most likely continuations are those of the golden files", 
   for (char const* const name : test::tiny_models) {
     INFO(name);
     tiny_model const model(name);
-    auto const expected = model.golden.at("greedy").get<std::vector<tokens>>();
+    auto const expected = model.golden.at("greedy").get<std::vector<token_list>>();
     sampling_options const greedy{.max_tokens = 12, .top_k = 1};
     std::vector<std::uint32_t> const prompts = {0, 1, 2, 3};
     lm::llama<double> policy(model.base<double>(), model.pairs.texts);
@@ -135,7 +135,7 @@ TEST_CASE("llama: completions come as often as their probabilities say", "[lm][s
   config.vocabulary = 5;
   constexpr std::uint32_t stop = 2;
   token_sequences texts;
-  texts.prompts.add(tokens{1, 4, 0});
+  texts.prompts.add(token_list{1, 4, 0});
   texts.completions = token_table::all_of_length(config.vocabulary, 2);
   lm::llama<double> policy(test::random_base<double>(config, 4), texts,
                            lm::lora_options{.rank = 2});
@@ -197,7 +197,7 @@ TEST_CASE("llama: a completion has its bits in any batch, on any threads, and as
     lm::llama_stream<float> stream(policy.view(), policy.options().by,
                                    texts.prompts.tokens(prompts[i]), how,
                                    {.seed = 5, .purpose = random_purpose::completion, .index = i});
-    tokens streamed;
+    token_list streamed;
     while (auto const token = stream.next()) streamed.push_back(*token);
     wrong += streamed != together[i];
   }

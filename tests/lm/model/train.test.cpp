@@ -82,7 +82,7 @@ TEMPLATE_TEST_CASE("llama: micro-batches, threads, checkpointing and resuming ch
   auto const expected = train(made(whole, false), pairs, few_steps);
 
   auto options = few_steps;
-  for (std::size_t const size : {1, 3}) {
+  for (std::size_t const size : {1U, 3U}) {
     options.micro_batch_size = size;
     CHECK(train(made(whole, false), pairs, options) == expected);
   }

@@ -69,7 +69,8 @@ inline form alpaca_outputs() {
           .read =
               [](form_row const& from) {
                 json const& output = from.value("output");
-                if (output.size() != 2 || !output[0].is_string() || !output[1].is_string()) {
+                if (!output.is_array() || output.size() != 2 || !output[0].is_string() ||
+                    !output[1].is_string()) {
                   from.refuse("output", "expected a list of two strings, the better one first");
                 }
                 row_content out;

@@ -15,10 +15,9 @@
 #include <prefer/batch/token_sequences.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
-#include <prefer/lm/arithmetic/eigen_products.hpp>
-#include <prefer/lm/arithmetic/weight_products.hpp>
 #include <prefer/lm/model/llama_base.hpp>
 #include <prefer/lm/model/llama_head.hpp>
+#include <prefer/lm/model/llama_options.hpp>
 #include <prefer/lm/model/llama_pass.hpp>
 #include <prefer/lm/model/llama_reference.hpp>
 #include <prefer/lm/model/llama_sampling.hpp>
@@ -30,17 +29,6 @@
 #include <prefer/policy/parameter.hpp>
 
 namespace prefer::inline v0_1::lm {
-
-/// How a policy computes.
-template <std::floating_point T>
-struct llama_options {
-  arithmetic<T> by = {eigen_products};  ///< whose products; `use` replaces its threads
-  bool checkpoint =
-      false;  ///< keep what goes into each layer alone, and compute the rest again on the way back
-};
-
-/// Says that all weights of a model train.
-struct full_fine_tuning {};
 
 /// A language model of the Llama family as a policy over prompts and completions of tokens.
 ///
@@ -229,6 +217,10 @@ class llama {
     sampler_->sample(view(), options_.by, pass_, texts_->prompts, prompts, how, from, into, ids);
   }
 
+  /// How many groups backward passes have left out so far, see llama_options::skip_settled, of how many.
+  [[nodiscard]] std::uint64_t settled_groups() const { return settled_; }
+  [[nodiscard]] std::uint64_t groups_seen() const { return seen_; }
+
   /// Rows that a forward pass of each group takes, what is shared counted once.
   void group_tokens(choice_batch const& batch, std::vector<std::size_t>& out) {
     forget();
@@ -381,12 +373,31 @@ class llama {
     given.expects_sizes(layout_.completions(), layout_.tokens(), "llama::backward");
     llama_view<T> model = view();
     if (trained_) model.gradients = &trained_->gradients();
-    auto const d_hidden =
+    std::vector<unsigned char> keep;
+    if (options_.skip_settled > 0) {
+      keep = unsettled_groups(layout_, given, options_.skip_settled);
+    }
+    seen_ += layout_.groups();
+    std::span<T> d_hidden =
         head_.backward(options_.by, {pass_.hidden(), model.weights->output}, reference, layout_,
-                       given, trained_ ? trained_->gradients().output : nullptr, prepares());
+                       given, keep, trained_ ? trained_->gradients().output : nullptr, prepares());
+    d_hidden = leave_out(keep, d_hidden);
     pass_.backward(model, layout_, options_.by, d_hidden,
                    embedding_gradient_ ? &*embedding_gradient_ : nullptr);
     learnt_ = false;  // the backward pass has overwritten what the forward pass kept
+  }
+
+  // Of what a backward pass goes through: groups for which `keep` has 0.
+  std::span<T> leave_out(std::vector<unsigned char> const& keep, std::span<T> d_hidden) {
+    std::size_t left_out = 0;
+    for (unsigned char const each : keep) left_out += each == 0 ? 1 : 0;
+    if (left_out == 0) return d_hidden;
+    settled_ += left_out;
+    auto const ranges = row_layout::ranges(layout_.group_scored_rows(), keep);
+    std::size_t const rows = layout_.scored_rows().size();
+    pass_.keep_groups(layout_, keep);
+    layout_ = layout_.only(keep);
+    return keep_rows(d_hidden, rows, std::span<row_range const>(ranges));
   }
 
   llama_config config_;
@@ -406,6 +417,9 @@ class llama {
   std::vector<T> reference_hidden_;
   weight_matrix<T> reference_output_;
   std::vector<std::uint64_t> dropout_rows_;
+
+  std::uint64_t settled_ = 0;
+  std::uint64_t seen_ = 0;
 
   // The batch whose activations are kept.
   bool learnt_ = false;

@@ -56,13 +56,18 @@ class llama_head {
   }
 
   /// The gradient of the hidden rows, after evaluate; that of the matrix is added to `matrix`, null where it is frozen.
-  std::span<T const> backward(arithmetic<T> const& by, output_layer<T> const& policy,
-                              output_layer<T> const* reference, row_layout const& layout,
-                              completion_gradients<T> const& given, T* matrix, prepared prepares) {
+  /// Groups that `keep` has 0 for count as if their coefficients were 0.
+  std::span<T> backward(arithmetic<T> const& by, output_layer<T> const& policy,
+                        output_layer<T> const* reference, row_layout const& layout,
+                        completion_gradients<T> const& given, std::span<unsigned char const> keep,
+                        T* matrix, prepared prepares) {
     std::size_t const rows = layout.scored_rows().size();
     of_token_.assign(layout.tokens(), T(0));
     of_row_.assign(given.divergence.empty() ? 0 : rows, T(0));
+    std::size_t group = 0;
     for_each_token(layout, [&](std::size_t i, std::size_t t, std::size_t row) {
+      while (t == layout.group_tokens()[group + 1]) ++group;
+      if (!keep.empty() && keep[group] == 0) return;
       if (!given.log_prob.empty()) {
         of_token_[t] +=
             given.token_weight.empty()

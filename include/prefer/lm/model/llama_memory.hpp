@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <span>
@@ -16,6 +17,7 @@
 
 #include <prefer/lm/files/llama_config.hpp>
 #include <prefer/lm/model/linear_map.hpp>
+#include <prefer/lm/model/row_layout.hpp>
 
 namespace prefer::inline v0_1::lm {
 
@@ -61,6 +63,24 @@ class arena {
   std::size_t size_ = 0;
   std::size_t used_ = 0;
 };
+
+/// Moves the rows of some ranges, in ascending order, to the front of all `rows`, and gives what they take.
+template <class T>
+[[nodiscard]] std::span<T> keep_rows(std::span<T> of, std::size_t rows,
+                                     std::span<row_range const> kept) {
+  if (rows == 0) return of;
+  std::size_t const width = of.size() / rows;
+  std::size_t to = 0;
+  for (row_range const& each : kept) {
+    std::size_t const count = each.end - each.begin;
+    if (width != 0) {
+      std::memmove(of.data() + to * width, of.data() + each.begin * width,
+                   count * width * sizeof(T));
+    }
+    to += count;
+  }
+  return of.first(to * width);
+}
 
 /// What a forward pass leaves for a backward pass.
 enum class kept { nothing, layer_inputs, everything };
@@ -125,11 +145,40 @@ class llama_memory {
     walk(of, how,
          [&](std::span<T>& to, std::size_t count) { to = arena_.template take<T>(count); });
   }
+  /// Leaves of all rows, after a forward pass, those that a backward pass is for.
+  void keep(std::size_t rows, kept keeps, std::span<row_range const> ranges) {
+    std::size_t left = 0;
+    for (row_range const& each : ranges) left += each.end - each.begin;
+    auto const shorten = [&](std::span<T>& of) { of = of.first(of.size() / rows * left); };
+    auto const move = [&](std::span<T>& of) { of = keep_rows(of, rows, ranges); };
+    for (layer_memory<T>& m : layers_) {
+      move(m.x);
+      // What is computed again lies in the same memory for all layers.
+      if (keeps == kept::everything) {
+        for_each_but_x(m, move);
+      } else {
+        for_each_but_x(m, shorten);
+      }
+    }
+    working_memory<T>& w = working_;
+    for (auto* each : {&w.last, &w.normed, &w.hidden, &w.query, &w.key, &w.d_x, &w.d_normed,
+                       &w.d_query, &w.d_key, &w.d_value, &w.d_attended, &w.d_low, &w.room}) {
+      shorten(*each);
+    }
+  }
   [[nodiscard]] layer_memory<T>& layer(std::size_t l) { return layers_[l]; }
   [[nodiscard]] working_memory<T>& working() { return working_; }
   [[nodiscard]] std::size_t bytes() const { return arena_.size(); }
 
  private:
+  static void for_each_but_x(layer_memory<T>& m, auto const& f) {
+    for (auto* each : {&m.input_scale, &m.query, &m.key, &m.value, &m.query_scale, &m.key_scale,
+                       &m.attended, &m.log_sum_exp, &m.middle, &m.middle_scale, &m.gate, &m.up}) {
+      f(*each);
+    }
+    for (std::span<T>& each : m.low) f(each);
+  }
+
   template <class Take>
   void walk(llama_config const& of, pass_size const& how, Take const& take) {
     std::size_t const n = how.rows;

@@ -96,6 +96,8 @@ class llama_pass {
                key_value_listener<T> const& listener = {}) {
     keeps_ = keeps;
     dropout_ = dropout;
+    dropout_rows_.assign(dropout.rows.begin(), dropout.rows.end());
+    dropout_.rows = dropout_rows_;
     std::size_t const rows = layout.rows();
     pass_size size{.rows = rows, .keeps = keeps, .dropout = !dropout.empty()};
     if (model.adapter != nullptr) {
@@ -159,6 +161,23 @@ class llama_pass {
       attention_back(model, layout, by, l, of_inputs != nullptr);
     }
     if (of_inputs != nullptr) of_inputs->add(layout.token(), w.d_x);
+  }
+
+  /// After a forward pass that kept something: what backward is called with from here on are these groups alone.
+  void keep_groups(row_layout const& layout, std::span<unsigned char const> keep) {
+    memory_.keep(layout.rows(), keeps_, row_layout::ranges(layout.group_rows(), keep));
+    auto const scored = row_layout::ranges(layout.group_scored_rows(), keep);
+    std::size_t const rows = layout.scored_rows().size();
+    for (auto* each : {&last_, &last_scale_}) {
+      each->resize(keep_rows(std::span<T>(*each), rows, scored).size());
+    }
+    if (dropout_.empty()) return;
+    std::size_t left = 0;
+    for (row_range const& each : row_layout::ranges(layout.group_rows(), keep)) {
+      for (std::size_t r = each.begin; r != each.end; ++r) dropout_rows_[left++] = dropout_rows_[r];
+    }
+    dropout_rows_.resize(left);
+    dropout_.rows = dropout_rows_;
   }
 
   [[nodiscard]] std::size_t bytes() const { return memory_.bytes(); }
@@ -353,6 +372,7 @@ class llama_pass {
   llama_memory<T> memory_;
   kept keeps_ = kept::nothing;
   adapter_dropout dropout_;
+  std::vector<std::uint64_t> dropout_rows_;
   std::vector<T> last_;        // x of the scored rows [scored rows, width]
   std::vector<T> last_scale_;  // [scored rows]
   std::vector<T> hidden_;

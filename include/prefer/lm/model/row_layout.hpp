@@ -22,6 +22,12 @@ struct text_limits {
   std::size_t context = 0;
 };
 
+/// Rows [begin, end) of a batch.
+struct row_range {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
 /// The rows that a batch of prompts and completions is computed as: one for each token, and what completions of one
 /// group begin with alike is one row.
 ///
@@ -58,6 +64,62 @@ class row_layout {
       expects_group(batch, texts, limits, g, where);
       add_group(batch, texts, g);
     }
+  }
+
+  /// What is left where some groups are not computed any further; `keep` has one number for each group, 0 for those.
+  [[nodiscard]] row_layout only(std::span<unsigned char const> keep) const {
+    row_layout out;
+    std::size_t completion = 0;
+    std::size_t segment = 0;
+    for (std::size_t g = 0; g != groups(); ++g) {
+      std::size_t const first_completion = completion;
+      std::size_t const first_segment = segment;
+      while (completion != completions() && token_offset_[completion] < group_tokens_[g + 1]) {
+        ++completion;
+      }
+      while (segment != segments_.size() && segments_[segment].first_row < group_rows_[g + 1]) {
+        ++segment;
+      }
+      if (keep[g] == 0) continue;
+      std::size_t const row = out.rows();
+      std::size_t const scored = out.scored_rows_.size();
+      std::size_t const token = out.tokens();
+      auto const shift = static_cast<std::uint32_t>(first_segment - out.segments_.size());
+      for (std::size_t s = first_segment; s != segment; ++s) {
+        token_segment moved = segments_[s];
+        moved.first_row += row - group_rows_[g];
+        if (moved.parent != token_segment::no_parent) moved.parent -= shift;
+        out.segments_.push_back(moved);
+      }
+      for (std::size_t r = group_rows_[g]; r != group_rows_[g + 1]; ++r) {
+        out.token_.push_back(token_[r]);
+        out.position_.push_back(position_[r]);
+      }
+      for (std::size_t k = group_scored_rows_[g]; k != group_scored_rows_[g + 1]; ++k) {
+        out.scored_rows_.push_back(scored_rows_[k] - group_rows_[g] + row);
+      }
+      for (std::size_t t = group_tokens_[g]; t != group_tokens_[g + 1]; ++t) {
+        out.scored_from_.push_back(
+            static_cast<std::uint32_t>(scored_from_[t] - group_scored_rows_[g] + scored));
+        out.target_.push_back(target_[t]);
+      }
+      for (std::size_t i = first_completion; i != completion; ++i) {
+        out.token_offset_.push_back(token_offset_[i + 1] - group_tokens_[g] + token);
+      }
+      out.group_rows_.push_back(out.rows());
+      out.group_scored_rows_.push_back(out.scored_rows_.size());
+      out.group_tokens_.push_back(out.tokens());
+    }
+    return out;
+  }
+  /// The ranges of what groups with such a number have, of group_rows or group_scored_rows.
+  [[nodiscard]] static std::vector<row_range> ranges(std::span<std::size_t const> of_groups,
+                                                     std::span<unsigned char const> keep) {
+    std::vector<row_range> out;
+    for (std::size_t g = 0; g != keep.size(); ++g) {
+      if (keep[g] != 0) out.push_back({of_groups[g], of_groups[g + 1]});
+    }
+    return out;
   }
 
   [[nodiscard]] std::size_t rows() const { return token_.size(); }

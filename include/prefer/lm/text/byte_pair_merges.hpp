@@ -6,8 +6,10 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
+#include <prefer/expects.hpp>
 #include <prefer/lm/text/token_index.hpp>
 
 namespace prefer::inline v0_1::lm {
@@ -90,47 +92,46 @@ class byte_pair_merges {
     return count;
   }
 
-  struct candidate {
-    std::uint32_t rank;
-    std::uint32_t left_symbol, right_symbol;  // as they were when it was found
-    std::size_t at;
-  };
-
   [[nodiscard]] std::size_t merge_many(std::uint32_t* symbol, std::size_t count) const {
-    std::vector<std::size_t> before(count), after(count);
-    std::vector<candidate> heap;
-    auto const later = [](candidate const& a, candidate const& b) {
-      return a.rank != b.rank ? a.rank > b.rank : a.at > b.at;
+    expects(count < no_token, "lm::byte_pair_merges: a pre-token has less than 2^32 bytes");
+    auto const end = static_cast<std::uint32_t>(count);
+    std::vector<std::uint32_t> before(count), after(count);
+    std::vector<std::uint32_t> rank(count, no_rank);  // of the pair that begins here, as it is now
+    std::vector<std::uint64_t> heap;  // rank and place in one number: the least is merged first
+    auto const look = [&](std::uint32_t left) {
+      std::uint32_t const right = after[left];
+      rank[left] = right == end ? no_rank : of(symbol[left], symbol[right]).rank;
+      return rank[left] != no_rank;
     };
-    auto const look = [&](std::size_t left) {
-      std::size_t const right = after[left];
-      if (right == count) return;
-      entry const& pair = of(symbol[left], symbol[right]);
-      if (pair.rank == no_rank) return;
-      heap.push_back({pair.rank, symbol[left], symbol[right], left});
-      std::push_heap(heap.begin(), heap.end(), later);
-    };
-    for (std::size_t i = 0; i < count; ++i) {
+    auto const key = [&](std::uint32_t at) { return std::uint64_t{rank[at]} << 32 | at; };
+    for (std::uint32_t i = 0; i < end; ++i) {
       before[i] = i - 1;
       after[i] = i + 1;
     }
-    for (std::size_t i = 0; i < count; ++i) look(i);
+    for (std::uint32_t i = 0; i < end; ++i) {
+      if (look(i)) heap.push_back(key(i));
+    }
+    std::make_heap(heap.begin(), heap.end(), std::greater<>());
+    auto const add = [&](std::uint32_t left) {
+      if (!look(left)) return;
+      heap.push_back(key(left));
+      std::push_heap(heap.begin(), heap.end(), std::greater<>());
+    };
     while (!heap.empty()) {
-      std::pop_heap(heap.begin(), heap.end(), later);
-      candidate const best = heap.back();
+      std::pop_heap(heap.begin(), heap.end(), std::greater<>());
+      std::uint64_t const best = heap.back();
       heap.pop_back();
-      std::size_t const right = after[best.at];
-      // A merged symbol is no_token, and a candidate that names symbols of before is out of date.
-      if (right == count || symbol[best.at] != best.left_symbol ||
-          symbol[right] != best.right_symbol) {
-        continue;
-      }
-      symbol[best.at] = of(best.left_symbol, best.right_symbol).into;
+      auto const at = static_cast<std::uint32_t>(best);
+      // What was found before one of its symbols was merged is out of date.
+      if (rank[at] != best >> 32) continue;
+      std::uint32_t const right = after[at];
+      symbol[at] = of(symbol[at], symbol[right]).into;
       symbol[right] = no_token;
-      after[best.at] = after[right];
-      if (after[right] != count) before[after[right]] = best.at;
-      if (best.at != 0) look(before[best.at]);
-      look(best.at);
+      rank[right] = no_rank;
+      after[at] = after[right];
+      if (after[at] != end) before[after[at]] = at;
+      if (at != 0) add(before[at]);
+      add(at);
     }
     return static_cast<std::size_t>(std::remove(symbol, symbol + count, no_token) - symbol);
   }

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: MIT
+#include "model.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
+#include <prefer/lm/arithmetic/eigen_products.hpp>
+#include <prefer/lm/arithmetic/weight_products.hpp>
+#include <prefer/lm/files/gguf_model.hpp>
+#include <prefer/lm/files/json_file.hpp>
+#include <prefer/lm/files/model_file.hpp>
+#include <prefer/lm/files/peft_adapter.hpp>
+#include <prefer/lm/files/safetensors_model.hpp>
+#include <prefer/lm/files/weight_changes.hpp>
+#include <prefer/lm/model/llama.hpp>
+#include <prefer/lm/model/llama_base.hpp>
+#include <prefer/lm/model/llama_sampling.hpp>
+#include <prefer/lm/model/lora.hpp>
+#include <prefer/lm/text/open_tokenizer.hpp>
+#include <prefer/parallel/thread_pool.hpp>
+#include <prefer/reference/cached.hpp>
+#include <prefer/reference/frozen.hpp>
+#include <prefer/reference/moving_average.hpp>
+#include <prefer/reference/none.hpp>
+#include <prefer/reference/without_adapter.hpp>
+#include <prefer/text/number.hpp>
+
+#include "products.hpp"
+
+namespace language {
+
+namespace {
+
+namespace lm = prefer::lm;
+using llama = lm::llama<float>;
+using base = lm::llama_base<float>;
+
+lm::weight_storage storage_of(model_options const& options) {
+  std::string const& how = options.storage;
+  bool const bf16 = how == "bf16" || (how == "auto" && options.compute == "bf16");
+  if (bf16) return lm::weight_storage::bf16;
+  return how == "file" ? lm::weight_storage::as_stored : lm::weight_storage::values;
+}
+
+/// Errors  backend_error where the two vocabularies differ
+void expect_same_words(lm::tokenizer const& policy, lm::tokenizer const& reference,
+                       std::string const& path) {
+  auto const refuse = [&](std::string const& reason) {
+    prefer::refuse(prefer::backend_error("reference", path, reason));
+  };
+  if (policy.vocabulary() != reference.vocabulary()) {
+    refuse("it has a vocabulary of " + std::to_string(reference.vocabulary()) +
+           " tokens; expected the policy's, " + std::to_string(policy.vocabulary()));
+  }
+  for (std::uint32_t id = 0; id != policy.vocabulary(); ++id) {
+    if (policy.bytes(id) == reference.bytes(id)) continue;
+    refuse("its token " + std::to_string(id) + " is \"" + std::string(reference.bytes(id)) +
+           "\", and the policy's is \"" + std::string(policy.bytes(id)) +
+           "\"; expected the same vocabulary");
+  }
+}
+
+/// A policy that is asked a few groups at a time, so that somebody can be told how far it is.
+class in_slices {
+ public:
+  using value_type = float;
+
+  in_slices(llama& policy, rows_to_cache const& rows) : policy_(policy), rows_(rows) {}
+
+  void log_prob(prefer::choice_batch const& batch, std::span<float> out) {
+    constexpr std::size_t groups = 8;
+    std::vector<std::size_t> offset;
+    for (std::size_t begin = 0; begin < batch.size(); begin += groups) {
+      std::size_t const count = std::min(groups, batch.size() - begin);
+      std::size_t const first = batch.offset[begin];
+      offset.clear();
+      for (std::size_t g = 0; g <= count; ++g) offset.push_back(batch.offset[begin + g] - first);
+      policy_.log_prob({.prompt = batch.prompt.subspan(begin, count),
+                        .completion = batch.completion.subspan(first, offset.back()),
+                        .offset = offset,
+                        .row = batch.row.subspan(begin, count),
+                        .kl_examples = batch.kl_examples},
+                       out.subspan(first, offset.back()));
+      rows_.advance(count);
+    }
+  }
+
+ private:
+  llama& policy_;
+  rows_to_cache const& rows_;
+};
+
+prefer::cached<float> cached_rows(llama& policy, rows_to_cache const& rows) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(rows.path, ignored)) {
+    return prefer::cached<float>::load(rows.path, *rows.data, rows.made_of);
+  }
+  in_slices slices(policy, rows);
+  auto out = prefer::cached<float>::of(slices, *rows.data, rows.made_of);
+  if (!rows.path.empty()) out.save(rows.path);
+  return out;
+}
+
+template <class R>
+class reference_of final : public held_reference {
+ public:
+  template <class... Parts>
+  explicit reference_of(llama& policy, Parts&&... parts)
+      : reference_(std::forward<Parts>(parts)...), policy_(policy) {}
+
+  prefer::any_reference<float> handle() override { return {reference_, policy_}; }
+
+ private:
+  R reference_;
+  llama& policy_;
+};
+
+/// A reference that is another model.
+class another_model final : public held_reference {
+ public:
+  another_model(llama& policy, model_options const& options, prefer::token_sequences const& texts)
+      : model_(options), policy_(policy), held_(model_.fixed(texts)), asked_(held_.get()) {}
+  // Defined below, where policies are complete.
+  prefer::any_reference<float> handle() override;
+  [[nodiscard]] model const& opened() const { return model_; }
+
+ private:
+  model model_;
+  llama& policy_;
+  std::unique_ptr<held_policy> held_;
+  held_policy* asked_;
+};
+
+}  // namespace
+
+struct model::parts {
+  explicit parts(model_options const& given)
+      : options(given),
+        pool(given.threads),
+        file(given.model),
+        words(lm::open_tokenizer(given.model, {.chat_template = given.chat_template})),
+        by{products_named(given.products), pool.executor(),
+           given.compute == "bf16" ? lm::compute_type::bf16 : lm::compute_type::full},
+        weights(open_weights()),
+        bytes(weights->bytes_held()) {
+    if (words.vocabulary() <= file.config().vocabulary) return;
+    prefer::refuse(prefer::backend_error("model", given.model,
+                                         "the tokenizer has " + std::to_string(words.vocabulary()) +
+                                             " tokens and the model " +
+                                             std::to_string(file.config().vocabulary)));
+  }
+
+  model_options options;
+  prefer::thread_pool pool;
+  lm::model_file file;
+  lm::tokenizer words;
+  lm::arithmetic<float> by;
+  std::shared_ptr<language::base const> weights;
+  std::size_t bytes;
+  adapter_options adapter = {};
+  std::optional<std::uint64_t> file_identity = {};  // which takes reading all of it
+
+  /// The weights, read again where a policy has taken them.
+  [[nodiscard]] std::shared_ptr<language::base const> base() {
+    if (!weights) weights = open_weights();
+    return weights;
+  }
+
+ private:
+  [[nodiscard]] std::shared_ptr<language::base const> open_weights() {
+    return std::make_shared<language::base const>(file, storage_of(options), pool.executor());
+  }
+};
+
+namespace {
+
+class policy_of final : public held_policy {
+ public:
+  template <class... Parts>
+  policy_of(model_options const& options, lm::model_file const& file, lm::tokenizer const& words,
+            Parts&&... of)
+      : options_(options), file_(file), words_(words), policy_(std::forward<Parts>(of)...) {}
+
+  prefer::any_policy<float> handle() override { return prefer::any_policy<float>(policy_); }
+  std::size_t trained() override {
+    std::size_t numbers = 0;
+    for (auto const& each : policy_.parameters()) numbers += each.value.size();
+    return numbers;
+  }
+  bool has_adapter() const override { return policy_.has_adapter(); }
+  void stream(std::span<std::uint32_t const> prompt, prefer::sampling_options const& how,
+              prefer::random_address const& from,
+              std::function<void(std::uint32_t)> const& heard) override {
+    lm::llama_stream<float> tokens(policy_.view(), policy_.options().by, prompt, how, from);
+    while (auto const token = tokens.next()) heard(*token);
+  }
+  std::unique_ptr<held_reference> reference(reference_choice const& choice,
+                                            rows_to_cache const& rows) override {
+    using kind = reference_choice::kind;
+    switch (choice.is) {
+      case kind::adapter_off:
+        if (!policy_.has_adapter()) {
+          prefer::refuse("--reference adapter-off: there is no adapter to leave out");
+        }
+        return std::make_unique<reference_of<prefer::without_adapter<llama>>>(policy_, policy_);
+      case kind::frozen:
+        return std::make_unique<reference_of<prefer::frozen<llama>>>(policy_, policy_);
+      case kind::cached:
+        return std::make_unique<reference_of<prefer::cached<float>>>(policy_,
+                                                                     cached_rows(policy_, rows));
+      case kind::moving:
+        if (choice.every == 1) {
+          return std::make_unique<reference_of<prefer::moving_average<llama, prefer::ema>>>(
+              policy_, policy_, prefer::ema{.rate = choice.rate});
+        }
+        return std::make_unique<reference_of<prefer::moving_average<llama, prefer::tr_dpo>>>(
+            policy_, policy_, prefer::tr_dpo{.alpha = choice.rate, .every = choice.every});
+      case kind::other_model: {
+        model_options other = options_;
+        other.model = choice.path;
+        other.adapter.clear();
+        auto out = std::make_unique<another_model>(policy_, other, policy_.texts());
+        expect_same_words(words_, out->opened().words(), choice.path);
+        return out;
+      }
+      case kind::none:
+        break;
+    }
+    return std::make_unique<reference_of<prefer::no_reference<float>>>(policy_);
+  }
+
+  /// Gives the policy the numbers of an adapter on disk.
+  void take(lm::adapter<float> const& saved, double scale) {
+    lm::copy_adapter({"adapter", options_.adapter, 0}, saved, policy_.parameters(), scale);
+    policy_.parameters_moved();
+    initial_ = true;
+  }
+  bool begins_as_base() const override { return !initial_; }
+
+  void save_adapter(std::string const& folder, adapter_options const& made_as) override {
+    auto saved = adapter(made_as);
+    lm::write_peft_adapter(folder, saved, options_.model);
+  }
+  void save_model(std::string const& path, prefer::executor threads) override {
+    prefer::expects(!policy_.has_adapter(), "save_model: what trains is an adapter");
+    auto const parameters = policy_.parameters();
+    lm::trained_parameters<float> const changes(parameters);
+    lm::model_output const output{.threads = threads};
+    if (file_.gguf() != nullptr) {
+      lm::write_gguf_model(path, file_, changes, output, [](auto&) {});
+    } else {
+      lm::write_safetensors_model(path, file_, changes, output, tokens_of_config());
+      copy_words(path);
+    }
+  }
+
+  [[nodiscard]] llama& policy() { return policy_; }
+
+ private:
+  [[nodiscard]] lm::adapter<float> adapter(adapter_options const& made_as) {
+    auto out = lm::adapter_of(policy_.parameters(), made_as.alpha, made_as.rank_stabilised,
+                              made_as.dropout);
+    out.base_identity = file_.identity();
+    return out;
+  }
+  /// The tokens that config.json names, which a tokenizer begins and ends with.
+  [[nodiscard]] lm::json tokens_of_config() const {
+    auto const config = lm::read_json_object("config", file_.beside("config.json")->string());
+    lm::json out = lm::json::object();
+    for (char const* const name : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+      if (auto const* const value = prefer::data::find_field(config, name)) out[name] = *value;
+    }
+    return out;
+  }
+  /// The files of the tokenizer, which are the base's.
+  void copy_words(std::string const& folder) const {
+    for (char const* const name :
+         {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+          "generation_config.json", "chat_template.jinja"}) {
+      auto const from = file_.beside(name);
+      if (!from) continue;
+      std::filesystem::copy_file(*from, std::filesystem::path(folder) / name,
+                                 std::filesystem::copy_options::overwrite_existing);
+    }
+  }
+
+  model_options const& options_;
+  lm::model_file const& file_;
+  lm::tokenizer const& words_;
+  llama policy_;
+  bool initial_ = false;
+};
+
+/// The adapter of the options, if it is one of this model.
+lm::adapter<float> adapter_for(model_options const& options, lm::model_file const& file) {
+  auto out = lm::read_peft_adapter<float>(options.adapter);
+  lm::expect_fits({"adapter", options.adapter, 0}, out, file.config());
+  if (out.base_identity && *out.base_identity != file.identity()) {
+    prefer::refuse(prefer::backend_error(
+        "adapter", options.adapter,
+        "it is an adapter of another model: it was trained on other weights than those of " +
+            options.model));
+  }
+  return out;
+}
+
+/// The maps that an adapter changes, as lora_options name them.
+std::vector<std::string> targets_of(lm::adapter<float> const& saved) {
+  std::vector<std::string> out;
+  for (auto const& pair : saved.pairs) {
+    std::string const target = pair.module.substr(pair.module.rfind('.') + 1);
+    if (std::find(out.begin(), out.end(), target) == out.end()) out.push_back(target);
+  }
+  return out;
+}
+
+prefer::any_reference<float> another_model::handle() {
+  return {static_cast<policy_of*>(asked_)->policy(), policy_};
+}
+
+}  // namespace
+
+model::model(model_options const& options) : parts_(std::make_unique<parts>(options)) {}
+model::~model() = default;
+
+lm::tokenizer const& model::words() const { return parts_->words; }
+lm::llama_config const& model::config() const { return parts_->file.config(); }
+prefer::executor model::threads() { return parts_->pool.executor(); }
+std::uint64_t model::identity() const {
+  if (!parts_->file_identity) parts_->file_identity = parts_->file.identity();
+  return prefer::fingerprint()
+      .add(*parts_->file_identity)
+      .add(parts_->options.compute)
+      .add(static_cast<std::uint64_t>(storage_of(parts_->options)))
+      .value();
+}
+std::string model::products() const { return std::string(parts_->by.by.name()); }
+std::string model::in_words() const {
+  auto const storage = storage_of(parts_->options);
+  char const* const held = storage == lm::weight_storage::values ? "float32"
+                           : storage == lm::weight_storage::bf16 ? "bfloat16"
+                                                                 : "what the file has";
+  double const bytes = static_cast<double>(parts_->bytes);
+  unsigned const threads = parts_->options.threads;
+  return parts_->options.model + ": " + config().architecture + ", " +
+         std::to_string(config().layers) + " layers, vocabulary " +
+         std::to_string(config().vocabulary) + ", context " + std::to_string(config().context) +
+         "; weights as " + held + ", " + prefer::text::fixed(bytes / 1e6, 0) + " MB; products in " +
+         parts_->options.compute + " by " + products() + " on " + std::to_string(threads) +
+         (threads == 1 ? " thread" : " threads");
+}
+
+std::unique_ptr<held_policy> model::fixed(prefer::token_sequences const& texts) {
+  return parts_->options.adapter.empty() ? start(texts) : with_adapter(texts, {});
+}
+std::unique_ptr<held_policy> model::start(prefer::token_sequences const& texts) {
+  return std::make_unique<policy_of>(parts_->options, parts_->file, parts_->words, parts_->base(),
+                                     texts, lm::llama_options<float>{.by = parts_->by});
+}
+std::unique_ptr<held_policy> model::with_adapter(prefer::token_sequences const& texts,
+                                                 adapter_options adapter) {
+  std::optional<lm::adapter<float>> saved;
+  if (!parts_->options.adapter.empty()) {
+    saved = adapter_for(parts_->options, parts_->file);
+    adapter.rank = saved->rank;
+    adapter.alpha = saved->alpha;
+    adapter.rank_stabilised = saved->rank_stabilised;
+    adapter.targets = targets_of(*saved);
+  }
+  parts_->adapter = adapter;
+  lm::lora_options const how{.rank = adapter.rank,
+                             .alpha = adapter.alpha,
+                             .rank_stabilised = adapter.rank_stabilised,
+                             .dropout = adapter.dropout,
+                             .targets = adapter.targets,
+                             .seed = adapter.seed};
+  auto out =
+      std::make_unique<policy_of>(parts_->options, parts_->file, parts_->words, parts_->base(),
+                                  texts, how, lm::llama_options<float>{.by = parts_->by});
+  if (saved) out->take(*saved, how.scale());
+  return out;
+}
+std::unique_ptr<held_policy> model::whole(prefer::token_sequences const& texts) {
+  auto const base = parts_->base();
+  parts_->weights.reset();  // the policy has its own from here on
+  return std::make_unique<policy_of>(parts_->options, parts_->file, parts_->words, *base, texts,
+                                     lm::full_fine_tuning{},
+                                     lm::llama_options<float>{.by = parts_->by});
+}
+adapter_options const& model::adapter() const { return parts_->adapter; }
+bool model::is_gguf() const { return parts_->file.gguf() != nullptr; }
+
+}  // namespace language

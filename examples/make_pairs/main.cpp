@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+//
+// make_pairs: preference pairs of completions that a language model writes itself. See --help.
+#include <cstddef>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <scoring/scorers.hpp>
+
+#include <prefer/file/atomic_file.hpp>
+#include <prefer/file/writable.hpp>
+
+#include "../program.hpp"
+#include "../sample/completions.hpp"
+#include "../sample/language_writer.hpp"
+#include "../sample/prompts.hpp"
+#include "../sample/writing.hpp"
+#include "ranking.hpp"
+
+namespace {
+
+constexpr char const* description =
+    R"(Preference pairs from a model's own completions: several are drawn for each
+prompt, a judge scores them, and the best is preferred to the worst.
+
+The judge is one of three:
+  --scorer NAME          built in. sentiment: how upbeat an English text is, by a
+                         list of words that can be read; lengths: its words
+  --scores FILE          your numbers, one a line, in the order of --completions
+  --scorer-command CMD   your program: it reads the completions as JSON lines
+                         ({"prompt", "completion", ...}) and writes a number, or
+                         an object with "score", for each
+)";
+
+constexpr char const* examples =
+    R"(Examples:
+  make_pairs --model model.gguf --prompts prompts.txt --n 8 --scorer sentiment \
+    --output pairs.jsonl
+  sample --model model.gguf --prompts prompts.txt --n 4 --output completions.jsonl
+  make_pairs --completions completions.jsonl --scores scores.txt --output pairs.jsonl
+  make_pairs --completions completions.jsonl --scorer-command ./judge --rows all
+
+Iterative DPO, two rounds: pairs of the model that was tuned before, and the start as
+reference throughout:
+  make_pairs --model m.gguf --prompts p.txt --output pairs1.jsonl
+  tune --model m.gguf --data pairs1.jsonl --out round1
+  make_pairs --model m.gguf --adapter round1/adapter --prompts p.txt --seed 2 \
+    --output pairs2.jsonl
+  tune --model m.gguf --adapter round1/adapter --data pairs2.jsonl --out round2
+
+--rows best-worst   {"prompt", "chosen", "rejected", "score_chosen", "score_rejected"},
+                    one row for each prompt
+       all          such a row for every two that are more than --min-margin apart
+       list         {"prompt", "completions", "scores"}, the best first
+
+Left out and counted: completions that are empty, that equal an earlier one, or that
+did not end by themselves (--keep-unfinished keeps them, and training will take their
+cut for the end); prompts whose completions are all equally good.
+)";
+
+struct arguments {
+  language::model_options model;
+  sample::prompt_options prompts;
+  sample::writing_options writing;
+  std::string completions;
+  std::string scorer;
+  std::string scores;
+  std::string scorer_command;
+  std::string rows = "best-worst";
+  double min_margin = 0.0;
+  bool keep_unfinished = false;
+  std::string output;
+};
+
+void declare(CLI::App& app, arguments& given) {
+  given.writing.n = 8;
+  language::add_model_options(app, given.model);
+  sample::add_prompt_options(app, given.prompts);
+  sample::add_writing_options(app, given.writing);
+  app.add_option("--completions", given.completions,
+                 "What sample wrote, instead of a model and prompts")
+      ->type_name("FILE")
+      ->check(program::path());
+  app.add_option("--scorer", given.scorer, "A judge that is built in; sentiment if none is given")
+      ->check(program::one_of(scoring::scorer_names()));
+  app.add_option("--scores", given.scores, "Numbers, one for each line of --completions")
+      ->type_name("FILE")
+      ->check(program::path());
+  app.add_option("--scorer-command", given.scorer_command, "A judge that is a shell command")
+      ->type_name("CMD")
+      ->check(program::not_empty("a command"));
+  app.add_option("--rows", given.rows, "What the completions of a prompt become")
+      ->check(program::one_of({"best-worst", "all", "list"}))
+      ->capture_default_str();
+  app.add_option("--min-margin", given.min_margin, "Scores that are no further apart are a tie")
+      ->check(program::non_negative_and_finite())
+      ->capture_default_str();
+  app.add_flag("--keep-unfinished", given.keep_unfinished,
+               "Keep completions that were cut at --max-tokens");
+  app.add_option("--output", given.output, "Write the rows here, whole or not at all")
+      ->type_name("FILE")
+      ->check(program::path());
+}
+
+void expect_sensible(arguments const& given) {
+  int const judges = (given.scorer.empty() ? 0 : 1) + (given.scores.empty() ? 0 : 1) +
+                     (given.scorer_command.empty() ? 0 : 1);
+  if (judges > 1) {
+    prefer::refuse("give one of --scorer, --scores and --scorer-command");
+  }
+  if (!given.scores.empty() && given.completions.empty()) {
+    prefer::refuse("--scores needs --completions: numbers are of completions that are there");
+  }
+  if (given.completions.empty()) return;
+  bool const prompts = !given.prompts.texts.empty() || !given.prompts.file.empty();
+  if (prompts || !given.model.model.empty()) {
+    prefer::refuse("--completions goes without prompts and --model: nothing is drawn");
+  }
+}
+
+using all_answers = std::vector<sample::answers>;
+
+/// The completions, as drawn now or kept before. Errors  program::stop
+all_answers drawn(arguments const& given, std::vector<prefer::data::turns> const& prompts,
+                  std::string const& kept) {
+  auto const by = sample::open_writer(given.model);
+  program::say(by->description());
+  all_answers out;
+  for (auto const& each : prompts) out.push_back({each, {}});
+  auto settings = sample::settings_of(prompts, *by,
+                                      {"--completions", "--scorer", "--scores", "--scorer-command",
+                                       "--rows", "--min-margin", "--keep-unfinished"});
+  auto const effort = sample::write_all(
+      *by,
+      {.prompts = &prompts,
+       .options = given.writing,
+       .kept = kept,
+       .settings = std::move(settings)},
+      [&](sample::written one) { out[one.prompt].completions.push_back(std::move(one.what)); });
+  program::say(effort.sentence());
+  return out;
+}
+
+void score(arguments const& given, all_answers& all) {
+  std::vector<std::string> rows;
+  std::vector<sample::completion*> completions;
+  for (auto& each : all) {
+    for (auto& one : each.completions) {
+      one.score.reset();  // of a file, whoever gave it: the judge here decides
+      completions.push_back(&one);
+      if (!given.scorer_command.empty()) rows.push_back(to_json(each.prompt, one));
+    }
+  }
+  if (!given.scores.empty() || !given.scorer_command.empty()) {
+    auto const scores = given.scores.empty()
+                            ? scoring::scores_by_command(given.scorer_command, rows)
+                            : scoring::scores_in_file(given.scores, completions.size());
+    if (program::interrupted) throw program::stop();
+    for (std::size_t i = 0; i != completions.size(); ++i) completions[i]->score = scores[i];
+    return;
+  }
+  auto const judge = scoring::scorer_named(given.scorer.empty() ? "sentiment" : given.scorer);
+  for (auto* one : completions) one->score = judge(one->text);
+}
+
+program::json to_json(make_pairs::tally const& of) {
+  auto const mean = [&](double sum) {
+    return of.rows == 0 ? program::json(nullptr)
+                        : program::number(sum / static_cast<double>(of.rows));
+  };
+  return {{"rows", of.rows},
+          {"prompts", of.prompts},
+          {"completions", of.completions},
+          {"blank", of.blank},
+          {"broken", of.broken},
+          {"unfinished", of.unfinished},
+          {"repeated", of.repeated},
+          {"alone", of.alone},
+          {"tied", of.tied},
+          {"unreadable", of.unreadable},
+          {"mean_score_best", mean(of.score_best)},
+          {"mean_score_worst", mean(of.score_worst)},
+          {"mean_tokens_best", mean(of.tokens_best)},
+          {"mean_tokens_worst", mean(of.tokens_worst)}};
+}
+
+int hand_over(arguments const& given, std::string const& rows, make_pairs::tally const& counted,
+              make_pairs::row_form form) {
+  program::handover results;
+  if (!given.output.empty()) {
+    results.attempt([&] {
+      prefer::atomic_file file(given.output);
+      file.write(rows);
+      file.commit();
+    });
+  }
+  results.attempt([&] {
+    if (given.output.empty()) program::print(rows);
+    if (program::as_json) {
+      auto document = program::document();
+      document.update(to_json(counted));
+      if (!given.output.empty()) document["files"] = {given.output};
+      program::print_json(document);
+    }
+    program::flush();
+  });
+  for (auto const& sentence : to_sentences(counted, form)) program::say(sentence);
+  if (!given.output.empty()) program::wrote({given.output});
+  return results.finish();
+}
+
+int run(arguments& given) {
+  program::stop_when_asked();
+  expect_sensible(given);
+  std::vector<prefer::data::turns> prompts;
+  if (given.completions.empty()) prompts = sample::read_prompts(given.prompts);
+  if (program::interrupted) return program::stopped("nothing was written");
+  std::optional<program::claim> alone;
+  if (!given.output.empty()) {
+    prefer::expect_writable(given.output, program::room_for_a_report);
+    alone.emplace(given.output);
+  }
+  program::expect_standard_output();
+  std::string const kept = given.completions.empty() && !given.output.empty()
+                               ? given.output + ".unfinished"
+                               : std::string();
+  try {
+    all_answers all = given.completions.empty() ? drawn(given, prompts, kept)
+                                                : sample::read_answers(given.completions);
+    score(given, all);
+    auto const form = given.rows == "all"    ? make_pairs::row_form::all_pairs
+                      : given.rows == "list" ? make_pairs::row_form::list
+                                             : make_pairs::row_form::best_worst;
+    make_pairs::ranking ranking(
+        {.form = form, .min_margin = given.min_margin, .keep_unfinished = given.keep_unfinished});
+    std::string rows;
+    for (auto const& each : all) {
+      for (auto const& row : ranking.rows_of(each)) rows += row + "\n";
+    }
+    int const code = hand_over(given, rows, ranking.counted(), form);
+    if (code != 0) return code;
+    if (!kept.empty()) std::remove(kept.c_str());
+    program::handover outcome;
+    if (ranking.counted().rows == 0) {
+      outcome.fault("no two completions of a prompt could be told apart: no rows");
+    }
+    return outcome.finish();
+  } catch (program::stop const&) {
+    return program::stopped(kept.empty() ? "nothing is kept without --output"
+                                         : "what is finished is in " + kept);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return program::run<arguments>(argc, argv, {"make_pairs", description, examples}, declare, run);
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+#include "language_writer.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <prefer/batch/choices.hpp>
+#include <prefer/batch/token_sequences.hpp>
+#include <prefer/data/tokenizer.hpp>
+#include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
+#include <prefer/lm/text/utf8_stream.hpp>
+#include <prefer/random/philox.hpp>
+#include <prefer/text/utf8.hpp>
+
+#include "../language/model.hpp"
+#include "../program/kept_rows.hpp"
+
+namespace sample {
+
+namespace {
+
+namespace data = prefer::data;
+namespace lm = prefer::lm;
+
+class language_writer final : public writer {
+ public:
+  explicit language_writer(language::model_options const& given)
+      : model_(given), adapter_(given.adapter), tuned_(model_.fixed(texts_)) {
+    if (!given.adapter.empty()) start_ = model_.start(texts_);
+  }
+
+  std::vector<completion> write(std::span<request const> requests,
+                                prefer::sampling_options const& how, std::uint64_t seed, side by,
+                                listener const& heard) override {
+    prefer::sampling_options with_end = how;
+    std::vector<std::uint32_t> const prompts = encode(requests, with_end);
+    language::held_policy& policy = by == side::start && start_ ? *start_ : *tuned_;
+    prefer::random_address const address{.seed = seed,
+                                         .purpose = prefer::random_purpose::completion,
+                                         .index = requests.front().number};
+    ids_.assign(prompts.size(), 0);
+    texts_.completions.keep_first(0);
+    if (heard) {
+      ids_.front() = stream(policy, prompts.front(), with_end, address, heard);
+    } else {
+      policy.handle().sample(prompts, with_end, address, texts_.completions, ids_);
+    }
+    prompts_ = prompts;
+    std::vector<completion> out;
+    for (std::uint32_t const id : ids_) {
+      auto const tokens = texts_.completions.tokens(id);
+      bool const ended = tokens.back() == with_end.stop_token;
+      out.push_back({model_.words().decode_text(tokens), tokens.size(), ended, std::nullopt});
+    }
+    return out;
+  }
+
+  std::optional<std::vector<double>> log_ratios() override {
+    if (!start_) return std::nullopt;
+    prefer::choice_data written;
+    for (std::size_t i = 0; i != ids_.size(); ++i) {
+      written.add_list(prompts_[i], std::span(ids_).subspan(i, 1));
+    }
+    std::vector<float> of_tuned(ids_.size());
+    std::vector<float> of_start(ids_.size());
+    tuned_->handle().log_prob(written.batch(), of_tuned);
+    start_->handle().log_prob(written.batch(), of_start);
+    std::vector<double> out;
+    for (std::size_t i = 0; i != ids_.size(); ++i) {
+      out.push_back(static_cast<double>(of_tuned[i]) - static_cast<double>(of_start[i]));
+    }
+    return out;
+  }
+
+  [[nodiscard]] std::string description() const override { return model_.in_words(); }
+  [[nodiscard]] std::uint64_t identity() const override {
+    prefer::fingerprint out;
+    out.add(model_.identity()).add(model_.words().identity());
+    if (!adapter_.empty()) out.add(program::content_of(adapter_ + "/adapter_model.safetensors"));
+    return out.value();
+  }
+
+ private:
+  /// The numbers of the prompts in the table, which holds these alone; `how` gets the token that ends a completion.
+  std::vector<std::uint32_t> encode(std::span<request const> requests,
+                                    prefer::sampling_options& how) {
+    texts_.prompts.keep_first(0);
+    std::vector<std::uint32_t> out;
+    std::vector<std::uint32_t> tokens;
+    for (std::size_t i = 0; i != requests.size(); ++i) {
+      data::turns const& prompt = *requests[i].prompt;
+      prefer::expects(prompt.is_text() == requests.front().prompt->is_text(),
+                      "language_writer: prompts are all texts or all messages");
+      if (i != 0 && requests[i - 1].prompt == &prompt) {
+        out.push_back(out.back());
+        continue;
+      }
+      tokens.clear();
+      if (prompt.is_text()) {
+        if (auto const begin = model_.words().begin_token()) tokens.push_back(*begin);
+        model_.words().encode(prompt.text(), tokens);
+      } else {
+        model_.words().encode(prompt.messages(), data::turn_part::prompt, tokens);
+      }
+      expect_room(prompt, tokens.size(), how.max_tokens);
+      out.push_back(texts_.prompts.add(tokens));
+    }
+    how.stop_token = requests.front().prompt->is_text()
+                         ? model_.words().end_token()
+                         : model_.words().find(model_.words().chat().end_of_turn());
+    if (!how.stop_token) how.stop_token = model_.words().end_token();
+    return out;
+  }
+
+  void expect_room(data::turns const& prompt, std::size_t tokens, std::size_t most) const {
+    std::size_t const context = model_.config().context;
+    if (tokens != 0 && tokens + most - 1 <= context) return;
+    std::string text = prompt.is_text() ? prompt.text() : prompt.messages().back().content.plain();
+    constexpr std::size_t excerpt = 40;
+    if (text.size() > excerpt) {
+      std::size_t end = excerpt;
+      while (prefer::text::continues_code_point(text[end])) --end;
+      text = text.substr(0, end) + "...";
+    }
+    prefer::refuse("the prompt \"" + text + "\" has " + std::to_string(tokens) +
+                   " tokens, and --max-tokens is " + std::to_string(most) +
+                   "; expected no more than the model's context together, " +
+                   std::to_string(context));
+  }
+
+  std::uint32_t stream(language::held_policy& policy, std::uint32_t prompt,
+                       prefer::sampling_options const& how, prefer::random_address const& address,
+                       listener const& heard) {
+    std::vector<std::uint32_t> tokens;
+    lm::utf8_stream text;
+    policy.stream(texts_.prompts.tokens(prompt), how, address, [&](std::uint32_t token) {
+      tokens.push_back(token);
+      if (!model_.words().is_control(token)) heard(text.add(model_.words().bytes(token)));
+    });
+    heard(text.end());
+    return texts_.completions.add(tokens);
+  }
+
+  prefer::token_sequences texts_;
+  language::model model_;
+  std::string adapter_;
+  std::unique_ptr<language::held_policy> tuned_;
+  std::unique_ptr<language::held_policy> start_;
+  std::vector<std::uint32_t> prompts_;  // of what was written last, and what was written
+  std::vector<std::uint32_t> ids_;
+};
+
+}  // namespace
+
+std::unique_ptr<writer> open_writer(language::model_options const& given) {
+  if (given.model.empty()) prefer::refuse("--model is missing; expected the file of a model");
+  return std::make_unique<language_writer>(given);
+}
+
+}  // namespace sample

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <prefer/data/example.hpp>
+#include <prefer/policy/sampling_policy.hpp>
+
+#include "completions.hpp"
+
+namespace sample {
+
+/// Which of the two policies writes that a model with an adapter is.
+enum class side { tuned, start };
+
+/// A prompt, and the number at which its completion is drawn.
+struct request {
+  prefer::data::turns const* prompt = nullptr;
+  std::size_t number = 0;
+};
+
+/// A model that writes completions, with its tokenizer.
+///
+/// Semantics  a completion depends on its request, on `how`, on the seed and on the side alone, not on the others of a call
+class writer {
+ public:
+  /// Called with each new piece of text of the only request, as it is drawn.
+  using listener = std::function<void(std::string_view)>;
+
+  virtual ~writer() = default;
+  /// A completion for each request. Errors  precondition_error for a prompt that leaves no room in the model's context
+  virtual std::vector<completion> write(std::span<request const> requests,
+                                        prefer::sampling_options const& how, std::uint64_t seed,
+                                        side by, listener const& heard) = 0;
+  /// For each completion of the last `write` log p_tuned(y|x) - log p_start(y|x), in nats; nothing where there is no adapter.
+  virtual std::optional<std::vector<double>> log_ratios() = 0;
+  /// What is at work, for people: model, type of weights, products, threads.
+  [[nodiscard]] virtual std::string description() const = 0;
+  /// Of the model, its adapter and its tokenizer.
+  [[nodiscard]] virtual std::uint64_t identity() const = 0;
+
+ protected:
+  writer() = default;
+  writer(writer const&) = default;
+  writer& operator=(writer const&) = default;
+};
+
+}  // namespace sample

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+//
+// tune: a language model tuned by preferences. See --help.
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <prefer/file/atomic_file.hpp>
+#include <prefer/file/writable.hpp>
+
+#include "../program.hpp"
+#include "options.hpp"
+#include "report.hpp"
+#include "session.hpp"
+#include "training.hpp"
+
+namespace {
+
+constexpr char const* description =
+    R"(Tunes a language model by preferences: any loss of the library, with a reference or without,
+all weights or a LoRA adapter, on a CPU. Rows come in any form that docs/guides/data.md lists.
+
+  tune --model SmolLM2-135M-Instruct.gguf --data pairs.jsonl --eval-data held-out.jsonl --texts chat
+  tune --model base.gguf --data pairs.jsonl --loss simpo --set beta=2 --set gamma=1 --out simpo
+  tune --model base.gguf --data answers.jsonl --loss nll --out sft
+  tune --model base.gguf --adapter sft/adapter --data pairs.jsonl --beta 0.05 --out dpo
+
+Ctrl-C finishes the step and keeps it; the same command goes on from there, to the same bytes. So it does
+after a kill, from the last checkpoint (--save-every).)";
+
+constexpr char const* notes =
+    R"(References, which most losses hold the policy near (--reference):
+
+  adapter-off        the model without its adapter: no memory, one more forward pass [with LoRA]
+  cached[:FILE]      what the policy says of all rows at its start, computed once, and kept in FILE
+                     [with --full]
+  frozen             a copy of the policy at its start [where --adapter is its start]
+  ema:RATE[,STEPS]   an average that follows the policy, by RATE at every step or every STEPS
+  model:FILE         another model of the same vocabulary
+  none               nothing
+
+Losses: losses --list. Supervised fine-tuning is --loss nll, nll_per_token or nll_per_batch_token: of pairs
+the chosen completion, of labelled rows the desirable ones, or rows of prompt and completion.
+
+In --out: metrics.csv and metrics.jsonl, a row a step; curves.svg; summary.json; the adapter in PEFT's
+layout in adapter/, or with --full the model. summary.json says what every number is.)";
+
+void declare_training(CLI::App& app, tune::options& given) {
+  app.add_option("--loss", given.loss, "A loss by its name here or in TRL")
+      ->type_name("NAME")
+      ->check(program::not_empty("the name of a loss"))
+      ->capture_default_str();
+  program::suggested["--loss"] = names_of_losses();
+  app.add_option("--beta", given.beta, "Of the loss [what losses --list says]")
+      ->check(program::positive_and_finite());
+  app.add_option("--set", given.settings, "Another hyper-parameter of the loss")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  app.add_option("--reference", given.reference, "What the policy is held near; see below")
+      ->type_name("NAME")
+      ->check(program::not_empty("the name of a reference"));
+  program::suggested["--reference"] = {"adapter-off", "cached", "frozen", "ema:", "model:", "none"};
+  app.add_option("--epochs", given.epochs, "How often each row is seen")
+      ->check(program::whole(1, 10000))
+      ->capture_default_str();
+  app.add_option("--batch", given.batch, "Rows in a pass")
+      ->check(program::whole(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--accumulate", given.accumulate, "Passes in a step")
+      ->check(program::whole(1, 1 << 16))
+      ->capture_default_str();
+  app.add_option("--micro-tokens", given.micro_tokens,
+                 "Most tokens in a pass, which changes memory and no bit; 0: any")
+      ->check(program::whole(0, 1 << 24))
+      ->capture_default_str();
+  app.add_option("--lr", given.rate, "Peak learning rate [2e-4; with --full 1e-6]")
+      ->check(program::positive_and_finite());
+  app.add_option("--schedule", given.schedule, "How the learning rate falls after its warm-up")
+      ->check(program::one_of({"constant", "linear", "cosine"}))
+      ->capture_default_str();
+  app.add_option("--warmup", given.warmup, "Share of the steps in which the rate rises")
+      ->check(program::between(0, 1))
+      ->capture_default_str();
+  app.add_option("--weight-decay", given.weight_decay, "Of AdamW")
+      ->check(program::non_negative_and_finite())
+      ->capture_default_str();
+  app.add_option("--clip", given.clip, "Largest norm of a step's gradient")
+      ->check(program::positive_and_finite())
+      ->capture_default_str();
+  app.add_option("--seed", given.seed, "Of the adapter, the order of rows and the answers")
+      ->check(program::whole(0))
+      ->capture_default_str();
+}
+
+void declare_adapter(CLI::App& app, tune::options& given) {
+  auto* const full = app.add_flag("--full", given.full, "All weights train, without an adapter");
+  auto const alone = [&](CLI::Option* option) { return option->excludes(full); };
+  alone(app.add_option("--lora", given.adapter.rank, "Rank of the LoRA adapter that trains"))
+      ->check(program::whole(1, 4096))
+      ->capture_default_str();
+  alone(app.add_option("--lora-alpha", given.adapter.alpha, "Its alpha: scale = alpha / rank"))
+      ->check(program::positive_and_finite())
+      ->capture_default_str();
+  alone(app.add_flag("--rs-lora", given.adapter.rank_stabilised, "scale = alpha / sqrt(rank)"));
+  alone(app.add_option("--lora-dropout", given.adapter.dropout,
+                       "Share of its inputs that a step leaves out"))
+      ->check(program::between(0, 0.99))
+      ->capture_default_str();
+  alone(app.add_option("--targets", given.adapter.targets,
+                       "Linear maps that it changes: q_proj, down_proj, ... [all seven]"))
+      ->type_name("NAME,...")
+      ->delimiter(',');
+}
+
+void declare(CLI::App& app, tune::options& given) {
+  language::add_model_options(app, given.model);
+  app.add_option("--data", given.data, "Rows to learn from: JSON lines, or one array of JSON")
+      ->type_name("FILE")
+      ->check(program::path());
+  app.add_option("--eval-data", given.eval_data, "Held-out rows, which judge")
+      ->type_name("FILE")
+      ->check(program::path());
+  language::add_row_options(app, given.rows);
+  declare_training(app, given);
+  declare_adapter(app, given);
+  app.add_option("--out", given.out, "Folder for all that is written")
+      ->type_name("FOLDER")
+      ->check(program::path())
+      ->capture_default_str();
+  app.add_flag("--resume", given.resume, "Go on from unfinished work, or fail where there is none");
+  app.add_option("--save-every", given.save_every,
+                 "Steps between checkpoints; 0: none until the end")
+      ->check(program::whole(0))
+      ->capture_default_str();
+  app.add_option("--sample-every", given.sample_every,
+                 "Steps between answers to three prompts, which are printed; 0: never")
+      ->check(program::whole(0))
+      ->capture_default_str();
+  app.add_option("--samples", given.samples, "Prompts that are answered at the end, for the KL")
+      ->check(program::whole(0, 100000))
+      ->capture_default_str();
+  app.add_option("--sample-tokens", given.sample_tokens, "Most tokens of an answer")
+      ->check(program::whole(1, 1 << 16))
+      ->capture_default_str();
+  app.add_option(
+         "--merge", given.merge,
+         "Write the model with its adapter merged here too: a file that ends in .gguf, or a folder")
+      ->type_name("FILE")
+      ->check(program::path());
+}
+
+/// The loss as it was asked for, with --beta and --set.
+tune::chosen_loss loss_of(tune::options const& given) {
+  std::vector<setting> settings;
+  for (auto const& text : given.settings) settings.push_back(parse_setting(text, "--set " + text));
+  if (given.beta) {
+    std::string const argument = "--beta " + program::written(*given.beta);
+    for (auto const& each : settings) {
+      if (each.name == "beta") prefer::refuse(argument + ": beta is set by --set, too");
+    }
+    settings.push_back({argument, "beta", *given.beta});
+  }
+  return tune::choose_loss(given.loss, std::move(settings));
+}
+
+void expect_sense(tune::options const& given) {
+  if (given.model.model.empty() || given.data.empty()) {
+    prefer::refuse("give --model FILE and --data FILE; --help shows examples");
+  }
+  if (given.full && !given.model.adapter.empty()) {
+    prefer::refuse("--full: all weights train, and --adapter " + given.model.adapter +
+                   " is none of them; merge it first (convert)");
+  }
+  if (given.full && given.model.compute == "bf16") {
+    prefer::refuse("--compute bf16 is for weights that do not train, and with --full all do");
+  }
+  if (given.full && !given.merge.empty()) {
+    prefer::refuse("--merge: with --full there is no adapter, and the model is written to --out");
+  }
+}
+
+/// What the results depend on, for whoever goes on.
+program::json settings_of(tune::session& session) {
+  auto settings = program::document();
+  settings["input"] = session.identity();
+  settings["arguments"] =
+      program::arguments_but({"--model", "--data", "--adapter", "--out", "--resume", "--save-every",
+                              "--sample-every", "--config", "--micro-tokens", "--merge"});
+  return settings;
+}
+
+int run(tune::options& given) {
+  expect_sense(given);
+  auto const loss = loss_of(given);
+  program::stop_when_asked();
+  program::expect_folder(given.out, {"metrics.csv", "metrics.jsonl", "curves.svg", "summary.json"});
+  program::claim const alone(given.out + "/summary.json");
+  std::string const checkpoint = given.out + "/checkpoint.unfinished";
+  try {
+    tune::session session(given, loss);
+    std::string const written = tune::model_path(session, given);
+    if (!given.merge.empty()) tune::expect_merge(given.merge);
+    program::say("training " + std::to_string(session.policy().trained()) + " numbers with " +
+                 session.loss().facts.label + ", reference " + session.reference_name());
+    program::kept_rows kept(given.out + "/metrics.unfinished", settings_of(session));
+    tune::final_report report;
+    for (auto const& row : kept.rows()) report.steps.push_back(tune::row_of(row));
+    try {
+      session.train(checkpoint, [&](tune::step_row const& row) {
+        if (row.report.step <= report.steps.size()) return;  // done before a kill, to the same bits
+        kept.add(tune::json_of(row));
+        report.steps.push_back(row);
+      });
+    } catch (...) {
+      // Where nothing is done, nothing is in the way of other settings.
+      if (report.steps.empty()) kept.forget();
+      throw;
+    }
+    session.finish(report);
+    int const code = tune::deliver(session, given, report, written);
+    if (code == 0) {
+      kept.forget();
+      std::error_code ignored;
+      std::filesystem::remove(checkpoint, ignored);
+    }
+    return code;
+  } catch (program::stop const&) {
+    return program::stopped("what is done is in " + given.out);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return program::run<tune::options>(
+      argc, argv, {.name = "tune", .description = description, .examples = notes}, declare, run);
+}

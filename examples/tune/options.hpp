@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "../language/model.hpp"
+#include "../language/row_options.hpp"
+
+namespace tune {
+
+/// What a user says. The defaults are those of a LoRA run of DPO on a small model.
+struct options {
+  language::model_options model;
+  language::row_options rows;
+  std::string data;
+  std::string eval_data;
+
+  std::string loss = "dpo";
+  std::optional<double> beta;
+  std::vector<std::string> settings;  ///< NAME=VALUE
+  std::string reference;              ///< empty: what suits loss and policy
+
+  language::adapter_options adapter;
+  bool full = false;
+
+  std::uint64_t epochs = 1;
+  std::size_t batch = 8;
+  std::size_t accumulate = 1;
+  std::size_t micro_tokens = 1024;
+  double rate = 0.0;  ///< 0: 2e-4 with an adapter, 1e-6 without
+  std::string schedule = "cosine";
+  double warmup = 0.1;  ///< share of all steps
+  double weight_decay = 0.0;
+  double clip = 1.0;
+  std::uint64_t seed = 1;
+
+  std::string out = "out";
+  bool resume = false;  ///< refuse to begin anew
+  std::uint64_t save_every = 50;
+  std::uint64_t sample_every = 0;
+  std::size_t samples = 16;  ///< held-out prompts that are answered at the end
+  std::size_t sample_tokens = 64;
+  std::string merge;
+
+  [[nodiscard]] double peak_rate() const { return rate != 0.0 ? rate : full ? 1e-6 : 2e-4; }
+  [[nodiscard]] std::size_t rows_per_step() const { return batch * accumulate; }
+};
+
+}  // namespace tune

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+#include "report.hpp"
+
+#include <cstddef>
+#include <vector>
+
+#include <convert/conversion.hpp>
+
+#include <prefer/expects.hpp>
+#include <prefer/file/atomic_file.hpp>
+#include <prefer/file/writable.hpp>
+#include <prefer/report/table.hpp>
+#include <prefer/text/number.hpp>
+
+#include "../program/effective_options.hpp"
+#include "../program/output.hpp"
+
+namespace tune {
+
+namespace {
+
+using language::in_words;
+using language::json_of;
+using program::json;
+
+json json_of_judgement(language::preference_judgement const& of) {
+  return {{"accuracy", json_of(of.accuracy)},
+          {"reward_margin", json_of(of.reward_margin)},
+          {"reward_chosen", json_of(of.reward_chosen)},
+          {"reward_rejected", json_of(of.reward_rejected)},
+          {"log_prob_chosen", json_of(of.log_prob_chosen)},
+          {"log_prob_rejected", json_of(of.log_prob_rejected)}};
+}
+
+json json_of_rows(language::encoded_rows const& rows) {
+  auto const& of = rows.encoded;
+  return {{"rows", of.kept},
+          {"prompts_cut", of.prompts_cut},
+          {"prompt_tokens_cut", of.prompt_tokens_cut},
+          {"chosen_cut", of.first_completions_cut},
+          {"chosen_tokens_cut", of.first_completion_tokens_cut},
+          {"rejected_cut", of.completions_cut - of.first_completions_cut},
+          {"rejected_tokens_cut", of.completion_tokens_cut - of.first_completion_tokens_cut},
+          {"left_out", of.dropped()}};
+}
+
+double seconds_of(final_report const& report) {
+  double sum = 0;
+  for (step_row const& row : report.steps) sum += row.seconds;
+  return sum;
+}
+
+json summary_of(session& of, options const& given, final_report const& report) {
+  auto out = program::results_document();
+  out["model"] = of.model().in_words();
+  out["loss"] = of.loss().facts.label;
+  out["reference"] = of.reference_name();
+  out["numbers_trained"] = of.policy().trained();
+  out["train"] = json_of_rows(of.rows());
+  if (of.held_out()) out["held_out_rows"] = json_of_rows(*of.held_out());
+  out["steps"] = report.steps.size();
+  out["seconds"] = program::number(seconds_of(report));
+  if (!report.steps.empty()) {
+    out["first_loss"] = program::number(report.steps.front().report.loss);
+    out["last_loss"] = program::number(report.steps.back().report.loss);
+  }
+  out["reference_was_the_start"] = report.start_checked;
+  if (report.after) {
+    out["held_out"] = {{"before", json_of_judgement(*report.before)},
+                       {"after", json_of_judgement(*report.after)}};
+  }
+  if (report.answers) {
+    out["answers"] = {
+        {"length", json_of(report.answers->length)},
+        {"kl_k1", json_of(report.answers->k1)},
+        {"kl_k3", json_of(report.answers->k3)},
+        {"meaning",
+         "KL(policy || model without what was trained), nats a completion, of completions that the "
+         "tuned policy wrote at temperature 1, at most " +
+             std::to_string(given.sample_tokens) +
+             " tokens; k1 is the mean log-ratio, k3 the mean of exp(-r) - 1 + r"}};
+  }
+  return out;
+}
+
+std::string table_of(language::preference_judgement const& before,
+                     language::preference_judgement const& after) {
+  prefer::report::table table({{"held-out rows"}, {"before"}, {"after"}});
+  auto const add = [&](char const* name, language::mean_of_rows const& a,
+                       language::mean_of_rows const& b) {
+    if (a.count != 0) table.add_row({name, in_words(a), in_words(b)});
+  };
+  add("accuracy", before.accuracy, after.accuracy);
+  add("margin, nats", before.reward_margin, after.reward_margin);
+  add("reward of chosen", before.reward_chosen, after.reward_chosen);
+  add("reward of rejected", before.reward_rejected, after.reward_rejected);
+  add("log_prob of chosen", before.log_prob_chosen, after.log_prob_chosen);
+  add("log_prob of rejected", before.log_prob_rejected, after.log_prob_rejected);
+  return table.text();
+}
+
+std::string text_of(session& of, final_report const& report) {
+  std::string out;
+  if (!report.steps.empty()) {
+    auto const& first = report.steps.front().report;
+    auto const& last = report.steps.back().report;
+    out += std::to_string(report.steps.size()) + " steps in " +
+           prefer::text::fixed(seconds_of(report), 1) + " s; loss " +
+           prefer::text::fixed(first.loss, 4) + " at the first, " +
+           prefer::text::fixed(last.loss, 4) + " at the last";
+    if (report.start_checked) out += "; the reference was the start: log-ratios of 0 before it";
+    out += "\n";
+  }
+  if (report.after) out += "\n" + table_of(*report.before, *report.after);
+  if (report.answers) {
+    out += "\n" + std::to_string(report.answers->length.count) +
+           " answers of the tuned policy: length " + in_words(report.answers->length, 1) +
+           " tokens; KL from the start " + in_words(report.answers->k3) +
+           " nats a completion (k3; k1 " + in_words(report.answers->k1) + ")\n";
+  }
+  if (of.held_out() || report.answers) out += "Mean ± standard error over rows.\n";
+  return out + "\n";
+}
+
+}  // namespace
+
+std::string model_path(session& of, options const& given) {
+  if (!given.full) return given.out + "/adapter";
+  return given.out + (of.model().is_gguf() ? "/model.gguf" : "/model");
+}
+
+void expect_merge(std::string const& path) {
+  if (path.ends_with(".gguf")) {
+    prefer::expect_writable(path, program::room_for_a_report);
+  } else {
+    program::make_folder(path);
+  }
+}
+
+int deliver(session& of, options const& given, final_report const& report,
+            std::string const& weights) {
+  std::vector<std::string> paths;
+  program::handover results;
+  auto const write = [&](std::string const& path, auto const& how) {
+    results.attempt([&] {
+      if (how(path)) paths.push_back(path);
+    });
+  };
+  // What was trained comes first: the rest can be had again from it.
+  write(weights, [&](std::string const& path) {
+    if (given.full) {
+      of.policy().save_model(path, of.model().threads());
+    } else {
+      of.policy().save_adapter(path, of.model().adapter());
+    }
+    return true;
+  });
+  if (!given.merge.empty()) {
+    write(given.merge, [&](std::string const& path) {
+      convert::request merged;
+      merged.model = given.model.model;
+      merged.adapter = weights;
+      merged.output = path;
+      merged.shard_bytes = 5'000'000'000;
+      auto const done =
+          convert::run(merged, of.model().threads(), [](std::size_t, std::string const&) {});
+      for (auto const& each : done.warnings) program::warn(each);
+      return true;
+    });
+  }
+  write(given.out + "/metrics.csv", [&](std::string const& path) {
+    write_csv(path, report.steps);
+    return true;
+  });
+  write(given.out + "/metrics.jsonl", [&](std::string const& path) {
+    write_jsonl(path, report.steps);
+    return true;
+  });
+  write(given.out + "/curves.svg",
+        [&](std::string const& path) { return write_curves(path, report.steps); });
+  auto const summary = summary_of(of, given, report);
+  write(given.out + "/summary.json", [&](std::string const& path) {
+    prefer::atomic_file file(path);
+    file.write(summary.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
+    file.commit();
+    return true;
+  });
+  results.attempt([&] {
+    if (program::as_json) {
+      program::print_json(summary);
+    } else if (!program::quiet) {
+      program::print(text_of(of, report));
+    }
+    program::flush();
+  });
+  int const code = results.finish();
+  if (code == 0) program::wrote(paths);
+  return code;
+}
+
+}  // namespace tune

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <numbers>
+#include <prefer/data/encode.hpp>
+#include <prefer/data/preference.hpp>
+#include <prefer/lm/files/peft_adapter.hpp>
+#include <prefer/lm/text/open_tokenizer.hpp>
+#include <prefer/loss/dpo.hpp>
+#include <prefer/reference/without_adapter.hpp>
+#include <prefer/train/trainer.hpp>
+#include <string>
+#include <vector>
+
+#include "support/temporary_folder.hpp"
+#include "tiny_models.hpp"
+
+TEST_CASE("docs: language models, from a model and a file of pairs to an adapter", "[docs][lm]") {
+  temporary_folder const folder;
+  std::string const model = PREFER_SOURCE_DIR "/tests/golden/lm_tiny/llama_tied";
+  std::string const pairs = folder / "pairs.jsonl";
+  std::string const adapter = folder / "adapter";
+  std::ofstream(pairs)
+      << R"({"prompt": "the cat sat", "chosen": " near the window", "rejected": " 6789 stones"})"
+      << '\n'
+      << R"({"prompt": "she counted", "chosen": " the boats", "rejected": " 3.14"})" << '\n';
+  std::filesystem::create_directory(adapter);
+  std::vector<double> losses;
+
+  // [train]
+  auto const tokenizer = prefer::lm::open_tokenizer(model);
+  prefer::token_sequences texts;
+  auto const data = prefer::data::encode(prefer::data::pairs(pairs), tokenizer, texts);
+
+  auto const base =
+      std::make_shared<prefer::lm::llama_base<float> const>(prefer::lm::model_file(model));
+  prefer::lm::llama<float> policy(base, texts, prefer::lm::lora_options{.rank = 8, .alpha = 16});
+  prefer::without_adapter reference(policy);
+  prefer::trainer training(policy, prefer::dpo{.beta = 0.1}, reference, data,
+                           {.batch_size = 8, .epochs = 20, .rate = 2e-3});
+  training.run([&](prefer::step_report const& step) { losses.push_back(step.loss); });
+  // [/train]
+  CHECK(losses.front() == Approx(std::numbers::ln2));
+  CHECK(losses.back() < 0.6);
+
+  // [save]
+  prefer::lm::write_peft_adapter(adapter, prefer::lm::adapter_of(policy.parameters(), 16, false));
+  // [/save]
+
+  // [load]
+  auto const saved = prefer::lm::read_peft_adapter<float>(adapter);
+  prefer::lm::llama<float> again(
+      base, texts, prefer::lm::lora_options{.rank = saved.rank, .alpha = saved.alpha});
+  prefer::lm::copy_adapter({"adapter", adapter, 0}, saved, again.parameters(), saved.scale());
+  again.parameters_moved();
+  // [/load]
+  std::vector<float> ours(4), theirs(4);
+  policy.log_prob(data.batch(), ours);
+  again.log_prob(data.batch(), theirs);
+  CHECK(ours == theirs);
+
+  // [full]
+  prefer::lm::llama<float> whole(*base, texts, prefer::lm::full_fine_tuning{});
+  // [/full]
+  std::vector<float> of_base(4);
+  whole.log_prob(data.batch(), ours);
+  policy.log_prob_without_adapter(data.batch(), of_base);
+  CHECK(ours == of_base);
+}
