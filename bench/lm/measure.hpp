@@ -51,27 +51,25 @@ struct numbers {
   using type [[gnu::vector_size(Bytes)]] = float;
 };
 
-// Fourteen sums, so that no multiply-add waits for its predecessor; each is opaque, so that none is computed for another.
+// Fourteen sums, so that no multiply-add waits for its predecessor; what is read from volatile memory is known to nobody, so
+// that none is computed for another.
 template <class Pack>
 [[gnu::always_inline]] inline void fma_loop(std::size_t rounds) {
+  float volatile one = 1.0f, factor = 0.999f, term = 0.001f;
   Pack sum[14];
-  Pack x = Pack{} + 0.999f, y = Pack{} + 0.001f;
+  Pack const x = Pack{} + factor, y = Pack{} + term;
 #pragma GCC unroll 14
-  for (std::size_t i = 0; i != 14; ++i) {
-    sum[i] = Pack{} + 1.0f;
-    asm volatile("" : "+v"(sum[i]));
-  }
+  for (std::size_t i = 0; i != 14; ++i) sum[i] = Pack{} + one;
   for (std::size_t round = 0; round != rounds; ++round) {
 #pragma GCC unroll 14
     for (std::size_t i = 0; i != 14; ++i) sum[i] = sum[i] * x + y;
   }
 #pragma GCC unroll 14
-  for (std::size_t i = 0; i != 14; ++i) asm volatile("" : : "v"(sum[i]));
+  for (std::size_t i = 0; i != 14; ++i) one = sum[i][0];
 }
 
 #if defined(__x86_64__)
-[[gnu::target("avx512f,prefer-vector-width=512"), gnu::noinline]] inline void fma_512(
-    std::size_t rounds) {
+[[gnu::target("avx512f"), gnu::noinline]] inline void fma_512(std::size_t rounds) {
   fma_loop<numbers<64>::type>(rounds);
 }
 [[gnu::target("avx2,fma"), gnu::noinline]] inline void fma_256(std::size_t rounds) {

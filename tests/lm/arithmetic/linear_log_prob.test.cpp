@@ -79,7 +79,7 @@ TEST_CASE("linear_log_prob: every number is that of whole logits, whatever the b
     }
     some_tokens const tokens(9, 50);
     auto const expected = whole_logits::of(policy, &reference, tokens.view(), 0.1);
-    for (size_t const block : {1, 7, 50, 512}) {
+    for (size_t const block : {1U, 7U, 50U, 512U}) {
       whole_logits::numbers actual(9, tokens.target.size(), true);
       lm::linear_pass<double> pass;
       linear_log_prob(plain, policy.view(), reference.view(), tokens.view(), actual.view(0.1), pass,
@@ -154,7 +154,7 @@ TEST_CASE("linear_log_prob: logits of thousands, and tokens that cannot be, stay
   layer.matrix = {5000, 4999, -5000, 7000};
   layer.bias = {0, 0, 0, -infinity};
   std::vector<std::uint32_t> const target = {0, 1, 2, 3}, row = {0, 0, 0, 0};
-  for (size_t const block : {1, 2, 4}) {
+  for (size_t const block : {1U, 2U, 4U}) {
     whole_logits::numbers says(1, 4, false);
     lm::linear_pass<double> pass;
     linear_log_prob(plain, layer.view(), {target, row}, says.view(0), pass,

@@ -122,7 +122,8 @@ void rows_do_not_see_each_other(products<T> by) {
         return y;
       };
       auto const all = rows(0, most);
-      for (std::size_t const count : {1, 2, 3, 5, 8, 13, 16, 31, 64, 97, 130, 255, 299}) {
+      for (std::size_t const count :
+           {1U, 2U, 3U, 5U, 8U, 13U, 16U, 31U, 64U, 97U, 130U, 255U, 299U}) {
         for (std::size_t const first : {std::size_t{0}, most - count}) {
           auto const some = rows(first, count);
           INFO(count << " rows of " << w.columns << " x " << w.depth << " from " << first);
@@ -236,7 +237,7 @@ inline void hold_for_bfloat16(products<float> by) {
                                                    std::move(stored));
   multiply_by_weights(how, rows, x.data(), as_stored, again.data(), false);
   CHECK(again == y);
-  for (std::size_t const count : {1, 5, 16, 33}) {
+  for (std::size_t const count : {1U, 5U, 16U, 33U}) {
     std::vector<float> some(count * out);
     multiply_by_weights(how, count, x.data() + 7 * in, weights, some.data(), false);
     CHECK(std::memcmp(some.data(), y.data() + 7 * out, some.size() * sizeof(float)) == 0);

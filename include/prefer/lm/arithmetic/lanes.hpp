@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include <prefer/expects.hpp>
 #include <prefer/scalar/lane.hpp>
 
 namespace prefer::inline v0_1::lm::detail {
