@@ -60,8 +60,7 @@ struct arguments {
 void declare(CLI::App& app, arguments& given) {
   app.add_option("--data", given.files, "Files of preferences, each a split of the data")
       ->type_name("[NAME=]FILE...")
-      ->check(program::path())
-      ->required();
+      ->check(program::path());
   auto* const labels =
       app.add_flag("--labels", given.labels, "Rows are completions with a label, not pairs");
   app.add_option("--annotator", given.annotator, "The field that says who judged")
@@ -108,6 +107,7 @@ std::string sentences_of(std::vector<data::audit_finding> const& found) {
 }
 
 int run(arguments& given) {
+  if (given.files.empty()) prefer::refuse("give --data FILE; --help shows examples");
   std::vector<audit::source> const sources = audit::sources_of(given.files);
   if (!given.card.empty()) prefer::expect_writable(given.card, program::room_for_a_report);
   program::expect_standard_output();
