@@ -99,7 +99,7 @@ struct cblas_library {
   }
   template <class T>
   [[nodiscard]] static constexpr row_rule rows_alike(product<T> const& p) {
-    std::size_t const of_row = detail::at_least(1, p.columns * p.depth);
+    std::size_t const of_row = prefer::detail::at_least(1, p.columns * p.depth);
     return {.least = 1'000'000 / of_row + 1, .multiple = 16};
   }
 

@@ -124,8 +124,8 @@ struct message {
     std::string const* const value = find_member(further, name);
     return value != nullptr && says_something(*value);
   }
-  [[nodiscard]] static bool says_something(std::string_view json) {
-    return json != "null" && json != "[]" && json != "{}" && json != "\"\"";
+  [[nodiscard]] static bool says_something(std::string_view value) {
+    return value != "null" && value != "[]" && value != "{}" && value != "\"\"";
   }
 };
 
