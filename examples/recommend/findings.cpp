@@ -47,7 +47,8 @@ std::vector<prefer::data::audit_finding> interactions::findings() const {
     found.push_back({severity::error, "overlap", "test",
                      "every one of the " + std::to_string(all) +
                          " held-out preferences is also among those to learn from, of the same "
-                         "person, and nobody has anything to find: there is nothing to judge by"});
+                         "person, and nobody has anything to find: there is nothing to judge by; "
+                         "--met-again ranks what was met, too"});
   } else {
     found.push_back({severity::warning, "overlap", "test",
                      std::to_string(known) + " of " + std::to_string(all) +

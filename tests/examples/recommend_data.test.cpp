@@ -95,13 +95,17 @@ TEST_CASE("recommend: ndcg-seen-items: who has nothing left to find does not cou
   CHECK(quality.pair_accuracy == 0.0);  // a tie is a miss
   CHECK(std::isnan(quality.ndcg_of[0]));
 
+  // Nor does a table of what everybody learned: it is refused, unless what was met is ranked too.
   folder.file("seen.csv", histories("i0,5 i1,1"));
-  auto const run = folder.run(
+  std::string const seen =
       "--ratings seen.csv --output out --beta 1 --factors 2 --start-epochs 1 --epochs 1 --seeds 1 "
-      "--loss dpo");
-  CHECK(run.code == 0);
-  CHECK_THAT(run.out, Contains("0 people have something to find") && Contains("--met-again"));
-  CHECK_THAT(run.out, !Contains("nan"));
+      "--loss dpo ";
+  auto const run = folder.run(seen);
+  CHECK(run.code == 1);
+  CHECK_THAT(run.err, Contains("nothing to judge by") && Contains("--met-again"));
+  auto const again = folder.run(seen + "--met-again");
+  CHECK(again.code == 0);
+  CHECK_THAT(again.out, Contains("2 people have something to find") && !Contains("nan"));
   CHECK_THAT(folder.content("out/recommend.csv"), !Contains("nan"));
 
   auto const met = folder.ratings(histories("i0,5 i1,1"), {.met_again = true});

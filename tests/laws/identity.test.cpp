@@ -189,6 +189,7 @@ TEST_CASE("laws: the identities of everything that ships are looked at", "[laws]
   named.clear();
   identity::for_each_reference([&](auto const& subject) { named.insert(subject.name); });
   for (auto const& name : headers_of("reference", {"reference", "reference_wrapper", "composite",
+                                                   "any_reference",   // what it is a handle of
                                                    "moving_average",  // by its rules
                                                    "without_adapter"})) {
     CHECK(named.count(name) == 1);

@@ -127,9 +127,10 @@ void train(auto& policy, auto& reference, std::uint64_t steps, std::uint64_t fir
 TEST_CASE("laws: every reference header is in the list, so that these laws hold for it",
           "[laws][reference]") {
   // composite and reference_wrapper are what references made of others have in common; reference is the concept;
-  // without_adapter is the training policy itself, which its own tests hold.
+  // without_adapter is the training policy itself, and any_reference is whatever it is a handle of: their own tests hold those.
   std::set<std::string> listed = {"reference",      "composite", "reference_wrapper",
-                                  "moving_average", "none",      "without_adapter"};
+                                  "moving_average", "none",      "any_reference",
+                                  "without_adapter"};
   for_each_reference([&](std::string const& name, auto const&) { listed.insert(name); });
   for (auto const& entry :
        std::filesystem::directory_iterator(PREFER_SOURCE_DIR "/include/prefer/reference")) {

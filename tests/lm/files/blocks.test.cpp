@@ -18,7 +18,7 @@ namespace {
 // Golden blocks, see tests/golden/README.md.
 lm::json const& golden() {
   static auto const file =
-      lm::read_json_object("golden", std::string(PREFER_GOLDEN_DIR) + "/gguf_blocks.json");
+      lm::read_json_object("golden", std::string(PREFER_GOLDEN_DIR) + "/llm/gguf_blocks.json");
   return file.fields;
 }
 

@@ -35,7 +35,7 @@ inline std::string why_not_bytes(std::string_view model) {
 
 }  // namespace detail
 
-/// The tokenizer that a GGUF file carries, from its metadata `tokenizer.ggml.*` and `tokenizer.chat_template`.
+/// The tokenizer that a GGUF file carries, from its metadata under `tokenizer.ggml` and `tokenizer.chat_template`.
 ///
 /// Errors  backend_error with the file and the key: no vocabulary, one that is not of bytes, lists of other lengths than
 ///         the tokens', a pre-tokenizer that is missing or not known, an id that is no token's
