@@ -103,7 +103,7 @@ TEST_CASE("config: what is not of the family is refused by name, with the reason
        {foreign{"gemma2", "Gemma scales its embedding"}, foreign{"mixtral", "mixture of experts"},
         foreign{"qwen3_moe", "mixture of experts"}, foreign{"phi3", "one matrix each"},
         foreign{"gpt2", "GPT has layer norms"}, foreign{"unheard_of", "expected one of llama"}}) {
-    auto const said = message_of([&] { read(smallest(type)); });
+    auto const said = message_of([&, type = type] { read(smallest(type)); });
     INFO(said);
     CHECK_THAT(said, Catch::Contains("architecture \"" + type + "\""));
     CHECK_THAT(said, Catch::Contains(reason));

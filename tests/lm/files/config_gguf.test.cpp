@@ -119,7 +119,7 @@ TEST_CASE("config of gguf: what is missing, contradicts or is not computed with 
            {{.divisors = {1, 2, 3}}, "has the shape [3], expected [2]"},
            {{.divisors = {2, 1}}, "that Llama 3's scaling does not give"}}) {
     INFO(expected);
-    CHECK_THAT(message_of([&] { read(given); }), Catch::Contains(expected));
+    CHECK_THAT(message_of([&, given = given] { read(given); }), Catch::Contains(expected));
   }
 }
 
