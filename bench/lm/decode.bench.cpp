@@ -57,7 +57,7 @@ std::shared_ptr<lm::llama_base<float> const> random_base(lm::tensor_type type) {
     if (type == lm::tensor_type::f32) {
       for (std::size_t i = 0; i != bytes.size(); i += 4) put(i, number());
     } else if (type == lm::tensor_type::bf16) {
-      for (std::size_t i = 0; i != bytes.size(); i += 2) put(i, bfloat16(number()));
+      for (std::size_t i = 0; i != bytes.size(); i += 2) put(i, prefer::bfloat16(number()));
     } else {
       for (std::byte& each : bytes) each = static_cast<std::byte>(next() >> 56);
       for (std::size_t i = 0; i != bytes.size(); i += lm::block_bytes(type)) put(i, half(0.0005f));

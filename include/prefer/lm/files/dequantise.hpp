@@ -128,7 +128,8 @@ void read_q6_k(std::byte const* block, T* out) noexcept {
           low_half(low[i]) | (bits & 3) << 4, low_half(low[i + 32]) | (bits >> 2 & 3) << 4,
           high_half(low[i]) | (bits >> 4 & 3) << 4, high_half(low[i + 32]) | (bits >> 6) << 4};
       for (std::size_t k = 0; k != 4; ++k) {
-        out[i + 32 * k] = static_cast<T>(scale * static_cast<float>(scales[i / 16 + 2 * k]) *
+        std::size_t const sixteen = i / 16 + 2 * k;
+        out[i + 32 * k] = static_cast<T>(scale * static_cast<float>(scales[sixteen]) *
                                          static_cast<float>(q[k] - 32));
       }
     }
