@@ -16,6 +16,7 @@
 
 #include "../program/progress.hpp"
 #include "../program/voice.hpp"
+#include "as_chat.hpp"
 
 namespace language {
 
@@ -51,23 +52,6 @@ std::vector<Row> all_rows(std::string const& path, data::reading const& how, Rea
     shown.advance(1, "reading " + path);
   }
   return out;
-}
-
-void say_as(data::turns& part, char const* role) {
-  if (part.is_text()) part = data::conversation{{.role = role, .content = part.text()}};
-}
-void as_chat(data::preference_pair& row) {
-  say_as(row.prompt, "user");
-  say_as(row.chosen, "assistant");
-  say_as(row.rejected, "assistant");
-}
-void as_chat(data::unpaired_example& row) {
-  say_as(row.prompt, "user");
-  say_as(row.completion, "assistant");
-}
-void as_chat(data::scored_completions& row) {
-  say_as(row.prompt, "user");
-  for (auto& each : row.completions) say_as(each, "assistant");
 }
 
 data::unpaired_example labelled(data::preference_pair const& pair, bool desirable) {

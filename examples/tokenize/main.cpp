@@ -12,6 +12,7 @@
 #include <prefer/lm/text/open_tokenizer.hpp>
 #include <prefer/report/table.hpp>
 
+#include "../language/as_chat.hpp"
 #include "../program.hpp"
 #include "../reading_options.hpp"
 #include "check.hpp"
@@ -216,26 +217,13 @@ void show_row(tokenize::fed_row const& row, json& document) {
   program::print(sentence + "\n\n" + table.text() + "\n");
 }
 
-void say_as(data::turns& part, char const* role) {
-  if (part.is_text()) part = data::conversation{data::message{role, part.text()}};
-}
-void as_chat(data::preference_pair& row) {
-  say_as(row.prompt, "user");
-  say_as(row.chosen, "assistant");
-  say_as(row.rejected, "assistant");
-}
-void as_chat(data::unpaired_example& row) {
-  say_as(row.prompt, "user");
-  say_as(row.completion, "assistant");
-}
-
 void show_data(arguments const& given, lm::tokenizer const& words, json& document) {
   if (given.data.empty()) return;
   data::reading_report report;
   auto const show = [&](auto&& rows) {
     std::size_t shown = 0;
     for (auto row : rows) {
-      if (given.as == "chat") as_chat(row);
+      if (given.as == "chat") language::as_chat(row);
       show_row(tokenize::view_of(row, words, given.limits), document);
       if (++shown == given.most_rows) break;
     }

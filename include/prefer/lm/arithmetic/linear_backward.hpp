@@ -267,7 +267,7 @@ class linear_derivative {
       T* const logits = room.logits.reserve(tile.count * cut_.block);
       own.read(first, count);
       own.logits(logits, cut_.block);
-      T* const theirs = reference_block(room, tile, first, count);
+      T* const theirs = reference_block(how_, reference_, room, tile, first, count, cut_.block);
       bool matters = options_.skip_below == 0 || holds_target(tile, b);
       for (std::size_t r = 0; r != tile.count; ++r) {
         row_coefficients const& row = rows_.of(tile.begin + r);
@@ -321,16 +321,6 @@ class linear_derivative {
     };
     return above(logits, row.log_normalizer) ||
            (row.divergence != 0 && above(reference, row.reference_log_normalizer));
-  }
-  T* reference_block(block_room<T>& room, row_tile const& tile, std::size_t first,
-                     std::size_t count) const {
-    if (reference_ == nullptr) return nullptr;
-    matrix_blocks<T> theirs(how_, reference_->matrix, room.reference);
-    theirs.take_rows(reference_->hidden.data() + tile.begin * reference_->width(), tile.count);
-    theirs.read(first, count);
-    T* const to = room.reference_logits.reserve(tile.count * cut_.block);
-    theirs.logits(to, cut_.block);
-    return to;
   }
   void finish_row(row_tile const& tile, std::size_t r, large_memory<T>& room) const {
     std::size_t const width = policy_.width();

@@ -36,6 +36,21 @@ template <class T>
   return room;
 }
 
+/// The reference's logits of a block of the vocabulary at a tile's rows, `stride` from one row to the next; nothing where
+/// there is no reference.
+template <class T>
+[[nodiscard]] T* reference_block(arithmetic<T> const& how, output_layer<T> const* reference,
+                                 block_room<T>& room, row_tile const& tile, std::size_t first,
+                                 std::size_t count, std::size_t stride) {
+  if (reference == nullptr) return nullptr;
+  matrix_blocks<T> theirs(how, reference->matrix, room.reference);
+  theirs.take_rows(reference->hidden.data() + tile.begin * reference->width(), tile.count);
+  theirs.read(first, count);
+  T* const to = room.reference_logits.reserve(tile.count * stride);
+  theirs.logits(to, stride);
+  return to;
+}
+
 /// e_v -> e_v (d logit_v / d u) / (logit_scale / temperature): exponentials of a row's block where logits are capped.
 template <class T>
 inline void store_weights(output_layer<T> const& layer, T* row, std::size_t count, T to) {
@@ -190,7 +205,7 @@ class linear_forward {
       T* const logits = direct ? kept(b, tile.begin) : room.logits.reserve(tile.count * cut_.block);
       own.read(first, count);
       own.logits(logits, cut_.block);
-      T* const theirs = reference_logits(room, tile, first, count);
+      T* const theirs = reference_block(how_, reference_, room, tile, first, count, cut_.block);
       bool matters = options_.skip_below == 0;
       for (std::size_t r = 0; r != tile.count; ++r) {
         T* const row = logits + r * cut_.block;
@@ -275,17 +290,6 @@ class linear_forward {
       T* const to = kept(b, r);
       for (std::size_t v = 0; v != cut_.count(b); ++v) to[v] = from[v];
     }
-  }
-
-  T* reference_logits(block_room<T>& room, row_tile const& tile, std::size_t first,
-                      std::size_t count) const {
-    if (reference_ == nullptr) return nullptr;
-    matrix_blocks<T> theirs(how_, reference_->matrix, room.reference);
-    theirs.take_rows(reference_->hidden.data() + tile.begin * reference_->width(), tile.count);
-    theirs.read(first, count);
-    T* const to = room.reference_logits.reserve(tile.count * cut_.block);
-    theirs.logits(to, cut_.block);
-    return to;
   }
 
   void note_tokens(std::size_t row, std::size_t first, std::size_t count, T const* logits,
