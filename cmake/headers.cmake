@@ -326,9 +326,11 @@ set(prefer_lm_headers
   lm/layers/embedding.hpp
   lm/layers/key_value_cache.hpp
   lm/layers/key_value_listener.hpp
+  lm/layers/product_tile.hpp
   lm/layers/rms_norm.hpp
   lm/layers/rope.hpp
   lm/layers/silu_multiply.hpp
+  lm/layers/stored_lanes.hpp
   lm/layers/token_segment.hpp
   lm/layers/vector_products.hpp
   lm/model/adapted_map.hpp
