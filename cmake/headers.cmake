@@ -193,6 +193,7 @@ set(prefer_core_headers
   text/utf8.hpp
   text/words.hpp
   train/adamw.hpp
+  train/any_source.hpp
   train/batch_passes.hpp
   train/check_data.hpp
   train/checkpoint.hpp
@@ -335,9 +336,11 @@ set(prefer_lm_headers
   lm/layers/embedding.hpp
   lm/layers/key_value_cache.hpp
   lm/layers/key_value_listener.hpp
+  lm/layers/product_tile.hpp
   lm/layers/rms_norm.hpp
   lm/layers/rope.hpp
   lm/layers/silu_multiply.hpp
+  lm/layers/stored_lanes.hpp
   lm/layers/token_segment.hpp
   lm/layers/vector_products.hpp
   lm/model/adapted_map.hpp

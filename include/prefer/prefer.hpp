@@ -152,6 +152,7 @@
 #include <prefer/scalar/scalar.hpp>
 #include <prefer/target.hpp>
 #include <prefer/train/adamw.hpp>
+#include <prefer/train/any_source.hpp>
 #include <prefer/train/batch_passes.hpp>
 #include <prefer/train/check_data.hpp>
 #include <prefer/train/checkpoint.hpp>

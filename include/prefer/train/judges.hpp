@@ -53,7 +53,8 @@ struct written_completions {
 ///             learn, at most size()^2, of the same kind and with the same columns each time
 /// Semantics   what it adds depends on what it is shown alone, on the prompt, the tokens and the address, and not on the
 ///             numbers that completions have
-/// Optional    `identity()`, so that a checkpoint belongs to this judge. Those below have one, which is of their reward or
+/// Optional    `look(all)`, with what it will be shown of a step, one by one and in this order: for who judges many at once.
+///             `identity()`, so that a checkpoint belongs to this judge. Those below have one, which is of their reward or
 ///             preference too where that has an `identity()`
 template <class J>
 concept Judge = requires(J& judge, written_completions const& written, choice_data& examples) {

@@ -183,7 +183,7 @@ TEST_CASE("llama: a completion has its bits in any batch, on any threads, and as
   move_adapter(policy);
   // More than go on together, with prompts that several share, and some that end early.
   std::vector<std::uint32_t> prompts;
-  for (std::uint32_t i = 0; i != 45; ++i) prompts.push_back(i * 7 % 9 / 2);
+  for (std::uint32_t i = 0; i != 90; ++i) prompts.push_back(i * 7 % 9 / 2);
   sampling_options const how{
       .max_tokens = 20, .stop_token = 1, .temperature = 1.3, .top_k = 6, .top_p = 0.95};
   auto const together = sampled(policy, prompts, how);
@@ -192,7 +192,7 @@ TEST_CASE("llama: a completion has its bits in any batch, on any threads, and as
   parallel.use(pool.executor());
   CHECK(sampled(parallel, prompts, how) == together);
   std::size_t wrong = 0;
-  for (std::size_t i = 0; i < prompts.size(); i += 4) {
+  for (std::size_t i = 0; i < prompts.size(); i += 7) {
     wrong += sampled(policy, {prompts[i]}, how, i).front() != together[i];
     lm::llama_stream<float> stream(policy.view(), policy.options().by,
                                    texts.prompts.tokens(prompts[i]), how,

@@ -110,7 +110,7 @@ class llama_sampler {
     active_.clear();
     std::size_t started = 0;
     while (started != prompts.size() || !active_.empty()) {
-      if (started != prompts.size() && active_.size() <= sequences_at_once / 2) {
+      if (started != prompts.size() && active_.size() <= sequences_at_once * 3 / 4) {
         started = start(model, by, pass, table, prompts, started);
       } else {
         step(model, by.threads);
@@ -123,7 +123,7 @@ class llama_sampler {
  private:
   // Sequences that share a reading of all weights; prompt tokens that a pass reads at once, unless one prompt has more;
   // and sequences whose next tokens are drawn at once.
-  static constexpr std::size_t sequences_at_once = 32;
+  static constexpr std::size_t sequences_at_once = 64;
   static constexpr std::size_t tokens_at_once = 2048;
   static constexpr std::size_t draws_at_once = 8;
 
