@@ -107,6 +107,7 @@ set(prefer_core_headers
   loss/tpo.hpp
   loss/wpo.hpp
   loss/xpo.hpp
+  metrics/best_of_n.hpp
   metrics/calibration.hpp
   metrics/correlation.hpp
   metrics/displacement.hpp
@@ -172,6 +173,8 @@ set(prefer_core_headers
   reference/reference_wrapper.hpp
   reference/unconditional.hpp
   reference/without_adapter.hpp
+  reward/reward_model.hpp
+  reward/scalar_head.hpp
   scalar/dual.hpp
   scalar/half.hpp
   scalar/interleave.hpp
@@ -194,6 +197,7 @@ set(prefer_core_headers
   text/words.hpp
   train/adamw.hpp
   train/any_source.hpp
+  train/annotators.hpp
   train/batch_passes.hpp
   train/check_data.hpp
   train/checkpoint.hpp
