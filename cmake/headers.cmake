@@ -284,7 +284,6 @@ set(prefer_eigen_headers
 set(prefer_lm_headers
   lm/arithmetic/eigen_products.hpp
   lm/arithmetic/lanes.hpp
-  lm/arithmetic/large_memory.hpp
   lm/arithmetic/linear_backward.hpp
   lm/arithmetic/linear_log_prob.hpp
   lm/arithmetic/logit_derivative.hpp
@@ -307,6 +306,7 @@ set(prefer_lm_headers
   lm/files/gguf_type.hpp
   lm/files/gguf_writer.hpp
   lm/files/json_file.hpp
+  lm/files/large_memory.hpp
   lm/files/llama_config.hpp
   lm/files/memory_map.hpp
   lm/files/model_file.hpp
@@ -327,6 +327,7 @@ set(prefer_lm_headers
   lm/layers/embedding.hpp
   lm/layers/key_value_cache.hpp
   lm/layers/key_value_listener.hpp
+  lm/layers/listener.hpp
   lm/layers/product_tile.hpp
   lm/layers/rms_norm.hpp
   lm/layers/rope.hpp
@@ -335,6 +336,7 @@ set(prefer_lm_headers
   lm/layers/token_segment.hpp
   lm/layers/vector_products.hpp
   lm/model/adapted_map.hpp
+  lm/model/finished_completion.hpp
   lm/model/linear_map.hpp
   lm/model/llama.hpp
   lm/model/llama_base.hpp

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
-#include <prefer/lm/arithmetic/large_memory.hpp>
+#include <prefer/lm/files/large_memory.hpp>
 #include <prefer/lm/arithmetic/weight_products.hpp>
 #include <prefer/lm/files/weight_matrix.hpp>
 
