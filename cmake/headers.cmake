@@ -2,6 +2,11 @@
 # tests/tree/header_lists.test.cpp compares these lists with the files on disk.
 
 set(prefer_core_headers
+  advantage/baselines.hpp
+  advantage/generalised_advantages.hpp
+  advantage/steps.hpp
+  advantage/token_weights.hpp
+  advantage/whiten.hpp
   aggregation/aggregation.hpp
   aggregation/ld_dpo_weights.hpp
   aggregation/mean_tokens.hpp
@@ -68,6 +73,7 @@ set(prefer_core_headers
   loss/exo.hpp
   loss/f_divergence.hpp
   loss/gpo.hpp
+  loss/grpo.hpp
   loss/hinge.hpp
   loss/hyper_parameter.hpp
   loss/ipo.hpp
@@ -85,9 +91,11 @@ set(prefer_core_headers
   loss/orpo.hpp
   loss/parts.hpp
   loss/plackett_luce.hpp
+  loss/ppo.hpp
   loss/pro.hpp
   loss/r_dpo.hpp
   loss/rebel.hpp
+  loss/rloo.hpp
   loss/robust_dpo.hpp
   loss/rpo.hpp
   loss/rrhf.hpp
@@ -167,6 +175,7 @@ set(prefer_core_headers
   scalar/dual.hpp
   scalar/half.hpp
   scalar/interleave.hpp
+  scalar/kl_estimators.hpp
   scalar/lane.hpp
   scalar/lane_math.hpp
   scalar/math.hpp
