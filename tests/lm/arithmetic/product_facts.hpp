@@ -94,7 +94,7 @@ void products_are_sums_of_terms(products<T> by) {
   }
 }
 
-/// Rows of y = x w' or x w computed alone, among few and among many others, at the front and at the back: the same bits.
+/// Rows of y = x w' or x w, or of what is added to y, computed alone, among few and among many others, at the front and at the back: the same bits.
 template <class T>
 void rows_do_not_see_each_other(products<T> by) {
   struct weights {
@@ -105,9 +105,13 @@ void rows_do_not_see_each_other(products<T> by) {
                         weights{17, 33}, weights{1, 40}, weights{64, 1536}}) {
     auto const x = numbers<T>(most * w.depth, 4);
     auto const matrix = numbers<T>(w.columns * w.depth, 5);
-    for (bool const transposed : {true, false}) {
+    auto const before = numbers<T>(most * w.columns, 6);
+    for (unsigned form = 0; form != 4; ++form) {
+      bool const transposed = (form & 1U) != 0;
+      bool const add = (form & 2U) != 0;
       auto const rows = [&](std::size_t first, std::size_t count) {
-        std::vector<T> y(count * w.columns);
+        auto const at = before.begin() + static_cast<std::ptrdiff_t>(first * w.columns);
+        std::vector<T> y(at, at + static_cast<std::ptrdiff_t>(count * w.columns));
         prefer::lm::detail::multiply_alike(
             by, product<T>{.rows = count,
                            .columns = w.columns,
@@ -118,7 +122,8 @@ void rows_do_not_see_each_other(products<T> by) {
                            .right_stride = transposed ? w.depth : w.columns,
                            .right_transposed = transposed,
                            .to = y.data(),
-                           .to_stride = w.columns});
+                           .to_stride = w.columns,
+                           .add = add});
         return y;
       };
       auto const all = rows(0, most);
@@ -126,7 +131,8 @@ void rows_do_not_see_each_other(products<T> by) {
            {1U, 2U, 3U, 5U, 8U, 13U, 16U, 31U, 64U, 97U, 130U, 255U, 299U}) {
         for (std::size_t const first : {std::size_t{0}, most - count}) {
           auto const some = rows(first, count);
-          INFO(count << " rows of " << w.columns << " x " << w.depth << " from " << first);
+          INFO(count << " rows of " << w.columns << " x " << w.depth << " from " << first
+                     << (add ? ", added" : ""));
           CHECK(std::memcmp(some.data(), all.data() + first * w.columns, some.size() * sizeof(T)) ==
                 0);
         }
