@@ -243,7 +243,8 @@ void expect_sensible(arguments const& given) {
   }
   if (given.kl && !given.writing.as_the_policy()) {
     prefer::refuse(
-        "--kl needs completions of the policy's own distribution: --temperature 1 without --top-k and "
+        "--kl needs completions of the policy's own distribution: --temperature 1 without --top-k "
+        "and "
         "--top-p");
   }
 }
@@ -268,8 +269,7 @@ int run(arguments& given) {
   sample::task task{.prompts = &all,
                     .options = given.writing,
                     .both_sides = given.compare,
-                    .log_ratios = (given.compare || given.kl) &&
-                                  given.writing.as_the_policy()};
+                    .log_ratios = (given.compare || given.kl) && given.writing.as_the_policy()};
   if (!given.output.empty()) {
     task.kept = given.output + ".unfinished";
     task.settings = sample::settings_of(all, *by, {"--show", "--scorer"});
