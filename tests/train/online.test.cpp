@@ -18,6 +18,7 @@
 #include <prefer/model/bigram.hpp>
 #include <prefer/reference/cached.hpp>
 #include <prefer/reference/frozen.hpp>
+#include <prefer/train/any_source.hpp>
 #include <prefer/train/sampled.hpp>
 #include <prefer/train/trainer.hpp>
 
@@ -267,4 +268,72 @@ TEST_CASE("online: another judge or reward is another source, where the reward s
       identity_with(best_and_worst{&reward})};
   CHECK(different.size() == 7);
   CHECK(identity_with(ranked{named_reward{}}) == identity_with(ranked{named_reward{}}));
+}
+
+TEST_CASE(
+    "online: a source behind a handle gives the same bits and checkpoints, and its data are "
+    "checked at once",
+    "[train][online]") {
+  auto const path = std::filesystem::temp_directory_path() / "prefer_online_handle.ckpt";
+  auto const trained = [&](auto const& with) {
+    fresh problem;
+    sampled source(problem.policy, problem.table, ids(10, prompt), best_and_worst{&reward},
+                   {.prompts_per_step = 4, .completions = 3, .sampling = {.max_tokens = 2}});
+    with(problem, source, train_options{.steps = 6, .rate = 0.05});
+    return small::state_of(problem.policy);
+  };
+  auto const whole = trained([&](fresh& problem, auto& source, train_options const& how) {
+    trainer run(problem.policy, dpo{}, problem.reference, source, how);
+    run.step();
+    run.save(path.string());
+    run.run();
+  });
+  auto const behind = trained([&](fresh& problem, auto& source, train_options const& how) {
+    any_source handle(source);
+    CHECK(handle.data() == nullptr);
+    trainer run(problem.policy, dpo{}, problem.reference, handle, how);
+    run.resume(path.string());
+    run.run();
+  });
+  CHECK(whole == behind);
+  std::filesystem::remove(path);
+
+  // Examples that are all there are refused before the first step, as without the handle.
+  fresh problem;
+  choice_data twice;
+  ids const same = {problem.table.add(ids{0, 1}), problem.table.add(ids{0, 1})};
+  twice.add_pair(prompt, same[0], same[1]);
+  shuffled rows(twice, 1, 1);
+  any_source handle(rows);
+  CHECK_THAT(small::message_of(
+                 [&] { trainer(problem.policy, dpo{}, problem.reference, handle, {.steps = 1}); }),
+             Catch::Contains("prefers a completion to itself"));
+}
+
+TEST_CASE("online: a judge that looks is shown what it will judge of a step, in order",
+          "[train][online]") {
+  struct looking {
+    std::vector<std::vector<std::uint32_t>>* shown;
+    std::vector<std::size_t>* judged;
+
+    void look(std::span<written_completions const> all) const {
+      shown->clear();
+      judged->push_back(0);
+      for (auto const& each : all)
+        shown->emplace_back(each.completion.begin(), each.completion.end());
+    }
+    void operator()(written_completions const& written, choice_data&) const {
+      REQUIRE(judged->back() < shown->size());
+      CHECK((*shown)[judged->back()++] ==
+            ids(written.completion.begin(), written.completion.end()));
+    }
+  };
+  fresh problem;
+  std::vector<std::vector<std::uint32_t>> shown;
+  std::vector<std::size_t> judged;
+  sampled source(problem.policy, problem.table, ids(5, prompt), looking{&shown, &judged},
+                 {.prompts_per_step = 3, .completions = 2, .sampling = {.max_tokens = 2}});
+  choice_minibatch batch;
+  for (std::uint64_t const step : {0U, 1U}) source.gather(step, {}, batch);
+  CHECK(judged == std::vector<std::size_t>{3, 2});
 }

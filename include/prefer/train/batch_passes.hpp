@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/expects.hpp>
@@ -66,11 +67,10 @@ class batch_passes {
   template <class OnPart>
   bool run(L const& loss, loss_memory<L>& memory, auto const& all, OnPart& on_part) {
     passage through(parts_, on_part, step_ + 1);
-    if constexpr (reads_whole_batch) {
-      return two_passes(loss, memory, all, through);
-    } else {
-      return one_pass(loss, all, through);
+    if constexpr (!reads_whole_batch) {
+      if (options_.skip_settled == 0.0) return one_pass(loss, all, through);
     }
+    return two_passes(loss, memory, all, through);
   }
 
   /// The means over the examples of all processes.
@@ -88,6 +88,10 @@ class batch_passes {
       means[5] = {batch_.displaced_share(), &report.displaced_share};
     }
     report_means(means, all);
+    if (options_.skip_settled == 0.0) return;
+    double left_out[] = {static_cast<double>(settled_)};
+    all.all_sum(left_out);
+    report.settled = left_out[0];
   }
 
  private:
@@ -104,8 +108,8 @@ class batch_passes {
     return through.uninterrupted(all);
   }
 
-  // A batch statistic needs every log-probability before the first coefficient. In one piece, and scored last, backward
-  // can follow at once; else each piece is scored again before its backward.
+  // A batch statistic needs every log-probability before the first coefficient, and so does the largest coefficient. In one
+  // piece, and scored last, backward can follow at once; else each piece is scored again before its backward.
   bool two_passes(L const& loss, loss_memory<L>& memory, auto const& all, auto& through) {
     bool const has_others = L::arity == 1 && batch_.has_kl_examples();
     through.announce(batch_.size() * (has_others ? 3 : 2));
@@ -115,18 +119,60 @@ class batch_passes {
     }
     through([&](std::size_t begin, std::size_t count) { batch_.score(loss, begin, count); });
     if (!through.uninterrupted(all)) return false;
-    auto const state = prepare(loss, batch_.columns(0, batch_.size()), memory, all);
-    if constexpr (Several && matches<L>) {
-      batch_.evaluate_gathered(loss, state, options_.threads, all);
-      expect_finite(0, batch_.size());
+    if constexpr (reads_whole_batch) {
+      auto const state = prepare(loss, batch_.columns(0, batch_.size()), memory, all);
+      if constexpr (Several && matches<L>) {
+        batch_.evaluate_gathered(loss, state, options_.threads, all);
+        expect_finite(0, batch_.size());
+      } else {
+        evaluate(loss, 0, batch_.size(), state);
+      }
     } else {
-      evaluate(loss, 0, batch_.size(), state);
+      evaluate(loss, 0, batch_.size(), {});
     }
+    settle(all);
     through([&](std::size_t begin, std::size_t count) {
-      if (parts_.size() > 1) batch_.score_policy_again(begin, count);
-      batch_.backward(begin, count);
+      if (parts_.size() > 1) {
+        backward_of_unsettled(begin, begin + count);
+      } else if (settled_ != count) {
+        batch_.backward(begin, count);  // what is 0 stays in the batch that was scored
+      }
     });
     return through.uninterrupted(all);
+  }
+
+  // Finds the groups below the stated share of the largest coefficient that any process has.
+  void settle(auto const& all) {
+    settled_ = 0;
+    is_settled_.assign(batch_.size(), false);
+    if (options_.skip_settled == 0.0) return;
+    double largest[] = {0.0};
+    for (std::size_t g = 0; g != batch_.size(); ++g) {
+      double const size = batch_.largest_coefficient(g);
+      if (size > largest[0]) largest[0] = size;
+    }
+    for (double const other : all.all_gather(largest)) {
+      if (other > largest[0]) largest[0] = other;
+    }
+    for (std::size_t g = 0; g != batch_.size(); ++g) {
+      if (!(batch_.largest_coefficient(g) < options_.skip_settled * largest[0])) continue;
+      batch_.settle(g);
+      is_settled_[g] = true;
+      ++settled_;
+    }
+  }
+  // Those that lie side by side are scored again together, and the settled ones not at all.
+  void backward_of_unsettled(std::size_t begin, std::size_t end) {
+    while (begin != end) {
+      std::size_t last = begin;
+      while (last != end && !is_settled_[last]) ++last;
+      if (last != begin) {
+        batch_.score_policy_again(begin, last - begin);
+        batch_.backward(begin, last - begin);
+      }
+      while (last != end && is_settled_[last]) ++last;
+      begin = last;
+    }
   }
 
   void evaluate(L const& loss, std::size_t begin, std::size_t count, loss_state<L> const& state) {
@@ -146,6 +192,8 @@ class batch_passes {
   scored_batch batch_;
   micro_batches parts_;
   train_options const& options_;
+  std::vector<bool> is_settled_;  // groups
+  std::size_t settled_ = 0;
   std::uint64_t step_ = 0;
 };
 

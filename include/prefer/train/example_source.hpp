@@ -52,6 +52,28 @@ concept has_identity = requires(S const& source) {
   { source.identity() } -> std::convertible_to<std::uint64_t>;
 };
 
+// All examples are known from the beginning, or may be.
+template <class S>
+concept has_data = requires(S const& source) {
+  { source.data() } -> std::convertible_to<choice_data const&>;
+};
+template <class S>
+concept may_have_data = requires(S const& source) {
+  { source.data() } -> std::convertible_to<choice_data const*>;
+};
+
+/// The examples of all steps; null where they are not known.
+template <class S>
+[[nodiscard]] choice_data const* data_of([[maybe_unused]] S const& source) {
+  if constexpr (has_data<S>) {
+    return &source.data();
+  } else if constexpr (may_have_data<S>) {
+    return source.data();
+  } else {
+    return nullptr;
+  }
+}
+
 }  // namespace detail
 
 /// Where a trainer gets its batches from.
@@ -62,7 +84,8 @@ concept has_identity = requires(S const& source) {
 /// Semantics   a batch depends on the step, and on the policy as it is at that step where the policy writes it, but not
 ///             on which steps were asked for before, nor on how many processes share it: so a run continues from the
 ///             number of its step. What is random has an address that names the step
-/// Optional    `data()`, the choice_data of all steps: it is then checked once, before training, and each batch is not
+/// Optional    `data()`, the choice_data of all steps, or a pointer to it or to none: it is then checked once, before
+///             training, and each batch is not
 template <class S>
 concept ExampleSource =
     detail::gathers_examples<S> && detail::counts_its_steps<S> && detail::has_identity<S>;

@@ -51,4 +51,15 @@ template <class T>
   return {};
 }
 
+/// The largest size of any number; 0 of none.
+template <class T>
+[[nodiscard]] double largest_size(std::span<T const> numbers) {
+  double largest = 0.0;
+  for (T const each : numbers) {
+    double const size = std::abs(static_cast<double>(each));
+    if (size > largest) largest = size;
+  }
+  return largest;
+}
+
 }  // namespace prefer::inline v0_1::detail

@@ -26,6 +26,9 @@ struct train_options {
   double max_gradient_norm = std::numeric_limits<double>::infinity();  ///< infinite: not measured
   bool reference_is_start = false;  ///< check at step 0 that the log-ratios are 0
   bool allow_logits = true;         ///< use logits where the loss reads only margins
+  /// Groups whose coefficients are all below this share of the batch's largest count as settled by the loss: they are left
+  /// out of the backward pass, as if they were 0. At least 0, where none is, and below 1.
+  double skip_settled = 0.0;
   executor threads = {};
 };
 

@@ -49,7 +49,7 @@ template <Loss L, class Beta, class T>
                                             std::span<parameter<T> const> parameters) {
   fingerprint identity;
   identity.add(static_cast<std::uint64_t>(options.batch_size)).add(options.seed);
-  identity.add(options.max_gradient_norm).add(by_logits);
+  identity.add(options.max_gradient_norm).add(by_logits).add(options.skip_settled);
   for (std::uint64_t s = 0; s < std::uint64_t{1} << 32; s = 2 * s + 1) {
     identity.add(options.rate(s));
     if constexpr (detail::is_scheduled<Beta> && !detail::has_beta_state<Beta>) {

@@ -113,17 +113,21 @@ class sampled {
                      .index = first * n},
                     *table_, std::span<std::uint32_t>(id_));
 
+    std::vector<written_completions> written;
+    for (std::size_t k = 0; k != prompt_.size() / n; ++k) {
+      written.push_back({.prompt = prompt_[k * n],
+                         .completion = view_of(id_, k * n, n),
+                         .table = *table_,
+                         .address = {.seed = options_.seed,
+                                     .purpose = random_purpose::preference,
+                                     .step = step,
+                                     .index = (first + k) << 16}});
+    }
+    if constexpr (requires { judge_.look(view_of(written)); }) judge_.look(view_of(written));
     choice_data examples;
     name_.clear();
-    for (std::size_t k = 0; k != prompt_.size() / n; ++k) {
-      judge_(written_completions{.prompt = prompt_[k * n],
-                                 .completion = view_of(id_, k * n, n),
-                                 .table = *table_,
-                                 .address = {.seed = options_.seed,
-                                             .purpose = random_purpose::preference,
-                                             .step = step,
-                                             .index = (first + k) << 16}},
-             examples);
+    for (std::size_t k = 0; k != written.size(); ++k) {
+      judge_(written[k], examples);
       name_examples(examples.size(), (first + k) * n * n);
     }
     examples.expects_shapes("sampled");

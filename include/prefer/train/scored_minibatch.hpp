@@ -195,6 +195,23 @@ class scored_minibatch {
     }
   }
 
+  /// The largest size of a group's coefficients in the last evaluation, per nat.
+  [[nodiscard]] double largest_coefficient(std::size_t group) const {
+    std::size_t const first = batch_.offset()[group];
+    std::size_t const count = batch_.offset()[group + 1] - first;
+    double largest = largest_size(std::span(coefficient_).subspan(first, count));
+    if (!other_coefficient_.empty()) {
+      double const other = largest_size(std::span(other_coefficient_).subspan(first, count));
+      if (other > largest) largest = other;
+    }
+    return largest;
+  }
+  /// Makes them 0.
+  void settle(std::size_t group) {
+    for (value_type& c : of_completions(coefficient_, group, 1)) c = 0;
+    for (value_type& c : of_completions(other_coefficient_, group, 1)) c = 0;
+  }
+
   /// Hands the coefficients of the last evaluation to the policy, in one backward pass.
   void backward(std::size_t begin, std::size_t count) {
     choice_batch const slice = batch_.slice(begin, count);

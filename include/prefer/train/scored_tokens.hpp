@@ -111,6 +111,13 @@ class scored_tokens {
     for (value_type& c : coefficients) c *= mean;
   }
 
+  [[nodiscard]] double largest_coefficient(std::size_t group) const {
+    return largest_size<value_type>(of_tokens(coefficient_, group, 1));
+  }
+  void settle(std::size_t group) {
+    for (value_type& c : of_tokens(coefficient_, group, 1)) c = 0;
+  }
+
   void backward(std::size_t begin, std::size_t count) {
     std::span<value_type const> const coefficients = of_tokens(coefficient_, begin, count);
     backward_pass(policy_, batch_.slice(begin, count),

@@ -26,6 +26,8 @@ struct step_report {
   double displaced_share =
       std::numeric_limits<double>::quiet_NaN();  ///< share of chosen below the reference
   double reward_chosen = std::numeric_limits<double>::quiet_NaN();  ///< mean, nats
+  double settled = std::numeric_limits<
+      double>::quiet_NaN();  ///< groups left out, see train_options::skip_settled
 };
 /// How far a step is. A step is one pass over its batch, or two where a statistic of the whole batch comes first.
 struct part_report {

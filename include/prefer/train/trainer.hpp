@@ -174,10 +174,9 @@ class trainer {
   }
 
  private:
-  // Whether all examples are known from the beginning, so that they are checked once.
-  static constexpr bool has_data = requires(std::remove_reference_t<Source> const& source) {
-    { source.data() } -> std::convertible_to<choice_data const&>;
-  };
+  // All examples, where they are known from the beginning, so that they are checked once.
+  static constexpr bool always_has_data = detail::has_data<std::remove_reference_t<Source>>;
+  [[nodiscard]] choice_data const* known() const { return detail::data_of(source_); }
   static constexpr bool several = !std::same_as<Processes, single_process>;
 
   struct given {};
@@ -197,10 +196,10 @@ class trainer {
       gradient_.freeze(options_.optimizer);
       gradient_.share_out(processes_);
       check_options();
-      if constexpr (has_data) {
-        check_data(loss_, source_.data());
-        check_lengths(loss_, policy_, source_.data());
-        check_completions(policy_, source_.data());
+      if (auto const* const data = known()) {
+        check_data(loss_, *data);
+        check_lengths(loss_, policy_, *data);
+        check_completions(policy_, *data);
       }
       // At once, because texts that are sampled may be added to what an identity stands for.
       if constexpr (detail::identified<P>) base_ = identity_of_base(policy_);
@@ -214,10 +213,12 @@ class trainer {
   void check_options() {
     expects(options_.max_gradient_norm > 0.0,
             "trainer: max_gradient_norm must be greater than zero");
+    expects(options_.skip_settled >= 0.0 && options_.skip_settled < 1.0,
+            "trainer: skip_settled must be at least 0 and below 1");
     L loss = loss_;
     detail::apply_beta(loss, beta_, 0);
     expects_hyper_parameters_in_range(loss);
-    if constexpr (has_data) expects_one_beta(source_.data());
+    if (auto const* const data = known()) expects_one_beta(*data);
     expects_shapes(parameters(), "trainer");
     expects(is_normalised(reference_) || !reads(loss_).contains(column_name::reference) ||
                 probe_of(loss_).margin_only(),
@@ -304,10 +305,12 @@ class trainer {
 
   void gather_next(auto const& all) {
     passes_.gather(source_, now_.step, all);
-    if constexpr (!has_data) {
-      check_examples(loss_, passes_.data());
-      check_lengths(loss_, policy_, passes_.data());
-      expects_one_beta(passes_.data());
+    if constexpr (!always_has_data) {
+      if (known() == nullptr) {
+        check_examples(loss_, passes_.data());
+        check_lengths(loss_, policy_, passes_.data());
+        expects_one_beta(passes_.data());
+      }
     }
     passes_.cut(policy_, all);
   }

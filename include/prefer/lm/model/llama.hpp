@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -209,17 +210,18 @@ class llama {
   void parameters_moved() { forget(); }
 
   /// Completions of prompts of texts(), see SamplingPolicy; a token is drawn from what `token_log_prob` gives it, to
-  /// rounding; products in bf16 are those of reading prompts alone.
+  /// rounding; products in bf16 are those of reading prompts alone. `heard` is told what is ready, see sampling_listener.
   void sample(std::span<std::uint32_t const> prompts, sampling_options const& how,
-              random_address const& from, token_table& into, std::span<std::uint32_t> ids) {
+              random_address const& from, token_table& into, std::span<std::uint32_t> ids,
+              sampling_listener const& heard = {}) {
     forget();
     if (!sampler_) sampler_ = std::make_unique<llama_sampler<T>>(config_);
-    sampler_->sample(view(), options_.by, pass_, texts_->prompts, prompts, how, from, into, ids);
+    sampler_->sample(view(), options_.by, pass_, texts_->prompts, prompts, how, from, into, ids,
+                     heard);
   }
 
-  /// How many groups backward passes have left out so far, see llama_options::skip_settled, of how many.
-  [[nodiscard]] std::uint64_t settled_groups() const { return settled_; }
-  [[nodiscard]] std::uint64_t groups_seen() const { return seen_; }
+  /// How many groups backward passes have left out so far, because their coefficients were all 0.
+  [[nodiscard]] std::uint64_t groups_left_out() const { return left_out_; }
 
   /// Rows that a forward pass of each group takes, what is shared counted once.
   void group_tokens(choice_batch const& batch, std::vector<std::size_t>& out) {
@@ -373,11 +375,12 @@ class llama {
     given.expects_sizes(layout_.completions(), layout_.tokens(), "llama::backward");
     llama_view<T> model = view();
     if (trained_) model.gradients = &trained_->gradients();
-    std::vector<unsigned char> keep;
-    if (options_.skip_settled > 0) {
-      keep = unsettled_groups(layout_, given, options_.skip_settled);
+    auto const keep = groups_with_coefficients(layout_, given);
+    if (!keep.empty() && std::find(keep.begin(), keep.end(), 1) == keep.end()) {
+      left_out_ += keep.size();
+      learnt_ = false;
+      return;
     }
-    seen_ += layout_.groups();
     std::span<T> d_hidden =
         head_.backward(options_.by, {pass_.hidden(), model.weights->output}, reference, layout_,
                        given, keep, trained_ ? trained_->gradients().output : nullptr, prepares());
@@ -392,7 +395,7 @@ class llama {
     std::size_t left_out = 0;
     for (unsigned char const each : keep) left_out += each == 0 ? 1 : 0;
     if (left_out == 0) return d_hidden;
-    settled_ += left_out;
+    left_out_ += left_out;
     auto const ranges = row_layout::ranges(layout_.group_scored_rows(), keep);
     std::size_t const rows = layout_.scored_rows().size();
     pass_.keep_groups(layout_, keep);
@@ -418,8 +421,7 @@ class llama {
   weight_matrix<T> reference_output_;
   std::vector<std::uint64_t> dropout_rows_;
 
-  std::uint64_t settled_ = 0;
-  std::uint64_t seen_ = 0;
+  std::uint64_t left_out_ = 0;
 
   // The batch whose activations are kept.
   bool learnt_ = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <span>
@@ -20,37 +20,32 @@ struct llama_options {
   arithmetic<T> by = {eigen_products};  ///< whose products; `use` replaces its threads
   /// Keep what goes into each layer alone, and compute the rest again on the way back.
   bool checkpoint = false;
-  /// Groups whose coefficients are all below this share of the largest in the batch are left out of its backward pass: the
-  /// loss has settled them. 0: none. The batch is a micro-batch here, so results depend on how batches are cut.
-  double skip_settled = 0;
 };
 
 /// Says that all weights of a model train.
 struct full_fine_tuning {};
 
-/// Of each group: 0 where all of its coefficients are below `share` of the largest of all groups, else 1. A group with a
-/// coefficient that is NaN is not settled.
+/// Of each group: 0 where all of its coefficients are 0, so that a backward pass may leave it out, else 1. Empty where none is.
 template <std::floating_point T>
-[[nodiscard]] std::vector<unsigned char> unsettled_groups(row_layout const& layout,
-                                                          completion_gradients<T> const& given,
-                                                          double share) {
-  std::vector<double> size(layout.groups());
-  double largest = 0;
+[[nodiscard]] std::vector<unsigned char> groups_with_coefficients(
+    row_layout const& layout, completion_gradients<T> const& given) {
+  std::vector<unsigned char> out(layout.groups(), 0);
   auto const offset = layout.token_offset();
-  for (std::size_t g = 0, i = 0; g != size.size(); ++g) {
+  std::size_t kept = 0;
+  for (std::size_t g = 0, i = 0; g != out.size(); ++g) {
     for (; i != layout.completions() && offset[i] < layout.group_tokens()[g + 1]; ++i) {
-      auto const take = [&](std::span<T const> of, std::size_t at) {
-        double const x = of.empty() ? 0 : std::abs(static_cast<double>(of[at]));
-        if (!(x <= size[g])) size[g] = x;
+      auto const any = [](std::span<T const> of, std::size_t from, std::size_t to) {
+        if (of.empty()) return false;
+        return std::any_of(of.begin() + from, of.begin() + to, [](T x) { return x != 0; });
       };
-      take(given.log_prob, i);
-      take(given.divergence, i);
-      for (std::size_t t = offset[i]; t != offset[i + 1]; ++t) take(given.token_log_prob, t);
+      if (any(given.log_prob, i, i + 1) || any(given.divergence, i, i + 1) ||
+          any(given.value, i, i + 1) || any(given.token_log_prob, offset[i], offset[i + 1])) {
+        out[g] = 1;
+      }
     }
-    if (size[g] > largest) largest = size[g];
+    kept += out[g];
   }
-  std::vector<unsigned char> out;
-  for (double const each : size) out.push_back(each < share * largest ? 0 : 1);
+  if (kept == out.size()) out.clear();
   return out;
 }
 
