@@ -2,6 +2,11 @@
 # tests/tree/header_lists.test.cpp compares these lists with the files on disk.
 
 set(prefer_core_headers
+  advantage/baselines.hpp
+  advantage/generalised_advantages.hpp
+  advantage/steps.hpp
+  advantage/token_weights.hpp
+  advantage/whiten.hpp
   aggregation/aggregation.hpp
   aggregation/ld_dpo_weights.hpp
   aggregation/mean_tokens.hpp
@@ -68,6 +73,7 @@ set(prefer_core_headers
   loss/exo.hpp
   loss/f_divergence.hpp
   loss/gpo.hpp
+  loss/grpo.hpp
   loss/hinge.hpp
   loss/hyper_parameter.hpp
   loss/ipo.hpp
@@ -85,9 +91,11 @@ set(prefer_core_headers
   loss/orpo.hpp
   loss/parts.hpp
   loss/plackett_luce.hpp
+  loss/ppo.hpp
   loss/pro.hpp
   loss/r_dpo.hpp
   loss/rebel.hpp
+  loss/rloo.hpp
   loss/robust_dpo.hpp
   loss/rpo.hpp
   loss/rrhf.hpp
@@ -167,6 +175,7 @@ set(prefer_core_headers
   scalar/dual.hpp
   scalar/half.hpp
   scalar/interleave.hpp
+  scalar/kl_estimators.hpp
   scalar/lane.hpp
   scalar/lane_math.hpp
   scalar/math.hpp
@@ -284,7 +293,6 @@ set(prefer_eigen_headers
 set(prefer_lm_headers
   lm/arithmetic/eigen_products.hpp
   lm/arithmetic/lanes.hpp
-  lm/arithmetic/large_memory.hpp
   lm/arithmetic/linear_backward.hpp
   lm/arithmetic/linear_log_prob.hpp
   lm/arithmetic/logit_derivative.hpp
@@ -307,6 +315,7 @@ set(prefer_lm_headers
   lm/files/gguf_type.hpp
   lm/files/gguf_writer.hpp
   lm/files/json_file.hpp
+  lm/files/large_memory.hpp
   lm/files/llama_config.hpp
   lm/files/memory_map.hpp
   lm/files/model_file.hpp
@@ -327,6 +336,7 @@ set(prefer_lm_headers
   lm/layers/embedding.hpp
   lm/layers/key_value_cache.hpp
   lm/layers/key_value_listener.hpp
+  lm/layers/listener.hpp
   lm/layers/product_tile.hpp
   lm/layers/rms_norm.hpp
   lm/layers/rope.hpp
@@ -335,6 +345,7 @@ set(prefer_lm_headers
   lm/layers/token_segment.hpp
   lm/layers/vector_products.hpp
   lm/model/adapted_map.hpp
+  lm/model/finished_completion.hpp
   lm/model/linear_map.hpp
   lm/model/llama.hpp
   lm/model/llama_base.hpp

@@ -162,16 +162,15 @@ sample::effort stream(arguments const& given, prompts const& all, sample::writer
     view.begin(i);
     sample::request const one{&all[i], i};
     auto const begun = std::chrono::steady_clock::now();
-    auto made = by.write({&one, 1}, given.writing.how(), given.writing.seed, sample::side::tuned,
-                         [](std::string_view piece) {
-                           program::print(piece);
-                           program::flush();
-                         });
+    auto made = by.stream(one, given.writing.how(), given.writing.seed, [](std::string_view piece) {
+      program::print(piece);
+      program::flush();
+    });
     effort.seconds +=
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-    effort.tokens += made.front().tokens;
+    effort.tokens += made.tokens;
     ++effort.completions;
-    written.push_back({i, sample::side::tuned, std::move(made.front()), std::nullopt});
+    written.push_back({i, sample::side::tuned, std::move(made), std::nullopt});
     if (!given.scorer.empty()) {
       auto& what = written.back().what;
       what.score = scoring::scorer_named(given.scorer)(what.text);

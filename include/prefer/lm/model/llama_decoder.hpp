@@ -177,12 +177,15 @@ class llama_decoder {
       normalise(query_, layer.query_norm, query_);
       normalise(key_, layer.key_norm, key_);
     }
-    rope_.rotate(position_, config_.heads, query_, threads_);
-    rope_.rotate(position_, config_.key_value_heads, key_, threads_);
-    std::size_t const width = config_.key_value_heads * config_.head_size;
-    for (std::size_t s = 0; s != count_; ++s) {
-      sequences[s]->write(l, 0, key_.data() + s * width, value_.data() + s * width);
-    }
+    std::size_t const of_queries = config_.heads * config_.head_size;
+    std::size_t const of_keys = config_.key_value_heads * config_.head_size;
+    threads_.for_each_chunk(count_, [&](std::size_t s) {
+      auto const at = std::span(position_).subspan(s, 1);
+      auto const key = std::span(key_).subspan(s * of_keys, of_keys);
+      rope_.rotate(at, config_.heads, std::span(query_).subspan(s * of_queries, of_queries), {});
+      rope_.rotate(at, config_.key_value_heads, key, {});
+      sequences[s]->write(l, 0, key.data(), value_.data() + s * of_keys);
+    });
     attend_to_cache<T>(readers_, l, query_, attended_, threads_);
     apply<1>(l, {{{linear_map::output, attended_.data(), x_.data()}}}, true);
   }
