@@ -278,34 +278,6 @@ TEST_CASE(
   CHECK(distance(m.gradient(m.weighted(third)), m.difference(&markov::reverse_kl)) < tolerance);
 }
 
-TEST_CASE(
-    "policy gradient: of two unbiased gradients of the KL divergence, k2 in the loss varies as k1 "
-    "in the reward",
-    "[advantage][policy_gradient]") {
-  // Both are r * d log p for each sequence, so the same number and not only the same mean; a baseline makes the second less.
-  markov m;
-  auto const r = m.log_ratio();
-  auto const p = m.probability();
-  auto const variance = [&](numbers const& coefficient) {
-    auto const mean = m.gradient(m.weighted(coefficient));
-    double out = 0.0;
-    for (std::size_t y = 0; y != p.size(); ++y) {
-      numbers alone(p.size());
-      alone[y] = coefficient[y];
-      auto const away = sum(m.gradient(alone), times(-1.0, mean));
-      out += p[y] * dot(away, away);
-    }
-    return out;
-  };
-  numbers less = r;
-  for (double& each : less) each -= m.kl();
-  double const plain = variance(r);
-  double const with_baseline = variance(less);
-  CAPTURE(plain, with_baseline);
-  CHECK(with_baseline < plain);
-  CHECK(distance(m.gradient(m.weighted(less)), m.gradient(m.weighted(r))) < tolerance);
-}
-
 TEST_CASE("policy gradient: the KL term of grpo is, token by token, that of k3",
           "[advantage][policy_gradient]") {
   markov m;
@@ -323,17 +295,17 @@ TEST_CASE("policy gradient: the KL term of grpo is, token by token, that of k3",
   double total = 0.0;
   for (double const each : result.value) total += each;
   CHECK(total == Approx(beta * m.kl()).epsilon(1e-13));
-  // Its gradient is not, nor that of the other direction over sequences: positions are met as the policy meets them.
+  // Its gradient is not that of the KL divergence: how often the policy comes to a state counts as given.
   auto const slope = m.token_gradient(result.coefficient);
   CHECK(distance(slope, times(beta, m.difference(&markov::kl))) > 1e-3);
-  // A row's share: how often the policy comes to a state, times the row's KL(reference || policy) slope, p - q.
+  // It is p - q for each token of a state, of the policy and of the reference, times how often the state is met; over a
+  // state's tokens these add up to 0, so that nothing comes from the softmax's normaliser.
   numbers expected(vocabulary * vocabulary);
   for (std::size_t t = 0; t != now.size(); ++t) {
     std::size_t const y = t / length;
     std::size_t const state =
         t % length == 0 ? 0 : m.table.tokens(static_cast<std::uint32_t>(y))[t % length - 1];
     std::size_t const token = m.table.tokens(static_cast<std::uint32_t>(y))[t % length];
-    // Every token of a state is met with its probability, so p - q over p, weighted, adds up to p - q.
     expected[state * vocabulary + token] +=
         beta * weight[t] * (1.0 - std::exp(reference[t] - now[t]));
   }
