@@ -12,6 +12,7 @@ set(prefer_lm_headers
   lm/arithmetic/vocabulary_blocks.hpp
   lm/arithmetic/weight_products.hpp
   lm/files/adapter.hpp
+  lm/files/any_adapter.hpp
   lm/files/byte_cursor.hpp
   lm/files/config_gguf.hpp
   lm/files/config_json.hpp
@@ -69,6 +70,7 @@ set(prefer_lm_headers
   lm/model/llama_weights.hpp
   lm/model/lora.hpp
   lm/model/row_layout.hpp
+  lm/model/saved_adapter.hpp
   lm/model/trained_weights.hpp
   lm/model/zeroed_memory.hpp
   lm/text/byte_alphabet.hpp

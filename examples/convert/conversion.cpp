@@ -5,9 +5,9 @@
 #include <utility>
 
 #include <prefer/file/writable.hpp>
+#include <prefer/lm/files/any_adapter.hpp>
 #include <prefer/lm/files/finite.hpp>
 #include <prefer/lm/files/gguf_model.hpp>
-#include <prefer/lm/files/peft_adapter.hpp>
 #include <prefer/lm/files/safetensors_model.hpp>
 #include <prefer/lm/text/tokenizer_folder.hpp>
 #include <prefer/lm/text/tokenizer_gguf.hpp>
@@ -29,21 +29,7 @@ bool ends_in_gguf(std::string const& path) { return fs::path(path).extension() =
 
 lm::adapter<float> read_adapter(request const& what, lm::model_file const& model,
                                 conversion& done) {
-  auto adapter = ends_in_gguf(what.adapter)
-                     ? lm::read_gguf_adapter<float>(what.adapter, model.config())
-                     : lm::read_peft_adapter<float>(what.adapter);
-  prefer::data::place const at{"adapter", what.adapter, 0};
-  lm::expect_fits(at, adapter, model.config());
-  for (auto const& pair : adapter.pairs) {
-    for (auto const* const values : {&pair.a, &pair.b}) {
-      for (float const each : *values) {
-        if (!std::isfinite(each)) {
-          at.refuse("the adapter of " + prefer::data::in_quotes(pair.module, 80) +
-                    " has a number that is not finite");
-        }
-      }
-    }
-  }
+  auto adapter = lm::read_adapter<float>(what.adapter, model.config());
   if (adapter.base_identity && *adapter.base_identity != model.identity()) {
     done.warnings.push_back(what.adapter + " was trained on other weights than those of " +
                             what.model +

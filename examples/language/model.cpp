@@ -11,16 +11,17 @@
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/lm/arithmetic/eigen_products.hpp>
 #include <prefer/lm/arithmetic/weight_products.hpp>
+#include <prefer/lm/files/any_adapter.hpp>
 #include <prefer/lm/files/gguf_model.hpp>
 #include <prefer/lm/files/json_file.hpp>
 #include <prefer/lm/files/model_file.hpp>
-#include <prefer/lm/files/peft_adapter.hpp>
 #include <prefer/lm/files/safetensors_model.hpp>
 #include <prefer/lm/files/weight_changes.hpp>
 #include <prefer/lm/model/llama.hpp>
 #include <prefer/lm/model/llama_base.hpp>
 #include <prefer/lm/model/llama_sampling.hpp>
 #include <prefer/lm/model/lora.hpp>
+#include <prefer/lm/model/saved_adapter.hpp>
 #include <prefer/lm/text/open_tokenizer.hpp>
 #include <prefer/parallel/thread_pool.hpp>
 #include <prefer/reference/cached.hpp>
@@ -162,7 +163,6 @@ struct model::parts {
   lm::arithmetic<float> by;
   std::shared_ptr<language::base const> weights;
   std::size_t bytes;
-  adapter_options adapter = {};
   std::optional<std::uint64_t> file_identity = {};  // which takes reading all of it
 
   /// The weights, read again where a policy has taken them.
@@ -240,15 +240,17 @@ class policy_of final : public held_policy {
   }
 
   /// Gives the policy the numbers of an adapter on disk.
-  void take(lm::adapter<float> const& saved, double scale) {
-    lm::copy_adapter({"adapter", options_.adapter, 0}, saved, policy_.parameters(), scale);
+  void take(lm::adapter<float> const& saved, lm::lora_options const& how) {
+    lm::copy_adapter({"adapter", options_.adapter, 0}, saved, policy_.parameters(), how);
     policy_.parameters_moved();
     initial_ = true;
   }
   bool begins_as_base() const override { return !initial_; }
 
-  void save_adapter(std::string const& folder, adapter_options const& made_as) override {
-    auto saved = adapter(made_as);
+  void save_adapter(std::string const& folder) override {
+    prefer::expects(policy_.has_adapter(), "save_adapter: there is no adapter");
+    auto saved = lm::adapter_of(policy_.parameters(), policy_.view().adapter->options());
+    saved.base_identity = file_.identity();
     lm::write_peft_adapter(folder, saved, options_.model);
   }
   void save_model(std::string const& path, prefer::executor threads) override {
@@ -267,12 +269,6 @@ class policy_of final : public held_policy {
   [[nodiscard]] llama& policy() { return policy_; }
 
  private:
-  [[nodiscard]] lm::adapter<float> adapter(adapter_options const& made_as) {
-    auto out = lm::adapter_of(policy_.parameters(), made_as.alpha, made_as.rank_stabilised,
-                              made_as.dropout);
-    out.base_identity = file_.identity();
-    return out;
-  }
   /// The tokens that config.json names, which a tokenizer begins and ends with.
   [[nodiscard]] lm::json tokens_of_config() const {
     auto const config = lm::read_json_object("config", file_.beside("config.json")->string());
@@ -303,23 +299,12 @@ class policy_of final : public held_policy {
 
 /// The adapter of the options, if it is one of this model.
 lm::adapter<float> adapter_for(model_options const& options, lm::model_file const& file) {
-  auto out = lm::read_peft_adapter<float>(options.adapter);
-  lm::expect_fits({"adapter", options.adapter, 0}, out, file.config());
+  auto out = lm::read_adapter<float>(options.adapter, file.config());
   if (out.base_identity && *out.base_identity != file.identity()) {
     prefer::refuse(prefer::backend_error(
         "adapter", options.adapter,
         "it is an adapter of another model: it was trained on other weights than those of " +
             options.model));
-  }
-  return out;
-}
-
-/// The maps that an adapter changes, as lora_options name them.
-std::vector<std::string> targets_of(lm::adapter<float> const& saved) {
-  std::vector<std::string> out;
-  for (auto const& pair : saved.pairs) {
-    std::string const target = pair.module.substr(pair.module.rfind('.') + 1);
-    if (std::find(out.begin(), out.end(), target) == out.end()) out.push_back(target);
   }
   return out;
 }
@@ -368,26 +353,24 @@ std::unique_ptr<held_policy> model::start(prefer::token_sequences const& texts) 
                                      texts, lm::llama_options<float>{.by = parts_->by});
 }
 std::unique_ptr<held_policy> model::with_adapter(prefer::token_sequences const& texts,
-                                                 adapter_options adapter) {
+                                                 adapter_options const& adapter) {
+  lm::lora_options how{.rank = adapter.rank,
+                       .alpha = adapter.alpha,
+                       .rank_stabilised = adapter.rank_stabilised,
+                       .dropout = adapter.dropout,
+                       .targets = adapter.targets,
+                       .seed = adapter.seed};
   std::optional<lm::adapter<float>> saved;
   if (!parts_->options.adapter.empty()) {
     saved = adapter_for(parts_->options, parts_->file);
-    adapter.rank = saved->rank;
-    adapter.alpha = saved->alpha;
-    adapter.rank_stabilised = saved->rank_stabilised;
-    adapter.targets = targets_of(*saved);
+    how = lm::lora_options_of(*saved);
+    how.dropout = adapter.dropout;
+    how.seed = adapter.seed;
   }
-  parts_->adapter = adapter;
-  lm::lora_options const how{.rank = adapter.rank,
-                             .alpha = adapter.alpha,
-                             .rank_stabilised = adapter.rank_stabilised,
-                             .dropout = adapter.dropout,
-                             .targets = adapter.targets,
-                             .seed = adapter.seed};
   auto out =
       std::make_unique<policy_of>(parts_->options, parts_->file, parts_->words, parts_->base(),
                                   texts, how, lm::llama_options<float>{.by = parts_->by});
-  if (saved) out->take(*saved, how.scale());
+  if (saved) out->take(*saved, how);
   return out;
 }
 std::unique_ptr<held_policy> model::whole(prefer::token_sequences const& texts) {
@@ -397,7 +380,6 @@ std::unique_ptr<held_policy> model::whole(prefer::token_sequences const& texts) 
                                      lm::full_fine_tuning{},
                                      lm::llama_options<float>{.by = parts_->by});
 }
-adapter_options const& model::adapter() const { return parts_->adapter; }
 bool model::is_gguf() const { return parts_->file.gguf() != nullptr; }
 
 }  // namespace language

@@ -88,7 +88,7 @@ class held_policy {
                                                                   rows_to_cache const& rows) = 0;
 
   /// Writes the adapter in PEFT's layout. Errors  backend_error
-  virtual void save_adapter(std::string const& folder, adapter_options const& made_as) = 0;
+  virtual void save_adapter(std::string const& folder) = 0;
   /// Writes a model of which all weights trained, in the form that it had: a GGUF file or a folder.
   virtual void save_model(std::string const& path, prefer::executor threads) = 0;
 };
@@ -118,11 +118,9 @@ class model {
   [[nodiscard]] std::unique_ptr<held_policy> start(prefer::token_sequences const& texts);
   /// An adapter trains: the one of its options where there is one, else a new one.
   [[nodiscard]] std::unique_ptr<held_policy> with_adapter(prefer::token_sequences const& texts,
-                                                          adapter_options adapter);
+                                                          adapter_options const& adapter);
   /// All of it trains. The weights are the policy's from here on, and are read again for another.
   [[nodiscard]] std::unique_ptr<held_policy> whole(prefer::token_sequences const& texts);
-  /// How the last adapter was made.
-  [[nodiscard]] adapter_options const& adapter() const;
   /// It is one GGUF file, not a folder.
   [[nodiscard]] bool is_gguf() const;
 

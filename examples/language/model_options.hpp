@@ -33,8 +33,9 @@ inline void add_model_options(CLI::App& app, model_options& given) {
                  "config.json and such files")
       ->type_name("FILE")
       ->check(program::path());
-  app.add_option("--adapter", given.adapter, "A LoRA adapter of that model, in PEFT's layout")
-      ->type_name("FOLDER")
+  app.add_option("--adapter", given.adapter,
+                 "A LoRA adapter of that model: a folder in PEFT's layout, or a .gguf file")
+      ->type_name("PATH")
       ->check(program::path());
   app.add_option("--chat-template", given.chat_template,
                  "A family of chat templates by name, in place of what the model's file says")

@@ -18,10 +18,11 @@
 #include <prefer/batch/token_sequences.hpp>
 #include <prefer/lm/arithmetic/eigen_products.hpp>
 #include <prefer/lm/arithmetic/weight_products.hpp>
+#include <prefer/lm/files/any_adapter.hpp>
 #include <prefer/lm/files/model_file.hpp>
-#include <prefer/lm/files/peft_adapter.hpp>
 #include <prefer/lm/model/llama.hpp>
 #include <prefer/lm/model/llama_base.hpp>
+#include <prefer/lm/model/saved_adapter.hpp>
 #include <prefer/lm/text/open_tokenizer.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/objective/evaluate.hpp>
@@ -105,11 +106,18 @@ class checker {
 
   void log_probs(golden_file const& file) {
     auto rows = big_rows(file);
+    if (!options_.adapter.empty()) {
+      llama policy = with_adapter(options_.adapter, rows->texts);
+      return compare_tokens(file, "with the adapter: token log-probabilities", policy, *rows, big);
+    }
     llama policy(base_, rows->texts, {.by = by_});
     compare_tokens(file, "token log-probabilities", policy, *rows, big);
   }
 
   void gradients(golden_file const& file, golden_file const& pairs) {
+    if (!options_.adapter.empty()) {
+      file.fail("has gradients of all weights, without an adapter; leave --adapter out");
+    }
     auto rows = big_rows(pairs);
     auto const reference = reference_of(file, "reference");
     if (reference.size() > rows->pairs.size()) file.fail("has a reference of more pairs than rows");
@@ -337,17 +345,20 @@ class checker {
     }
   }
 
+  llama with_adapter(std::string const& path, prefer::token_sequences const& texts) {
+    auto const saved = prefer::lm::read_adapter<T>(path, file_.config());
+    auto const how = prefer::lm::lora_options_of(saved);
+    llama policy(base_, texts, how, {.by = by_});
+    prefer::lm::copy_adapter({"score --check", path, 0}, saved, policy.parameters(), how);
+    policy.parameters_moved();
+    return policy;
+  }
+
   void adapted(golden_file const& file, golden_rows rows,
                std::vector<golden_reference> const& reference, double beta) {
     std::string const folder =
         !options_.adapter.empty() ? options_.adapter : file.folder() + "/adapter";
-    auto const saved = prefer::lm::read_peft_adapter<T>(folder);
-    prefer::lm::lora_options how{
-        .rank = saved.rank, .alpha = saved.alpha, .rank_stabilised = saved.rank_stabilised};
-    llama policy(base_, rows.texts, how, {.by = by_});
-    prefer::data::place const at{"score --check", folder, 0};
-    prefer::lm::copy_adapter(at, saved, policy.parameters(), how.scale());
-    policy.parameters_moved();
+    llama policy = with_adapter(folder, rows.texts);
     auto const expected = file.read([&](auto const& all) {
       for (std::size_t g = 0; g != rows.pairs.size(); ++g) {
         auto const& said = all.at("adapter").at("log_probs").at(g);

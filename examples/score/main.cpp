@@ -220,7 +220,13 @@ int run(arguments& given) {
   if (given.check.empty() == given.data.empty()) {
     prefer::refuse("give one of --data FILE and --check FILE; --help shows examples");
   }
-  if (!given.check.empty()) return check(given);
+  if (!given.check.empty()) {
+    if (given.model.compute != "float32" || given.model.storage != "auto") {
+      prefer::refuse(
+          "--check computes with all weights in full; leave --compute and --storage out");
+    }
+    return check(given);
+  }
   if (given.in_double) prefer::refuse("--double is for --check");
   auto const choice = reference_of(given);
   bool const has_reference = choice.is != language::reference_choice::kind::none;

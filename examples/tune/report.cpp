@@ -151,7 +151,7 @@ int deliver(session& of, options const& given, final_report const& report,
     if (given.full) {
       of.policy().save_model(path, of.model().threads());
     } else {
-      of.policy().save_adapter(path, of.model().adapter());
+      of.policy().save_adapter(path);
     }
     return true;
   });

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <prefer/lm/files/any_adapter.hpp>
 #include <prefer/lm/files/gguf_adapter.hpp>
 #include <prefer/lm/files/gguf_model.hpp>
 #include <prefer/lm/files/peft_adapter.hpp>
@@ -210,8 +211,11 @@ TEST_CASE("adapter: one of another model, and what is no plain LoRA, is refused 
   auto const written = lm::json::parse(content_of(path));
   for (auto const& [text, complaint] :
        {extra{"\"use_dora\": true", "use_dora"},
-        extra{"\"alpha_pattern\": {\"q_proj\": 8}", "alpha_pattern"},
-        extra{"\"rank_pattern\": {\"q_proj\": 8}", "rank_pattern"},
+        extra{"\"rank_pattern\": {\"q_proj\": 8}", "has rank 4, adapter_config.json says 8"},
+        extra{"\"rank_pattern\": {\"q_.*\": 4}", "expected names of modules"},
+        extra{"\"rank_pattern\": [4]", "expected an object"},
+        extra{"\"alpha_pattern\": {\"q_proj\": \"8\"}", "expected a number"},
+        extra{"\"alpha_pattern\": {\"self_attn.q_proj\": 8, \"q_proj\": 4}", "by the same modules"},
         extra{"\"modules_to_save\": [\"lm_head\"]", "modules_to_save"},
         extra{"\"init_lora_weights\": \"pissa\"", "init_lora_weights"},
         extra{"\"bias\": \"all\"", "expected none"},
@@ -224,40 +228,73 @@ TEST_CASE("adapter: one of another model, and what is no plain LoRA, is refused 
   }
 }
 
-TEST_CASE("adapter: a policy's parameters become one and take one", "[lm][files]") {
-  auto const adapter = tiny_adapter("llama_tied");
-  std::vector<std::string> names;
-  std::vector<std::vector<double>> values;
-  for (auto const& pair : adapter.pairs) {
-    names.push_back("base_model.model." + pair.module + ".lora_A.weight");
-    values.emplace_back(pair.a.size());
-    names.push_back("base_model.model." + pair.module + ".lora_B.weight");
-    values.emplace_back(pair.b.size());
+TEST_CASE("adapter: ranks and alphas of some modules go by PEFT's patterns, and are written so",
+          "[lm][files]") {
+  auto const start = tiny_adapter("llama_tied");
+  for (bool const rank_stabilised : {false, true}) {
+    INFO(rank_stabilised);
+    auto adapter = start;
+    adapter.rank_stabilised = rank_stabilised;
+    auto const divisor = [&](double rank) { return rank_stabilised ? std::sqrt(rank) : rank; };
+    for (auto& pair : adapter.pairs) {
+      pair.scale = adapter.scale();
+      if (pair.module == "model.layers.1.self_attn.k_proj") {
+        pair.rank = 2;  // the first two rows of A, and as many numbers of B
+        pair.a.resize(2 * pair.in);
+        pair.b.resize(2 * pair.out);
+        pair.scale = 6 / divisor(2);  // of the common alpha
+      }
+      if (pair.module == "model.layers.0.mlp.up_proj") pair.scale = 5 / divisor(4);
+    }
+    temporary_folder const here;
+    lm::write_peft_adapter(here / "adapter", adapter);
+    auto const path = here / "adapter/adapter_config.json";
+    auto config = lm::json::parse(content_of(path));
+    CHECK(config["rank_pattern"] == lm::json{{"model.layers.1.self_attn.k_proj", 2}});
+    CHECK(config["alpha_pattern"] == lm::json{{"model.layers.0.mlp.up_proj", 5}});
+    // The end of a name stands for all modules that end so, with a circumflex for one alone.
+    config["alpha_pattern"] = {{"0.mlp.up_proj", 5}, {"^q_proj", 7}, {"_proj", 9}};
+    std::ofstream(path) << config;
+    auto const back = lm::read_peft_adapter<double>(here / "adapter");
+    for (auto const& pair : adapter.pairs) {
+      INFO(pair.module);
+      CHECK(pair_of(back, pair.module).rank == pair.rank);
+      CHECK(pair_of(back, pair.module).scale == Approx(pair.scale).epsilon(1e-12));
+      CHECK(pair_of(back, pair.module).b == pair.b);
+    }
   }
-  std::vector<prefer::parameter<double>> parameters;
-  for (std::size_t i = 0; i != names.size(); ++i) {
-    auto const& pair = adapter.pairs[i / 2];
-    auto const shape = i % 2 == 0 ? prefer::tensor_shape{pair.rank, pair.in}
-                                  : prefer::tensor_shape{pair.out, pair.rank};
-    parameters.push_back({.name = names[i], .value = values[i], .gradient = {}, .shape = shape});
+}
+
+TEST_CASE("adapter: of some layers alone, its files name each module", "[lm][files]") {
+  auto adapter = tiny_adapter("llama_tied");
+  std::erase_if(adapter.pairs,
+                [](auto const& pair) { return pair.module.find("layers.1") == std::string::npos; });
+  auto const config = lm::model_file(tiny_path("llama_tied")).config();
+  temporary_folder const here;
+  lm::write_gguf_adapter(here / "a.gguf", adapter, config);
+  auto const back = lm::read_gguf_adapter<double>(here / "a.gguf", config);
+  CHECK_FALSE(back.in_every_layer);
+  lm::write_peft_adapter(here / "a", back);
+  auto const written = lm::json::parse(content_of(here / "a/adapter_config.json"));
+  auto const targets = written["target_modules"].get<std::vector<std::string>>();
+  CHECK(targets.size() == 7);
+  for (auto const& each : targets) CHECK(each.substr(0, 15) == "model.layers.1.");
+  CHECK_FALSE(lm::read_peft_adapter<double>(here / "a").in_every_layer);
+}
+
+TEST_CASE("adapter: NaN and infinity in it are refused by the module, whatever file it lies in",
+          "[lm][files]") {
+  auto const config = lm::model_file(tiny_path("llama_tied")).config();
+  for (double const bad : {std::nan(""), HUGE_VAL}) {
+    auto adapter = tiny_adapter("llama_tied");
+    adapter.pairs[3].b[5] = bad;
+    std::string const sentence =
+        "the adapter of \"" + adapter.pairs[3].module + "\" has a number that is not finite";
+    temporary_folder const here;
+    lm::write_peft_adapter(here / "a", adapter);
+    lm::write_gguf_adapter(here / "a.gguf", adapter, config);
+    for (std::string const name : {"a", "a.gguf"}) {
+      CHECK_THROWS_WITH(lm::read_adapter<float>(here / name, config), Catch::Contains(sentence));
+    }
   }
-  prefer::data::place const at{"adapter", "a", 0};
-  lm::copy_adapter(at, adapter, parameters, 1.5);
-  auto const back = lm::adapter_of(parameters, 6, false);
-  CHECK(back.rank == 4);
-  for (auto const& pair : adapter.pairs) {
-    CHECK(pair_of(back, pair.module).a == pair.a);
-    CHECK(pair_of(back, pair.module).b == pair.b);
-    CHECK(pair_of(back, pair.module).scale == 1.5);
-  }
-  CHECK_THROWS_WITH(lm::copy_adapter(at, adapter, parameters, 2.0),
-                    Catch::Contains("is multiplied by 1.5"));
-  auto fewer = parameters;
-  fewer.resize(2);
-  CHECK_THROWS_WITH(lm::copy_adapter(at, adapter, fewer, 1.5),
-                    Catch::Contains("which the policy does not"));
-  auto less = adapter;
-  less.pairs.pop_back();
-  CHECK_THROWS_WITH(lm::copy_adapter(at, less, parameters, 1.5),
-                    Catch::Contains("the adapter has no tensor"));
 }

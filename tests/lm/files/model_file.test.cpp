@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <prefer/lm/files/finite.hpp>
@@ -20,7 +21,50 @@ lm::model_file tiny(std::string const& name) {
   return lm::model_file(std::string(PREFER_GOLDEN_DIR) + "/lm_tiny/" + name);
 }
 
+// Asks for what leads into an object.
+constexpr auto metadata = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).metadata()) {
+  return static_cast<decltype(of)>(of).metadata();
+};
+constexpr auto tensors = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).tensors()) {
+  return static_cast<decltype(of)>(of).tensors();
+};
+constexpr auto found = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).find("name")) {
+  return static_cast<decltype(of)>(of).find("name");
+};
+constexpr auto text = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).text("key")) {
+  return static_cast<decltype(of)>(of).text("key");
+};
+constexpr auto bytes = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).bytes()) {
+  return static_cast<decltype(of)>(of).bytes();
+};
+constexpr auto gguf = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).gguf()) {
+  return static_cast<decltype(of)>(of).gguf();
+};
+constexpr auto values = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).values()) {
+  return static_cast<decltype(of)>(of).values();
+};
+constexpr auto place = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).at()) {
+  return static_cast<decltype(of)>(of).at();
+};
+template <class Object, class... Questions>
+constexpr bool only_of_what_stays(Questions...) {
+  return (... && (std::is_invocable_v<Questions, Object const&> &&
+                  !std::is_invocable_v<Questions, Object> &&
+                  !std::is_invocable_v<Questions, Object const>));
+}
+
 }  // namespace
+
+TEST_CASE("files: what leads into a file is not had of one that ends with the statement",
+          "[lm][files]") {
+  STATIC_REQUIRE(only_of_what_stays<lm::gguf_file>(metadata, tensors, found, text, place));
+  STATIC_REQUIRE(only_of_what_stays<lm::safetensors_file>(metadata, tensors, found, place));
+  STATIC_REQUIRE(only_of_what_stays<lm::model_file>(gguf, place));
+  STATIC_REQUIRE(only_of_what_stays<lm::memory_map>(bytes));
+  STATIC_REQUIRE(only_of_what_stays<lm::weight_matrix<float>>(values));
+  // A configuration is small, and is taken along.
+  STATIC_REQUIRE(std::is_same_v<decltype(tiny("llama_tied").config()), lm::llama_config>);
+}
 
 TEST_CASE("model file: each tiny model has what its form of the family has", "[lm][files]") {
   auto const llama_tied = tiny("llama_tied").config();

@@ -8,6 +8,7 @@
 #include <prefer/data/encode.hpp>
 #include <prefer/data/preference.hpp>
 #include <prefer/lm/files/peft_adapter.hpp>
+#include <prefer/lm/model/saved_adapter.hpp>
 #include <prefer/lm/text/open_tokenizer.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/reference/without_adapter.hpp>
@@ -37,7 +38,8 @@ TEST_CASE("docs: language models, from a model and a file of pairs to an adapter
 
   auto const base =
       std::make_shared<prefer::lm::llama_base<float> const>(prefer::lm::model_file(model));
-  prefer::lm::llama<float> policy(base, texts, prefer::lm::lora_options{.rank = 8, .alpha = 16});
+  prefer::lm::lora_options const lora{.rank = 8, .alpha = 16};
+  prefer::lm::llama<float> policy(base, texts, lora);
   prefer::without_adapter reference(policy);
   prefer::trainer training(policy, prefer::dpo{.beta = 0.1}, reference, data,
                            {.batch_size = 8, .epochs = 20, .rate = 2e-3});
@@ -47,14 +49,14 @@ TEST_CASE("docs: language models, from a model and a file of pairs to an adapter
   CHECK(losses.back() < 0.6);
 
   // [save]
-  prefer::lm::write_peft_adapter(adapter, prefer::lm::adapter_of(policy.parameters(), 16, false));
+  prefer::lm::write_peft_adapter(adapter, prefer::lm::adapter_of(policy.parameters(), lora));
   // [/save]
 
   // [load]
   auto const saved = prefer::lm::read_peft_adapter<float>(adapter);
-  prefer::lm::llama<float> again(
-      base, texts, prefer::lm::lora_options{.rank = saved.rank, .alpha = saved.alpha});
-  prefer::lm::copy_adapter({"adapter", adapter, 0}, saved, again.parameters(), saved.scale());
+  auto const as_saved = prefer::lm::lora_options_of(saved);
+  prefer::lm::llama<float> again(base, texts, as_saved);
+  prefer::lm::copy_adapter({"adapter", adapter, 0}, saved, again.parameters(), as_saved);
   again.parameters_moved();
   // [/load]
   std::vector<float> ours(4), theirs(4);

@@ -104,8 +104,7 @@ TEST_CASE("llama: tokens are drawn from what a forward pass over all of them giv
     for (bool const adapted : {false, true}) {
       INFO(name << (adapted ? " with an adapter" : ""));
       tiny_model const model(name);
-      lm::llama<double> policy(model.base<double>(), model.pairs.texts,
-                               lm::lora_options{.rank = 3});
+      lm::llama<double> policy(model.base<double>(), model.pairs.texts, test::uneven_adapter());
       move_adapter(policy);
       choice_batch const batch = model.pairs.data.batch();
       std::vector<std::size_t> offset;

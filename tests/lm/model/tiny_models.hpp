@@ -11,6 +11,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/token_sequences.hpp>
 #include <prefer/lm/model/llama.hpp>
+#include <prefer/lm/model/lora.hpp>
 #include <prefer/policy/parameter.hpp>
 
 // Both are compiled once for all tests of this folder.
@@ -52,6 +53,17 @@ struct tiny_model {
 };
 inline constexpr char const* tiny_models[] = {"llama_tied",     "llama_heads", "llama3_scaled",
                                               "mistral_window", "qwen2_bias",  "qwen3_norm"};
+
+/// An adapter of some maps of two layers, each with a rank and a scale of its own.
+[[nodiscard]] inline lm::lora_options uneven_adapter() {
+  lm::lora_options how;
+  how.maps = {{"model.layers.0.self_attn.q_proj", 3, 0.5},
+              {"model.layers.0.mlp.down_proj", 1, 2},
+              {"model.layers.1.self_attn.q_proj", 5, 1.5},
+              {"model.layers.1.self_attn.k_proj", 2, 0.25},
+              {"model.layers.1.mlp.up_proj", 4, 3}};
+  return how;
+}
 
 /// A random model that is smaller still: 2 layers of width 8 with everything that the family has, and every number drawn.
 [[nodiscard]] lm::llama_config smallest_config();

@@ -9,6 +9,7 @@
 #include <prefer/lm/files/gguf_model.hpp>
 #include <prefer/lm/files/peft_adapter.hpp>
 #include <prefer/lm/files/safetensors_model.hpp>
+#include <prefer/lm/model/saved_adapter.hpp>
 #include <support/temporary_folder.hpp>
 
 #include "tiny_models.hpp"
@@ -51,9 +52,9 @@ TEST_CASE(
     tiny_model const model(name);
     lm::model_file const file(model.folder);
     auto const adapter = lm::read_peft_adapter<double>(model.folder + "/adapter");
-    lm::llama<double> beside(model.base<double>(), model.pairs.texts,
-                             lm::lora_options{.rank = adapter.rank, .alpha = adapter.alpha});
-    lm::copy_adapter({"adapter", name, 0}, adapter, beside.parameters(), adapter.scale());
+    auto const how = lm::lora_options_of(adapter);
+    lm::llama<double> beside(model.base<double>(), model.pairs.texts, how);
+    lm::copy_adapter({"adapter", name, 0}, adapter, beside.parameters(), how);
     beside.parameters_moved();
     auto const expected = log_probs(beside, model);
 

@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <prefer/data/place.hpp>
-#include <prefer/expects.hpp>
 #include <prefer/lm/files/tensor_entry.hpp>
 #include <prefer/lm/files/tensor_names.hpp>
-#include <prefer/policy/parameter.hpp>
 
 namespace prefer::inline v0_1::lm {
 
@@ -40,21 +35,25 @@ struct adapter_pair {
   [[nodiscard]] bool is_embedding() const { return module == "model.embed_tokens"; }
 };
 
-/// A low-rank adapter as files hold it.
+/// A low-rank adapter as files hold it. A pair may have another rank and scale than most.
 template <std::floating_point T>
 struct adapter {
   std::size_t rank = 0;
   double alpha = 0;
   bool rank_stabilised = false;
   double dropout = 0;
+  /// Each map that it changes is changed in every layer.
+  bool in_every_layer = true;
   std::vector<adapter_pair<T>> pairs = {};
   /// Of the model_file that it was trained on, where that is known.
   std::optional<std::uint64_t> base_identity = {};
 
-  /// alpha / rank, or alpha / sqrt(rank)
-  [[nodiscard]] double scale() const {
-    auto const r = static_cast<double>(rank);
-    return alpha / (rank_stabilised ? std::sqrt(r) : r);
+  /// alpha / rank, or alpha / sqrt(rank): of a pair that has no rank or scale of its own.
+  [[nodiscard]] double scale() const { return alpha / divisor(rank); }
+  /// What alpha is divided by where the rank is this.
+  [[nodiscard]] double divisor(std::size_t of_rank) const {
+    auto const r = static_cast<double>(of_rank);
+    return rank_stabilised ? std::sqrt(r) : r;
   }
 };
 
@@ -129,6 +128,20 @@ template <class T>
   return pairs;
 }
 
+/// Refuses an adapter with NaN or an infinity in it, which would make every number of its model so.
+template <class T>
+void expect_finite_pairs(data::place const& at, std::vector<adapter_pair<T>> const& pairs) {
+  for (auto const& pair : pairs) {
+    bool finite = std::isfinite(pair.scale);
+    for (auto const* const matrix : {&pair.a, &pair.b}) {
+      for (T const each : *matrix) finite = finite && std::isfinite(each);
+    }
+    if (finite) continue;
+    at.refuse("the adapter of " + data::in_quotes(pair.module, 80) +
+              " has a number that is not finite");
+  }
+}
+
 }  // namespace detail
 
 /// Refuses an adapter that is of another model: maps that this one has not, or has in another shape.
@@ -148,73 +161,6 @@ void expect_fits(data::place const& at, adapter<T> const& adapter, llama_config 
               data::in_quotes(pair.module + ".weight", 80) + " of shape " + shape_text(shape) +
               ", and the model has " +
               (found == nullptr ? "none of this name" : "one of " + shape_text(found->shape)));
-  }
-}
-
-/// A policy's adapter, whose parameters have PEFT's names and shapes: [rank, in] and [out, rank].
-template <std::floating_point T>
-[[nodiscard]] adapter<T> adapter_of(std::vector<parameter<T>> const& parameters, double alpha,
-                                    bool rank_stabilised, double dropout = 0) {
-  adapter<T> result;
-  std::vector<detail::adapter_matrix<T>> matrices;
-  for (auto const& each : parameters) {
-    auto const name = detail::read_peft_name(each.name);
-    auto const sizes = each.shape.sizes();
-    if (!name || sizes.size() != 2) {
-      refuse("adapter_of: parameter " + data::in_quotes(each.name, 80) +
-             " is no matrix of a low-rank adapter");
-    }
-    matrices.push_back({name->module, name->is_a, sizes[0], sizes[1],
-                        std::vector<T>(each.value.begin(), each.value.end())});
-  }
-  result.pairs = detail::pair_up({"adapter_of", "the parameters", 0}, std::move(matrices));
-  result.rank = result.pairs.front().rank;
-  result.alpha = alpha;
-  result.rank_stabilised = rank_stabilised;
-  result.dropout = dropout;
-  for (auto& each : result.pairs) each.scale = result.scale();
-  return result;
-}
-
-/// Sets a policy's parameters to an adapter's numbers. Every parameter is one of the adapter, and the other way around; the
-/// adapter's scales are the policy's, `scale`.
-///
-/// Errors  backend_error at `at`: a parameter that the adapter has not, or in another shape; a pair that the policy has not;
-///         another scale
-template <std::floating_point T, std::floating_point U>
-void copy_adapter(data::place const& at, adapter<T> const& from,
-                  std::vector<parameter<U>> const& parameters, double scale) {
-  std::set<std::string> taken;
-  for (auto const& each : parameters) {
-    auto const name = detail::read_peft_name(each.name);
-    adapter_pair<T> const* found = nullptr;
-    for (auto const& pair : from.pairs) {
-      if (name && pair.module == name->module) found = &pair;
-    }
-    if (found == nullptr) {
-      at.refuse("the adapter has no tensor " + data::in_quotes(each.name, 100) +
-                ", which the policy trains");
-    }
-    auto const& values = name->is_a ? found->a : found->b;
-    auto const sizes = each.shape.sizes();
-    std::vector<std::size_t> const shape =
-        name->is_a ? std::vector{found->rank, found->in} : std::vector{found->out, found->rank};
-    if (!std::equal(sizes.begin(), sizes.end(), shape.begin(), shape.end())) {
-      at.refuse("tensor " + data::in_quotes(each.name, 100) + " has the shape " +
-                shape_text(shape) + ", expected " +
-                shape_text(std::vector<std::size_t>(sizes.begin(), sizes.end())));
-    }
-    if (std::fabs(found->scale - scale) > 1e-6 * std::fabs(scale)) {
-      at.refuse("the adapter of " + data::in_quotes(found->module, 80) + " is multiplied by " +
-                std::to_string(found->scale) + ", expected " + std::to_string(scale));
-    }
-    for (std::size_t i = 0; i != values.size(); ++i) each.value[i] = static_cast<U>(values[i]);
-    taken.insert(found->module);
-  }
-  for (auto const& pair : from.pairs) {
-    if (taken.count(pair.module) != 0) continue;
-    at.refuse("the adapter changes " + data::in_quotes(pair.module, 80) +
-              ", which the policy does not");
   }
 }
 

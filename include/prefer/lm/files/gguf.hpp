@@ -49,34 +49,34 @@ class gguf_file {
     contents_ = detail::gguf_parser(bytes_, at_).parse();
   }
 
-  [[nodiscard]] data::place const& at() const noexcept { return at_; }
-  [[nodiscard]] std::shared_ptr<void const> const& keeps() const noexcept { return keeps_; }
+  [[nodiscard]] data::place const& at() const& noexcept { return at_; }
+  [[nodiscard]] std::shared_ptr<void const> keeps() const noexcept { return keeps_; }
   [[nodiscard]] std::uint32_t version() const noexcept { return contents_.version; }
   [[nodiscard]] std::size_t alignment() const noexcept { return contents_.alignment; }
 
   /// In the order of the file, as are the tensors.
-  [[nodiscard]] std::vector<gguf_entry> const& metadata() const noexcept {
+  [[nodiscard]] std::vector<gguf_entry> const& metadata() const& noexcept {
     return contents_.metadata;
   }
-  [[nodiscard]] std::vector<tensor_entry> const& tensors() const noexcept {
+  [[nodiscard]] std::vector<tensor_entry> const& tensors() const& noexcept {
     return contents_.tensors;
   }
 
-  [[nodiscard]] tensor_entry const* find(std::string_view tensor) const {
+  [[nodiscard]] tensor_entry const* find(std::string_view tensor) const& {
     auto const found = contents_.tensor_by_name.find(tensor);
     return found == contents_.tensor_by_name.end() ? nullptr : &contents_.tensors[found->second];
   }
-  [[nodiscard]] std::span<std::byte const> bytes(tensor_entry const& tensor) const {
+  [[nodiscard]] std::span<std::byte const> bytes(tensor_entry const& tensor) const& {
     return bytes_.subspan(tensor.offset, tensor.bytes);
   }
 
-  [[nodiscard]] gguf_entry const* find_key(std::string_view key) const {
+  [[nodiscard]] gguf_entry const* find_key(std::string_view key) const& {
     auto const found = contents_.entry_by_key.find(key);
     return found == contents_.entry_by_key.end() ? nullptr : &contents_.metadata[found->second];
   }
   [[nodiscard]] bool has_key(std::string_view key) const { return find_key(key) != nullptr; }
 
-  [[nodiscard]] std::optional<std::string_view> text(std::string_view key) const {
+  [[nodiscard]] std::optional<std::string_view> text(std::string_view key) const& {
     auto const* const entry = find_key(key);
     if (entry == nullptr) return std::nullopt;
     if (entry->type != gguf_type::text) refuse_type(*entry, "a text");
@@ -109,7 +109,7 @@ class gguf_file {
     if (!value) refuse_type(*entry, "a number");
     return value;
   }
-  [[nodiscard]] std::optional<std::vector<std::string_view>> texts(std::string_view key) const {
+  [[nodiscard]] std::optional<std::vector<std::string_view>> texts(std::string_view key) const& {
     auto const* const entry = find_array(key);
     if (entry == nullptr) return std::nullopt;
     if (entry->element != gguf_type::text) refuse_type(*entry, "an array of texts");
@@ -125,6 +125,16 @@ class gguf_file {
   [[nodiscard]] std::optional<std::vector<double>> numbers(std::string_view key) const {
     return elements<double>(key, "an array of numbers", number_at);
   }
+
+  // What leads into the file is not had of a temporary, which ends with the statement.
+  void at() const&& = delete;
+  void metadata() const&& = delete;
+  void tensors() const&& = delete;
+  void find(std::string_view) const&& = delete;
+  void bytes(tensor_entry const&) const&& = delete;
+  void find_key(std::string_view) const&& = delete;
+  void text(std::string_view) const&& = delete;
+  void texts(std::string_view) const&& = delete;
 
  private:
   [[noreturn]] void refuse_type(gguf_entry const& entry, std::string const& expected) const {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -126,7 +127,8 @@ void write_gguf_adapter(std::string const& path, adapter<T> const& from,
 
 /// Reads such a file for a base of this configuration.
 ///
-/// Errors  backend_error: another kind of file or adapter, another architecture, matrices of another model
+/// Errors  backend_error: another kind of file or adapter, another architecture, matrices of another model, a number that
+///         is not finite
 template <std::floating_point T>
 [[nodiscard]] adapter<T> read_gguf_adapter(std::string const& path, llama_config const& config) {
   gguf_file const file(path);
@@ -185,6 +187,14 @@ template <std::floating_point T>
   }
   result.base_identity = file.whole_number("prefer.base_identity");
   expect_fits(file.at(), result, config);
+  detail::expect_finite_pairs(file.at(), result.pairs);
+  // Other layouts name maps by the last part of their names where each layer has them.
+  std::map<std::string, std::size_t> layers;
+  for (auto const& each : result.pairs) ++layers[each.module.substr(each.module.rfind('.') + 1)];
+  for (auto const& [name, count] : layers) {
+    bool const in_layers = name != "embed_tokens" && name != "lm_head";
+    if (in_layers && count != config.layers) result.in_every_layer = false;
+  }
   return result;
 }
 

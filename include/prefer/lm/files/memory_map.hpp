@@ -48,9 +48,10 @@ class memory_map {
     if (size_ != 0) ::munmap(bytes_, size_);
   }
 
-  [[nodiscard]] std::span<std::byte const> bytes() const noexcept {
+  [[nodiscard]] std::span<std::byte const> bytes() const& noexcept {
     return {static_cast<std::byte const*>(bytes_), size_};
   }
+  void bytes() const&& = delete;  // of a temporary, which ends with the statement
 
  private:
   [[noreturn]] static void fail(std::string const& path, std::string const& what, int reason) {

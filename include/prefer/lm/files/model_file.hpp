@@ -53,9 +53,10 @@ class model_file {
     check_strangers();
   }
 
-  [[nodiscard]] llama_config const& config() const noexcept { return contents_.config; }
+  [[nodiscard]] llama_config const& config() const& noexcept { return contents_.config; }
+  [[nodiscard]] llama_config config() && { return std::move(contents_.config); }
   /// Where it was read from, for messages about it.
-  [[nodiscard]] data::place const& at() const noexcept { return contents_.at; }
+  [[nodiscard]] data::place const& at() const& noexcept { return contents_.at; }
 
   /// What the file calls the model, or the folder's name.
   [[nodiscard]] std::string name() const {
@@ -64,7 +65,7 @@ class model_file {
     return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
   }
   /// The metadata of a GGUF file, tokenizer among them; null for a folder.
-  [[nodiscard]] gguf_file const* gguf() const noexcept {
+  [[nodiscard]] gguf_file const* gguf() const& noexcept {
     return contents_.gguf ? &*contents_.gguf : nullptr;
   }
   /// A file that lies beside a folder's config.json, such as tokenizer.json; nothing where it does not, and for GGUF.
@@ -84,7 +85,7 @@ class model_file {
   [[nodiscard]] bool has(std::string_view name) const {
     return by_name_.count(std::string(name)) != 0;
   }
-  [[nodiscard]] std::vector<std::size_t> const& shape(std::string_view name) const {
+  [[nodiscard]] std::vector<std::size_t> const& shape(std::string_view name) const& {
     return require(name).shape;
   }
   [[nodiscard]] tensor_type type(std::string_view name) const { return stored(require(name)).type; }
@@ -145,6 +146,11 @@ class model_file {
     }
     return sum.value();
   }
+
+  // What leads into the file is not had of a temporary, which ends with the statement.
+  void at() const&& = delete;
+  void gguf() const&& = delete;
+  void shape(std::string_view) const&& = delete;
 
  private:
   [[nodiscard]] std::string const& name_in_file(expected_tensor const& expected) const {

@@ -20,6 +20,7 @@
 #include <prefer/lm/files/safetensors.hpp>
 #include <prefer/lm/files/safetensors_writer.hpp>
 #include <prefer/lm/files/weight_matrix.hpp>
+#include <prefer/text/number.hpp>
 
 namespace prefer::inline v0_1::lm {
 
@@ -44,8 +45,6 @@ inline void refuse_peft_extras(json_row const& row) {
       extra{"trainable_token_indices", "rows of the embedding are trained besides"},
       extra{"target_parameters", "it changes parameters that are no linear maps"},
       extra{"alora_invocation_tokens", "it acts behind certain tokens only"},
-      extra{"rank_pattern", "ranks differ between modules"},
-      extra{"alpha_pattern", "alphas differ between modules"},
       extra{"megatron_config", "it is of Megatron's layers"},
       extra{"arrow_config", "it is routed between several adapters"},
       extra{"kasa_config", "it has singular values between A and B"},
@@ -74,6 +73,92 @@ inline void refuse_peft_extras(json_row const& row) {
   }
 }
 
+/// What a configuration says of modules whose rank or alpha is their own: by the end of their names, or behind a
+/// circumflex by the whole name. PEFT takes regular expressions, and of several that a module meets the first in the file;
+/// here they are names, and several that a module meets say the same.
+///
+/// Errors  backend_error naming the field: an expression that is no name, a value that is no number, a contradiction
+class peft_pattern {
+ public:
+  peft_pattern(json_row const& row, std::string const& field) {
+    auto const* const found = data::find_field(row, field);
+    if (found == nullptr) return;
+    if (!found->is_object()) {
+      data::refuse_field(row, field,
+                         "found " + data::detail::kind_of(*found) + "; expected an object");
+    }
+    for (auto const& [name, value] : found->items()) {
+      std::string_view end = name;
+      bool const whole = !end.empty() && end.front() == '^';
+      if (whole) end.remove_prefix(1);
+      if (end.empty() || end.find_first_of("\\^$*+?()[]{}|") != std::string_view::npos) {
+        data::refuse_field(
+            row, field,
+            "has the expression " + data::in_quotes(name, 80) + "; expected names of modules");
+      }
+      if (!value.is_number()) {
+        data::refuse_field(row, field,
+                           "has for " + data::in_quotes(name, 80) + " " +
+                               data::detail::kind_of(value) + "; expected a number");
+      }
+      entries_.push_back({std::string(end), whole, value.get<double>()});
+    }
+    for (auto const& a : entries_) {
+      for (auto const& b : entries_) {
+        if (&a != &b && a.value != b.value && meets(b, a.name)) {
+          data::refuse_field(row, field,
+                             data::in_quotes(a.name, 80) + " and " + data::in_quotes(b.name, 80) +
+                                 " are met by the same modules; expected one of them");
+        }
+      }
+    }
+  }
+
+  [[nodiscard]] double of(std::string const& module, double otherwise) const {
+    for (auto const& each : entries_) {
+      if (meets(each, module)) return each.value;
+    }
+    return otherwise;
+  }
+
+ private:
+  struct entry {
+    std::string name;
+    bool whole = false;
+    double value = 0;
+  };
+  static bool meets(entry const& of, std::string_view module) {
+    if (module == of.name) return true;
+    return !of.whole && module.size() > of.name.size() && module.ends_with(of.name) &&
+           module[module.size() - of.name.size() - 1] == '.';
+  }
+
+  std::vector<entry> entries_;
+};
+
+/// Whether PEFT looks for the targets in all layers: they are a list of the last parts of names.
+[[nodiscard]] inline bool targets_every_layer(json_row const& row) {
+  if (auto const* const layers = data::find_field(row, "layers_to_transform")) {
+    if (!layers->is_array() || !layers->empty()) return false;
+  }
+  auto const* const targets = data::find_field(row, "target_modules");
+  if (targets == nullptr || !targets->is_array()) return false;
+  auto const* const excluded = data::find_field(row, "exclude_modules");
+  bool every = excluded == nullptr || excluded->empty();
+  for (json const& each : *targets) {
+    every = every && each.is_string() &&
+            each.get_ref<std::string const&>().find('.') == std::string::npos;
+  }
+  return every;
+}
+
+/// A number as people write it: whole where it is so to rounding.
+[[nodiscard]] inline json plain_number(double value) {
+  double const whole = std::round(value);
+  bool const is_whole = std::fabs(value - whole) <= 1e-9 * std::fabs(whole);
+  return is_whole && std::fabs(whole) < 1e9 ? json(static_cast<std::int64_t>(whole)) : json(value);
+}
+
 /// The name that PEFT keeps of the base: never an absolute path, which says nothing on another machine.
 [[nodiscard]] inline std::string portable_base_name(std::string const& name) {
   std::filesystem::path const path(name);
@@ -87,7 +172,7 @@ inline void refuse_peft_extras(json_row const& row) {
 /// Reads a folder with adapter_config.json and adapter_model.safetensors, as PEFT saves LoRA.
 ///
 /// Errors  backend_error naming file and field or tensor: another kind of adapter, what is not computed here by name, a
-///         tensor without its counterpart, another rank than the configuration says
+///         tensor without its counterpart, another rank than the configuration says, a number that is not finite
 /// Source  peft, tuners/lora
 template <std::floating_point T>
 [[nodiscard]] adapter<T> read_peft_adapter(std::filesystem::path const& folder) {
@@ -102,11 +187,19 @@ template <std::floating_point T>
   result.alpha = data::number(row, "lora_alpha");
   result.rank_stabilised = flag(row, "use_rslora", false);
   result.dropout = data::optional_number(row, "lora_dropout").value_or(0);
+  result.in_every_layer = detail::targets_every_layer(row);
+  detail::peft_pattern const ranks(row, "rank_pattern");
+  detail::peft_pattern const alphas(row, "alpha_pattern");
 
   safetensors_file const file((folder / "adapter_model.safetensors").string());
   std::vector<detail::adapter_matrix<T>> matrices;
   for (tensor_entry const& each : file.tensors()) {
     auto const name = detail::read_peft_name(each.name);
+    if (each.name.ends_with(".base_layer.weight")) {
+      file.at().refuse("tensor " + data::in_quotes(each.name, 100) +
+                       " is a whole matrix of the base, which is not taken from an adapter; "
+                       "PEFT leaves it out with save_embedding_layers=False");
+    }
     if (!name || each.shape.size() != 2) {
       file.at().refuse("tensor " + data::in_quotes(each.name, 100) + " of shape " +
                        shape_text(each.shape) + " is no matrix of LoRA");
@@ -117,13 +210,15 @@ template <std::floating_point T>
   }
   result.pairs = detail::pair_up(file.at(), std::move(matrices));
   for (auto& each : result.pairs) {
-    if (each.rank != result.rank) {
+    double const rank = ranks.of(each.module, static_cast<double>(result.rank));
+    if (static_cast<double>(each.rank) != rank) {
       file.at().refuse("the adapter of " + data::in_quotes(each.module, 80) + " has rank " +
                        std::to_string(each.rank) + ", adapter_config.json says " +
-                       std::to_string(result.rank));
+                       text::shortest(rank));
     }
-    each.scale = result.scale();
+    each.scale = alphas.of(each.module, result.alpha) / result.divisor(each.rank);
   }
+  detail::expect_finite_pairs(file.at(), result.pairs);
   auto const identity = file.metadata().find(detail::base_identity_key);
   if (identity != file.metadata().end()) {
     std::uint64_t value = 0;
@@ -136,20 +231,24 @@ template <std::floating_point T>
 
 /// Writes an adapter as PEFT saves one, into a folder that is made where it is not there: the weights first, so that a
 /// configuration is never beside those of another adapter. `base` is the name by which PEFT looks for the base, or empty;
-/// of an absolute path only the last part is kept.
+/// of an absolute path only the last part is kept. Pairs with a rank or scale of their own are named in rank_pattern and
+/// alpha_pattern.
 ///
-/// Errors  backend_error where a file cannot be written; precondition_error for pairs of several ranks or scales
+/// Errors  backend_error where a file cannot be written
 template <std::floating_point T>
 void write_peft_adapter(std::filesystem::path const& folder, adapter<T> const& from,
                         std::string const& base = {}) {
   std::set<std::string> targets;
+  json ranks = json::object();
+  json alphas = json::object();
   for (auto const& pair : from.pairs) {
-    if (pair.rank != from.rank ||
-        std::fabs(pair.scale - from.scale()) > 1e-6 * std::fabs(pair.scale)) {
-      refuse("write_peft_adapter: " + data::in_quotes(pair.module, 80) +
-             " has a rank or a scale of its own");
+    targets.insert(from.in_every_layer ? pair.module.substr(pair.module.rfind('.') + 1)
+                                       : pair.module);
+    if (pair.rank != from.rank) ranks[pair.module] = pair.rank;
+    double const scale = from.alpha / from.divisor(pair.rank);
+    if (std::fabs(pair.scale - scale) > 1e-9 * std::fabs(pair.scale)) {
+      alphas[pair.module] = detail::plain_number(pair.scale * from.divisor(pair.rank));
     }
-    targets.insert(pair.module.substr(pair.module.rfind('.') + 1));
   }
   std::filesystem::create_directories(folder);
   safetensors_writer file((folder / "adapter_model.safetensors").string());
@@ -174,8 +273,9 @@ void write_peft_adapter(std::filesystem::path const& folder, adapter<T> const& f
   config["base_model_name_or_path"] =
       base.empty() ? json(nullptr) : json(detail::portable_base_name(base));
   config["r"] = from.rank;
-  bool const whole = from.alpha == std::floor(from.alpha) && std::fabs(from.alpha) < 1e9;
-  config["lora_alpha"] = whole ? json(static_cast<std::int64_t>(from.alpha)) : json(from.alpha);
+  config["lora_alpha"] = detail::plain_number(from.alpha);
+  if (!ranks.empty()) config["rank_pattern"] = ranks;
+  if (!alphas.empty()) config["alpha_pattern"] = alphas;
   config["lora_dropout"] = from.dropout;
   config["use_rslora"] = from.rank_stabilised;
   config["target_modules"] = targets;

@@ -43,23 +43,30 @@ class safetensors_file {
     parse();
   }
 
-  [[nodiscard]] data::place const& at() const noexcept { return at_; }
-  [[nodiscard]] std::shared_ptr<void const> const& keeps() const noexcept { return keeps_; }
+  [[nodiscard]] data::place const& at() const& noexcept { return at_; }
+  [[nodiscard]] std::shared_ptr<void const> keeps() const noexcept { return keeps_; }
 
   /// In the order of their data.
-  [[nodiscard]] std::vector<tensor_entry> const& tensors() const noexcept { return tensors_; }
+  [[nodiscard]] std::vector<tensor_entry> const& tensors() const& noexcept { return tensors_; }
   /// What the file says of itself, texts by name.
-  [[nodiscard]] std::map<std::string, std::string> const& metadata() const noexcept {
+  [[nodiscard]] std::map<std::string, std::string> const& metadata() const& noexcept {
     return metadata_;
   }
 
-  [[nodiscard]] tensor_entry const* find(std::string const& tensor) const {
+  [[nodiscard]] tensor_entry const* find(std::string const& tensor) const& {
     auto const found = by_name_.find(tensor);
     return found == by_name_.end() ? nullptr : &tensors_[found->second];
   }
-  [[nodiscard]] std::span<std::byte const> bytes(tensor_entry const& tensor) const {
+  [[nodiscard]] std::span<std::byte const> bytes(tensor_entry const& tensor) const& {
     return bytes_.subspan(tensor.offset, tensor.bytes);
   }
+
+  // What leads into the file is not had of a temporary, which ends with the statement.
+  void at() const&& = delete;
+  void tensors() const&& = delete;
+  void metadata() const&& = delete;
+  void find(std::string const&) const&& = delete;
+  void bytes(tensor_entry const&) const&& = delete;
 
  private:
   // As the format's own reader has it.

@@ -63,17 +63,21 @@ class weight_matrix {
   [[nodiscard]] bool has_values() const noexcept {
     return type_ == type_of_values<T> && reinterpret_cast<std::uintptr_t>(bytes_) % alignof(T) == 0;
   }
-  [[nodiscard]] std::span<T const> values() const {
+  [[nodiscard]] std::span<T const> values() const& {
     expects(has_values(), "weight_matrix::values: the numbers are not in memory as this type");
     return {reinterpret_cast<T const*>(bytes_), rows_ * columns_};
   }
 
   /// Rows as they are stored.
-  [[nodiscard]] std::span<std::byte const> row_bytes(std::size_t first, std::size_t count) const {
+  [[nodiscard]] std::span<std::byte const> row_bytes(std::size_t first, std::size_t count) const& {
     check_rows(first, count, "weight_matrix::row_bytes: there are not that many rows");
     std::size_t const size = lm::row_bytes(type_, columns_);
     return {bytes_ + first * size, count * size};
   }
+
+  // What leads into a matrix is not had of a temporary, which may be the last that keeps its numbers.
+  void values() const&& = delete;
+  void row_bytes(std::size_t, std::size_t) const&& = delete;
 
   /// Rows as numbers: row first + i to out + i * stride.
   void read_rows(std::size_t first, std::size_t count, T* out, std::size_t stride) const {

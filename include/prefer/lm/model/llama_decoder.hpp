@@ -140,7 +140,7 @@ class llama_decoder {
     std::array<vector_product<T>, N> products;
     std::array<weight_matrix<T>, N> adapters;  // A, where there is one
     std::vector<vector_product<T>> lower;
-    T scale = 1;  // one for all maps of an adapter
+    std::array<T, N> scale{};
     for (std::size_t m = 0; m != N; ++m) {
       auto const [map, in, out] = maps[m];
       products[m] = {
@@ -154,12 +154,12 @@ class llama_decoder {
       products[m].rank = adapter.rank;
       products[m].up = adapter.b;
       products[m].low = low_[m].data();
-      scale = adapter.scale;
+      scale[m] = adapter.scale;
     }
     if (!lower.empty()) {
       multiply_vectors<T>(lower, count_, threads_);
       for (std::size_t m = 0; m != N; ++m) {
-        if (products[m].rank != 0) detail::scale_by(std::span<T>(low_[m]), scale);
+        if (products[m].rank != 0) detail::scale_by(std::span<T>(low_[m]), scale[m]);
       }
     }
     multiply_vectors<T>(products, count_, threads_);

@@ -102,7 +102,7 @@ class llama_pass {
     pass_size size{.rows = rows, .keeps = keeps, .dropout = !dropout.empty()};
     if (model.adapter != nullptr) {
       for (linear_map const map : every_linear_map) {
-        size.ranks[static_cast<std::size_t>(map)] = model.adapter->at(0, map).rank;
+        size.ranks[static_cast<std::size_t>(map)] = model.adapter->largest_rank(map);
       }
     }
     memory_.lay_out(config_, size);

@@ -147,7 +147,7 @@ class tokenizer {
   }
 
   /// The bytes of a token, which alone need be no UTF-8; of a control token its name.
-  [[nodiscard]] std::string_view bytes(std::uint32_t id) const {
+  [[nodiscard]] std::string_view bytes(std::uint32_t id) const& {
     if (id >= vocabulary_.size()) {
       refuse("lm::tokenizer::bytes: found token " + std::to_string(id) + ", expected less than " +
              std::to_string(vocabulary_.size()));
@@ -175,11 +175,16 @@ class tokenizer {
     return decode_those(tokens, [&](std::uint32_t id) { return !is_control(id); });
   }
 
-  [[nodiscard]] chat_form const& chat() const { return chat_; }
+  [[nodiscard]] chat_form const& chat() const& { return chat_; }
   /// What the file asks for and is not done, a sentence each.
-  [[nodiscard]] std::vector<std::string> const& notes() const { return notes_; }
+  [[nodiscard]] std::vector<std::string> const& notes() const& { return notes_; }
   /// Of vocabulary, merges, pre-tokenizer, ends and template: whether a cache of tokens is of this tokenizer.
   [[nodiscard]] std::uint64_t identity() const { return identity_; }
+
+  // What leads into a tokenizer is not had of a temporary, which ends with the statement.
+  void bytes(std::uint32_t) const&& = delete;
+  void chat() const&& = delete;
+  void notes() const&& = delete;
 
  private:
   static pre_tokenizer const& known_pre_tokenizer(tokenizer_data const& data) {
