@@ -22,7 +22,7 @@ using tuning::workplace;
 std::string const drawing =
     model +
     "--raw --prompts prompts.txt --n 24 --max-tokens 3 --keep-unfinished --batch 2 --samples 0 "
-    "--quiet --lr 0.02 --save-every 1 ";
+    "--quiet --save-every 1 ";
 // Longer lines, which hold more of what JSON escapes, score more.
 std::string const judged = "--scorer-command \"awk '{ print length(\\$0) }'\" ";
 
@@ -60,7 +60,8 @@ void kill_until_done(workplace const& place, std::string const& command, std::st
 TEST_CASE("tune --online: what is drawn scores more as it learns, and says what it drew",
           "[examples][tune]") {
   drawing_place const place;
-  auto const run = place.run(drawing + judged + "--online --epochs 12 --beta 0.01 --out out");
+  auto const run =
+      place.run(drawing + judged + "--online --epochs 12 --lr 0.02 --beta 0.01 --out out");
   INFO(run.err);
   REQUIRE(run.code == 0);
   auto const all = place.summary("out");
@@ -88,7 +89,8 @@ TEST_CASE("tune --online: what is drawn scores more as it learns, and says what 
 TEST_CASE("tune --online: killed at any step, the same command goes on to the same bytes",
           "[examples][tune]") {
   drawing_place const place;
-  std::string const what = drawing + judged + "--online --epochs 8 --reference ema:0.1 --out ";
+  std::string const what =
+      drawing + judged + "--online --epochs 8 --lr 0.02 --reference ema:0.1 --out ";
   REQUIRE(place.run(what + "whole").code == 0);
   kill_until_done(place, "'" PREFER_EXAMPLE_TUNE "' " + what + "killed", "killed");
   for (auto const& file : {std::string("/") + adapter, std::string("/metrics.csv")}) {
@@ -121,7 +123,7 @@ TEST_CASE(
 TEST_CASE("tune --rounds: a round is make_pairs and tune, and the next begins where it ended",
           "[examples][tune]") {
   drawing_place const place;
-  auto const rounds = place.run(drawing + judged + "--rounds 2 --seed 5 --out rounds");
+  auto const rounds = place.run(drawing + judged + "--rounds 2 --seed 5 --lr 0.02 --out rounds");
   INFO(rounds.err);
   REQUIRE(rounds.code == 0);
   std::string const pairs = "'" PREFER_EXAMPLE_MAKE_PAIRS "' --quiet " + model + judged +
@@ -153,8 +155,8 @@ TEST_CASE("tune --rounds: a round is make_pairs and tune, and the next begins wh
   CHECK_FALSE(place.has("rounds/rounds.unfinished"));
 
   // The first start as reference throughout.
-  auto const start =
-      place.run(drawing + judged + "--rounds 2 --seed 5 --reference adapter-off --out start");
+  auto const start = place.run(drawing + judged +
+                               "--rounds 2 --seed 5 --lr 0.02 --reference adapter-off --out start");
   INFO(start.err);
   REQUIRE(start.code == 0);
   CHECK(place.content("start/round-1/" + std::string(adapter)) ==
@@ -181,7 +183,7 @@ TEST_CASE("tune --rounds: killed anywhere, the same command goes on to the same 
 TEST_CASE("tune --skip-settled: what is left out is counted, and no micro-batch changes which",
           "[examples][tune]") {
   workplace const place;
-  std::string const what = "--epochs 8 --lr 0.01 --samples 0 --beta 1 --batch 6 ";
+  std::string const what = "--epochs 8 --lr 0.01 --samples 0 --beta 1 ";
   REQUIRE(place.tune(what + "--out none").code == 0);
   REQUIRE(place.tune(what + "--skip-settled 1e-30 --out nothing").code == 0);
   REQUIRE(place.tune(what + "--skip-settled 0.5 --out some").code == 0);
