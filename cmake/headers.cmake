@@ -2,6 +2,11 @@
 # tests/tree/header_lists.test.cpp compares these lists with the files on disk.
 
 set(prefer_core_headers
+  advantage/baselines.hpp
+  advantage/generalised_advantages.hpp
+  advantage/steps.hpp
+  advantage/token_weights.hpp
+  advantage/whiten.hpp
   aggregation/aggregation.hpp
   aggregation/ld_dpo_weights.hpp
   aggregation/mean_tokens.hpp
@@ -68,6 +73,7 @@ set(prefer_core_headers
   loss/exo.hpp
   loss/f_divergence.hpp
   loss/gpo.hpp
+  loss/grpo.hpp
   loss/hinge.hpp
   loss/hyper_parameter.hpp
   loss/ipo.hpp
@@ -85,9 +91,11 @@ set(prefer_core_headers
   loss/orpo.hpp
   loss/parts.hpp
   loss/plackett_luce.hpp
+  loss/ppo.hpp
   loss/pro.hpp
   loss/r_dpo.hpp
   loss/rebel.hpp
+  loss/rloo.hpp
   loss/robust_dpo.hpp
   loss/rpo.hpp
   loss/rrhf.hpp
@@ -99,6 +107,7 @@ set(prefer_core_headers
   loss/tpo.hpp
   loss/wpo.hpp
   loss/xpo.hpp
+  metrics/best_of_n.hpp
   metrics/calibration.hpp
   metrics/correlation.hpp
   metrics/displacement.hpp
@@ -164,9 +173,12 @@ set(prefer_core_headers
   reference/reference_wrapper.hpp
   reference/unconditional.hpp
   reference/without_adapter.hpp
+  reward/reward_model.hpp
+  reward/scalar_head.hpp
   scalar/dual.hpp
   scalar/half.hpp
   scalar/interleave.hpp
+  scalar/kl_estimators.hpp
   scalar/lane.hpp
   scalar/lane_math.hpp
   scalar/math.hpp
@@ -186,6 +198,7 @@ set(prefer_core_headers
   text/words.hpp
   train/adamw.hpp
   train/any_source.hpp
+  train/annotators.hpp
   train/batch_passes.hpp
   train/check_data.hpp
   train/checkpoint.hpp
@@ -282,92 +295,7 @@ set(prefer_eigen_headers
   adapters/eigen.hpp
 )
 
-set(prefer_lm_headers
-  lm/arithmetic/eigen_products.hpp
-  lm/arithmetic/lanes.hpp
-  lm/arithmetic/large_memory.hpp
-  lm/arithmetic/linear_backward.hpp
-  lm/arithmetic/linear_log_prob.hpp
-  lm/arithmetic/logit_derivative.hpp
-  lm/arithmetic/output_layer.hpp
-  lm/arithmetic/products.hpp
-  lm/arithmetic/row_softmax.hpp
-  lm/arithmetic/vocabulary_blocks.hpp
-  lm/arithmetic/weight_products.hpp
-  lm/files/adapter.hpp
-  lm/files/byte_cursor.hpp
-  lm/files/config_gguf.hpp
-  lm/files/config_json.hpp
-  lm/files/declared_tensors.hpp
-  lm/files/dequantise.hpp
-  lm/files/finite.hpp
-  lm/files/gguf.hpp
-  lm/files/gguf_adapter.hpp
-  lm/files/gguf_contents.hpp
-  lm/files/gguf_model.hpp
-  lm/files/gguf_type.hpp
-  lm/files/gguf_writer.hpp
-  lm/files/json_file.hpp
-  lm/files/llama_config.hpp
-  lm/files/memory_map.hpp
-  lm/files/model_file.hpp
-  lm/files/model_output.hpp
-  lm/files/model_tensors.hpp
-  lm/files/peft_adapter.hpp
-  lm/files/quantise.hpp
-  lm/files/safetensors.hpp
-  lm/files/safetensors_model.hpp
-  lm/files/safetensors_writer.hpp
-  lm/files/tensor_entry.hpp
-  lm/files/tensor_names.hpp
-  lm/files/tensor_type.hpp
-  lm/files/weight_changes.hpp
-  lm/files/weight_matrix.hpp
-  lm/layers/attention.hpp
-  lm/layers/attention_backward.hpp
-  lm/layers/embedding.hpp
-  lm/layers/key_value_cache.hpp
-  lm/layers/key_value_listener.hpp
-  lm/layers/rms_norm.hpp
-  lm/layers/rope.hpp
-  lm/layers/silu_multiply.hpp
-  lm/layers/token_segment.hpp
-  lm/layers/vector_products.hpp
-  lm/model/adapted_map.hpp
-  lm/model/linear_map.hpp
-  lm/model/llama.hpp
-  lm/model/llama_base.hpp
-  lm/model/llama_decoder.hpp
-  lm/model/llama_head.hpp
-  lm/model/llama_memory.hpp
-  lm/model/llama_options.hpp
-  lm/model/llama_pass.hpp
-  lm/model/llama_reference.hpp
-  lm/model/llama_sampling.hpp
-  lm/model/llama_weights.hpp
-  lm/model/lora.hpp
-  lm/model/row_layout.hpp
-  lm/model/trained_weights.hpp
-  lm/model/zeroed_memory.hpp
-  lm/text/byte_alphabet.hpp
-  lm/text/byte_pair_merges.hpp
-  lm/text/byte_vocabulary.hpp
-  lm/text/chat_detection.hpp
-  lm/text/chat_form.hpp
-  lm/text/chat_rendering.hpp
-  lm/text/open_tokenizer.hpp
-  lm/text/pre_tokenizer_table.hpp
-  lm/text/special_tokens.hpp
-  lm/text/splitter.hpp
-  lm/text/token_index.hpp
-  lm/text/tokenizer.hpp
-  lm/text/tokenizer_data.hpp
-  lm/text/tokenizer_folder.hpp
-  lm/text/tokenizer_gguf.hpp
-  lm/text/tokenizer_json.hpp
-  lm/text/tokenizer_writing.hpp
-  lm/text/utf8_stream.hpp
-)
+include("${CMAKE_CURRENT_LIST_DIR}/headers_lm.cmake")
 
 set(prefer_cblas_headers
   adapters/cblas.hpp

@@ -193,6 +193,11 @@ class policy_of final : public held_policy {
     return numbers;
   }
   bool has_adapter() const override { return policy_.has_adapter(); }
+  void sample(std::span<std::uint32_t const> prompts, prefer::sampling_options const& how,
+              prefer::random_address const& from, prefer::token_table& into,
+              std::span<std::uint32_t> ids, finished_listener const& heard) override {
+    policy_.sample(prompts, how, from, into, ids, lm::sampling_listener(heard));
+  }
   void stream(std::span<std::uint32_t const> prompt, prefer::sampling_options const& how,
               prefer::random_address const& from,
               std::function<void(std::uint32_t)> const& heard) override {

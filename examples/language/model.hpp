@@ -12,6 +12,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/token_sequences.hpp>
 #include <prefer/lm/files/llama_config.hpp>
+#include <prefer/lm/model/finished_completion.hpp>
 #include <prefer/lm/text/tokenizer.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/policy/any_policy.hpp>
@@ -59,6 +60,8 @@ struct adapter_options {
 /// A policy of a model.
 class held_policy {
  public:
+  using finished_listener = std::function<void(std::span<prefer::lm::finished_completion const>)>;
+
   held_policy() = default;
   held_policy(held_policy const&) = delete;
   held_policy& operator=(held_policy const&) = delete;
@@ -71,6 +74,10 @@ class held_policy {
   [[nodiscard]] virtual bool has_adapter() const = 0;
   /// At its start it says what the model without any adapter says.
   [[nodiscard]] virtual bool begins_as_base() const = 0;
+  /// Completions as the policy samples them; `heard` is told of each that is ready, and ends all of it by an exception.
+  virtual void sample(std::span<std::uint32_t const> prompts, prefer::sampling_options const& how,
+                      prefer::random_address const& from, prefer::token_table& into,
+                      std::span<std::uint32_t> ids, finished_listener const& heard) = 0;
   /// The completion of some tokens that the policy samples at this address; each token is handed out as it is drawn.
   virtual void stream(std::span<std::uint32_t const> prompt, prefer::sampling_options const& how,
                       prefer::random_address const& from,

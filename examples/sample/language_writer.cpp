@@ -18,7 +18,9 @@
 
 #include "../language/model.hpp"
 #include "../language/prompt.hpp"
+#include "../program/kept.hpp"
 #include "../program/kept_rows.hpp"
+#include "../program/signals.hpp"
 
 namespace sample {
 
@@ -34,30 +36,42 @@ class language_writer final : public writer {
     if (!given.adapter.empty()) start_ = model_.start(texts_);
   }
 
-  std::vector<completion> write(std::span<request const> requests,
-                                prefer::sampling_options const& how, std::uint64_t seed, side by,
-                                listener const& heard) override {
+  void write(std::span<request const> requests, prefer::sampling_options const& how,
+             std::uint64_t seed, side by, taker const& take) override {
     prefer::sampling_options with_end = how;
-    std::vector<std::uint32_t> const prompts = encode(requests, with_end);
+    prompts_ = encode(requests, with_end);
     language::held_policy& policy = by == side::start && start_ ? *start_ : *tuned_;
-    prefer::random_address const address{.seed = seed,
-                                         .purpose = prefer::random_purpose::completion,
-                                         .index = requests.front().number};
-    ids_.assign(prompts.size(), 0);
+    ids_.assign(prompts_.size(), 0);
     texts_.completions.keep_first(0);
-    if (heard) {
-      ids_.front() = stream(policy, prompts.front(), with_end, address, heard);
-    } else {
-      policy.handle().sample(prompts, with_end, address, texts_.completions, ids_);
-    }
-    prompts_ = prompts;
-    std::vector<completion> out;
-    for (std::uint32_t const id : ids_) {
-      auto const tokens = texts_.completions.tokens(id);
-      bool const ended = tokens.back() == with_end.stop_token;
-      out.push_back({model_.words().decode_text(tokens), tokens.size(), ended, std::nullopt});
-    }
-    return out;
+    std::vector<std::optional<completion>> ready(requests.size());
+    std::size_t taken = 0;
+    policy.sample(prompts_, with_end, address_of(requests.front(), seed), texts_.completions, ids_,
+                  [&](std::span<lm::finished_completion const> finished) {
+                    if (program::interrupted) throw program::stop();
+                    for (auto const& each : finished) {
+                      ready[each.number] = completion_of(each.tokens, with_end);
+                    }
+                    for (; taken != ready.size() && ready[taken]; ++taken) {
+                      take(taken, *std::exchange(ready[taken], std::nullopt));
+                    }
+                  });
+  }
+
+  completion stream(request const& of, prefer::sampling_options const& how, std::uint64_t seed,
+                    listener const& heard) override {
+    prefer::sampling_options with_end = how;
+    std::uint32_t const prompt = encode({&of, 1}, with_end).front();
+    std::vector<std::uint32_t> tokens;
+    lm::utf8_stream text;
+    tuned_->stream(texts_.prompts.tokens(prompt), with_end, address_of(of, seed),
+                   [&](std::uint32_t token) {
+                     tokens.push_back(token);
+                     if (!model_.words().is_control(token)) {
+                       heard(text.add(model_.words().bytes(token)));
+                     }
+                   });
+    heard(text.end());
+    return completion_of(tokens, with_end);
   }
 
   std::optional<std::vector<double>> log_ratios() override {
@@ -107,17 +121,13 @@ class language_writer final : public writer {
     return out;
   }
 
-  std::uint32_t stream(language::held_policy& policy, std::uint32_t prompt,
-                       prefer::sampling_options const& how, prefer::random_address const& address,
-                       listener const& heard) {
-    std::vector<std::uint32_t> tokens;
-    lm::utf8_stream text;
-    policy.stream(texts_.prompts.tokens(prompt), how, address, [&](std::uint32_t token) {
-      tokens.push_back(token);
-      if (!model_.words().is_control(token)) heard(text.add(model_.words().bytes(token)));
-    });
-    heard(text.end());
-    return texts_.completions.add(tokens);
+  static prefer::random_address address_of(request const& first, std::uint64_t seed) {
+    return {.seed = seed, .purpose = prefer::random_purpose::completion, .index = first.number};
+  }
+  completion completion_of(std::span<std::uint32_t const> tokens,
+                           prefer::sampling_options const& how) const {
+    bool const ended = tokens.back() == how.stop_token;
+    return {model_.words().decode_text(tokens), tokens.size(), ended, std::nullopt};
   }
 
   prefer::token_sequences texts_;

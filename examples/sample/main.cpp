@@ -65,6 +65,7 @@ struct arguments {
   sample::prompt_options prompts;
   sample::writing_options writing;
   bool compare = false;
+  bool kl = false;
   std::size_t show = 5;
   std::string scorer;
   std::string output;
@@ -76,6 +77,8 @@ void declare(CLI::App& app, arguments& given) {
   sample::add_writing_options(app, given.writing);
   app.add_flag("--compare", given.compare,
                "Also what the model writes without its adapter, beside what it writes with it");
+  app.add_flag("--kl", given.kl,
+               "Also the KL divergence from the model without its adapter; --compare has it too");
   app.add_option("--show", given.show, "Prompts whose completions --compare shows")
       ->check(program::whole(0, 1000000))
       ->capture_default_str();
@@ -162,16 +165,15 @@ sample::effort stream(arguments const& given, prompts const& all, sample::writer
     view.begin(i);
     sample::request const one{&all[i], i};
     auto const begun = std::chrono::steady_clock::now();
-    auto made = by.write({&one, 1}, given.writing.how(), given.writing.seed, sample::side::tuned,
-                         [](std::string_view piece) {
-                           program::print(piece);
-                           program::flush();
-                         });
+    auto made = by.stream(one, given.writing.how(), given.writing.seed, [](std::string_view piece) {
+      program::print(piece);
+      program::flush();
+    });
     effort.seconds +=
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-    effort.tokens += made.front().tokens;
+    effort.tokens += made.tokens;
     ++effort.completions;
-    written.push_back({i, sample::side::tuned, std::move(made.front()), std::nullopt});
+    written.push_back({i, sample::side::tuned, std::move(made), std::nullopt});
     if (!given.scorer.empty()) {
       auto& what = written.back().what;
       what.score = scoring::scorer_named(given.scorer)(what.text);
@@ -183,6 +185,11 @@ sample::effort stream(arguments const& given, prompts const& all, sample::writer
 
 std::string score_sentence(sample::judgement const& tuned) {
   return "mean score " + in_words(tuned.score.mean()) + " (standard error over prompts)";
+}
+
+std::string divergence_sentence(sample::judgement const& tuned) {
+  return "KL from the model without its adapter " + in_words(tuned.log_ratio.mean(), 2) +
+         " nats a completion (standard error over prompts)";
 }
 
 /// Hands over what was written. The exit code
@@ -222,6 +229,7 @@ int hand_over(arguments const& given, prompts const& all,
   });
   program::say(effort.sentence());
   if (!given.scorer.empty() && !given.compare) program::say(score_sentence(tuned));
+  if (given.kl) program::say(divergence_sentence(tuned));
   if (!given.output.empty()) program::wrote({given.output});
   return results.finish();
 }
@@ -229,6 +237,15 @@ int hand_over(arguments const& given, prompts const& all,
 void expect_sensible(arguments const& given) {
   if (given.compare && given.model.adapter.empty()) {
     prefer::refuse("--compare needs --adapter FOLDER: without one there is nothing to compare");
+  }
+  if (given.kl && given.model.adapter.empty()) {
+    prefer::refuse("--kl needs --adapter FOLDER: without one the divergence is 0");
+  }
+  if (given.kl && !given.writing.as_the_policy()) {
+    prefer::refuse(
+        "--kl needs completions of the policy's own distribution: --temperature 1 without --top-k "
+        "and "
+        "--top-p");
   }
 }
 
@@ -246,13 +263,13 @@ int run(arguments& given) {
   auto const by = sample::open_writer(given.model);
   program::say(by->description());
 
-  bool const streams = given.writing.n == 1 && !given.compare && !program::as_json &&
+  bool const streams = given.writing.n == 1 && !given.compare && !given.kl && !program::as_json &&
                        given.output.empty() && ::isatty(STDOUT_FILENO) != 0;
   std::vector<sample::written> written;
   sample::task task{.prompts = &all,
                     .options = given.writing,
                     .both_sides = given.compare,
-                    .log_ratios = given.compare && given.writing.as_the_policy()};
+                    .log_ratios = (given.compare || given.kl) && given.writing.as_the_policy()};
   if (!given.output.empty()) {
     task.kept = given.output + ".unfinished";
     task.settings = sample::settings_of(all, *by, {"--show", "--scorer"});

@@ -48,6 +48,7 @@ prefer::sampling_options writing_options::how() const {
   out.top_k = temperature == 0.0 ? 1 : top_k;
   out.temperature = temperature == 0.0 ? 1.0 : temperature;
   out.top_p = top_p;
+  out.side_by_side = batch;
   return out;
 }
 
@@ -114,32 +115,48 @@ effort write_all(writer& by, task const& what, std::function<void(written)> cons
   effort all;
   program::progress shown(total, "completions");
   shown.advance(done, "completions");
+  // Those whose log-ratios are asked for are finished call by call, the others one by one.
+  std::size_t const of_a_call = what.log_ratios ? 4 * what.options.batch : total;
   while (done != total) {
     if (program::interrupted) throw program::stop();
-    std::vector<request> batch;
+    std::vector<request> requests;
     side const whose = side_of(done);
-    while (batch.size() != what.options.batch && done + batch.size() != total &&
-           side_of(done + batch.size()) == whose) {
-      std::size_t const number = (done + batch.size()) % of_a_side;
-      batch.push_back({&prompts[number / n], number});
+    while (requests.size() != of_a_call && done + requests.size() != total &&
+           side_of(done + requests.size()) == whose) {
+      std::size_t const number = (done + requests.size()) % of_a_side;
+      requests.push_back({&prompts[number / n], number});
     }
+    bool const with_ratios = what.log_ratios && whose == side::tuned;
+    auto const before = all.seconds;
     auto const begun = std::chrono::steady_clock::now();
-    auto made = by.write(batch, what.options.how(), what.options.seed, whose, {});
-    all.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-    std::optional<std::vector<double>> ratios;
-    if (what.log_ratios && whose == side::tuned) ratios = by.log_ratios();
-    for (std::size_t i = 0; i != batch.size(); ++i) {
-      written one{batch[i].number / n, whose, std::move(made[i]), std::nullopt};
-      if (ratios) one.log_ratio = (*ratios)[i];
+    auto const finish = [&](std::size_t i, completion made, std::optional<double> log_ratio) {
+      written one{requests[i].number / n, whose, std::move(made), log_ratio};
       ++all.completions;
       all.tokens += one.what.tokens;
+      all.seconds =
+          before + std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
       if (kept) kept->add(row_of(one));
       take(std::move(one));
+      shown.advance(
+          1, prefer::text::fixed(static_cast<double>(all.tokens) / all.seconds, 0) + " tokens/s");
+    };
+    std::vector<completion> waiting;
+    by.write(requests, what.options.how(), what.options.seed, whose,
+             [&](std::size_t i, completion made) {
+               if (with_ratios) {
+                 waiting.push_back(std::move(made));
+               } else {
+                 finish(i, std::move(made), std::nullopt);
+               }
+             });
+    if (with_ratios) {
+      auto const ratios = by.log_ratios();
+      for (std::size_t i = 0; i != waiting.size(); ++i) {
+        finish(i, std::move(waiting[i]),
+               ratios ? std::optional<double>((*ratios)[i]) : std::nullopt);
+      }
     }
-    done += batch.size();
-    shown.advance(
-        batch.size(),
-        prefer::text::fixed(static_cast<double>(all.tokens) / all.seconds, 0) + " tokens/s");
+    done += requests.size();
   }
   return all;
 }

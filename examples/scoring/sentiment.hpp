@@ -10,12 +10,9 @@ struct sentiment {
   double pleasant = 0.0;
   double unpleasant = 0.0;
 
-  /// score = (pleasant - unpleasant) / (pleasant + unpleasant): 1 where every word that has a sign is a pleasant one, -1
-  /// where none is, 0 where the two balance or no word has a sign.
-  [[nodiscard]] double score() const {
-    double const all = pleasant + unpleasant;
-    return all == 0.0 ? 0.0 : (pleasant - unpleasant) / all;
-  }
+  /// score = pleasant - unpleasant: a difference of counts, so that three pleasant words are preferred to one. A share of them,
+  /// (pleasant - unpleasant) / (pleasant + unpleasant), would call both 1, and most endings have one such word or two.
+  [[nodiscard]] double score() const { return pleasant - unpleasant; }
 };
 
 /// How upbeat an English text is, by a list of words (words.cpp) and two rules that can be followed by hand:

@@ -2,8 +2,8 @@
 #pragma once
 
 // The core in one include; it depends on the standard library alone. Outside: loss/catalogue.hpp (losses by
-// name, for tools), model/ (policies that are ready made, one header each), diagnosis/ (what is wrong with a batch or a
-// run), the thread pool, and the components.
+// name, for tools), model/ (policies that are ready made, one header each), advantage/ and the losses of policy
+// gradients (ppo, grpo, rloo), diagnosis/ (what is wrong with a batch or a run), the thread pool, and the components.
 
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/aggregation/ld_dpo_weights.hpp>
@@ -144,6 +144,7 @@
 #include <prefer/scalar/dual.hpp>
 #include <prefer/scalar/half.hpp>
 #include <prefer/scalar/interleave.hpp>
+#include <prefer/scalar/kl_estimators.hpp>
 #include <prefer/scalar/lane.hpp>
 #include <prefer/scalar/lane_math.hpp>
 #include <prefer/scalar/math.hpp>

@@ -19,4 +19,5 @@ TEST_CASE("products of bfloat16 by oneDNN: exact products, float sums, rows alon
     return;
   }
   product_facts::hold_for_bfloat16(lm::onednn_products);
+  product_facts::bfloat16_rows_do_not_see_each_other(lm::onednn_products);
 }

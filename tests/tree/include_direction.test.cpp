@@ -17,10 +17,10 @@ std::map<std::string, int> const level_of = [] {
       {"file", "parallel"},
       {"scalar"},
       {"batch"},
-      {"loss", "aggregation"},
+      {"loss", "aggregation", "advantage"},
       {"policy", "beta"},
       {"reference", "model"},
-      {"objective"},
+      {"objective", "reward"},
       {"metrics"},
       {"train"},
       {"diagnosis"},
@@ -48,15 +48,24 @@ std::set<std::string> const too_heavy_for_the_core = {
 // The standard library cannot flush a file to the disk, nor tell a pipe from a file; what can is the system's, for `file` alone.
 std::set<std::string> const of_the_system = {"fcntl.h", "sys/stat.h", "unistd.h"};
 
-// For tools that choose a loss by its name at run time, for recommenders, for components that handle texts, for whoever
-// asks what is wrong with a batch or a run, for programs that ask before they compute, for engines that join, for tests of
-// backends, and policies that are ready made; who wants them includes them.
-std::set<std::string> const outside_the_umbrella = {"batch/record_from.hpp",
+// For tools that choose a loss by its name at run time, for methods that learn from rewards, for recommenders, for components
+// that handle texts, for whoever asks what is wrong with a batch or a run, for programs that ask before they compute, for
+// engines that join, for tests of backends, and policies that are ready made; who wants them includes them.
+std::set<std::string> const outside_the_umbrella = {"advantage/baselines.hpp",
+                                                    "advantage/generalised_advantages.hpp",
+                                                    "advantage/steps.hpp",
+                                                    "advantage/token_weights.hpp",
+                                                    "advantage/whiten.hpp",
+                                                    "batch/record_from.hpp",
                                                     "diagnosis/batch.hpp",
                                                     "diagnosis/training.hpp",
                                                     "diagnosis/training_report.hpp",
                                                     "file/writable.hpp",
                                                     "loss/catalogue.hpp",
+                                                    "loss/grpo.hpp",
+                                                    "loss/ppo.hpp",
+                                                    "loss/rloo.hpp",
+                                                    "metrics/best_of_n.hpp",
                                                     "metrics/ranking.hpp",
                                                     "model/bigram.hpp",
                                                     "model/bigram_reference.hpp",
@@ -75,6 +84,8 @@ std::set<std::string> const outside_the_umbrella = {"batch/record_from.hpp",
                                                     "parallel/engine_communicator.hpp",
                                                     "policy/any_policy.hpp",
                                                     "reference/any_reference.hpp",
+                                                    "reward/reward_model.hpp",
+                                                    "reward/scalar_head.hpp",
                                                     "testing/backend_losses.hpp",
                                                     "testing/backend_suite.hpp",
                                                     "testing/finding.hpp",
@@ -84,7 +95,8 @@ std::set<std::string> const outside_the_umbrella = {"batch/record_from.hpp",
                                                     "text/number.hpp",
                                                     "text/spelling.hpp",
                                                     "text/utf8.hpp",
-                                                    "text/words.hpp"};
+                                                    "text/words.hpp",
+                                                    "train/annotators.hpp"};
 
 std::string folder_of(std::string const& header) {
   if (level_of.count(header) != 0) return header;

@@ -69,7 +69,7 @@ inline std::vector<std::string> public_headers() {
   return files;
 }
 
-/// The lists of cmake/headers.cmake: component -> headers, in the order of the file.
+/// The lists of cmake/headers.cmake and headers_lm.cmake: component -> headers, in the order of the file.
 inline std::map<std::string, std::vector<std::string>> header_lists(std::string const& text) {
   std::map<std::string, std::vector<std::string>> lists;
   std::string component;
@@ -87,7 +87,8 @@ inline std::map<std::string, std::vector<std::string>> header_lists(std::string 
 }
 
 inline std::map<std::string, std::vector<std::string>> const& header_lists() {
-  static auto const lists = header_lists(read(source_root / "cmake" / "headers.cmake"));
+  static auto const lists = header_lists(read(source_root / "cmake" / "headers.cmake") +
+                                         read(source_root / "cmake" / "headers_lm.cmake"));
   return lists;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dnnl.h>
+#include <algorithm>
 #include <cstddef>
 #include <dnnl.hpp>
 #include <string>
@@ -82,6 +83,40 @@ struct onednn_library {
   [[nodiscard]] static bool has_bfloat16() { return has_avx512(); }
 
   void multiply(bfloat16_product const& p) const {
+    if (p.depth <= most_depth && !p.add) {
+      multiply_at_once(p);
+      return;
+    }
+    static thread_local std::vector<float> part;
+    part.resize(p.rows * p.columns);
+    bfloat16_product piece = p;
+    piece.to = part.data();
+    piece.to_stride = p.columns;
+    piece.add = false;
+    for (std::size_t first = 0; first < p.depth; first += most_depth) {
+      piece.depth = std::min(most_depth, p.depth - first);
+      piece.left = p.left + first;
+      piece.right = p.right + first * (p.right_transposed ? 1 : p.right_stride);
+      multiply_at_once(piece);
+      bool const adds = p.add || first != 0;
+      for (std::size_t r = 0; r != p.rows; ++r) {
+        float const* const from = piece.to + r * p.columns;
+        float* const to = p.to + r * p.to_stride;
+        for (std::size_t c = 0; c != p.columns; ++c) to[c] = adds ? to[c] + from[c] : from[c];
+      }
+    }
+  }
+  [[nodiscard]] static constexpr row_rule rows_alike(bfloat16_product const&) {
+    return {.least = 32, .multiple = 16};
+  }
+
+ private:
+  /// A row's bits must not depend on how many rows there are. oneDNN cuts a deeper product into parts by that number (896 is
+  /// the deepest that was seen to be left whole), and adds to what was there before or after the terms are added up, by how
+  /// results lie in memory: so depths are cut and results added here.
+  static constexpr std::size_t most_depth = 768;
+
+  static void multiply_at_once(bfloat16_product const& p) {
     using memory = dnnl::memory;
     using numbers = memory::data_type;
     [[maybe_unused]] detail::one_thread const alone;
@@ -97,18 +132,12 @@ struct onednn_library {
 #if defined(__cpp_exceptions)
     try {
 #endif
-      dnnl::primitive_attr how;
-      if (p.add) {
-        dnnl::post_ops after;
-        after.append_sum(1.0f);
-        how.set_post_ops(after);
-      }
       static dnnl::engine const processor(dnnl::engine::kind::cpu, 0);
       static thread_local dnnl::stream stream(processor);
 #if DNNL_VERSION_MAJOR >= 3
-      dnnl::matmul::primitive_desc const wanted(processor, left, right, to, how);
+      dnnl::matmul::primitive_desc const wanted(processor, left, right, to);
 #else
-    dnnl::matmul::primitive_desc const wanted({left, right, to}, how, processor);
+    dnnl::matmul::primitive_desc const wanted({left, right, to}, processor);
 #endif
       dnnl::matmul const multiply(wanted);  // oneDNN finds one that it made before
       auto const at = [](bfloat16 const* numbers_at) { return const_cast<bfloat16*>(numbers_at); };
@@ -122,11 +151,7 @@ struct onednn_library {
     }
 #endif
   }
-  [[nodiscard]] static constexpr row_rule rows_alike(bfloat16_product const&) {
-    return {.least = 16, .multiple = 16};
-  }
 
- private:
   /// Sets of instructions are numbered so that what a larger one has is in its bits.
   static bool has_avx512() {
     static bool const has = (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) &

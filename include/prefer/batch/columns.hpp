@@ -36,6 +36,9 @@ enum class column_name : std::uint32_t {
   kl_policy = 1u << 14,
   kl_reference = 1u << 15,
   value_estimate = 1u << 16,
+  behaviour = 1u << 17,
+  behaviour_value = 1u << 18,
+  value_target = 1u << 19,
 };
 
 /// What the numbers of a column are, and so which numbers they can be.
@@ -99,6 +102,12 @@ inline constexpr is<n::perturbed_toward, column_rule::log_prob> perturbed_toward
 inline constexpr is<n::perturbed_away, column_rule::log_prob> perturbed_away{"perturbed_away"};
 /// what a value head expects of a completion, in the unit of its score; carries a gradient
 inline constexpr is<n::value_estimate, column_rule::finite> value_estimate{"value_estimate"};
+/// log-probabilities under the policy that wrote the completions
+inline constexpr is<n::behaviour, column_rule::log_prob> behaviour{"behaviour"};
+/// value estimates of the policy that wrote the completions
+inline constexpr is<n::behaviour_value, column_rule::finite> behaviour_value{"behaviour_value"};
+/// what a value estimate is meant to be
+inline constexpr is<n::value_target, column_rule::finite> value_target{"value_target"};
 /// multiplies each example's loss
 inline constexpr is<n::weight, column_rule::non_negative> weight{"weight"};
 /// completions of other prompts, for KTO's baseline
@@ -214,13 +223,23 @@ struct unpaired_record : completion_record<S> {
 
   detail::mask_of<primal> desirable{};  // a condition for select
   detail::optional_value<primal> example_beta = {};
+  primal behaviour_log_prob = 0.0;  // under the policy that wrote it, nats
+  primal behaviour_value = 0.0;     // the value estimate of that policy
+  primal value_target = 0.0;        // what value_estimate is meant to be
 
   [[nodiscard]] constexpr primal beta_or(double beta) const { return example_beta.value_or(beta); }
+  /// log_prob minus that of the policy that wrote it, nats: 0 until the policy moves.
+  [[nodiscard]] constexpr S behaviour_log_ratio() const {
+    return this->log_prob - behaviour_log_prob;
+  }
 
   static constexpr void describe(auto& self, auto&& visit) {
     completion_record<S>::describe(self, visit);
     visit(described::label, self.desirable);
     visit(described::beta, self.example_beta);
+    visit(described::behaviour, self.behaviour_log_prob);
+    visit(described::behaviour_value, self.behaviour_value);
+    visit(described::value_target, self.value_target);
   }
 };
 
@@ -336,6 +355,9 @@ struct basic_unpaired_columns {
   C beta = {};                                   ///< one beta per example [B]
   basic_scored_completions<C> kl_examples = {};  ///< of other prompts, for KTO's baseline [M]
   C value_estimate = {};                         ///< of the policy's value head, as score is [B]
+  C behaviour = {};        ///< log_prob under the policy that wrote them, nats [B]
+  C behaviour_value = {};  ///< its value estimates [B]
+  C value_target = {};     ///< what value_estimate is meant to be [B]
 
   static constexpr void describe(auto& self, auto&& visit) {
     visit(described::policy, per::completion, self.policy);
@@ -348,6 +370,9 @@ struct basic_unpaired_columns {
     visit(described::kl_policy, per::kl_example, self.kl_examples.policy);
     visit(described::kl_reference, per::kl_example, self.kl_examples.reference);
     visit(described::value_estimate, per::completion, self.value_estimate);
+    visit(described::behaviour, per::completion, self.behaviour);
+    visit(described::behaviour_value, per::completion, self.behaviour_value);
+    visit(described::value_target, per::completion, self.value_target);
   }
 
   [[nodiscard]] constexpr std::size_t size() const { return policy.size(); }

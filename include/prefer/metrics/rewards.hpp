@@ -68,6 +68,14 @@ struct reward_rule {
   std::size_t first = 0;       ///< of lists: those before it are not compared
 };
 
+/// The rule of a reward model, whose score stands in the policy's column and is the reward itself:
+///
+///   prefer::no_reference<double> none;
+///   auto const scored = prefer::score_pairs(model, none, held_out);
+///   prefer::metrics(scored.columns(), prefer::reward_is_score).accuracy.mean();
+///   prefer::calibration_of(scored.columns(), prefer::reward_is_score).expected_error();
+inline constexpr reward_rule reward_is_score{.from_reference = false, .own_beta = false};
+
 namespace detail {
 
 template <class L>

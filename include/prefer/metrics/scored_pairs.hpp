@@ -10,7 +10,6 @@
 #include <prefer/batch/columns.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/on_demand.hpp>
-#include <prefer/policy/policy.hpp>
 #include <prefer/reference/reference.hpp>
 
 namespace prefer::inline v0_1 {
@@ -51,11 +50,12 @@ struct basic_scored_pairs {
 };
 using scored_pairs = basic_scored_pairs<>;
 
-/// Scores every pair of a data set with log-probabilities, `micro_batch_size` pairs at a time.
+/// Scores every pair of a data set with log-probabilities, `micro_batch_size` pairs at a time; those of the policy may be a
+/// reward model's scores.
 ///
 /// Errors  precondition_error for data that is not pairs, or whose columns disagree
 template <class P, class R>
-  requires Policy<P, choice_batch> && Reference<R, choice_batch>
+  requires Reference<P, choice_batch> && Reference<R, choice_batch>
 [[nodiscard]] scored_pairs score_pairs(P& policy, R& reference, choice_data const& data,
                                        std::size_t micro_batch_size = 1024) {
   expects(micro_batch_size > 0, "score_pairs: micro_batch_size must be at least 1");

@@ -76,6 +76,8 @@ inline void add_scaled(T* to, T scale, T const* from, std::size_t count) {
 // of B and one element of A. That is more sums than a fused multiply-add takes cycles times the number of them that
 // start in a cycle, so that none waits for its predecessor.
 inline constexpr std::size_t tile_rows = 6;
+// Rows of the tile for few: a policy's last rows, or the queries that share a key.
+inline constexpr std::size_t low_tile_rows = 3;
 inline constexpr std::size_t tile_lanes = registers == 32 ? 4 : 2;
 
 // to = from + A * B for a full tile, where row r of A lies at a[r], one element every `step`.
@@ -85,32 +87,31 @@ inline void multiply_tile(std::index_sequence<I...>, T const* const* a, std::siz
                           std::size_t from_stride, T* to, std::size_t to_stride) {
   using pack = lane<T>;
   constexpr std::size_t width = pack::width;
-  static_assert(sizeof...(I) == tile_rows * Lanes);
-  T const* const row[tile_rows] = {a[0], a[1], a[2], a[3], a[4], a[5]};
+  T const* const row[] = {a[I / Lanes]...};
   // Element I of the tile is lane I % Lanes of row I / Lanes: indices that the compiler knows, so that the tile lives
   // in registers.
   pack sum[] = {pack::load(from + I / Lanes * from_stride + I % Lanes * width)...};
   for (std::size_t k = 0; k != depth; ++k, b += b_stride) {
     std::size_t const at = k * step;
     pack const right[] = {pack::load(b + I % Lanes * width)...};
-    ((sum[I] = multiply_add(pack(row[I / Lanes][at]), right[I], sum[I])), ...);
+    ((sum[I] = multiply_add(pack(row[I][at]), right[I], sum[I])), ...);
   }
   (sum[I].store(to + I / Lanes * to_stride + I % Lanes * width), ...);
 }
 
 // The same for the first `rows` rows and `columns` columns of a tile: in a full tile of its own, so that every element
 // of every product goes through the same instructions.
-template <class T, std::size_t Lanes>
+template <class T, std::size_t Lanes, std::size_t Rows>
 inline void multiply_part(std::size_t rows, std::size_t columns, T const* const* a,
                           std::size_t step, T const* b, std::size_t b_stride, std::size_t depth,
                           T const* from, std::size_t from_stride, T* to, std::size_t to_stride) {
   constexpr std::size_t width = Lanes * lane<T>::width;
-  constexpr std::make_index_sequence<tile_rows * Lanes> tile;
-  if (rows == tile_rows && columns == width) {
+  constexpr std::make_index_sequence<Rows * Lanes> tile;
+  if (rows == Rows && columns == width) {
     multiply_tile<T, Lanes>(tile, a, step, b, b_stride, depth, from, from_stride, to, to_stride);
     return;
   }
-  alignas(64) T part[tile_rows * width] = {};
+  alignas(64) T part[Rows * width] = {};
   for (std::size_t r = 0; r != rows; ++r) {
     std::memcpy(part + r * width, from + r * from_stride, columns * sizeof(T));
   }
@@ -159,9 +160,17 @@ void add_product(matrix_product<T> const& p, Left const& left) {
       for (std::size_t r = 0; r != detail::tile_rows; ++r)
         a[r] = left(m + (r < rows ? r : rows - 1));
       auto const tile = [&]<std::size_t Lanes>() {
-        detail::multiply_part<T, Lanes>(rows, columns, a, p.step, p.right + n, p.right_stride,
-                                        p.depth, p.from + m * p.from_stride + n, p.from_stride,
-                                        p.to + m * p.to_stride + n, p.to_stride);
+        auto const multiply = [&]<std::size_t Rows>() {
+          detail::multiply_part<T, Lanes, Rows>(rows, columns, a, p.step, p.right + n,
+                                                p.right_stride, p.depth,
+                                                p.from + m * p.from_stride + n, p.from_stride,
+                                                p.to + m * p.to_stride + n, p.to_stride);
+        };
+        if (rows <= detail::low_tile_rows) {
+          multiply.template operator()<detail::low_tile_rows>();
+        } else {
+          multiply.template operator()<detail::tile_rows>();
+        }
       };
       std::size_t const lanes = (columns + width - 1) / width;
       if constexpr (detail::tile_lanes == 4) {

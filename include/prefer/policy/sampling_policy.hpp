@@ -31,6 +31,8 @@ struct sampling_options {
   positive temperature = 1.0;                    ///< probabilities to the power 1 / temperature
   std::size_t top_k = 0;  ///< the k most likely tokens; 0: all; 1: the most likely
   share top_p = 1.0;      ///< the most likely tokens that have this share together
+  /// Completions that are written at once, where a policy writes several; changes none of them.
+  std::size_t side_by_side = 64;
 };
 
 namespace detail {

@@ -68,12 +68,32 @@ concept RewardFunction =
       { reward(prompt, tokens) } -> std::convertible_to<double>;
     };
 
+/// The rewards of completions that were written for one prompt, together: `reward(written, out)` writes one number for each.
+/// What a model says of completions by their numbers in the table, it says so in one pass.
+template <class F>
+concept GroupReward = requires(F const& reward, written_completions const& written,
+                               std::span<double> out) { reward(written, out); };
+
+/// Either of the two, which judges take alike.
+template <class F>
+concept Reward = RewardFunction<F> || GroupReward<F>;
+
 /// A preference: `preference(prompt, a, b)` gives the probability that the tokens a are preferred to the tokens b.
 template <class F>
 concept PreferenceFunction =
     requires(F const& preference, std::uint32_t prompt, std::span<std::uint32_t const> tokens) {
       { preference(prompt, tokens, tokens) } -> std::convertible_to<double>;
     };
+
+/// The same of two completions that were written: `preference(two)` gives the probability that the first is preferred.
+template <class F>
+concept WrittenPreference = requires(F const& preference, written_completions const& two) {
+  { preference(two) } -> std::convertible_to<double>;
+};
+
+/// Either of the two.
+template <class F>
+concept Preference = PreferenceFunction<F> || WrittenPreference<F>;
 
 namespace detail {
 
@@ -87,15 +107,31 @@ template <class F>
 }
 
 // Each completion's reward, checked where it enters.
-template <RewardFunction F>
+template <Reward F>
 [[nodiscard]] std::vector<double> rewards_of(F const& reward, written_completions const& written) {
-  std::vector<double> out;
-  for (std::size_t i = 0; i != written.size(); ++i) {
-    auto const one = static_cast<double>(reward(written.prompt, written.tokens(i)));
-    expects(std::isfinite(one), "judge: a reward is not finite");
-    out.push_back(one);
+  std::vector<double> out(written.size());
+  if constexpr (GroupReward<F>) {
+    reward(written, std::span<double>(out));
+  } else {
+    for (std::size_t i = 0; i != out.size(); ++i) {
+      out[i] = static_cast<double>(reward(written.prompt, written.tokens(i)));
+    }
   }
+  for (double const one : out) expects(std::isfinite(one), "judge: a reward is not finite");
   return out;
+}
+
+// The probability that the first of two is preferred, checked where it enters.
+template <Preference F>
+[[nodiscard]] double preference_of(F const& preference, written_completions const& two) {
+  double wins = 0.0;
+  if constexpr (WrittenPreference<F>) {
+    wins = static_cast<double>(preference(two));
+  } else {
+    wins = static_cast<double>(preference(two.prompt, two.tokens(0), two.tokens(1)));
+  }
+  expects(wins >= 0.0 && wins <= 1.0, "judge: a preference is no probability");
+  return wins;
 }
 
 template <class = on_demand>
@@ -107,7 +143,7 @@ void add_length(written_completions const& written, std::size_t i, choice_data& 
 
 /// A pair of the completions with the highest and the lowest reward, of equal ones the first; none where all are equal.
 /// `score` is the reward.
-template <RewardFunction F>
+template <Reward F>
 struct best_and_worst {
   F reward;
 
@@ -135,7 +171,7 @@ best_and_worst(F) -> best_and_worst<F>;
 
 /// The first completion against the second, the third against the fourth, and so on; which is chosen is drawn with the
 /// probability that a preference gives. Two equal completions make no pair.
-template <PreferenceFunction F>
+template <Preference F>
 struct drawn_preference {
   F preference;
 
@@ -146,9 +182,9 @@ struct drawn_preference {
     random_address address = written.address;
     for (std::size_t i = 0; i + 1 < written.size(); i += 2, ++address.index) {
       if (written.same(i, i + 1)) continue;
-      auto const wins =
-          static_cast<double>(preference(written.prompt, written.tokens(i), written.tokens(i + 1)));
-      expects(wins >= 0.0 && wins <= 1.0, "judge: a preference is no probability");
+      written_completions two = written;
+      two.completion = written.completion.subspan(i, 2);
+      double const wins = detail::preference_of(preference, two);
       random_stream numbers(address);
       bool const first = uniform01(numbers) < wins;
       std::size_t const chosen = first ? i : i + 1;
@@ -163,16 +199,24 @@ template <class F>
 drawn_preference(F) -> drawn_preference<F>;
 
 /// The preference of the Bradley-Terry model: sigmoid(reward(a) - reward(b)).
-template <RewardFunction F>
+template <Reward F>
 struct bradley_terry_preference {
   F reward;
 
   [[nodiscard]] std::uint64_t identity() const {
-    return detail::identity_of_judge("bradley_terry_preference", reward);
+    return detail::identity_of_judge("bradley_terry", reward);
   }
   [[nodiscard]] double operator()(std::uint32_t prompt, std::span<std::uint32_t const> a,
-                                  std::span<std::uint32_t const> b) const {
+                                  std::span<std::uint32_t const> b) const
+    requires RewardFunction<F>
+  {
     return sigmoid(static_cast<double>(reward(prompt, a)) - static_cast<double>(reward(prompt, b)));
+  }
+  [[nodiscard]] double operator()(written_completions const& two) const
+    requires GroupReward<F>
+  {
+    auto const rewards = detail::rewards_of(reward, two);
+    return sigmoid(rewards[0] - rewards[1]);
   }
 };
 template <class F>
@@ -180,7 +224,7 @@ bradley_terry_preference(F) -> bradley_terry_preference<F>;
 
 /// A list of all completions, the highest reward first, of equal ones in the order in which they were written. `score` is
 /// the reward.
-template <RewardFunction F>
+template <Reward F>
 struct ranked {
   F reward;
 
@@ -210,7 +254,7 @@ ranked(F) -> ranked<F>;
 /// other completions of the prompt, where there are others; `label` says whether it is greater than 0.
 ///
 /// Source  the baseline: Kool et al. 2019, "Buy 4 REINFORCE samples, get a baseline for free"
-template <RewardFunction F>
+template <Reward F>
 struct with_advantage {
   F reward;
 

@@ -234,6 +234,9 @@ TEST_CASE("sample and make_pairs: what cannot be is refused in a sentence", "[ex
   sample.check_refused(at, "there is no prompt", 2);
   sample.check_refused(at + "--raw --prompts prompts.txt hello", "give them in one place", 2);
   sample.check_refused(at + "--raw hello --compare", "--compare needs --adapter", 2);
+  sample.check_refused(at + "--raw hello --kl", "--kl needs --adapter", 2);
+  sample.check_refused(at + "--raw hello --kl --adapter '" + tiny + "/adapter' --top-k 5",
+                       "--kl needs completions of the policy's own distribution", 2);
   sample.check_refused("--model missing.gguf hello", "missing.gguf", 1);
   sample.check_refused(at + "--raw hello --adapter missing", "missing", 1);
   sample.check_refused(at + "--raw hello --max-tokens 100000", "the model's context", 2);

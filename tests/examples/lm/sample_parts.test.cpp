@@ -56,26 +56,31 @@ data::turns user(std::string const& text) {
   return data::conversation{data::message{"user", text}};
 }
 
-/// Writes the number of each request, and stops the program after so many calls.
+/// Writes the number of each request, and stops the program after so many completions.
 class counting_writer final : public sample::writer {
  public:
-  explicit counting_writer(std::size_t calls = 1000) : left_(calls) {}
+  explicit counting_writer(std::size_t completions = 1000) : left_(completions) {}
 
-  std::vector<sample::completion> write(std::span<sample::request const> requests,
-                                        prefer::sampling_options const&, std::uint64_t seed,
-                                        sample::side by, listener const&) override {
+  void write(std::span<sample::request const> requests, prefer::sampling_options const&,
+             std::uint64_t seed, sample::side by, taker const& take) override {
     sizes.push_back(requests.size());
-    std::vector<sample::completion> out;
     ratios_.clear();
-    for (auto const& each : requests) {
+    for (std::size_t i = 0; i != requests.size(); ++i) {
+      auto const& each = requests[i];
+      if (left_-- == 0) {
+        program::interrupted = true;
+        throw program::stop();
+      }
       std::string const who = by == sample::side::start ? "s" : "t";
-      out.push_back({who + std::to_string(each.number) + "/" + std::to_string(seed) + " " +
-                         sample::shown(*each.prompt),
-                     each.number + 1, true, std::nullopt});
+      take(i, {who + std::to_string(each.number) + "/" + std::to_string(seed) + " " +
+                   sample::shown(*each.prompt),
+               each.number + 1, true, std::nullopt});
       ratios_.push_back(0.5 * static_cast<double>(each.number));
     }
-    if (--left_ == 0) program::interrupted = true;
-    return out;
+  }
+  sample::completion stream(sample::request const&, prefer::sampling_options const&, std::uint64_t,
+                            listener const&) override {
+    return {};
   }
   std::optional<std::vector<double>> log_ratios() override { return ratios_; }
   [[nodiscard]] std::string description() const override { return "counts"; }
@@ -156,21 +161,25 @@ TEST_CASE("sample: a batch changes no completion, and who is stopped goes on",
   CHECK(expected.front() == "s0/9 a");
   CHECK(expected[6] == "t0/9 a 0.000000");
   CHECK(expected.back() == "t5/9 c 2.500000");
+  CHECK(one_by_one.sizes == std::vector<std::size_t>{4, 2, 4, 2});  // never of two sides
 
   counting_writer by_four;
   what.options.batch = 4;
   CHECK(written_by(by_four, what) == expected);
-  CHECK(by_four.sizes == std::vector<std::size_t>{4, 2, 4, 2});  // never of two sides
+  CHECK(by_four.sizes == std::vector<std::size_t>{6, 6});
 
+  // Of the second call's completions those with log-ratios are finished together, the start's one by one.
   temporary const place;
   what.kept = place.path + ".unfinished";
   what.settings = {{"program", "sample"}, {"seed", 9}};
-  counting_writer stopped(2);
-  CHECK_THROWS_AS(written_by(stopped, what), program::stop);
-  program::interrupted = false;
+  for (std::size_t const completions : {3u, 6u}) {
+    counting_writer stopped(completions);
+    CHECK_THROWS_AS(written_by(stopped, what), program::stop);
+    program::interrupted = false;
+  }
   counting_writer goes_on;
   CHECK(written_by(goes_on, what) == expected);
-  CHECK(goes_on.sizes == std::vector<std::size_t>{4, 2});
+  CHECK(goes_on.sizes == std::vector<std::size_t>{6});
 
   what.settings["seed"] = 10;
   counting_writer other;

@@ -83,8 +83,8 @@ TEST_CASE("sentiment: the word before makes it count double or half", "[examples
   check("Very. Happy.", 1, 0);  // of another sentence
 }
 
-TEST_CASE("sentiment: the score is the balance of the two", "[examples][scoring]") {
-  CHECK(scoring::sentiment_of("happy happy sad").score() == Approx(1.0 / 3.0));
+TEST_CASE("sentiment: the score is the difference of the two", "[examples][scoring]") {
+  CHECK(scoring::sentiment_of("happy happy happy sad").score() == 2.0);
   CHECK(scoring::sentiment_of("sad").score() == -1.0);
   CHECK(scoring::sentiment_of("happy").score() == 1.0);
   CHECK(scoring::sentiment_of("happy sad").score() == 0.0);

@@ -94,7 +94,7 @@ void products_are_sums_of_terms(products<T> by) {
   }
 }
 
-/// Rows of y = x w' or x w computed alone, among few and among many others, at the front and at the back: the same bits.
+/// Rows of y = x w' or x w, or of what is added to y, computed alone, among few and among many others, at the front and at the back: the same bits.
 template <class T>
 void rows_do_not_see_each_other(products<T> by) {
   struct weights {
@@ -105,9 +105,13 @@ void rows_do_not_see_each_other(products<T> by) {
                         weights{17, 33}, weights{1, 40}, weights{64, 1536}}) {
     auto const x = numbers<T>(most * w.depth, 4);
     auto const matrix = numbers<T>(w.columns * w.depth, 5);
-    for (bool const transposed : {true, false}) {
+    auto const before = numbers<T>(most * w.columns, 6);
+    for (unsigned form = 0; form != 4; ++form) {
+      bool const transposed = (form & 1U) != 0;
+      bool const add = (form & 2U) != 0;
       auto const rows = [&](std::size_t first, std::size_t count) {
-        std::vector<T> y(count * w.columns);
+        auto const at = before.begin() + static_cast<std::ptrdiff_t>(first * w.columns);
+        std::vector<T> y(at, at + static_cast<std::ptrdiff_t>(count * w.columns));
         prefer::lm::detail::multiply_alike(
             by, product<T>{.rows = count,
                            .columns = w.columns,
@@ -118,7 +122,8 @@ void rows_do_not_see_each_other(products<T> by) {
                            .right_stride = transposed ? w.depth : w.columns,
                            .right_transposed = transposed,
                            .to = y.data(),
-                           .to_stride = w.columns});
+                           .to_stride = w.columns,
+                           .add = add});
         return y;
       };
       auto const all = rows(0, most);
@@ -126,7 +131,8 @@ void rows_do_not_see_each_other(products<T> by) {
            {1U, 2U, 3U, 5U, 8U, 13U, 16U, 31U, 64U, 97U, 130U, 255U, 299U}) {
         for (std::size_t const first : {std::size_t{0}, most - count}) {
           auto const some = rows(first, count);
-          INFO(count << " rows of " << w.columns << " x " << w.depth << " from " << first);
+          INFO(count << " rows of " << w.columns << " x " << w.depth << " from " << first
+                     << (add ? ", added" : ""));
           CHECK(std::memcmp(some.data(), all.data() + first * w.columns, some.size() * sizeof(T)) ==
                 0);
         }
@@ -237,10 +243,41 @@ inline void hold_for_bfloat16(products<float> by) {
                                                    std::move(stored));
   multiply_by_weights(how, rows, x.data(), as_stored, again.data(), false);
   CHECK(again == y);
-  for (std::size_t const count : {1U, 5U, 16U, 33U}) {
-    std::vector<float> some(count * out);
-    multiply_by_weights(how, count, x.data() + 7 * in, weights, some.data(), false);
-    CHECK(std::memcmp(some.data(), y.data() + 7 * out, some.size() * sizeof(float)) == 0);
+}
+
+/// Rows alone and among others have the same bits at the sizes of a model too, where a library cuts a deep sum into parts by
+/// how many rows there are: a bit of a sum is a step of bfloat16 in the next layer's input, and hundredths of a nat at the end.
+inline void bfloat16_rows_do_not_see_each_other(products<float> by) {
+  struct sizes {
+    std::size_t out, in;
+  };
+  constexpr std::size_t most = 464;
+  prefer::lm::arithmetic<float> how{by};
+  how.weights = prefer::lm::compute_type::bf16;
+  for (auto const& s : {sizes{130, 50}, sizes{16, 576}, sizes{576, 1536}, sizes{1536, 576}}) {
+    auto const x = numbers<float>(most * s.in, 1);
+    auto const dy = numbers<float>(most * s.out, 2);
+    auto const w = numbers<float>(s.out * s.in, 3);
+    auto const weights = prefer::lm::weights_at(s.out, s.in, w.data());
+    for (bool const add : {false, true}) {
+      auto const y_before = numbers<float>(most * s.out, 4);
+      auto const dx_before = numbers<float>(most * s.in, 5);
+      auto y = y_before, dx = dx_before;
+      multiply_by_weights(how, most, x.data(), weights, y.data(), add);
+      multiply_back_by_weights(how, most, dy.data(), weights, dx.data(), add);
+      for (std::size_t const count : {1U, 16U, 33U, 80U, 112U, 208U, 256U, 432U}) {
+        std::size_t const first = most - count;
+        std::vector<float> some(y_before.end() - static_cast<std::ptrdiff_t>(count * s.out),
+                                y_before.end());
+        std::vector<float> back(dx_before.end() - static_cast<std::ptrdiff_t>(count * s.in),
+                                dx_before.end());
+        multiply_by_weights(how, count, x.data() + first * s.in, weights, some.data(), add);
+        multiply_back_by_weights(how, count, dy.data() + first * s.out, weights, back.data(), add);
+        INFO(count << " rows of " << s.out << " x " << s.in << (add ? ", added" : ""));
+        CHECK(std::memcmp(some.data(), y.data() + first * s.out, some.size() * sizeof(float)) == 0);
+        CHECK(std::memcmp(back.data(), dx.data() + first * s.in, back.size() * sizeof(float)) == 0);
+      }
+    }
   }
 }
 

@@ -70,8 +70,7 @@ struct products_of {
                                         .bias = bias,
                                         .rank = rank,
                                         .up = up.data(),
-                                        .low = low.data() + first * rank,
-                                        .scale = T(0.5)};
+                                        .low = low.data() + first * rank};
     lm::multiply_vectors<T>({&product, 1}, count, threads);
     return out;
   }
@@ -79,7 +78,7 @@ struct products_of {
 
 template <class T>
 void check_products(tensor_type type, std::size_t columns) {
-  constexpr std::size_t sequences = 6;  // one more than the vectors that go together, and one
+  constexpr std::size_t sequences = 6;  // what goes together, and two more; rows likewise
   products_of<T> const of(type, columns, sequences);
   auto const together = of.multiplied(0, sequences);
   std::vector<T> row(columns);
@@ -94,7 +93,7 @@ void check_products(tensor_type type, std::size_t columns) {
         add(static_cast<long double>(row[k]) * of.in[s * columns + k]);
       }
       for (std::size_t k = 0; k != of.rank; ++k) {
-        add(0.5L * of.up[r * of.rank + k] * of.low[s * of.rank + k]);
+        add(static_cast<long double>(of.up[r * of.rank + k]) * of.low[s * of.rank + k]);
       }
       auto const gap = std::fabs(static_cast<long double>(together[s * of.rows + r]) - exact);
       worst = std::fmax(worst, static_cast<double>(gap / size));

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -184,8 +186,12 @@ TEST_CASE("llama: a completion has its bits in any batch, on any threads, and as
   // More than go on together, with prompts that several share, and some that end early.
   std::vector<std::uint32_t> prompts;
   for (std::uint32_t i = 0; i != 45; ++i) prompts.push_back(i * 7 % 9 / 2);
-  sampling_options const how{
-      .max_tokens = 20, .stop_token = 1, .temperature = 1.3, .top_k = 6, .top_p = 0.95};
+  sampling_options const how{.max_tokens = 20,
+                             .stop_token = 1,
+                             .temperature = 1.3,
+                             .top_k = 6,
+                             .top_p = 0.95,
+                             .side_by_side = 32};
   auto const together = sampled(policy, prompts, how);
   thread_pool pool(3);
   lm::llama<float> parallel = policy;
@@ -204,6 +210,98 @@ TEST_CASE("llama: a completion has its bits in any batch, on any threads, and as
   CHECK(wrong == 0);
 }
 
+TEST_CASE("llama: whoever leaves and joins, a completion is the same, and is told of once",
+          "[lm][sampling]") {
+  auto const config = test::smallest_config();
+  auto const texts = prompts_of(config.vocabulary);
+  lm::llama<double> policy(test::random_base<double>(config, 6), texts,
+                           lm::lora_options{.rank = 2});
+  move_adapter(policy);
+  // Completions in a row share a prompt that some begin later with than others; the stop token ends some early.
+  std::vector<std::uint32_t> prompts;
+  for (std::uint32_t i = 0; i != 24; ++i) prompts.push_back(i / 5);
+  prompts.push_back(0);
+  sampling_options how{.max_tokens = 9, .stop_token = 1, .top_k = 8, .side_by_side = 1};
+  auto const alone = sampled(policy, prompts, how);
+  std::size_t early = 0;
+  for (auto const& each : alone) early += each.size() < how.max_tokens;
+  CHECK((0 < early && early < alone.size()));
+  for (std::size_t const side_by_side : {2u, 3u, 7u, 64u}) {
+    INFO(side_by_side);
+    how.side_by_side = side_by_side;
+    std::vector<std::vector<token_list>> heard(prompts.size());
+    auto const hear = [&](std::span<lm::finished_completion const> finished) {
+      for (auto const& each : finished) {
+        heard[each.number].emplace_back(each.tokens.begin(), each.tokens.end());
+      }
+    };
+    token_table into;
+    std::vector<std::uint32_t> ids(prompts.size());
+    policy.sample(prompts, how, {.seed = 5, .purpose = random_purpose::completion}, into, ids,
+                  lm::sampling_listener(hear));
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i != ids.size(); ++i) {
+      wrong += heard[i] != std::vector<token_list>{alone[i]};
+      wrong += token_list(into.tokens(ids[i]).begin(), into.tokens(ids[i]).end()) != alone[i];
+    }
+    CHECK(wrong == 0);
+  }
+  // Who hears may end it: nothing is written, and the policy is as it was.
+  auto const stop = [](std::span<lm::finished_completion const> finished) {
+    if (!finished.empty()) throw std::runtime_error("enough");
+  };
+  token_table into;
+  std::vector<std::uint32_t> ids(prompts.size());
+  CHECK_THROWS_WITH(
+      policy.sample(prompts, how, {.seed = 5}, into, ids, lm::sampling_listener(stop)), "enough");
+  CHECK(into.size() == 0);
+  CHECK(sampled(policy, prompts, how) == alone);
+}
+
+TEST_CASE("llama_decoder: logits of a sequence have their bits whoever is beside it",
+          "[lm][sampling]") {
+  auto const config = test::smallest_config();
+  auto const texts = prompts_of(config.vocabulary);
+  lm::llama<double> policy(test::random_base<double>(config, 6), texts,
+                           lm::lora_options{.rank = 2});
+  move_adapter(policy);
+  using cache = lm::key_value_cache<double>;
+  lm::llama_decoder<double> decoder(config);
+  lm::llama_pass<double> pass(config);
+  std::vector<cache> read;
+  std::vector<double> logits;
+  decoder.read(policy.view(), policy.options().by, pass, texts.prompts, read, logits);
+  // Two copies of each prompt, which share what they read; copy s goes on with tokens s, s + 1 and so on.
+  std::size_t const vocabulary = config.vocabulary;
+  auto const go_on = [&](std::vector<std::size_t> const& who) {
+    std::vector<cache> mine;
+    std::vector<cache*> going;
+    for (std::size_t const s : who) mine.push_back(read[s / 2]);
+    for (auto& each : mine) going.push_back(&each);
+    std::vector<std::vector<double>> out(who.size());
+    for (std::size_t t = 0; t != 3; ++t) {
+      std::vector<std::uint32_t> tokens;
+      for (std::size_t const s : who) {
+        tokens.push_back(static_cast<std::uint32_t>((s + t) % vocabulary));
+      }
+      decoder.step(policy.view(), {}, going, tokens);
+      for (std::size_t i = 0; i != who.size(); ++i) {
+        auto const row = decoder.logits().subspan(i * vocabulary, vocabulary);
+        out[i].insert(out[i].end(), row.begin(), row.end());
+      }
+    }
+    return out;
+  };
+  std::vector<std::size_t> everybody;
+  for (std::size_t s = 2 * read.size(); s-- != 0;) everybody.push_back(s);
+  auto const together = go_on(everybody);
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i != everybody.size(); ++i) {
+    wrong += go_on({everybody[i]}).front() != together[i];
+  }
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("llama: what takes more positions than there are is not begun", "[lm][sampling]") {
   auto const config = test::smallest_config();
   auto const texts = prompts_of(config.vocabulary);
@@ -213,5 +311,7 @@ TEST_CASE("llama: what takes more positions than there are is not begun", "[lm][
         "context is 40");
   CHECK(test::message_of([&] { sampled(policy, {8}, {.max_tokens = 0}); }) ==
         "llama::sample: max_tokens must be at least 1");
+  CHECK(test::message_of([&] { sampled(policy, {8}, {.max_tokens = 1, .side_by_side = 0}); }) ==
+        "llama::sample: side_by_side must be at least 1");
   CHECK(sampled(policy, {8}, {.max_tokens = 32}).front().size() == 32);
 }

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
-#include <prefer/lm/arithmetic/large_memory.hpp>
 #include <prefer/lm/arithmetic/weight_products.hpp>
+#include <prefer/lm/files/large_memory.hpp>
 #include <prefer/lm/files/weight_matrix.hpp>
 
 // What linear_log_prob and linear_backward are given, and what they give.

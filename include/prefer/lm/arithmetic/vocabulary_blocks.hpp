@@ -9,9 +9,9 @@
 #include <vector>
 
 #include <prefer/expects.hpp>
-#include <prefer/lm/arithmetic/large_memory.hpp>
 #include <prefer/lm/arithmetic/output_layer.hpp>
 #include <prefer/lm/arithmetic/weight_products.hpp>
+#include <prefer/lm/files/large_memory.hpp>
 #include <prefer/lm/files/weight_matrix.hpp>
 
 // How linear_log_prob cuts its work: rows into tiles, the vocabulary into segments, which threads take, and those into

@@ -16,8 +16,11 @@
 #include <vector>
 
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/lm/files/large_memory.hpp>
 #include <prefer/lm/files/model_tensors.hpp>
 #include <prefer/lm/files/weight_matrix.hpp>
+#include <prefer/parallel/executor.hpp>
+#include <prefer/scalar/half.hpp>
 
 namespace prefer::inline v0_1::lm {
 
@@ -86,8 +89,10 @@ class model_file {
   }
   [[nodiscard]] tensor_type type(std::string_view name) const { return stored(require(name)).type; }
 
+  /// Threads share what has to be converted.
   template <std::floating_point T>
-  [[nodiscard]] weight_matrix<T> matrix(std::string_view name, weight_storage storage) const {
+  [[nodiscard]] weight_matrix<T> matrix(std::string_view name, weight_storage storage,
+                                        executor threads = {}) const {
     auto const& expected = require(name);
     auto const& tensor = stored(expected);
     if (expected.shape.size() != 2) {
@@ -98,9 +103,9 @@ class model_file {
       case weight_storage::as_stored:
         return found;
       case weight_storage::values:
-        return found.has_values() ? found : as_values(found);
+        return found.has_values() ? found : as_values(found, threads);
       case weight_storage::bf16:
-        return found.type() == tensor_type::bf16 ? found : rounded_to_bf16(found);
+        return found.type() == tensor_type::bf16 ? found : rounded_to_bf16(found, threads);
     }
     return found;
   }
@@ -210,24 +215,42 @@ class model_file {
   }
 
   template <std::floating_point T>
-  [[nodiscard]] static weight_matrix<T> as_values(weight_matrix<T> const& from) {
-    std::vector<T> values(from.rows() * from.columns());
-    from.read_rows(0, from.rows(), values.data(), from.columns());
-    return {from.rows(), from.columns(), std::move(values)};
+  [[nodiscard]] static weight_matrix<T> as_values(weight_matrix<T> const& from, executor threads) {
+    std::size_t const columns = from.columns();
+    return converted<T, T>(from, type_of_values<T>, threads,
+                           [&](std::size_t first, std::size_t count, T* to) {
+                             from.read_rows(first, count, to, columns);
+                           });
   }
 
   template <std::floating_point T>
-  [[nodiscard]] static weight_matrix<T> rounded_to_bf16(weight_matrix<T> const& from) {
+  [[nodiscard]] static weight_matrix<T> rounded_to_bf16(weight_matrix<T> const& from,
+                                                        executor threads) {
     std::size_t const columns = from.columns();
-    std::vector<std::byte> bytes(from.rows() * row_bytes(tensor_type::bf16, columns));
-    std::vector<T> row(columns);
-    std::vector<std::uint16_t> rounded(columns);
-    for (std::size_t r = 0; r != from.rows(); ++r) {
-      from.read_rows(r, 1, row.data(), columns);
-      for (std::size_t i = 0; i != columns; ++i) rounded[i] = bfloat16(row[i]).bits;
-      std::memcpy(bytes.data() + r * columns * 2, rounded.data(), columns * 2);
-    }
-    return {tensor_type::bf16, from.rows(), columns, std::move(bytes)};
+    return converted<T, bfloat16>(from, tensor_type::bf16, threads,
+                                  [&](std::size_t first, std::size_t count, bfloat16* to) {
+                                    std::vector<T> row(columns);
+                                    for (std::size_t r = 0; r != count; ++r) {
+                                      from.read_rows(first + r, 1, row.data(), columns);
+                                      for (std::size_t i = 0; i != columns; ++i)
+                                        to[r * columns + i] = bfloat16(row[i]);
+                                    }
+                                  });
+  }
+
+  // The matrix in memory of its own, held as `type`: convert(first row, rows, to).
+  template <std::floating_point T, class Number, class Convert>
+  [[nodiscard]] static weight_matrix<T> converted(weight_matrix<T> const& from, tensor_type type,
+                                                  executor threads, Convert const& convert) {
+    constexpr std::size_t rows_of_block = 64;
+    std::size_t const numbers = from.rows() * from.columns();
+    auto const memory = std::make_shared<large_memory<Number>>();
+    Number* const to = memory->reserve(numbers);
+    threads.for_each_block(from.rows(), rows_of_block, [&](std::size_t begin, std::size_t end) {
+      convert(begin, end - begin, to + begin * from.columns());
+    });
+    return {type, from.rows(), from.columns(), std::as_bytes(std::span<Number const>(to, numbers)),
+            memory};
   }
 
   detail::model_contents contents_;

@@ -108,8 +108,10 @@ void attend_to_cache(std::span<key_value_cache<T> const* const> sequences, std::
     std::vector<detail::running_softmax<T>> running(group);
     detail::for_each_key_block(at, 1, how.window, [&](std::size_t begin, std::size_t columns) {
       std::size_t const page = begin / attention_block;
+      // Whole lanes: what is beyond the last position is not seen, and a head's numbers are padded.
+      std::size_t const lanes = detail::whole_lanes<T>(columns);
       add_product<T>({.rows = group,
-                      .columns = columns,
+                      .columns = lanes,
                       .depth = size,
                       .right = cache.keys(layer, page, shared),
                       .right_stride = attention_block,
@@ -120,13 +122,12 @@ void attend_to_cache(std::span<key_value_cache<T> const* const> sequences, std::
                      [&](std::size_t g) { return q.data() + first + g * size; });
       auto const seen = detail::visible_at(at, begin, columns, how.window);
       for (std::size_t g = 0; g != group; ++g) {
-        T const shrink =
-            detail::soften(score + g * attention_block, detail::whole_lanes<T>(columns), seen,
-                           static_cast<T>(how.scale()), running[g]);
+        T const shrink = detail::soften(score + g * attention_block, lanes, seen,
+                                        static_cast<T>(how.scale()), running[g]);
         detail::scale_lanes(sums + g * padded, padded, shrink);
       }
       add_product<T>({.rows = group,
-                      .columns = size,
+                      .columns = padded,
                       .depth = columns,
                       .right = cache.values(layer, page, shared),
                       .right_stride = padded,

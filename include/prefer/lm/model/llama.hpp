@@ -210,12 +210,14 @@ class llama {
   void parameters_moved() { forget(); }
 
   /// Completions of prompts of texts(), see SamplingPolicy; a token is drawn from what `token_log_prob` gives it, to
-  /// rounding; products in bf16 are those of reading prompts alone.
+  /// rounding; products in bf16 are those of reading prompts alone. `heard` is told what is ready, see sampling_listener.
   void sample(std::span<std::uint32_t const> prompts, sampling_options const& how,
-              random_address const& from, token_table& into, std::span<std::uint32_t> ids) {
+              random_address const& from, token_table& into, std::span<std::uint32_t> ids,
+              sampling_listener const& heard = {}) {
     forget();
     if (!sampler_) sampler_ = std::make_unique<llama_sampler<T>>(config_);
-    sampler_->sample(view(), options_.by, pass_, texts_->prompts, prompts, how, from, into, ids);
+    sampler_->sample(view(), options_.by, pass_, texts_->prompts, prompts, how, from, into, ids,
+                     heard);
   }
 
   /// How many groups backward passes have left out so far, because their coefficients were all 0.

@@ -79,7 +79,7 @@ class llama_base {
                       executor threads = {})
       : storage_(storage), identity_of_tensors_(file.identity()) {
     weights_.config = file.config();
-    fill([&](std::string const& name) { return file.matrix<T>(name, storage); },
+    fill([&](std::string const& name) { return file.matrix<T>(name, storage, threads); },
          [&](std::string const& name) { return file.vector<T>(name); }, threads);
   }
 

@@ -18,6 +18,7 @@
 #include <prefer/lm/layers/rope.hpp>
 #include <prefer/lm/layers/silu_multiply.hpp>
 #include <prefer/lm/layers/vector_products.hpp>
+#include <prefer/lm/model/adapted_map.hpp>
 #include <prefer/lm/model/linear_map.hpp>
 #include <prefer/lm/model/llama_pass.hpp>
 #include <prefer/lm/model/row_layout.hpp>
@@ -139,6 +140,7 @@ class llama_decoder {
     std::array<vector_product<T>, N> products;
     std::array<weight_matrix<T>, N> adapters;  // A, where there is one
     std::vector<vector_product<T>> lower;
+    T scale = 1;  // one for all maps of an adapter
     for (std::size_t m = 0; m != N; ++m) {
       auto const [map, in, out] = maps[m];
       products[m] = {
@@ -152,9 +154,14 @@ class llama_decoder {
       products[m].rank = adapter.rank;
       products[m].up = adapter.b;
       products[m].low = low_[m].data();
-      products[m].scale = adapter.scale;
+      scale = adapter.scale;
     }
-    if (!lower.empty()) multiply_vectors<T>(lower, count_, threads_);
+    if (!lower.empty()) {
+      multiply_vectors<T>(lower, count_, threads_);
+      for (std::size_t m = 0; m != N; ++m) {
+        if (products[m].rank != 0) detail::scale_by(std::span<T>(low_[m]), scale);
+      }
+    }
     multiply_vectors<T>(products, count_, threads_);
   }
 
@@ -170,12 +177,15 @@ class llama_decoder {
       normalise(query_, layer.query_norm, query_);
       normalise(key_, layer.key_norm, key_);
     }
-    rope_.rotate(position_, config_.heads, query_, threads_);
-    rope_.rotate(position_, config_.key_value_heads, key_, threads_);
-    std::size_t const width = config_.key_value_heads * config_.head_size;
-    for (std::size_t s = 0; s != count_; ++s) {
-      sequences[s]->write(l, 0, key_.data() + s * width, value_.data() + s * width);
-    }
+    std::size_t const of_queries = config_.heads * config_.head_size;
+    std::size_t const of_keys = config_.key_value_heads * config_.head_size;
+    threads_.for_each_chunk(count_, [&](std::size_t s) {
+      auto const at = std::span(position_).subspan(s, 1);
+      auto const key = std::span(key_).subspan(s * of_keys, of_keys);
+      rope_.rotate(at, config_.heads, std::span(query_).subspan(s * of_queries, of_queries), {});
+      rope_.rotate(at, config_.key_value_heads, key, {});
+      sequences[s]->write(l, 0, key.data(), value_.data() + s * of_keys);
+    });
     attend_to_cache<T>(readers_, l, query_, attended_, threads_);
     apply<1>(l, {{{linear_map::output, attended_.data(), x_.data()}}}, true);
   }
@@ -190,6 +200,8 @@ class llama_decoder {
     apply<1>(l, {{{linear_map::down, gate_.data(), x_.data()}}}, true);
   }
 
+  using aligned = prefer::detail::aligned_vector<T>;
+
   llama_config config_;
   rope<T> rope_;
   row_layout layout_;
@@ -200,11 +212,11 @@ class llama_decoder {
   std::size_t count_ = 0;
   std::vector<std::uint32_t> position_;
   std::vector<key_value_cache<T> const*> readers_;
-  std::vector<T> x_, normed_;          // [sequences, width]
-  std::vector<T> query_, attended_;    // [sequences, heads, head_size]
-  std::vector<T> key_, value_;         // [sequences, key_value_heads, head_size]
-  std::vector<T> gate_, up_;           // [sequences, feed_forward]
-  std::array<std::vector<T>, 3> low_;  // [sequences, rank]
+  aligned x_, normed_;          // [sequences, width]
+  aligned query_, attended_;    // [sequences, heads, head_size]
+  aligned key_, value_;         // [sequences, key_value_heads, head_size]
+  aligned gate_, up_;           // [sequences, feed_forward]
+  std::array<aligned, 3> low_;  // [sequences, rank]
   std::vector<T> inverse_rms_;
   std::vector<T> logits_;
 };

@@ -15,6 +15,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/lm/arithmetic/weight_products.hpp>
 #include <prefer/lm/layers/key_value_cache.hpp>
+#include <prefer/lm/model/finished_completion.hpp>
 #include <prefer/lm/model/llama_decoder.hpp>
 #include <prefer/lm/model/llama_pass.hpp>
 #include <prefer/policy/sampling_policy.hpp>
@@ -27,6 +28,7 @@ namespace detail {
 inline void expects_room(llama_config const& model, std::size_t prompt, std::uint32_t id,
                          sampling_options const& how) {
   expects(how.max_tokens != 0, "llama::sample: max_tokens must be at least 1");
+  expects(how.side_by_side != 0, "llama::sample: side_by_side must be at least 1");
   if (prompt + how.max_tokens - 1 <= model.context) return;
   refuse("llama::sample: prompt " + std::to_string(id) + " has " + std::to_string(prompt) +
          " tokens, and " + std::to_string(how.max_tokens) + " after them take " +
@@ -87,8 +89,8 @@ class llama_stream {
   std::size_t given_ = 0;
 };
 
-/// Writes completions of many prompts at once. What several of them begin with alike, their prompt, is read once; who is
-/// ready leaves, and others take the place.
+/// Writes completions of many prompts, some side by side: a step reads all weights once for all of them. Whoever is ready
+/// leaves, and others take the place. A prompt that several completions in turn begin with is read once.
 template <std::floating_point T>
 class llama_sampler {
  public:
@@ -98,7 +100,7 @@ class llama_sampler {
   void sample(llama_view<T> const& model, arithmetic<T> const& by, llama_pass<T>& pass,
               token_table const& table, std::span<std::uint32_t const> prompts,
               sampling_options const& how, random_address const& from, token_table& into,
-              std::span<std::uint32_t> ids) {
+              std::span<std::uint32_t> ids, sampling_listener const& heard = {}) {
     expects_size(ids.size(), prompts.size(), "llama::sample", "ids");
     for (std::uint32_t const each : prompts) {
       detail::expects_room(config_, table.length(each), each, how);
@@ -108,22 +110,25 @@ class llama_sampler {
     draw_.assign(draws_at_once, token_sampler(how));
     written_.assign(prompts.size(), {});
     active_.clear();
+    last_prompt_.clear();
+    // Reading prompts reads all weights as a step does, so that it waits until there is room for some.
+    std::size_t const room = prefer::detail::at_least(1, how.side_by_side / 4);
     std::size_t started = 0;
     while (started != prompts.size() || !active_.empty()) {
-      if (started != prompts.size() && active_.size() <= sequences_at_once / 2) {
+      if (started != prompts.size() && active_.size() + room <= how.side_by_side) {
         started = start(model, by, pass, table, prompts, started);
       } else {
         step(model, by.threads);
       }
+      let_go(heard);
     }
+    last_prompt_.clear();
     // In the order of the prompts, whoever was ready first. A table may be the one that prompts lie in.
     for (std::size_t i = 0; i != ids.size(); ++i) ids[i] = into.add(written_[i]);
   }
 
  private:
-  // Sequences that share a reading of all weights; prompt tokens that a pass reads at once, unless one prompt has more;
-  // and sequences whose next tokens are drawn at once.
-  static constexpr std::size_t sequences_at_once = 32;
+  // Prompt tokens that a pass reads at once, unless one prompt has more; and sequences whose next tokens are drawn at once.
   static constexpr std::size_t tokens_at_once = 2048;
   static constexpr std::size_t draws_at_once = 8;
 
@@ -132,34 +137,53 @@ class llama_sampler {
     key_value_cache<T> cache;
     random_stream numbers;
   };
+  // A prompt that is read, and what could follow it.
+  struct known_prompt {
+    std::uint32_t number;  // in the table
+    key_value_cache<T> cache;
+    std::vector<T> logits;
+  };
 
   // Reads the prompts of the next completions, and draws their first tokens. Returns how many are started then.
   std::size_t start(llama_view<T> const& model, arithmetic<T> const& by, llama_pass<T>& pass,
                     token_table const& table, std::span<std::uint32_t const> prompts,
                     std::size_t first) {
+    // The last prompt that was read comes before those that are read now: its completions may go on.
+    std::vector<known_prompt> known = std::exchange(last_prompt_, {});
+    std::vector<std::uint32_t> number;  // of each prompt, in the table
+    for (auto const& each : known) number.push_back(each.number);
     token_table read;
-    std::vector<std::uint32_t> which;   // of the prompts that are read, for each completion
-    std::vector<std::uint32_t> number;  // that each has among all
+    std::vector<std::size_t> which;  // of `number`, for each completion
     std::size_t end = first;
-    for (; end != prompts.size() && active_.size() + (end - first) != sequences_at_once; ++end) {
+    for (; end != prompts.size() && active_.size() + which.size() != how_.side_by_side; ++end) {
       std::size_t place = 0;
       while (place != number.size() && number[place] != prompts[end]) ++place;
       if (place == number.size()) {
-        if (place != 0 && read.token().size() + table.length(prompts[end]) > tokens_at_once) break;
+        std::size_t const tokens = read.token().size() + table.length(prompts[end]);
+        if (tokens > tokens_at_once && !which.empty()) break;
         read.add(table.tokens(prompts[end]));
         number.push_back(prompts[end]);
       }
-      which.push_back(static_cast<std::uint32_t>(place));
+      which.push_back(place);
     }
-    decoder_.read(model, by, pass, read, caches_, logits_);
+    if (read.size() != 0) {
+      std::vector<key_value_cache<T>> caches;
+      decoder_.read(model, by, pass, read, caches, logits_);
+      for (std::size_t p = 0; p != caches.size(); ++p) {
+        auto const follows = row(logits_, p);
+        known.push_back(
+            {number[known.size()], std::move(caches[p]), {follows.begin(), follows.end()}});
+      }
+    }
     std::size_t const old = active_.size();
-    for (std::size_t i = first; i != end; ++i) {
+    for (std::size_t i = 0; i != which.size(); ++i) {
       random_address address = from_;
-      address.index += i;
-      active_.push_back({i, caches_[which[i - first]], random_stream(address)});
+      address.index += first + i;
+      active_.push_back({first + i, known[which[i]].cache, random_stream(address)});
     }
-    draw(by.threads, old, [&](std::size_t s) { return row(logits_, which[s - old]); });
-    caches_.clear();
+    draw(by.threads, old,
+         [&](std::size_t s) -> std::span<T const> { return known[which[s - old]].logits; });
+    last_prompt_.push_back(std::move(known.back()));
     return end;
   }
 
@@ -178,7 +202,7 @@ class llama_sampler {
     return logits.subspan(of * config_.vocabulary, config_.vocabulary);
   }
 
-  // The next token of every sequence from `first` on, from its row of logits; those that end leave.
+  // The next token of every sequence from `first` on, from its row of logits.
   template <class LogitsOf>
   void draw(executor threads, std::size_t first, LogitsOf const& logits_of) {
     threads.for_each_chunk(draws_at_once, [&](std::size_t chunk) {
@@ -186,10 +210,18 @@ class llama_sampler {
         written_[active_[s].number].push_back(draw_[chunk](logits_of(s), active_[s].numbers));
       }
     });
+  }
+  // Who is ready leaves, and is told of.
+  void let_go(sampling_listener const& heard) {
+    std::vector<finished_completion> ready;
     std::erase_if(active_, [&](sequence const& each) {
       auto const& completion = written_[each.number];
-      return completion.size() == how_.max_tokens || completion.back() == how_.stop_token;
+      bool const ends =
+          completion.size() == how_.max_tokens || completion.back() == how_.stop_token;
+      if (ends) ready.push_back({each.number, completion});
+      return ends;
     });
+    heard(ready);
   }
 
   llama_config config_;
@@ -199,7 +231,7 @@ class llama_sampler {
   std::vector<token_sampler> draw_;
   std::vector<std::vector<std::uint32_t>> written_;  // [completions]
   std::vector<sequence> active_;
-  std::vector<key_value_cache<T>> caches_;  // of prompts
+  std::vector<known_prompt> last_prompt_;  // one, or none
   std::vector<T> logits_;
 };
 
