@@ -197,8 +197,8 @@ set(prefer_core_headers
   text/utf8.hpp
   text/words.hpp
   train/adamw.hpp
-  train/any_source.hpp
   train/annotators.hpp
+  train/any_source.hpp
   train/batch_passes.hpp
   train/check_data.hpp
   train/checkpoint.hpp

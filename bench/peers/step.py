@@ -13,10 +13,12 @@ import sys
 import time
 from pathlib import Path
 
-# TRL's mode, its numbers, what our program is told beside the sizes.
+# TRL's mode, its numbers, what our program is told beside the sizes. Where it says so, the reference is a model that both ask in
+# each step; else its log-probabilities are known.
 SETTINGS = {
     "full_f32": ("full", "float32", ["mode=full"]),
     "full_f32_micro": ("full", "float32", ["mode=full", "micro=2"]),
+    "full_f32_reference": ("full", "float32", ["mode=full", "micro=2", "reference=frozen"]),
     "lora_f32": ("lora", "float32", ["mode=lora"]),
     "lora_f32_micro": ("lora", "float32", ["mode=lora", "micro=2"]),
     "lora_bf16": ("lora", "bfloat16", ["mode=lora", "weights=bf16", "compute=bf16"]),
@@ -48,6 +50,7 @@ if not a.one:
         print(done.stdout.strip().splitlines()[-1], flush=True)
     sys.exit()
 
+import copy
 import logging
 import os
 import random
@@ -66,6 +69,7 @@ from trl import DPOConfig, DPOTrainer
 torch.set_num_threads(a.threads)
 logging.disable(logging.WARNING)
 mode, dtype, told = SETTINGS[a.one]
+asks_reference = "reference=frozen" in told
 folder, file = str(Path(a.model).parent), Path(a.model).name
 
 tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
@@ -120,9 +124,9 @@ with tempfile.TemporaryDirectory() as out:
     how = DPOConfig(output_dir=out, per_device_train_batch_size=a.pairs, max_steps=a.steps,
                     learning_rate=1e-6 if mode == "full" else 1e-5, use_cpu=True, bf16=False, fp16=False,
                     gradient_checkpointing=False, report_to="none", save_strategy="no", logging_steps=1000, disable_tqdm=True,
-                    precompute_ref_log_probs=True, dataloader_pin_memory=False, seed=0)
-    trainer = DPOTrainer(model=model, args=how, train_dataset=Dataset.from_list(rows), processing_class=tokenizer,
-                         peft_config=peft, callbacks=[InTurns()])
+                    precompute_ref_log_probs=not asks_reference, dataloader_pin_memory=False, seed=0)
+    trainer = DPOTrainer(model=model, ref_model=copy.deepcopy(model) if asks_reference else None, args=how,
+                         train_dataset=Dataset.from_list(rows), processing_class=tokenizer, peft_config=peft, callbacks=[InTurns()])
     lengths = [(len(r["prompt_ids"]), len(r["chosen_ids"]), len(r["rejected_ids"])) for r in trainer.train_dataset]
     quiet()
     reset_peak()
@@ -130,6 +134,7 @@ with tempfile.TemporaryDirectory() as out:
         trainer.train()
     theirs_mb = peak_mb()
 ours.stdin.close()
+bare = json.loads(ours.stdout.readline())
 ours.wait()
 
 tokens = sum(2 * p + c + r for p, c, r in lengths) / a.steps
@@ -139,5 +144,7 @@ our_tokens = a.pairs * 2 * (a.prompt + a.completion)
 emit(bench="step", setting=a.one, pairs=a.pairs, prompt=a.prompt, completion=a.completion, threads=a.threads,
      trl_s=their_s, trl_tokens_s=tokens / their_s, trl_peak_mb=theirs_mb, ours_s=our_s, ours_tokens_s=our_tokens / our_s,
      ours_peak_mb=of_ours[-1]["peak_mb"], times_trl=(our_tokens / our_s) / (tokens / their_s),
-     of_fma_peak=statistics.median(each["of_peak"] for each in of_ours[a.warm:]), products=of_ours[-1]["products"],
-     trl_all=[round(x, 3) for x in of_trl], ours_all=[each["seconds"] for each in of_ours], foreign_cpus=foreign.cpus)
+     of_fma_peak=statistics.median(each["of_peak"] for each in of_ours[a.warm:]), bare_products_s=bare["bare_s"],
+     of_bare_products=bare["bare_s"] / our_s, bare_of_fma_peak=bare["bare_of_peak"],
+     products=of_ours[-1]["products"], trl_all=[round(x, 3) for x in of_trl], ours_all=[each["seconds"] for each in of_ours],
+     foreign_cpus=foreign.cpus)

@@ -2,45 +2,15 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include <prefer/loss/catalogue.hpp>
 #include <prefer/prefer.hpp>
 
-/// `--set name=value`, or a piece of `--loss dpo:name=value`.
-struct setting {
-  std::string argument;  // as it was written, for messages
-  std::string name;
-  double value = 0.0;
-};
-
-/// Reads "name=value".
-///
-/// Errors  precondition_error that quotes `argument`
-setting parse_setting(std::string const& text, std::string const& argument);
-
-enum class example_kind { pair, unpaired, list };
+#include "loss_facts.hpp"
 
 /// A loss whose type was chosen by its name at run time.
-struct named_loss {
-  std::string name;   // ours, whatever was written
-  std::string label;  // "dpo beta=0.1 label_smoothing=0"
-  example_kind kind = example_kind::pair;
-  prefer::column_set needs;   // the columns it cannot do without
-  prefer::column_set takes;   // those and the optional ones: a beta or a target margin per example
-  std::size_t list_size = 0;  // completions in every list; 0 for any number
-  bool whole_batch = false;   // a row's result depends on the other rows
-  bool kl_examples = false;   // it takes a baseline from completions of other prompts
-  prefer::batch_meaning meaning;  // what it takes log-probabilities and scores for
-  bool remembers = false;         // its result depends on earlier batches
-  double perturbation =
-      0.0;  // of the policies whose log_prob it reads as perturbed_toward and perturbed_away
-  bool own_samples = false;  // its examples are what the policy itself has just written
-  std::optional<double> beta;
-  prefer::reward_rule rewards = {};  // how log-probabilities become implicit rewards
+struct named_loss : loss_facts {
   // The one of these that fits `kind` is set.
   std::function<prefer::pair_evaluation(prefer::pair_columns const&, prefer::evaluate_options)>
       pairs;
@@ -62,23 +32,3 @@ enum class remembering {
 std::vector<named_loss> make_losses(std::vector<std::string> const& written,
                                     std::vector<setting> const& shared,
                                     remembering memory = remembering::nothing);
-
-/// What `--list` says of a loss.
-struct loss_description {
-  std::string name;
-  std::string over;  // "labels", "pairs" or "lists"
-  std::vector<std::pair<std::string, double>> hyper_parameters;
-  std::string reads;    // columns, and what it takes from its batch
-  std::string paper;    // empty: none
-  std::string summary;  // the loss of one example
-  std::string trl;      // its name there; empty: none
-};
-
-/// Every loss, in the order of the catalogue.
-[[nodiscard]] std::vector<loss_description> describe_losses();
-
-/// Their names.
-[[nodiscard]] std::vector<std::string> names_of_losses();
-
-/// The table that `--list` prints.
-[[nodiscard]] std::string list_of_losses();

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include <prefer/batch/minibatch.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/train/any_source.hpp>

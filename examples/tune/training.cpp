@@ -46,7 +46,7 @@ chosen_loss choose_loss(std::string const& name, std::vector<setting> settings) 
   if (name.find(':') != std::string::npos) {
     prefer::refuse("--loss " + name + ": expected a name alone; hyper-parameters are set by --set");
   }
-  chosen_loss out{.facts = make_losses({name}, settings).front(), .settings = std::move(settings)};
+  chosen_loss out{.facts = facts_of(name, settings), .settings = std::move(settings)};
   if (out.facts.own_samples) {
     prefer::refuse(
         "--loss " + name +

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include <losses/named_loss.hpp>
+#include <losses/loss_facts.hpp>
 #include <prefer/policy/any_policy.hpp>
 #include <prefer/reference/any_reference.hpp>
 #include <prefer/train/any_source.hpp>
@@ -47,7 +47,7 @@ struct training_parts {
 
 /// A loss with its hyper-parameters, as a user says it.
 struct chosen_loss {
-  named_loss facts;
+  loss_facts facts;
   std::vector<setting> settings;  ///< beta among them
   bool demonstrates = false;      ///< maximum likelihood of one completion per row: SFT
 };

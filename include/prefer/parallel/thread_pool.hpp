@@ -28,8 +28,9 @@ namespace prefer::inline v0_1 {
 ///   pool.executor().for_each_chunk(chunks, [&](std::size_t chunk) { ... });
 ///
 /// The caller takes part and waits only for workers that have joined in, so a worker that the system does not schedule
-/// delays nothing. Idle workers look for work for `spin` and then sleep. A call from inside a chunk, or from a second
-/// thread while the pool is busy, runs serially on the thread that makes it.
+/// delays nothing. Idle workers look for work for `spin`, then until `patience` is over while they give way to others, and
+/// then sleep, because to wake one takes longer than a small chunk. A call from inside a chunk, or from a second thread while
+/// the pool is busy, runs serially on the thread that makes it.
 ///
 /// Errors  precondition_error for zero threads; backend_error when the system refuses a thread. An exception of a chunk
 ///         reaches the caller: the one of the lowest chunk that threw, as in a serial run.
@@ -37,6 +38,7 @@ namespace prefer::inline v0_1 {
 class thread_pool {
  public:
   static constexpr std::chrono::nanoseconds spin = std::chrono::microseconds(5);
+  static constexpr std::chrono::nanoseconds patience = std::chrono::microseconds(200);
   static constexpr unsigned most_threads = 1024;
 
   explicit thread_pool(unsigned threads = available_threads()) {
@@ -89,19 +91,21 @@ class thread_pool {
 #endif
   }
 
-  // Returns the first state for which `done` holds: looks for a while, then sleeps between changes.
+  // Returns the first state for which `done` holds: looks for a while, then gives way, then sleeps between changes.
   template <class Done>
   std::uint32_t wait_until(Done done) noexcept {
     auto state = state_.load(std::memory_order_acquire);
     if (done(state)) return state;
-    auto const patience = std::chrono::steady_clock::now() + spin;
-    do {
+    auto const begin = std::chrono::steady_clock::now();
+    for (auto waited = spin - spin; waited < patience;
+         waited = std::chrono::steady_clock::now() - begin) {
+      if (waited >= spin) std::this_thread::yield();
       for (int i = 0; i != 8; ++i) {
         pause();
         state = state_.load(std::memory_order_acquire);
         if (done(state)) return state;
       }
-    } while (std::chrono::steady_clock::now() < patience);
+    }
     while (!done(state)) {
       state_.wait(state, std::memory_order_acquire);
       state = state_.load(std::memory_order_acquire);

@@ -262,7 +262,7 @@ std::vector<double> compare_with_table(bandit const& of, Loss const& loss, bool 
 
 }  // namespace
 
-TEST_CASE("llama: DPO goes to the start times exp(reward / beta)", "[lm][llama][train]") {
+TEST_CASE("llama: DPO goes to the start times exp(reward / beta)", "[lm][llama][train][slow]") {
   bandit const of;
   double const beta = 0.5;
   auto const log_ratio = compare_with_table(of, dpo{.beta = beta}, true);
@@ -275,7 +275,7 @@ TEST_CASE("llama: DPO goes to the start times exp(reward / beta)", "[lm][llama][
 }
 
 TEST_CASE("llama: IPO goes to margins of (2 p - 1) / 2 beta, as near as differences can be",
-          "[lm][llama][train]") {
+          "[lm][llama][train][slow]") {
   // The least squares of margins u_a - u_b against those are u_a = mean over b of them.
   bandit const of;
   double const beta = 0.5;
@@ -294,13 +294,13 @@ TEST_CASE("llama: IPO goes to margins of (2 p - 1) / 2 beta, as near as differen
   }
 }
 
-TEST_CASE("llama: SimPO and ORPO go where a table goes", "[lm][llama][train]") {
+TEST_CASE("llama: SimPO and ORPO go where a table goes", "[lm][llama][train][slow]") {
   bandit const of;
   compare_with_table(of, simpo{.beta = 1.0, .gamma = 0.5}, false);
   compare_with_table(of, orpo{.beta = 1.0}, false);
 }
 
-TEST_CASE("llama: KTO leaves nothing to what is not desirable", "[lm][llama][train]") {
+TEST_CASE("llama: KTO leaves nothing to what is not desirable", "[lm][llama][train][slow]") {
   // Of one arm's loss s (1 - p) + (1 - s) p, s the share that its value function gives it, nothing holds s back.
   bandit const of;
   auto const base = test::random_base<double>(bandit_config(), 3);

@@ -270,26 +270,37 @@ void multiply_back_by_weights(arithmetic<T> const& how, std::size_t rows, T cons
       });
 }
 
-/// dw[out, in] += dy[rows, out]' x[rows, in]
+/// dw[out, in] += dy[rows, out]' x[rows, in], for each group of rows [group[g], group[g + 1]) in a product of its own, one
+/// after the other.
 template <std::floating_point T>
-void add_weight_gradient(arithmetic<T> const& how, std::size_t rows, T const* dy, T const* x,
-                         std::size_t out, std::size_t in, T* dw) {
+void add_weight_gradient(arithmetic<T> const& how, std::span<std::size_t const> group, T const* dy,
+                         T const* x, std::size_t out, std::size_t in, T* dw) {
   detail::even_parts const of_out(out, detail::rows_per_chunk, 16);
   detail::even_parts const of_in(in, detail::columns_per_chunk, 16);
   how.threads.for_each_chunk(of_out.count() * of_in.count(), [&](std::size_t chunk) {
     std::size_t const o = chunk % of_out.count(), i = chunk / of_out.count();
-    how.by.multiply(product<T>{.rows = of_out.length(o),
-                               .columns = of_in.length(i),
-                               .depth = rows,
-                               .left = dy + of_out.begin(o),
-                               .left_stride = out,
-                               .left_transposed = true,
-                               .right = x + of_in.begin(i),
-                               .right_stride = in,
-                               .to = dw + of_out.begin(o) * in + of_in.begin(i),
-                               .to_stride = in,
-                               .add = true});
+    product<T> p{.rows = of_out.length(o),
+                 .columns = of_in.length(i),
+                 .left_stride = out,
+                 .left_transposed = true,
+                 .right_stride = in,
+                 .to = dw + of_out.begin(o) * in + of_in.begin(i),
+                 .to_stride = in,
+                 .add = true};
+    for (std::size_t g = 0; g + 1 < group.size(); ++g) {
+      p.depth = group[g + 1] - group[g];
+      p.left = dy + group[g] * out + of_out.begin(o);
+      p.right = x + group[g] * in + of_in.begin(i);
+      how.by.multiply(p);
+    }
   });
+}
+/// The same of all rows in one product.
+template <std::floating_point T>
+void add_weight_gradient(arithmetic<T> const& how, std::size_t rows, T const* dy, T const* x,
+                         std::size_t out, std::size_t in, T* dw) {
+  std::size_t const all[] = {0, rows};
+  add_weight_gradient(how, all, dy, x, out, in, dw);
 }
 
 }  // namespace prefer::inline v0_1::lm

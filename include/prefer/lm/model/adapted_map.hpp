@@ -124,14 +124,9 @@ void apply_back(adapted_map<T> const& map, arithmetic<T> const& by,
   std::size_t const in = map.in();
   std::size_t const out = map.out();
   auto const full = detail::in_full(by);
-  auto const add_gradient = [&](T const* left, std::size_t left_width, T const* right,
-                                std::size_t right_width, T* to) {
-    for (std::size_t g = 0; g + 1 != group.size(); ++g) {
-      add_weight_gradient(full, group[g + 1] - group[g], left + group[g] * left_width,
-                          right + group[g] * right_width, left_width, right_width, to);
-    }
+  if (map.matrix_gradient != nullptr) {
+    add_weight_gradient(full, group, d_y, x, out, in, map.matrix_gradient);
   };
-  if (map.matrix_gradient != nullptr) add_gradient(d_y, out, x, in, map.matrix_gradient);
   if (!map.bias_gradient.empty()) {
     for (std::size_t r = 0; r != rows; ++r) {
       for (std::size_t i = 0; i != out; ++i) map.bias_gradient[i] += d_y[r * out + i];
@@ -140,7 +135,7 @@ void apply_back(adapted_map<T> const& map, arithmetic<T> const& by,
   lora_matrices<T> const& extra = map.adapter;
   T const* const d_low_rows = d_low;
   if (!extra.empty()) {
-    add_gradient(d_y, out, low, extra.rank, extra.b_gradient);
+    add_weight_gradient(full, group, d_y, low, out, extra.rank, extra.b_gradient);
     multiply_back_by_weights(full, rows, d_y, weights_at<T>(out, extra.rank, extra.b), d_low,
                              false);
     detail::scale_by(std::span<T>(d_low, rows * extra.rank), extra.scale);
@@ -149,7 +144,7 @@ void apply_back(adapted_map<T> const& map, arithmetic<T> const& by,
       dropout.apply(map.number, in, x, room, by.threads);
       taken = room;
     }
-    add_gradient(d_low_rows, extra.rank, taken, in, extra.a_gradient);
+    add_weight_gradient(full, group, d_low_rows, taken, extra.rank, in, extra.a_gradient);
   }
   if (d_x == nullptr) return;
   // From here on x may be overwritten.
