@@ -191,6 +191,7 @@ set(prefer_core_headers
   testing/probing_formulas.hpp
   testing/sample_columns.hpp
   testing/sample_numbers.hpp
+  text/counted.hpp
   text/number.hpp
   text/spelling.hpp
   text/utf8.hpp

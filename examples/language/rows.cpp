@@ -13,7 +13,9 @@
 #include <prefer/data/encode.hpp>
 #include <prefer/data/preference.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/text/counted.hpp>
 
+#include "../findings.hpp"
 #include "../program/progress.hpp"
 #include "../program/voice.hpp"
 #include "as_chat.hpp"
@@ -234,11 +236,8 @@ class reader {
   encoded_rows out_;
 };
 
-std::string counted(std::size_t count, char const* what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
-}
 std::string cut(std::size_t parts, char const* what, std::size_t tokens) {
-  return counted(parts, what) + " (" + counted(tokens, "token") + ")";
+  return prefer::text::counted(parts, what) + " (" + prefer::text::counted(tokens, "token") + ")";
 }
 
 /// Rows as an audit takes them: numbers stand for texts, and lengths are in tokens.
@@ -297,8 +296,8 @@ std::string cut_in_words(encoded_rows const& rows) {
   auto const& of = rows.encoded;
   std::size_t const others = of.completions_cut - of.first_completions_cut;
   std::size_t const other_tokens = of.completion_tokens_cut - of.first_completion_tokens_cut;
-  std::string out =
-      counted(of.kept, "row") + "; cut: " + cut(of.prompts_cut, "prompt", of.prompt_tokens_cut);
+  std::string out = prefer::text::counted(of.kept, "row") +
+                    "; cut: " + cut(of.prompts_cut, "prompt", of.prompt_tokens_cut);
   if (rows.kind == row_kind::pairs || rows.kind == row_kind::lists) {
     bool const pairs = rows.kind == row_kind::pairs;
     out += ", " +
@@ -323,11 +322,7 @@ void say_rows(std::vector<named_rows> const& sets, prefer::token_sequences const
     program::say(file + cut_in_words(*set));
     add(all, all.add_split(name), *set, texts);
   }
-  for (auto const& found : data::findings_of(all.report())) {
-    if (found.severity != data::severity::note) {
-      program::warn(found.split + ": " + found.sentence);
-    }
-  }
+  program::heed(data::findings_of(all.report()));
 }
 
 }  // namespace language

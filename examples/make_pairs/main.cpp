@@ -12,14 +12,17 @@
 #include <CLI/CLI.hpp>
 #include <scoring/scorers.hpp>
 
+#include <prefer/data/preference.hpp>
 #include <prefer/file/atomic_file.hpp>
 #include <prefer/file/writable.hpp>
 
+#include "../findings.hpp"
 #include "../program.hpp"
 #include "../sample/completions.hpp"
 #include "../sample/language_writer.hpp"
 #include "../sample/prompts.hpp"
 #include "../sample/writing.hpp"
+#include "judge.hpp"
 #include "ranking.hpp"
 
 namespace {
@@ -45,8 +48,8 @@ constexpr char const* examples =
   make_pairs --completions completions.jsonl --scores scores.txt --output pairs.jsonl
   make_pairs --completions completions.jsonl --scorer-command ./judge --rows all
 
-Iterative DPO, two rounds: pairs of the model that was tuned before, and the start as
-reference throughout:
+Iterative DPO, two rounds, each from the model that was tuned before and held near it
+(tune --rounds 2 does the same):
   make_pairs --model m.gguf --prompts p.txt --output pairs1.jsonl
   tune --model m.gguf --data pairs1.jsonl --out round1
   make_pairs --model m.gguf --adapter round1/adapter --prompts p.txt --seed 2 \
@@ -68,12 +71,9 @@ struct arguments {
   sample::prompt_options prompts;
   sample::writing_options writing;
   std::string completions;
-  std::string scorer;
   std::string scores;
-  std::string scorer_command;
+  make_pairs::judge_options judge;
   std::string rows = "best-worst";
-  double min_margin = 0.0;
-  bool keep_unfinished = false;
   std::string output;
 };
 
@@ -86,30 +86,21 @@ void declare(CLI::App& app, arguments& given) {
                  "What sample wrote, instead of a model and prompts")
       ->type_name("FILE")
       ->check(program::path());
-  app.add_option("--scorer", given.scorer, "A judge that is built in; sentiment if none is given")
-      ->check(program::one_of(scoring::scorer_names()));
   app.add_option("--scores", given.scores, "Numbers, one for each line of --completions")
       ->type_name("FILE")
       ->check(program::path());
-  app.add_option("--scorer-command", given.scorer_command, "A judge that is a shell command")
-      ->type_name("CMD")
-      ->check(program::not_empty("a command"));
+  make_pairs::add_judge_options(app, given.judge);
   app.add_option("--rows", given.rows, "What the completions of a prompt become")
       ->check(program::one_of({"best-worst", "all", "list"}))
       ->capture_default_str();
-  app.add_option("--min-margin", given.min_margin, "Scores that are no further apart are a tie")
-      ->check(program::non_negative_and_finite())
-      ->capture_default_str();
-  app.add_flag("--keep-unfinished", given.keep_unfinished,
-               "Keep completions that were cut at --max-tokens");
   app.add_option("--output", given.output, "Write the rows here, whole or not at all")
       ->type_name("FILE")
       ->check(program::path());
 }
 
 void expect_sensible(arguments const& given) {
-  int const judges = (given.scorer.empty() ? 0 : 1) + (given.scores.empty() ? 0 : 1) +
-                     (given.scorer_command.empty() ? 0 : 1);
+  int const judges = (given.judge.scorer.empty() ? 0 : 1) + (given.scores.empty() ? 0 : 1) +
+                     (given.judge.command.empty() ? 0 : 1);
   if (judges > 1) {
     prefer::refuse("give one of --scorer, --scores and --scorer-command");
   }
@@ -147,25 +138,13 @@ all_answers drawn(arguments const& given, std::vector<prefer::data::turns> const
 }
 
 void score(arguments const& given, all_answers& all) {
-  std::vector<std::string> rows;
+  if (given.scores.empty()) return make_pairs::score(given.judge, all);
   std::vector<sample::completion*> completions;
   for (auto& each : all) {
-    for (auto& one : each.completions) {
-      one.score.reset();  // of a file, whoever gave it: the judge here decides
-      completions.push_back(&one);
-      if (!given.scorer_command.empty()) rows.push_back(to_json(each.prompt, one));
-    }
+    for (auto& one : each.completions) completions.push_back(&one);
   }
-  if (!given.scores.empty() || !given.scorer_command.empty()) {
-    auto const scores = given.scores.empty()
-                            ? scoring::scores_by_command(given.scorer_command, rows)
-                            : scoring::scores_in_file(given.scores, completions.size());
-    if (program::interrupted) throw program::stop();
-    for (std::size_t i = 0; i != completions.size(); ++i) completions[i]->score = scores[i];
-    return;
-  }
-  auto const judge = scoring::scorer_named(given.scorer.empty() ? "sentiment" : given.scorer);
-  for (auto* one : completions) one->score = judge(one->text);
+  auto const scores = scoring::scores_in_file(given.scores, completions.size());
+  for (std::size_t i = 0; i != completions.size(); ++i) completions[i]->score = scores[i];
 }
 
 program::json to_json(make_pairs::tally const& of) {
@@ -187,6 +166,20 @@ program::json to_json(make_pairs::tally const& of) {
           {"mean_score_worst", mean(of.score_worst)},
           {"mean_tokens_best", mean(of.tokens_best)},
           {"mean_tokens_worst", mean(of.tokens_worst)}};
+}
+
+/// Says what an audit finds in the rows that were made.
+void heed(std::string const& rows, make_pairs::row_form form) {
+  namespace data = prefer::data;
+  auto const heed_all = [](auto made, auto const& lines) {
+    for (auto& each : lines) made.push_back(each);
+    program::heed_audit(data::in_characters(), program::split_of_rows{"rows", made});
+  };
+  if (form == make_pairs::row_form::list) {
+    heed_all(std::vector<data::scored_completions>(), data::scored_in(rows));
+  } else {
+    heed_all(std::vector<data::preference_pair>(), data::pairs_in(rows));
+  }
 }
 
 int hand_over(arguments const& given, std::string const& rows, make_pairs::tally const& counted,
@@ -236,12 +229,12 @@ int run(arguments& given) {
     auto const form = given.rows == "all"    ? make_pairs::row_form::all_pairs
                       : given.rows == "list" ? make_pairs::row_form::list
                                              : make_pairs::row_form::best_worst;
-    make_pairs::ranking ranking(
-        {.form = form, .min_margin = given.min_margin, .keep_unfinished = given.keep_unfinished});
+    make_pairs::ranking ranking(given.judge.ranked_as(form));
     std::string rows;
     for (auto const& each : all) {
       for (auto const& row : ranking.rows_of(each)) rows += row + "\n";
     }
+    if (ranking.counted().rows != 0) heed(rows, form);
     int const code = hand_over(given, rows, ranking.counted(), form);
     if (code != 0) return code;
     if (!kept.empty()) std::remove(kept.c_str());

@@ -52,6 +52,33 @@ bool reads_as_list(std::string const& row, data::turns const& prompt, std::size_
   }
 }
 
+// Rows, or nothing where they would not be read as they are meant.
+
+std::string pair_row(data::turns const& prompt, ranked_group const& group) {
+  completion const& chosen = *group.front();
+  completion const& rejected = *group.back();
+  data::preference_pair pair;
+  pair.prompt = prompt;
+  pair.chosen = sample::turns_of(prompt, chosen.text);
+  pair.rejected = sample::turns_of(prompt, rejected.text);
+  pair.score_chosen = chosen.score;
+  pair.score_rejected = rejected.score;
+  std::string row = data::to_json(pair);
+  return reads_as(row, pair) ? row : "";
+}
+
+std::string list_row(data::turns const& prompt, ranked_group const& best_first) {
+  program::json row = {{"prompt", parsed(prompt)},
+                       {"completions", program::json::array()},
+                       {"scores", program::json::array()}};
+  for (completion const* each : best_first) {
+    row["completions"].push_back(parsed(sample::turns_of(prompt, each->text)));
+    row["scores"].push_back(program::number(*each->score));
+  }
+  std::string text = row.dump();
+  return reads_as_list(text, prompt, best_first.size()) ? text : "";
+}
+
 }  // namespace
 
 std::vector<completion const*> ranking::usable(sample::answers const& of_prompt) {
@@ -77,13 +104,13 @@ std::vector<completion const*> ranking::usable(sample::answers const& of_prompt)
   return out;
 }
 
-std::vector<std::string> ranking::rows_of(sample::answers const& of_prompt) {
+std::vector<ranked_group> ranking::find_groups(sample::answers const& of_prompt) {
   ++tally_.prompts;
   auto const best_first = usable(of_prompt);
-  std::vector<std::string> rows;
+  std::vector<ranked_group> out;
   if (best_first.size() < 2) {
     ++tally_.alone;
-    return rows;
+    return out;
   }
   auto const apart = [&](completion const* better, completion const* worse) {
     return margin(*better, *worse) > options_.min_margin;
@@ -92,69 +119,56 @@ std::vector<std::string> ranking::rows_of(sample::answers const& of_prompt) {
     for (std::size_t i = 0; i != best_first.size(); ++i) {
       for (std::size_t j = i + 1; j != best_first.size(); ++j) {
         if (apart(best_first[i], best_first[j])) {
-          add_pair(of_prompt, *best_first[i], *best_first[j], rows);
+          out.push_back({best_first[i], best_first[j]});
         } else {
           ++tally_.tied;
         }
       }
     }
-    return rows;
+    return out;
   }
   if (!apart(best_first.front(), best_first.back())) {
     ++tally_.tied;
   } else if (options_.form == row_form::list) {
-    std::vector<completion const*> list;
+    ranked_group list;
     for (completion const* each : best_first) {
       if (list.empty() || apart(list.back(), each)) list.push_back(each);
     }
-    add_list(of_prompt, list, rows);
+    out.push_back(std::move(list));
   } else {
     // Of several that are the worst, the first.
     auto const worst = std::find_if(best_first.begin(), best_first.end(), [&](completion const* c) {
       return *c->score == *best_first.back()->score;
     });
-    add_pair(of_prompt, *best_first.front(), **worst, rows);
+    out.push_back({best_first.front(), *worst});
+  }
+  return out;
+}
+
+std::vector<ranked_group> ranking::groups_of(sample::answers const& of_prompt) {
+  auto out = find_groups(of_prompt);
+  for (auto const& each : out) count(each);
+  return out;
+}
+
+std::vector<std::string> ranking::rows_of(sample::answers const& of_prompt) {
+  std::vector<std::string> rows;
+  for (auto const& each : find_groups(of_prompt)) {
+    auto row = options_.form == row_form::list ? list_row(of_prompt.prompt, each)
+                                               : pair_row(of_prompt.prompt, each);
+    if (row.empty()) {
+      ++tally_.unreadable;
+      continue;
+    }
+    rows.push_back(std::move(row));
+    count(each);
   }
   return rows;
 }
 
-void ranking::add_pair(sample::answers const& of_prompt, completion const& chosen,
-                       completion const& rejected, std::vector<std::string>& rows) {
-  data::preference_pair pair;
-  pair.prompt = of_prompt.prompt;
-  pair.chosen = sample::turns_of(of_prompt.prompt, chosen.text);
-  pair.rejected = sample::turns_of(of_prompt.prompt, rejected.text);
-  pair.score_chosen = chosen.score;
-  pair.score_rejected = rejected.score;
-  std::string row = data::to_json(pair);
-  if (!reads_as(row, pair)) {
-    ++tally_.unreadable;
-    return;
-  }
-  rows.push_back(std::move(row));
-  count(chosen, rejected);
-}
-
-void ranking::add_list(sample::answers const& of_prompt,
-                       std::vector<completion const*> const& best_first,
-                       std::vector<std::string>& rows) {
-  program::json row = {{"prompt", parsed(of_prompt.prompt)},
-                       {"completions", program::json::array()},
-                       {"scores", program::json::array()}};
-  for (completion const* each : best_first) {
-    row["completions"].push_back(parsed(sample::turns_of(of_prompt.prompt, each->text)));
-    row["scores"].push_back(program::number(*each->score));
-  }
-  std::string text = row.dump();
-  if (!reads_as_list(text, of_prompt.prompt, best_first.size())) {
-    ++tally_.unreadable;
-    return;
-  }
-  rows.push_back(std::move(text));
-  count(*best_first.front(), *best_first.back());
-}
-
-void ranking::count(completion const& best, completion const& worst) {
+void ranking::count(ranked_group const& group) {
+  completion const& best = *group.front();
+  completion const& worst = *group.back();
   ++tally_.rows;
   tally_.score_best += *best.score;
   tally_.score_worst += *worst.score;

@@ -40,26 +40,28 @@ struct tally {
   double tokens_worst = 0.0;
 };
 
-/// Makes rows of preferences from completions that have scores: {"prompt", "chosen", "rejected", "score_chosen",
-/// "score_rejected"}, or for lists {"prompt", "completions", "scores"}, as prefer::data reads them. Every row is read back
-/// before it is given out.
+/// Completions of one prompt, the best first: chosen and rejected, or a list.
+using ranked_group = std::vector<sample::completion const*>;
+
+/// Makes preferences of completions that have scores.
 class ranking {
  public:
   explicit ranking(ranking_options const& options) : options_(options) {}
 
-  /// The rows of one prompt, a line each without its end. Errors  precondition_error for a completion without a score
+  /// What is preferred to what among the completions of one prompt, which outlive it.
+  /// Errors  precondition_error for a completion without a score
+  [[nodiscard]] std::vector<ranked_group> groups_of(sample::answers const& of_prompt);
+
+  /// The same as rows, a line each without its end: {"prompt", "chosen", "rejected", "score_chosen", "score_rejected"}, or for
+  /// lists {"prompt", "completions", "scores"}, as prefer::data reads them. Every row is read back before it is given out.
   [[nodiscard]] std::vector<std::string> rows_of(sample::answers const& of_prompt);
 
   [[nodiscard]] tally const& counted() const { return tally_; }
 
  private:
   [[nodiscard]] std::vector<sample::completion const*> usable(sample::answers const& of_prompt);
-  void add_pair(sample::answers const& of_prompt, sample::completion const& chosen,
-                sample::completion const& rejected, std::vector<std::string>& rows);
-  void add_list(sample::answers const& of_prompt,
-                std::vector<sample::completion const*> const& best_first,
-                std::vector<std::string>& rows);
-  void count(sample::completion const& best, sample::completion const& worst);
+  [[nodiscard]] std::vector<ranked_group> find_groups(sample::answers const& of_prompt);
+  void count(ranked_group const& group);
 
   ranking_options options_;
   tally tally_;

@@ -11,14 +11,13 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/token_sequences.hpp>
-#include <prefer/data/tokenizer.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/lm/text/utf8_stream.hpp>
 #include <prefer/random/philox.hpp>
-#include <prefer/text/utf8.hpp>
 
 #include "../language/model.hpp"
+#include "../language/prompt.hpp"
 #include "../program/kept.hpp"
 #include "../program/kept_rows.hpp"
 #include "../program/signals.hpp"
@@ -106,7 +105,6 @@ class language_writer final : public writer {
                                     prefer::sampling_options& how) {
     texts_.prompts.keep_first(0);
     std::vector<std::uint32_t> out;
-    std::vector<std::uint32_t> tokens;
     for (std::size_t i = 0; i != requests.size(); ++i) {
       data::turns const& prompt = *requests[i].prompt;
       prefer::expects(prompt.is_text() == requests.front().prompt->is_text(),
@@ -115,37 +113,12 @@ class language_writer final : public writer {
         out.push_back(out.back());
         continue;
       }
-      tokens.clear();
-      if (prompt.is_text()) {
-        if (auto const begin = model_.words().begin_token()) tokens.push_back(*begin);
-        model_.words().encode(prompt.text(), tokens);
-      } else {
-        model_.words().encode(prompt.messages(), data::turn_part::prompt, tokens);
-      }
-      expect_room(prompt, tokens.size(), how.max_tokens);
+      auto const tokens = language::prompt_tokens(prompt, model_.words());
+      language::expect_room(prompt, tokens.size(), how.max_tokens, model_.config().context);
       out.push_back(texts_.prompts.add(tokens));
     }
-    how.stop_token = requests.front().prompt->is_text()
-                         ? model_.words().end_token()
-                         : model_.words().find(model_.words().chat().end_of_turn());
-    if (!how.stop_token) how.stop_token = model_.words().end_token();
+    how.stop_token = language::end_of_answer(*requests.front().prompt, model_.words());
     return out;
-  }
-
-  void expect_room(data::turns const& prompt, std::size_t tokens, std::size_t most) const {
-    std::size_t const context = model_.config().context;
-    if (tokens != 0 && tokens + most - 1 <= context) return;
-    std::string text = prompt.is_text() ? prompt.text() : prompt.messages().back().content.plain();
-    constexpr std::size_t excerpt = 40;
-    if (text.size() > excerpt) {
-      std::size_t end = excerpt;
-      while (prefer::text::continues_code_point(text[end])) --end;
-      text = text.substr(0, end) + "...";
-    }
-    prefer::refuse("the prompt \"" + text + "\" has " + std::to_string(tokens) +
-                   " tokens, and --max-tokens is " + std::to_string(most) +
-                   "; expected no more than the model's context together, " +
-                   std::to_string(context));
   }
 
   static prefer::random_address address_of(request const& first, std::uint64_t seed) {

@@ -135,6 +135,10 @@ std::vector<data::turns> in_file(prompt_options const& given) {
 
 void add_prompt_options(CLI::App& app, prompt_options& given) {
   app.add_option("prompt", given.texts, "Prompts, each an argument")->type_name("TEXT");
+  add_prompt_file_options(app, given);
+}
+
+void add_prompt_file_options(CLI::App& app, prompt_options& given) {
   app.add_option(
          "--prompts", given.file,
          "File of prompts: one a line, or JSON lines with \"prompt\" or \"messages\"; - for "

@@ -18,7 +18,9 @@ struct prompt_options {
   bool raw = false;
 };
 
-/// Declares the prompts as arguments, --prompts, --system and --raw.
+/// Declares --prompts, --system and --raw.
+void add_prompt_file_options(CLI::App& app, prompt_options& given);
+/// Declares these, and prompts as arguments.
 void add_prompt_options(CLI::App& app, prompt_options& given);
 
 /// The prompts, in their order: messages for a chat template, or texts with --raw.

@@ -52,7 +52,7 @@ prefer::sampling_options writing_options::how() const {
   return out;
 }
 
-void add_writing_options(CLI::App& app, writing_options& given) {
+void add_drawing_options(CLI::App& app, writing_options& given) {
   app.add_option("--n", given.n, "Completions of each prompt")
       ->check(program::whole(1, 10000))
       ->capture_default_str();
@@ -71,6 +71,10 @@ void add_writing_options(CLI::App& app, writing_options& given) {
       ->check(program::positive_and_finite())
       ->check(program::between(0, 1))
       ->capture_default_str();
+}
+
+void add_writing_options(CLI::App& app, writing_options& given) {
+  add_drawing_options(app, given);
   app.add_option("--seed", given.seed, "The same seed draws the same completions")
       ->check(program::whole(0))
       ->capture_default_str();

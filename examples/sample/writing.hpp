@@ -34,7 +34,9 @@ struct writing_options {
   }
 };
 
-/// Declares --n, --max-tokens, --temperature, --top-k, --top-p, --seed and --batch.
+/// Declares --n, --max-tokens, --temperature, --top-k and --top-p.
+void add_drawing_options(CLI::App& app, writing_options& given);
+/// Declares these, --seed and --batch.
 void add_writing_options(CLI::App& app, writing_options& given);
 
 /// One completion, where it stands, and its log-ratio where that was asked for.

@@ -10,11 +10,11 @@
 
 namespace tune {
 
-std::vector<std::uint32_t> prompts_of(prefer::choice_data const& data,
-                                      prefer::token_sequences const& texts, std::size_t room,
-                                      std::size_t most) {
+std::vector<std::uint32_t> prompts_among(std::vector<std::uint32_t> const& prompts,
+                                         prefer::token_sequences const& texts, std::size_t room,
+                                         std::size_t most) {
   std::vector<std::uint32_t> out;
-  for (std::uint32_t const prompt : data.prompt) {
+  for (std::uint32_t const prompt : prompts) {
     if (out.size() == most) break;
     if (texts.prompts.length(prompt) > room) continue;
     if (std::find(out.begin(), out.end(), prompt) == out.end()) out.push_back(prompt);

@@ -30,10 +30,10 @@ struct answer_options {
   std::uint64_t seed = 1;
 };
 
-/// The different prompts of rows, the first `most` of those that leave room for an answer, by number.
-[[nodiscard]] std::vector<std::uint32_t> prompts_of(prefer::choice_data const& data,
-                                                    prefer::token_sequences const& texts,
-                                                    std::size_t room, std::size_t most);
+/// The different ones of prompts, the first `most` of those that leave room for an answer, by number.
+[[nodiscard]] std::vector<std::uint32_t> prompts_among(std::vector<std::uint32_t> const& prompts,
+                                                       prefer::token_sequences const& texts,
+                                                       std::size_t room, std::size_t most);
 
 /// One completion for each prompt, drawn from the policy's own distribution, by number in `into`.
 [[nodiscard]] std::vector<std::uint32_t> answer(policy_handle& from,

@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
 // tune: a language model tuned by preferences. See --help.
-#include <filesystem>
-#include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
-#include <prefer/file/atomic_file.hpp>
-#include <prefer/file/writable.hpp>
-
 #include "../program.hpp"
 #include "options.hpp"
-#include "report.hpp"
-#include "session.hpp"
 #include "training.hpp"
+#include "tuning.hpp"
 
 namespace {
 
@@ -29,6 +22,8 @@ all weights or a LoRA adapter, on a CPU. Rows come in any form that docs/guides/
   tune --model base.gguf --data pairs.jsonl --loss simpo --set beta=2 --set gamma=1 --out simpo
   tune --model base.gguf --data answers.jsonl --loss nll --out sft
   tune --model base.gguf --adapter sft/adapter --data pairs.jsonl --beta 0.05 --out dpo
+  tune --model base.gguf --prompts prompts.txt --online --n 4 --scorer sentiment --out online
+  tune --model base.gguf --prompts prompts.txt --rounds 3 --scorer-command ./judge --out rounds
 
 Ctrl-C finishes the step and keeps it; the same command goes on from there, to the same bytes. So it does
 after a kill, from the last checkpoint (--save-every).)";
@@ -44,11 +39,17 @@ constexpr char const* notes =
   model:FILE         another model of the same vocabulary
   none               nothing
 
+Without preferences, from prompts alone, a judge (--scorer, --scorer-command) scores --n answers of the model to each, and
+the best is preferred to the worst. --online draws them at every step from the model as it is then; --rounds draws
+for all prompts, trains on all pairs, and draws again from what was tuned: iterative DPO. What a round is held near is its own
+start; with --reference adapter-off, or with --full model:FILE, it is the first round's throughout.
+
 Losses: losses --list. Supervised fine-tuning is --loss nll, nll_per_token or nll_per_batch_token: of pairs
 the chosen completion, of labelled rows the desirable ones, or rows of prompt and completion.
 
 In --out: metrics.csv and metrics.jsonl, a row a step; curves.svg; summary.json; the adapter in PEFT's
-layout in adapter/, or with --full the model. summary.json says what every number is.)";
+layout in adapter/, or with --full the model. summary.json says what every number is. With --rounds such a
+folder for each round, round-1 and so on, with the pairs it learned from; rounds.csv; summary.json.)";
 
 void declare_training(CLI::App& app, tune::options& given) {
   app.add_option("--loss", given.loss, "A loss by its name here or in TRL")
@@ -78,6 +79,12 @@ void declare_training(CLI::App& app, tune::options& given) {
                  "Most tokens in a pass, which changes memory and no bit; 0: any")
       ->check(program::whole(0, 1 << 24))
       ->capture_default_str();
+  app.add_option(
+         "--skip-settled", given.skip_settled,
+         "Leave rows out of the backward pass whose coefficients are below this share of the "
+         "batch's largest")
+      ->check(program::between(0, 0.999))
+      ->capture_default_str();
   app.add_option("--lr", given.rate, "Peak learning rate [2e-4; with --full 1e-6]")
       ->check(program::positive_and_finite());
   app.add_option("--schedule", given.schedule, "How the learning rate falls after its warm-up")
@@ -95,6 +102,21 @@ void declare_training(CLI::App& app, tune::options& given) {
   app.add_option("--seed", given.seed, "Of the adapter, the order of rows and the answers")
       ->check(program::whole(0))
       ->capture_default_str();
+}
+
+void declare_drawing(CLI::App& app, tune::options& given) {
+  auto* const online =
+      app.add_flag("--online", given.online,
+                   "Learn from answers to --prompts that the model writes at each step");
+  app.add_option("--rounds", given.rounds,
+                 "Learn in so many rounds from answers to --prompts, drawn before each")
+      ->check(program::whole(1, 1000))
+      ->excludes(online);
+  sample::add_prompt_file_options(app, given.prompts);
+  given.writing.n = 4;
+  given.writing.max_tokens = 64;
+  sample::add_drawing_options(app, given.writing);
+  make_pairs::add_judge_options(app, given.judge);
 }
 
 void declare_adapter(CLI::App& app, tune::options& given) {
@@ -126,6 +148,7 @@ void declare(CLI::App& app, tune::options& given) {
       ->type_name("FILE")
       ->check(program::path());
   language::add_row_options(app, given.rows);
+  declare_drawing(app, given);
   declare_training(app, given);
   declare_adapter(app, given);
   app.add_option("--out", given.out, "Folder for all that is written")
@@ -169,8 +192,27 @@ tune::chosen_loss loss_of(tune::options const& given) {
 }
 
 void expect_sense(tune::options const& given) {
-  if (given.model.model.empty() || given.data.empty()) {
-    prefer::refuse("give --model FILE and --data FILE; --help shows examples");
+  if (given.model.model.empty() || (given.data.empty() && given.prompts.file.empty())) {
+    prefer::refuse(
+        "give --model FILE and --data FILE, or --prompts FILE with --online or --rounds; --help "
+        "shows "
+        "examples");
+  }
+  given.judge.expect_one();
+  if (given.draws()) {
+    if (!given.data.empty()) {
+      prefer::refuse(
+          "--data goes without --online and --rounds, which learn from what the model writes");
+    }
+    if (given.prompts.file.empty()) prefer::refuse("--online and --rounds need --prompts FILE");
+    if (given.writing.n < 2) prefer::refuse("--n 1: of one completion nothing is preferred");
+  } else if (!given.prompts.file.empty()) {
+    prefer::refuse("--prompts needs --online or --rounds: what is to become of the answers?");
+  }
+  if (given.rounds != 0 && given.reference.rfind("cached:", 0) == 0) {
+    prefer::refuse(
+        "--reference " + given.reference +
+        ": every round has rows of its own; expected cached, which is made anew for each");
   }
   if (given.full && !given.model.adapter.empty()) {
     prefer::refuse("--full: all weights train, and --adapter " + given.model.adapter +
@@ -184,54 +226,11 @@ void expect_sense(tune::options const& given) {
   }
 }
 
-/// What the results depend on, for whoever goes on.
-program::json settings_of(tune::session& session) {
-  auto settings = program::document();
-  settings["input"] = session.identity();
-  settings["arguments"] =
-      program::arguments_but({"--model", "--data", "--adapter", "--out", "--resume", "--save-every",
-                              "--sample-every", "--config", "--micro-tokens", "--merge"});
-  return settings;
-}
-
 int run(tune::options& given) {
   expect_sense(given);
   auto const loss = loss_of(given);
   program::stop_when_asked();
-  program::expect_folder(given.out, {"metrics.csv", "metrics.jsonl", "curves.svg", "summary.json"});
-  program::claim const alone(given.out + "/summary.json");
-  std::string const checkpoint = given.out + "/checkpoint.unfinished";
-  try {
-    tune::session session(given, loss);
-    std::string const written = tune::model_path(session, given);
-    if (!given.merge.empty()) tune::expect_merge(given.merge);
-    program::say("training " + std::to_string(session.policy().trained()) + " numbers with " +
-                 session.loss().facts.label + ", reference " + session.reference_name());
-    program::kept_rows kept(given.out + "/metrics.unfinished", settings_of(session));
-    tune::final_report report;
-    for (auto const& row : kept.rows()) report.steps.push_back(tune::row_of(row));
-    try {
-      session.train(checkpoint, [&](tune::step_row const& row) {
-        if (row.report.step <= report.steps.size()) return;  // done before a kill, to the same bits
-        kept.add(tune::json_of(row));
-        report.steps.push_back(row);
-      });
-    } catch (...) {
-      // Where nothing is done, nothing is in the way of other settings.
-      if (report.steps.empty()) kept.forget();
-      throw;
-    }
-    session.finish(report);
-    int const code = tune::deliver(session, given, report, written);
-    if (code == 0) {
-      kept.forget();
-      std::error_code ignored;
-      std::filesystem::remove(checkpoint, ignored);
-    }
-    return code;
-  } catch (program::stop const&) {
-    return program::stopped("what is done is in " + given.out);
-  }
+  return given.rounds != 0 ? tune::tune_in_rounds(given, loss) : tune::tune_once(given, loss, true);
 }
 
 }  // namespace

@@ -10,6 +10,9 @@
 
 #include "../language/model.hpp"
 #include "../language/row_options.hpp"
+#include "../make_pairs/judge.hpp"
+#include "../sample/prompts.hpp"
+#include "../sample/writing.hpp"
 
 namespace tune {
 
@@ -19,6 +22,12 @@ struct options {
   language::row_options rows;
   std::string data;
   std::string eval_data;
+
+  sample::prompt_options prompts;   ///< instead of data: the policy writes completions itself
+  sample::writing_options writing;  ///< n of each prompt, and how
+  make_pairs::judge_options judge;
+  bool online = false;       ///< at every step anew
+  std::uint64_t rounds = 0;  ///< or for so many trainings, one after another
 
   std::string loss = "dpo";
   std::optional<double> beta;
@@ -32,6 +41,7 @@ struct options {
   std::size_t batch = 8;
   std::size_t accumulate = 1;
   std::size_t micro_tokens = 1024;
+  double skip_settled = 0.0;
   double rate = 0.0;  ///< 0: 2e-4 with an adapter, 1e-6 without
   std::string schedule = "cosine";
   double warmup = 0.1;  ///< share of all steps
@@ -47,6 +57,7 @@ struct options {
   std::size_t sample_tokens = 64;
   std::string merge;
 
+  [[nodiscard]] bool draws() const { return online || rounds != 0; }
   [[nodiscard]] double peak_rate() const { return rate != 0.0 ? rate : full ? 1e-6 : 2e-4; }
   [[nodiscard]] std::size_t rows_per_step() const { return batch * accumulate; }
 };

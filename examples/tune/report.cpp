@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "report.hpp"
 
+#include <cmath>
 #include <cstddef>
 #include <vector>
 
@@ -32,6 +33,30 @@ json json_of_judgement(language::preference_judgement const& of) {
           {"log_prob_rejected", json_of(of.log_prob_rejected)}};
 }
 
+/// The steps that learned from something.
+std::vector<step_row const*> with_examples(std::vector<step_row> const& steps) {
+  std::vector<step_row const*> out;
+  for (step_row const& each : steps) {
+    if (each.examples > 0) out.push_back(&each);
+  }
+  return out;
+}
+
+struct totals {
+  double examples = 0;
+  double settled = 0;
+  double skipped = 0;
+};
+totals totals_of(std::vector<step_row> const& steps) {
+  totals out;
+  for (step_row const& each : steps) {
+    out.examples += each.examples;
+    if (std::isfinite(each.report.settled)) out.settled += each.report.settled;
+    if (std::isfinite(each.drawn.skipped)) out.skipped += each.drawn.skipped;
+  }
+  return out;
+}
+
 json json_of_rows(language::encoded_rows const& rows) {
   auto const& of = rows.encoded;
   return {{"rows", of.kept},
@@ -56,13 +81,28 @@ json summary_of(session& of, options const& given, final_report const& report) {
   out["loss"] = of.loss().facts.label;
   out["reference"] = of.reference_name();
   out["numbers_trained"] = of.policy().trained();
-  out["train"] = json_of_rows(of.rows());
+  auto const sums = totals_of(report.steps);
+  if (of.prompts()) {
+    out["online"] = {{"prompts", of.prompts()->number.size()},
+                     {"completions_of_each", given.writing.n},
+                     {"examples", sums.examples},
+                     {"prompts_without_example", sums.skipped}};
+    if (!report.steps.empty()) {
+      out["online"]["first_score"] = program::number(report.steps.front().drawn.score);
+      out["online"]["last_score"] = program::number(report.steps.back().drawn.score);
+    }
+  } else {
+    out["train"] = json_of_rows(of.rows());
+  }
   if (of.held_out()) out["held_out_rows"] = json_of_rows(*of.held_out());
   out["steps"] = report.steps.size();
   out["seconds"] = program::number(seconds_of(report));
-  if (!report.steps.empty()) {
-    out["first_loss"] = program::number(report.steps.front().report.loss);
-    out["last_loss"] = program::number(report.steps.back().report.loss);
+  if (auto const learned = with_examples(report.steps); !learned.empty()) {
+    out["first_loss"] = program::number(learned.front()->report.loss);
+    out["last_loss"] = program::number(learned.back()->report.loss);
+  }
+  if (given.skip_settled > 0) {
+    out["settled"] = {{"examples", sums.settled}, {"of", sums.examples}};
   }
   out["reference_was_the_start"] = report.start_checked;
   if (report.after) {
@@ -99,17 +139,30 @@ std::string table_of(language::preference_judgement const& before,
   return table.text();
 }
 
-std::string text_of(session& of, final_report const& report) {
+std::string text_of(session& of, options const& given, final_report const& report) {
   std::string out;
-  if (!report.steps.empty()) {
-    auto const& first = report.steps.front().report;
-    auto const& last = report.steps.back().report;
-    out += std::to_string(report.steps.size()) + " steps in " +
-           prefer::text::fixed(seconds_of(report), 1) + " s; loss " +
-           prefer::text::fixed(first.loss, 4) + " at the first, " +
-           prefer::text::fixed(last.loss, 4) + " at the last";
+  using prefer::text::fixed;
+  auto const sums = totals_of(report.steps);
+  if (auto const learned = with_examples(report.steps); !learned.empty()) {
+    out += std::to_string(report.steps.size()) + " steps in " + fixed(seconds_of(report), 1) +
+           " s; loss " + fixed(learned.front()->report.loss, 4) + " at the first, " +
+           fixed(learned.back()->report.loss, 4) + " at the last";
     if (report.start_checked) out += "; the reference was the start: log-ratios of 0 before it";
     out += "\n";
+  } else if (!report.steps.empty()) {
+    out += std::to_string(report.steps.size()) +
+           " steps, and nothing was learned: of no prompt two completions could be told apart\n";
+  }
+  if (of.prompts() && !report.steps.empty()) {
+    out += "score of what was drawn: " + fixed(report.steps.front().drawn.score, 3) +
+           " at the first step, " + fixed(report.steps.back().drawn.score, 3) + " at the last; " +
+           fixed(sums.examples, 0) + " examples, and " + fixed(sums.skipped, 0) +
+           " prompts had none\n";
+  }
+  if (given.skip_settled > 0 && sums.examples > 0) {
+    out += fixed(sums.settled, 0) + " of " + fixed(sums.examples, 0) + " examples (" +
+           fixed(100 * sums.settled / sums.examples, 1) +
+           " %) were settled and left out of the backward pass\n";
   }
   if (report.after) out += "\n" + table_of(*report.before, *report.after);
   if (report.answers) {
@@ -138,7 +191,7 @@ void expect_merge(std::string const& path) {
 }
 
 int deliver(session& of, options const& given, final_report const& report,
-            std::string const& weights) {
+            std::string const& weights, bool printed) {
   std::vector<std::string> paths;
   program::handover results;
   auto const write = [&](std::string const& path, auto const& how) {
@@ -186,15 +239,16 @@ int deliver(session& of, options const& given, final_report const& report,
     return true;
   });
   results.attempt([&] {
+    if (!printed) return;
     if (program::as_json) {
       program::print_json(summary);
     } else if (!program::quiet) {
-      program::print(text_of(of, report));
+      program::print(text_of(of, given, report));
     }
     program::flush();
   });
   int const code = results.finish();
-  if (code == 0) program::wrote(paths);
+  if (code == 0 && printed) program::wrote(paths);
   return code;
 }
 

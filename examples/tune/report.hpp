@@ -14,8 +14,8 @@ namespace tune {
 /// Errors  backend_error where a merged model cannot be written there
 void expect_merge(std::string const& path);
 
-/// Writes and prints what was made. The exit code.
+/// Writes what was made and prints it, unless somebody else does. The exit code.
 [[nodiscard]] int deliver(session& of, options const& given, final_report const& report,
-                          std::string const& weights);
+                          std::string const& weights, bool printed);
 
 }  // namespace tune

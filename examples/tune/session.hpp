@@ -17,6 +17,7 @@
 #include "../program/progress.hpp"
 #include "answers.hpp"
 #include "metrics.hpp"
+#include "online.hpp"
 #include "options.hpp"
 #include "training.hpp"
 
@@ -34,7 +35,7 @@ struct final_report {
 /// Everything that a training needs, in memory.
 class session {
  public:
-  /// Opens the model, reads the rows, says what was found, and makes policy and reference.
+  /// Opens the model, reads the rows or the prompts, says what was found, and makes policy and reference.
   ///
   /// Errors  what is wrong with them; program::stop where somebody asked for the end
   session(options const& given, chosen_loss loss);
@@ -46,7 +47,9 @@ class session {
   [[nodiscard]] language::model& model() { return model_; }
   [[nodiscard]] language::held_policy& policy() { return *policy_; }
   [[nodiscard]] chosen_loss const& loss() const { return loss_; }
+  /// Empty with --online.
   [[nodiscard]] language::encoded_rows const& rows() const { return rows_; }
+  [[nodiscard]] std::optional<online_prompts> const& prompts() const { return prompts_; }
   [[nodiscard]] std::optional<language::encoded_rows> const& held_out() const { return held_out_; }
   [[nodiscard]] std::string const& reference_name() const { return reference_name_; }
   [[nodiscard]] prefer::train_options train_options() const;
@@ -61,20 +64,28 @@ class session {
   void finish(final_report& report);
 
  private:
+  void read(options const& given);
   void choose_reference();
+  void train_on(prefer::any_source& source, online_judge const* judge,
+                std::string const& checkpoint, std::function<void(step_row const&)> const& on_row);
   [[nodiscard]] std::function<void(std::size_t)> shown(program::progress& bar,
                                                        std::string const& doing) const;
   [[nodiscard]] language::preference_judgement judged(std::vector<float> const& policy,
                                                       std::vector<float> const& reference) const;
   void print_answers(std::uint64_t step);
+  /// Rows, or prompts, of an epoch and of a step.
+  [[nodiscard]] std::size_t rows_per_epoch() const;
   [[nodiscard]] std::size_t rows_in(std::uint64_t step) const;
   [[nodiscard]] double tokens_per_row() const;
+  /// The different prompts that leave room for an answer, the first `most`: of held-out rows where there are any.
+  [[nodiscard]] std::vector<std::uint32_t> prompts_to_show(std::size_t most) const;
 
   options const& given_;
   chosen_loss loss_;
   language::model model_;
   prefer::token_sequences texts_;
   language::encoded_rows rows_;
+  std::optional<online_prompts> prompts_;
   std::optional<language::encoded_rows> held_out_;
   std::uint64_t rows_identity_ = 0;
   std::unique_ptr<language::held_policy> policy_;

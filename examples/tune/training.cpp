@@ -48,9 +48,10 @@ chosen_loss choose_loss(std::string const& name, std::vector<setting> settings) 
   }
   chosen_loss out{.facts = facts_of(name, settings), .settings = std::move(settings)};
   if (out.facts.own_samples) {
-    prefer::refuse("--loss " + name +
-                   ": it learns from what the policy itself has just written, and this program has "
-                   "rows that are written once; see docs/guides/online.md");
+    prefer::refuse(
+        "--loss " + name +
+        ": it learns from advantages of what the policy itself has just written, and this "
+        "program makes pairs, lists and demonstrations; see docs/guides/online.md");
   }
   if (out.facts.needs.contains(prefer::column_name::value_estimate)) {
     prefer::refuse("--loss " + name +

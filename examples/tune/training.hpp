@@ -7,9 +7,9 @@
 #include <string>
 
 #include <losses/loss_facts.hpp>
-#include <prefer/batch/choices.hpp>
 #include <prefer/policy/any_policy.hpp>
 #include <prefer/reference/any_reference.hpp>
+#include <prefer/train/any_source.hpp>
 #include <prefer/train/options.hpp>
 #include <prefer/train/step_report.hpp>
 
@@ -41,7 +41,7 @@ class training {
 struct training_parts {
   policy_handle& policy;
   reference_handle& reference;
-  prefer::choice_data const& data;
+  prefer::any_source& source;
   prefer::train_options options;
 };
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <prefer/beta/schedule.hpp>
 #include <prefer/loss/catalogue.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/train/adamw.hpp>
@@ -32,7 +33,7 @@ template <prefer::Loss L>
 class training_of final : public training {
  public:
   training_of(L const& loss, training_parts const& parts)
-      : trainer_(parts.policy, loss, parts.reference, parts.data, parts.options) {}
+      : trainer_(parts.policy, loss, parts.reference, parts.source, parts.options) {}
 
   prefer::run_outcome run(std::function<bool(prefer::step_report const&)> const& on_step,
                           std::function<bool(prefer::part_report const&)> const& on_part) override {
@@ -45,7 +46,8 @@ class training_of final : public training {
   [[nodiscard]] std::uint64_t steps_planned() const override { return trainer_.steps_planned(); }
 
  private:
-  prefer::trainer<policy_handle, L, reference_handle> trainer_;
+  prefer::trainer<policy_handle, L, reference_handle, prefer::beta_of_the_loss, prefer::any_source&>
+      trainer_;
 };
 
 /// How many units the trainers are spread over, and the unit of a loss.

@@ -13,6 +13,7 @@
 
 #include <prefer/data/audit_findings.hpp>
 #include <prefer/data/audit_report.hpp>
+#include <prefer/text/counted.hpp>
 #include <prefer/text/number.hpp>
 
 namespace prefer::inline v0_1::data {
@@ -47,16 +48,16 @@ inline nlohmann::ordered_json to_json(std::optional<estimate> const& number) {
   return {{"value", number->value}, {"standard_error", error}};
 }
 
-inline std::string in_words(std::size_t count) { return grouped(count); }
+inline std::string in_words(std::size_t count) { return text::grouped(count); }
 inline std::string in_words(length_summary const& lengths) {
-  return "mean " + text::fixed(lengths.mean, 1) + ", median " + grouped(lengths.median) + " (" +
-         grouped(lengths.least) + " to " + grouped(lengths.most) + ")";
+  return "mean " + text::fixed(lengths.mean, 1) + ", median " + text::grouped(lengths.median) +
+         " (" + text::grouped(lengths.least) + " to " + text::grouped(lengths.most) + ")";
 }
 inline std::string in_words(std::optional<estimate> const& number) {
   if (!number) return "not known";
-  std::string const share = percent(number->value);
+  std::string const share = text::percent(number->value);
   return std::isnan(number->standard_error) ? share
-                                            : share + " ± " + percent(number->standard_error);
+                                            : share + " ± " + text::percent(number->standard_error);
 }
 
 inline std::string spaced(std::string_view name) {
@@ -140,8 +141,8 @@ inline std::string cell(std::string_view words) {
     page += "\n";
   }
   for (split_overlap const& common : report.overlaps) {
-    page += "\n" + detail::counted(common.prompts, "prompt") + " and " +
-            detail::counted(common.rows, "row") + " of \"" + common.second + "\" are in \"" +
+    page += "\n" + text::counted(common.prompts, "prompt") + " and " +
+            text::counted(common.rows, "row") + " of \"" + common.second + "\" are in \"" +
             common.first + "\", too.\n";
   }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <prefer/data/audit_report.hpp>
-#include <prefer/text/number.hpp>
+#include <prefer/text/counted.hpp>
 
 namespace prefer::inline v0_1::data {
 
@@ -26,23 +26,6 @@ struct audit_finding {
 
 namespace detail {
 
-/// Digits in groups of three: 1,000,000.
-inline std::string grouped(std::size_t number) {
-  std::string digits = std::to_string(number);
-  for (std::size_t end = digits.size(); end > 3; end -= 3) digits.insert(end - 3, ",");
-  return digits;
-}
-
-/// "1 row", "12 rows".
-inline std::string counted(std::size_t number, std::string const& noun) {
-  return grouped(number) + " " + noun + (number == 1 ? "" : "s");
-}
-
-inline std::string percent(double share) { return text::fixed(100.0 * share, 1) + " %"; }
-inline std::string percent(std::size_t part, std::size_t whole) {
-  return percent(static_cast<double>(part) / static_cast<double>(whole));
-}
-
 /// " is" or "s are" behind a noun without its number's ending.
 inline std::string is_or_are(std::size_t number) { return number == 1 ? " is" : " are"; }
 
@@ -56,8 +39,8 @@ inline void find_in_lengths(split_audit const& split, std::vector<audit_finding>
   std::string const side = share > 0.5 ? "longer" : "shorter";
   found.push_back({severity::warning, "length_bias", split.name,
                    "the chosen completion is the " + side + " one in " +
-                       percent(share > 0.5 ? share : 1.0 - share) +
-                       " of the pairs (standard error " + percent(error) +
+                       text::percent(share > 0.5 ? share : 1.0 - share) +
+                       " of the pairs (standard error " + text::percent(error) +
                        "): whoever judged by length alone would be right as often; compare " +
                        "simpo, r_dpo or ln_dpo with dpo, and watch the length of what is learned"});
 }
@@ -68,46 +51,47 @@ inline void find_in_judgements(split_audit const& split, std::vector<audit_findi
   };
   if (split.duplicates != 0) {
     add(severity::warning, "duplicates",
-        counted(split.duplicates, "row") + (split.duplicates == 1 ? " repeats" : " repeat") +
+        text::counted(split.duplicates, "row") + (split.duplicates == 1 ? " repeats" : " repeat") +
             " an earlier row and would count again in every mean");
   }
   if (split.contradictions != 0) {
     add(severity::warning, "contradictions",
-        counted(split.contradictions, "pair") + " of completions" +
+        text::counted(split.contradictions, "pair") + " of completions" +
             is_or_are(split.contradictions) +
             " preferred both ways: nothing that is learned can be right about more than " +
-            percent(split.rows - split.outvoted, split.rows) + " of the rows");
+            text::percent(split.rows - split.outvoted, split.rows) + " of the rows");
   }
   if (split.cyclic_prompts != 0) {
     add(severity::warning, "cycles",
-        "under " + counted(split.cyclic_prompts, "prompt") +
+        "under " + text::counted(split.cyclic_prompts, "prompt") +
             " the judgements run in a circle (a over b, b over c, c over a), which no reward can "
             "satisfy");
   }
   if (split.label_noise && split.label_noise->value > 0.0) {
     auto const [noise, error] = *split.label_noise;
-    std::string const again = "of " + counted(split.pairs_judged_again, "pair") + " judged again, ";
+    std::string const again =
+        "of " + text::counted(split.pairs_judged_again, "pair") + " judged again, ";
     if (std::isnan(error)) {
       add(severity::note, "label_noise",
           again + "judgements disagree as often as they agree, or more often: they say nothing");
     } else {
       bool const is_sure = noise >= 0.1 && noise > 2.0 * error;
       add(is_sure ? severity::warning : severity::note, "label_noise",
-          again + "judgements disagree as if " + percent(noise) + " (standard error " +
-              percent(error) + ") of all were the wrong way round; robust_dpo takes that " +
+          again + "judgements disagree as if " + text::percent(noise) + " (standard error " +
+              text::percent(error) + ") of all were the wrong way round; robust_dpo takes that " +
               "probability as its label_smoothing");
     }
   }
   if (split.ties != 0) {
     add(severity::note, "ties",
-        counted(split.ties, "row") + is_or_are(split.ties) +
+        text::counted(split.ties, "row") + is_or_are(split.ties) +
             (split.ties == 1 ? " a tie" : " ties") + ", from which no preference is learned");
   }
   if (split.both_sides_anywhere != 0) {
     add(severity::note, "both_sides",
-        counted(split.both_sides_anywhere, "completion") + is_or_are(split.both_sides_anywhere) +
-            " chosen in one row and rejected in another (" + grouped(split.both_sides) +
-            " of them under one prompt)");
+        text::counted(split.both_sides_anywhere, "completion") +
+            is_or_are(split.both_sides_anywhere) + " chosen in one row and rejected in another (" +
+            text::grouped(split.both_sides) + " of them under one prompt)");
   }
 }
 
@@ -119,22 +103,23 @@ inline void find_in_annotators(split_audit const& split, std::vector<audit_findi
   double const even_share = 1.0 / static_cast<double>(split.annotators);
   if (share <= std::max(0.5, 1.5 * even_share)) return;
   found.push_back({severity::warning, "annotators", split.name,
-                   "one of " + counted(split.annotators, "annotator") + " judged " +
-                       percent(share) +
+                   "one of " + text::counted(split.annotators, "annotator") + " judged " +
+                       text::percent(share) +
                        " of the rows: what is learned is mostly one person's preference"});
 }
 
 inline void find_in_overlap(split_overlap const& common, std::vector<audit_finding>& found) {
   if (common.rows != 0) {
     bool const all = common.rows == common.second_rows;
-    found.push_back({all ? severity::error : severity::warning, "overlap", common.second,
-                     (all ? "every row compares"
-                          : percent(common.rows, common.second_rows) + " of the rows compare") +
-                         " two completions that \"" + common.first +
-                         "\" compares, too: what was learned from would be judged on"});
+    found.push_back(
+        {all ? severity::error : severity::warning, "overlap", common.second,
+         (all ? "every row compares"
+              : text::percent(common.rows, common.second_rows) + " of the rows compare") +
+             " two completions that \"" + common.first +
+             "\" compares, too: what was learned from would be judged on"});
   } else if (common.prompts != 0) {
     found.push_back({severity::note, "overlap", common.second,
-                     counted(common.prompts, "prompt") + " of \"" + common.first + "\"" +
+                     text::counted(common.prompts, "prompt") + " of \"" + common.first + "\"" +
                          is_or_are(common.prompts) + " asked here, too, about other completions"});
   }
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <prefer/dialect.hpp>
+#include <prefer/text/counted.hpp>
 
 namespace prefer::inline v0_1::data {
 
@@ -47,17 +48,16 @@ struct encode_report {
 
 /// A report in a sentence: "4 rows: 1 prompt cut by 12 tokens, 3 completions cut by 40 tokens, 1 row dropped (...)".
 [[nodiscard]] inline std::string to_sentence(encode_report const& report) {
-  auto const counted = [](std::size_t count, std::string const& what) {
-    return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
-  };
   auto const cut = [&](std::size_t parts, std::string const& what, std::size_t tokens) {
-    return parts == 0 ? ", no " + what + " cut"
-                      : ", " + counted(parts, what) + " cut by " + counted(tokens, "token");
+    return parts == 0
+               ? ", no " + what + " cut"
+               : ", " + text::counted(parts, what) + " cut by " + text::counted(tokens, "token");
   };
-  std::string out =
-      counted(report.rows, "row") + cut(report.prompts_cut, "prompt", report.prompt_tokens_cut) +
-      cut(report.completions_cut, "completion", report.completion_tokens_cut) + ", " +
-      (report.dropped() == 0 ? "no row" : counted(report.dropped(), "row")) + " dropped";
+  std::string out = text::counted(report.rows, "row") +
+                    cut(report.prompts_cut, "prompt", report.prompt_tokens_cut) +
+                    cut(report.completions_cut, "completion", report.completion_tokens_cut) + ", " +
+                    (report.dropped() == 0 ? "no row" : text::counted(report.dropped(), "row")) +
+                    " dropped";
   if (report.dropped() == 0) return out;
   std::string why;
   if (report.dropped_empty != 0) {

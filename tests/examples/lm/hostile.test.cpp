@@ -32,13 +32,16 @@ std::vector<hostile_case> const programs = {
       "--bad-rows", "--ties"}},
     {"tune",
      PREFER_EXAMPLE_TUNE,
-     {"--beta",         "--threads",      "--max-length", "--max-prompt",   "--max-bad",
-      "--epochs",       "--batch",        "--accumulate", "--micro-tokens", "--lr",
-      "--warmup",       "--weight-decay", "--clip",       "--seed",         "--lora",
-      "--lora-alpha",   "--lora-dropout", "--save-every", "--sample-every", "--samples",
-      "--sample-tokens"},
-     {"--texts", "--truncate", "--products", "--compute", "--storage", "--schedule", "--bad-rows",
-      "--ties"}}};
+     {"--beta",          "--threads",      "--max-length",   "--max-prompt",
+      "--max-bad",       "--epochs",       "--batch",        "--accumulate",
+      "--micro-tokens",  "--lr",           "--warmup",       "--weight-decay",
+      "--clip",          "--seed",         "--lora",         "--lora-alpha",
+      "--lora-dropout",  "--save-every",   "--sample-every", "--samples",
+      "--sample-tokens", "--skip-settled", "--rounds",       "--n",
+      "--max-tokens",    "--temperature",  "--top-k",        "--top-p",
+      "--min-margin"},
+     {"--scorer", "--texts", "--truncate", "--products", "--compute", "--storage", "--schedule",
+      "--bad-rows", "--ties"}}};
 
 std::string const usual =
     "--model " PREFER_GOLDEN_DIR "/lm_tiny/llama_tied --data pairs.jsonl --quiet ";
