@@ -22,9 +22,12 @@ constexpr char const* description =
     R"(What became of the models that scripts/study has tuned, each near another reference and
 with another beta: a table, a CSV with a row for each run, and pictures.
 
-A run is a folder REFERENCE/beta-BETA/seed-SEED with the summary of the program tune
-(summary.json) and of the program sample (sampled.json). Runs that are not finished are
+A run is a folder REFERENCE/beta-BETA/seed-SEED with what the programs tune, score and
+sample say of it (summary.json, scored.json, sampled.json). Runs that are not finished are
 left out and named.
+
+Accuracy is of held-out pairs, by the reward beside the run's own reference, and beside
+the start, which is one measure for all; so is the log-ratio of the chosen endings.
 )";
 
 struct arguments {
@@ -48,9 +51,14 @@ void declare(CLI::App& app, arguments& given) {
 }
 
 std::vector<std::pair<std::string, language::mean_of_rows run::*>> const columns = {
-    {"score", &run::score},       {"kl", &run::kl},
-    {"accuracy", &run::accuracy}, {"reward_chosen", &run::reward_chosen},
-    {"tokens", &run::tokens},     {"ended", &run::ended}};
+    {"score", &run::score},
+    {"kl", &run::kl},
+    {"accuracy", &run::accuracy},
+    {"reward_chosen", &run::reward_chosen},
+    {"accuracy_from_start", &run::accuracy_from_start},
+    {"chosen_from_start", &run::chosen_from_start},
+    {"tokens", &run::tokens},
+    {"ended", &run::ended}};
 
 void write_csv(std::string const& path, found_runs const& found) {
   std::vector<std::string> header = {"reference", "beta", "seed"};
@@ -77,14 +85,16 @@ std::string table_of(found_runs const& found, std::vector<run> const& settings) 
                                {.header = "score", .align = align::right},
                                {.header = "KL, nats", .align = align::right},
                                {.header = "accuracy", .align = align::right},
-                               {.header = "chosen reward", .align = align::right},
+                               {.header = "from the start", .align = align::right},
+                               {.header = "chosen, nats", .align = align::right},
                                {.header = "tokens", .align = align::right},
                                {.header = "ended", .align = align::right}});
-  table.add_row({"(not tuned)", "", in_words(found.start_score), "0", "", "",
+  table.add_row({"(not tuned)", "", in_words(found.start_score), "0", "", "", "0",
                  in_words(found.start_tokens, 1), ""});
   for (run const& each : settings) {
     table.add_row({each.reference, prefer::text::shortest(each.beta), in_words(each.score),
-                   in_words(each.kl, 2), in_words(each.accuracy), in_words(each.reward_chosen, 2),
+                   in_words(each.kl, 2), in_words(each.accuracy),
+                   in_words(each.accuracy_from_start), in_words(each.chosen_from_start, 2),
                    in_words(each.tokens, 1), in_words(each.ended)});
   }
   return table.text();

@@ -49,8 +49,8 @@ void draw_betas(std::string const& path, found_runs const& found,
                 std::vector<run> const& settings) {
   auto score = against_beta(settings, "Score of sampled endings", "mean score", &run::score);
   auto kl = against_beta(settings, "KL from the start", "nats an ending", &run::kl);
-  auto accuracy =
-      against_beta(settings, "Accuracy on held-out pairs", "share of pairs", &run::accuracy);
+  auto accuracy = against_beta(settings, "Accuracy on held-out pairs, beside the start",
+                               "share of pairs", &run::accuracy_from_start);
   score.add_horizontal({.y = found.start_score.mean, .label = "the start"});
   accuracy.add_horizontal({.y = 0.5, .label = "chance"});
   prefer::report::plot_row{{std::move(score), std::move(kl), std::move(accuracy)}}.write(path);

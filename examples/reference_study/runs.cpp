@@ -82,12 +82,14 @@ found_runs read_runs(std::string const& folder, std::vector<std::string> const& 
       for (auto const& of_seed : folders_in(of_beta)) {
         auto const seed = number_of<std::uint64_t>(of_seed, "seed-");
         fs::path const tuned_file = of_seed / "summary.json";
+        fs::path const scored_file = of_seed / "scored.json";
         fs::path const sampled_file = of_seed / "sampled.json";
-        if (!fs::exists(tuned_file) || !fs::exists(sampled_file)) {
+        if (!fs::exists(tuned_file) || !fs::exists(scored_file) || !fs::exists(sampled_file)) {
           out.unfinished.push_back(of_seed.string());
           continue;
         }
         json const tuned = read_json(tuned_file);
+        json const scored = read_json(scored_file);
         json const sampled = read_json(sampled_file);
         out.runs.push_back(
             {.reference = reference,
@@ -97,6 +99,8 @@ found_runs read_runs(std::string const& folder, std::vector<std::string> const& 
              .kl = mean_at(sampled, sampled_file, "/tuned/kl"),
              .accuracy = mean_at(tuned, tuned_file, "/held_out/after/accuracy"),
              .reward_chosen = mean_at(tuned, tuned_file, "/held_out/after/reward_chosen"),
+             .accuracy_from_start = mean_at(scored, scored_file, "/summary/accuracy"),
+             .chosen_from_start = mean_at(scored, scored_file, "/summary/reward_chosen"),
              .tokens = mean_at(sampled, sampled_file, "/tuned/tokens"),
              .ended = mean_at(sampled, sampled_file, "/tuned/ended")});
       }
@@ -117,7 +121,8 @@ run mean_of_seeds(std::vector<run> const& seeds) {
   run out{.reference = seeds.front().reference, .beta = seeds.front().beta};
   auto const n = static_cast<double>(seeds.size());
   for (auto const field :
-       {&run::score, &run::kl, &run::accuracy, &run::reward_chosen, &run::tokens, &run::ended}) {
+       {&run::score, &run::kl, &run::accuracy, &run::reward_chosen, &run::accuracy_from_start,
+        &run::chosen_from_start, &run::tokens, &run::ended}) {
     language::mean_of_rows& sum = out.*field;
     sum = {.count = 0, .mean = 0.0, .standard_error = 0.0};
     double squares = 0.0;

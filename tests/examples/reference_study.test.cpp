@@ -24,8 +24,12 @@ std::string sampled(double score, double error) {
 std::string const tuned = "{\"held_out\":{\"after\":{" + number("accuracy", 0.75, 0.1) + "," +
                           number("reward_chosen", -1, 0.2) + "}}}";
 
+std::string const scored = "{\"summary\":{" + number("accuracy", 0.625, 0.1) + "," +
+                           number("reward_chosen", -2, 0.2) + "}}";
+
 void add_run(workplace const& at, std::string const& place, double score, double error) {
   at.file("runs/" + place + "/summary.json", tuned);
+  at.file("runs/" + place + "/scored.json", scored);
   at.file("runs/" + place + "/sampled.json", sampled(score, error));
 }
 
@@ -52,6 +56,8 @@ TEST_CASE("reference_study: seeds of a setting become their mean, betas stand by
   CHECK(settings[0].score.standard_error == Approx(0.25));  // sqrt(0.3^2 + 0.4^2) / 2
   CHECK(settings[0].score.count == 16);
   CHECK(settings[0].accuracy.mean == 0.75);
+  CHECK(settings[0].accuracy_from_start.mean == 0.625);
+  CHECK(settings[0].chosen_from_start.mean == -2.0);
   CHECK(settings[1].beta == 1.0);
   CHECK(settings[1].score.mean == 0.25);
 
