@@ -32,13 +32,13 @@ template <class S, class L>
   return detail::apply(loss, record, loss_state<L>{});
 }
 
-struct value_and_slopes {
+struct slopes_of_one {
   double value;
   double by_log_prob;
   double by_value;
 };
 template <class L>
-[[nodiscard]] value_and_slopes slopes_at(L const& loss, written_point const& at) {
+[[nodiscard]] slopes_of_one slopes_at(L const& loss, written_point const& at) {
   using S = dual<double, 2>;
   S const y = at_written(loss, at, S::variable(at.log_prob, 0), S::variable(at.value, 1));
   return {y.value, y.partial[0], y.partial[1]};
