@@ -11,18 +11,18 @@
 
 namespace {
 
-using numbers = std::vector<double>;
+using row_of_numbers = std::vector<double>;
 using prefer::estimate_best_of_n;
 using prefer::exact_best_of_n;
 using prefer::test::message_of;
 
-numbers logs(numbers of) {
+row_of_numbers logs(row_of_numbers of) {
   for (double& each : of) each = std::log(each);
   return of;
 }
 
 /// Calls visit(tuple, its probability) for every tuple of so many completions.
-void for_each_tuple(numbers const& p, std::size_t length, auto&& visit) {
+void for_each_tuple(row_of_numbers const& p, std::size_t length, auto&& visit) {
   std::vector<std::size_t> tuple(length);
   while (true) {
     double probability = 1.0;
@@ -35,10 +35,11 @@ void for_each_tuple(numbers const& p, std::size_t length, auto&& visit) {
 }
 
 /// Who is kept when completions are looked at one after another and only a higher score takes the place.
-numbers kept_one_by_one(numbers const& p, numbers const& score, std::size_t n) {
-  numbers kept = p;
+row_of_numbers kept_one_by_one(row_of_numbers const& p, row_of_numbers const& score,
+                               std::size_t n) {
+  row_of_numbers kept = p;
   for (std::size_t k = 1; k != n; ++k) {
-    numbers next(p.size());
+    row_of_numbers next(p.size());
     for (std::size_t had = 0; had != p.size(); ++had) {
       for (std::size_t y = 0; y != p.size(); ++y) {
         next[score[y] > score[had] ? y : had] += kept[had] * p[y];
@@ -50,14 +51,14 @@ numbers kept_one_by_one(numbers const& p, numbers const& score, std::size_t n) {
 }
 
 // Two of equal score, and one that is never written.
-numbers const p = {0.4, 0.05, 0.3, 0.0, 0.25};
-numbers const score = {0.5, 2.0, -1.0, 9.0, 0.5};
+row_of_numbers const p = {0.4, 0.05, 0.3, 0.0, 0.25};
+row_of_numbers const score = {0.5, 2.0, -1.0, 9.0, 0.5};
 
 }  // namespace
 
 TEST_CASE("best_of_n: equals the sum over all tuples", "[metrics][best_of_n]") {
   for (std::size_t const n : {1U, 2U, 4U}) {
-    numbers kept(p.size());
+    row_of_numbers kept(p.size());
     for_each_tuple(p, n, [&](std::vector<std::size_t> const& tuple, double probability) {
       std::size_t best = tuple[0];
       for (std::size_t const y : tuple) best = score[y] > score[best] ? y : best;
@@ -96,26 +97,26 @@ TEST_CASE("best_of_n: the bound is reached as completions become many and unlike
           "[metrics][best_of_n]") {
   // Where log(probability / p) is taken at the ends of cells of width 1 / K, the error is of the order of n^2 / K.
   std::size_t const many = 100000;
-  numbers const uniform(many, -std::log(static_cast<double>(many)));
-  numbers rising(many);
+  row_of_numbers const uniform(many, -std::log(static_cast<double>(many)));
+  row_of_numbers rising(many);
   for (std::size_t i = 0; i != many; ++i) rising[i] = static_cast<double>(i);
   auto const fine = exact_best_of_n(uniform, rising, 4);
   CHECK(fine.kl < fine.kl_bound);
   CHECK(fine.kl == Approx(fine.kl_bound).epsilon(1e-3));
   // With two completions it is far from it: log 2 is the most that can be.
-  auto const coarse = exact_best_of_n(logs({0.5, 0.5}), numbers{0, 1}, 16);
+  auto const coarse = exact_best_of_n(logs({0.5, 0.5}), row_of_numbers{0, 1}, 16);
   CHECK(coarse.kl < std::log(2.0));
   CHECK(coarse.kl_bound > 1.8);
 }
 
 TEST_CASE("best_of_n: the estimate from N completions has no bias", "[metrics][best_of_n]") {
-  numbers const three = {0.2, 0.5, 0.3};
-  numbers const by = {1.0, 0.0, 1.0};  // what is chosen by, with a tie
-  numbers const truth = {-1.0, 0.5, 3.0};
+  row_of_numbers const three = {0.2, 0.5, 0.3};
+  row_of_numbers const by = {1.0, 0.0, 1.0};  // what is chosen by, with a tie
+  row_of_numbers const truth = {-1.0, 0.5, 3.0};
   for (std::size_t n = 1; n != 5; ++n) {
     double mean = 0.0;
     for_each_tuple(three, 4, [&](std::vector<std::size_t> const& tuple, double probability) {
-      numbers chosen_by, worth;
+      row_of_numbers chosen_by, worth;
       for (std::size_t const y : tuple) {
         chosen_by.push_back(by[y]);
         worth.push_back(truth[y]);
@@ -126,7 +127,7 @@ TEST_CASE("best_of_n: the estimate from N completions has no bias", "[metrics][b
     CHECK(mean == Approx(exact_best_of_n(logs(three), by, n).expected(truth)).epsilon(1e-13));
   }
   // The best of all four, and their mean.
-  numbers const four = {3.0, -1.0, 7.0, 2.0};
+  row_of_numbers const four = {3.0, -1.0, 7.0, 2.0};
   CHECK(estimate_best_of_n(four, four, 4) == 7.0);
   CHECK(estimate_best_of_n(four, four, 1) == 2.75);
   CHECK(estimate_best_of_n(four, four, 2) == Approx((3 * 7.0 + 2 * 3.0 + 2.0) / 6));
@@ -136,12 +137,12 @@ TEST_CASE("best_of_n: what has no meaning is refused", "[metrics][best_of_n]") {
   CHECK(message_of([] { (void)exact_best_of_n(logs(p), score, 0); }) ==
         "exact_best_of_n: n must be at least 1");
   CHECK(message_of([] {
-          (void)exact_best_of_n(logs({0.5, 0.25}), numbers{0, 1}, 2);
+          (void)exact_best_of_n(logs({0.5, 0.25}), row_of_numbers{0, 1}, 2);
         }) ==
         "exact_best_of_n: the probabilities sum to 0.750000, expected 1; every completion of the "
         "prompt is listed once");
   CHECK(message_of([] {
-          (void)exact_best_of_n(logs({0.5, 0.5}), numbers{0, NAN}, 2);
+          (void)exact_best_of_n(logs({0.5, 0.5}), row_of_numbers{0, NAN}, 2);
         }) == "exact_best_of_n: score 1 is nan; expected a finite number");
   CHECK(message_of([] { (void)estimate_best_of_n(score, score, 6); }) ==
         "estimate_best_of_n: 5 completions; expected at least n, 6");

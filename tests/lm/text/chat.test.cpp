@@ -163,7 +163,8 @@ TEST_CASE("chat: a template that is not known is refused with the list, where me
         Contains("the chat template: ") && Contains("expected chatml, llama3, zephyr or mistral"));
   }
   auto data = tiny_data_with({"<|im_start|>", "<|im_end|>"});
-  CHECK(lm::tokenizer(data, {.chat_template = "chatml"}).chat().family == lm::chat_family::chatml);
+  lm::tokenizer const named(data, {.chat_template = "chatml"});
+  CHECK(named.chat().family == lm::chat_family::chatml);
   CHECK_THROWS_WITH(
       lm::tokenizer(data, {.chat_template = "gemma"}),
       "found the chat template \"gemma\"; expected chatml, llama3, zephyr or mistral");
