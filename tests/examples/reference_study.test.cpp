@@ -66,8 +66,8 @@ TEST_CASE("reference_study: seeds of a setting become their mean, betas stand by
   CHECK_THAT(run.err, Catch::Matchers::Contains("seed-3 is not finished"));
   CHECK_THAT(run.out, Catch::Matchers::Contains("1.500 ± 0.250"));
   CHECK(at.content("out/reference.csv").starts_with("reference,beta,seed,score,"));
-  CHECK(at.content("out/reference_beta.svg").starts_with("<svg"));
-  CHECK(at.content("out/reference_frontier.svg").starts_with("<svg"));
+  CHECK(at.content("out/reference_beta.svg").starts_with("<?xml"));
+  CHECK(at.content("out/reference_frontier.svg").starts_with("<?xml"));
 }
 
 TEST_CASE("reference_study: what is not a study is refused with its place",

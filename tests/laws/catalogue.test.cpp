@@ -44,6 +44,11 @@ TEST_CASE("laws: every loss header is in the catalogue, and every loss of it is 
       CHECK(std::regex_search(tests, std::regex("TEST_CASE\\(\\s*\"" + loss + ": ")));
     }
   }
+  // Policy gradients read who wrote a completion, which rows of preferences do not say: they are no rows of the catalogue.
+  for (char const* const each :
+       {"clipped_surrogate", "clipped_value", "grpo", "reinforce", "rloo"}) {
+    CHECK(written.erase(each) == 1);
+  }
   CHECK(written == catalogued);
 }
 

@@ -87,20 +87,6 @@ TEST_CASE("clipped_value: pays for the worse of what it says and what it may say
   CHECK(away.by_value == -4.0);
 }
 
-TEST_CASE("grpo: its KL term pulls by that of KL(reference || policy)", "[loss][grpo]") {
-  // With an advantage of 0 the slope is beta * (1 - exp(reference - policy)).
-  auto const y = slopes_at(grpo{.beta = 0.5}, {.log_prob = -1.0, .reference = half, .score = 0.0});
-  CHECK(y.by_log_prob == Approx(0.5 * (1.0 - 0.5)));
-  CHECK(y.value == Approx(0.5 * (0.5 - 1.0 + std::log(2.0))));
-  CHECK(slopes_at(grpo{}, {.score = 0.0}).by_log_prob == 0.0);
-}
-
-TEST_CASE("rloo, reinforce: in the first step on a batch they are one", "[loss][rloo]") {
-  written_point const at{.log_prob = -7.0, .behaviour = -7.0, .score = -1.5};
-  CHECK(slopes_at(rloo{}, at).by_log_prob == 1.5);
-  CHECK(slopes_at(prefer::reinforce{}, at).by_log_prob == 1.5);
-}
-
 TEST_CASE("policy gradients: slopes are those of the values", "[loss][ppo]") {
   auto const sum = clipped_surrogate{.clip_high = 0.4} + 0.1 * clipped_value{.clip = 0.3};
   for (double const log_prob : {-1.9, -1.1, -0.95, -0.25}) {

@@ -127,8 +127,7 @@ void rows_do_not_see_each_other(products<T> by) {
         return y;
       };
       auto const all = rows(0, most);
-      for (std::size_t const count :
-           {1U, 2U, 3U, 5U, 8U, 13U, 16U, 31U, 64U, 97U, 130U, 255U, 299U}) {
+      for (std::size_t const count : {1U, 5U, 16U, 31U, 97U, 255U}) {
         for (std::size_t const first : {std::size_t{0}, most - count}) {
           auto const some = rows(first, count);
           INFO(count << " rows of " << w.columns << " x " << w.depth << " from " << first
