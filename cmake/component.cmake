@@ -25,7 +25,7 @@ function(prefer_component name)
 
   # A package's targets are seen by the project around this one too, which links to what they link to.
   set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL TRUE)
-  # FindNCCL.cmake and FindPCRE2.cmake are ours.
+  # FindCBLAS.cmake, Finddnnl.cmake, FindNCCL.cmake and FindPCRE2.cmake are ours.
   list(PREPEND CMAKE_MODULE_PATH "${PROJECT_SOURCE_DIR}/cmake")
   set(missing "")
   foreach(package IN LISTS arg_PACKAGES)

@@ -28,6 +28,7 @@ install(FILES
     "${PROJECT_BINARY_DIR}/prefer-config-version.cmake"
     cmake/Armadillo_target.cmake
     cmake/FindCBLAS.cmake
+    cmake/Finddnnl.cmake
     cmake/FindNCCL.cmake
     cmake/FindPCRE2.cmake
     cmake/misspelt.cmake

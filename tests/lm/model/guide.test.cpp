@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -17,6 +18,38 @@
 
 #include "support/temporary_folder.hpp"
 #include "tiny_models.hpp"
+
+TEST_CASE("docs: language models, what a model says of a completion", "[docs][lm]") {
+  std::string const model = PREFER_SOURCE_DIR "/tests/golden/lm_tiny/llama_tied";
+
+  // [ask]
+  auto const words = prefer::lm::open_tokenizer(model);
+  prefer::token_sequences texts;
+  auto const prompt = texts.prompts.add(words.encode("the cat sat"));
+  auto const completion = texts.completions.add(words.encode(" near the window"));
+  prefer::choice_data asked;
+  asked.add_list(prompt, {{completion}});
+
+  auto const base =
+      std::make_shared<prefer::lm::llama_base<float> const>(prefer::lm::model_file(model));
+  prefer::lm::llama<float> policy(base, texts);
+  std::vector<float> log_prob(1);  // nats
+  policy.log_prob(asked.batch(), log_prob);
+  // [/ask]
+
+  // What it says of a text is what it says of its beginning, and then of its rest.
+  auto rest = words.encode(" near the window");
+  REQUIRE(rest.size() > 1);
+  auto longer = words.encode("the cat sat");
+  longer.push_back(rest.front());
+  prefer::choice_data parts;
+  parts.add_list(prompt, {{texts.completions.add(std::vector{rest.front()})}});
+  rest.erase(rest.begin());
+  parts.add_list(texts.prompts.add(longer), {{texts.completions.add(rest)}});
+  std::vector<float> of_parts(2);
+  policy.log_prob(parts.batch(), of_parts);
+  CHECK(of_parts[0] + of_parts[1] == Approx(log_prob[0]).margin(1e-4));
+}
 
 TEST_CASE("docs: language models, from a model and a file of pairs to an adapter", "[docs][lm]") {
   temporary_folder const folder;

@@ -40,8 +40,7 @@ struct tokenizer_options {
 /// The tokenizer of a language model: byte-level byte-pair encoding and a chat template, a prefer::data::ChatTokenizer.
 ///
 ///   prefer::lm::tokenizer const words = prefer::lm::open_tokenizer("SmolLM2-135M-Instruct.Q4_1.gguf");
-///   std::vector<std::uint32_t> tokens;
-///   words.encode("Hello, world!", tokens);
+///   std::vector<std::uint32_t> const tokens = words.encode("Hello, world!");
 ///   words.decode(tokens);  // "Hello, world!"
 ///
 /// A text is never a control token: "<|im_end|>" of a user is ten characters, unless encode_parsed is asked for. Tokens
@@ -98,6 +97,11 @@ class tokenizer {
   void encode(std::string_view text, std::vector<std::uint32_t>& into) const {
     expect_utf8(text);
     encode_run(text, into);
+  }
+  [[nodiscard]] std::vector<std::uint32_t> encode(std::string_view text) const {
+    std::vector<std::uint32_t> out;
+    encode(text, out);
+    return out;
   }
   /// The same, where control tokens that are spelled out are taken for what they are: only for texts that are trusted.
   void encode_parsed(std::string_view text, std::vector<std::uint32_t>& into) const {
