@@ -79,6 +79,8 @@ set(prefer_lm_headers
   lm/text/chat_detection.hpp
   lm/text/chat_form.hpp
   lm/text/chat_rendering.hpp
+  lm/text/normal_form.hpp
+  lm/text/normal_form_table.hpp
   lm/text/open_tokenizer.hpp
   lm/text/pre_tokenizer_table.hpp
   lm/text/special_tokens.hpp

@@ -276,7 +276,6 @@ int run(arguments const& given) {
   if (given.model.empty()) prefer::refuse("--model: found nothing; expected the model's file");
   if (!shows) prefer::refuse("found nothing to do; expected a text, --ids, --data or --check");
   lm::tokenizer const words = lm::open_tokenizer(given.model, given.tokens);
-  for (std::string const& note : words.notes()) program::warn(given.model + ": " + note);
   json document = program::results_document();
   show_texts(given, words, document);
   show_ids(given, words, document);

@@ -99,19 +99,35 @@ struct code_point {
   return length;
 }
 
+/// Appends a code point, which is no surrogate and at most U+10FFFF, as UTF-8.
+///
+/// Source  RFC 3629, section 3
+constexpr void append_utf8(char32_t c, std::string& into) {
+  auto const lead = [&](unsigned mark, unsigned shift) {
+    into += static_cast<char>(mark | (static_cast<unsigned>(c) >> shift));
+  };
+  auto const tail = [&](unsigned shift) {
+    into += static_cast<char>(0x80U | ((static_cast<unsigned>(c) >> shift) & 0x3FU));
+  };
+  if (c < 0x80) return lead(0, 0);
+  if (c < 0x800) {
+    lead(0xC0, 6);
+  } else if (c < 0x10000) {
+    lead(0xE0, 12);
+    tail(6);
+  } else {
+    lead(0xF0, 18);
+    tail(12);
+    tail(6);
+  }
+  tail(0);
+}
+
 /// A text of ISO 8859-1, in which every byte is the code point of its number, as UTF-8.
 [[nodiscard]] inline std::string from_latin1(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (char const c : text) {
-    auto const byte = static_cast<unsigned char>(c);
-    if (byte < 0x80U) {
-      out += c;
-    } else {
-      out += static_cast<char>(0xC0U | (byte >> 6U));
-      out += static_cast<char>(0x80U | (byte & 0x3FU));
-    }
-  }
+  for (char const c : text) append_utf8(static_cast<unsigned char>(c), out);
   return out;
 }
 

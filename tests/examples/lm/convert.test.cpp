@@ -52,6 +52,8 @@ void check_same_tokenizer(lm::tokenizer_data const& a, lm::tokenizer_data const&
   CHECK(a.kinds == b.kinds);
   CHECK(a.merges == b.merges);
   CHECK(a.pre_tokenizer == b.pre_tokenizer);
+  CHECK(a.normal_form_c == b.normal_form_c);
+  CHECK(a.found_after == b.found_after);
   CHECK(a.begin == b.begin);
   CHECK(a.ends == b.ends);
   CHECK(a.chat_template == b.chat_template);

@@ -58,13 +58,7 @@ constexpr std::array<unsigned short, 0x144> letter_bytes() {
   static constexpr auto letters = detail::byte_letters();
   std::string out;
   for (char const each : bytes) {
-    char32_t const letter = letters[static_cast<unsigned char>(each)];
-    if (letter < 0x80) {
-      out += static_cast<char>(letter);
-    } else {
-      out += static_cast<char>(0xC0U | (letter >> 6U));
-      out += static_cast<char>(0x80U | (letter & 0x3FU));
-    }
+    text::append_utf8(letters[static_cast<unsigned char>(each)], out);
   }
   return out;
 }

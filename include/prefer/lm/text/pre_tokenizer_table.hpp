@@ -16,6 +16,8 @@ struct pre_tokenizer {
   bool whole_tokens =
       false;  // a pre-token that is in the vocabulary is taken whole, whatever merges say
   bool adds_begin = false;  // a text begins with the begin token unless the file says otherwise
+  bool normal_form_c =
+      false;  // a text is put into Unicode's normal form C unless the file says otherwise
 };
 
 namespace detail {
@@ -51,8 +53,8 @@ inline constexpr std::array pre_tokenizers = {
     pre_tokenizer{"midm-2.0", detail::llama3_pattern, true, true},
     pre_tokenizer{"lfm2", detail::llama3_pattern, true, true},
     pre_tokenizer{"smaug-bpe", detail::llama3_pattern},
-    pre_tokenizer{"qwen2", detail::qwen2_pattern},
-    pre_tokenizer{"deepseek-r1-qwen", detail::qwen2_pattern},
+    pre_tokenizer{"qwen2", detail::qwen2_pattern, false, false, true},
+    pre_tokenizer{"deepseek-r1-qwen", detail::qwen2_pattern, false, false, true},
 };
 
 /// The entry of the table, or nullptr.

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include <prefer/lm/text/chat_detection.hpp>
 #include <prefer/lm/text/chat_form.hpp>
 #include <prefer/lm/text/chat_rendering.hpp>
+#include <prefer/lm/text/normal_form.hpp>
 #include <prefer/lm/text/pre_tokenizer_table.hpp>
 #include <prefer/lm/text/special_tokens.hpp>
 #include <prefer/lm/text/splitter.hpp>
@@ -45,6 +47,10 @@ struct tokenizer_options {
 /// that the file calls user-defined ("<think>") are found wherever they stand. Where a template puts control tokens
 /// around messages, the rest is split and merged as the one text that it is; a completion is encoded on its own.
 ///
+/// Where a model's own tokenizer puts texts into Unicode's normal form C, as Qwen's does, so does this one: "e" and U+0301
+/// have the tokens of "é", which is what decode gives back. Control tokens and, unless the file has it the other way
+/// round, user-defined ones are found before, in the text as it is written.
+///
 /// The begin token stands once before a prompt, where the model has one: because the template writes it or because the
 /// vocabulary's texts begin with it. Const calls from several threads at once are independent.
 ///
@@ -60,13 +66,19 @@ class tokenizer {
         begin_(data.begin),
         adds_begin_(data.adds_begin.value_or(table_->adds_begin) && data.begin.has_value()),
         ends_(data.ends),
-        notes_(data.notes) {
+        normal_form_c_(data.normal_form_c.value_or(table_->normal_form_c)) {
     expect_known(data, begin_ ? std::vector{*begin_} : std::vector<std::uint32_t>{}, "begin");
     expect_known(data, ends_, "end");
+    expect_known(data, data.found_after, "user-defined");
+    std::set<std::uint32_t> const found_after(data.found_after.begin(), data.found_after.end());
     for (std::uint32_t id = 0; id < vocabulary_.size(); ++id) {
       bool const user_defined = vocabulary_.kind(id) == token_kind::user_defined;
       if (!user_defined && !is_control(id)) continue;
       std::string text(vocabulary_.bytes(id));
+      if (user_defined && found_after.count(id) != 0) {
+        found_after_.add(normal_form_c_ ? normal_form_c(text) : text, id);
+        continue;
+      }
       if (user_defined) user_defined_.add(text, id);
       if (!user_defined) control_.add(text, id);
       special_.add(std::move(text), id);
@@ -95,7 +107,7 @@ class tokenizer {
   void encode_parsed(std::string_view text, std::vector<std::uint32_t>& into) const {
     expect_utf8(text);
     encode_between(special_, text, into,
-                   [&](std::string_view between) { encode_split(between, into); });
+                   [&](std::string_view between) { encode_written(between, into); });
   }
   /// The tokens of a prompt with what opens the answer, or of an answer with what ends it.
   void encode(data::conversation const& messages, data::turn_part part,
@@ -165,9 +177,11 @@ class tokenizer {
   }
   /// The control or user-defined token that is written so.
   [[nodiscard]] std::optional<std::uint32_t> find(std::string_view text) const {
-    auto const found = special_.next(text, 0);
-    if (!found || found->at != 0 || found->size != text.size()) return std::nullopt;
-    return found->id;
+    for (special_tokens const* const each : {&special_, &found_after_}) {
+      auto const found = each->next(text, 0);
+      if (found && found->at == 0 && found->size == text.size()) return found->id;
+    }
+    return std::nullopt;
   }
 
   /// The text of tokens, control tokens by their names; bytes that are no UTF-8 become U+FFFD (see utf8_stream).
@@ -180,15 +194,14 @@ class tokenizer {
   }
 
   [[nodiscard]] chat_form const& chat() const& { return chat_; }
-  /// What the file asks for and is not done, a sentence each.
-  [[nodiscard]] std::vector<std::string> const& notes() const& { return notes_; }
-  /// Of vocabulary, merges, pre-tokenizer, ends and template: whether a cache of tokens is of this tokenizer.
+  /// True where texts are put into Unicode's normal form C before they are split.
+  [[nodiscard]] bool puts_into_normal_form_c() const { return normal_form_c_; }
+  /// Of vocabulary, merges, normal form, pre-tokenizer, ends and template: whether a cache of tokens is of this tokenizer.
   [[nodiscard]] std::uint64_t identity() const { return identity_; }
 
   // What leads into a tokenizer is not had of a temporary, which ends with the statement.
   void bytes(std::uint32_t) const&& = delete;
   void chat() const&& = delete;
-  void notes() const&& = delete;
 
  private:
   static pre_tokenizer const& known_pre_tokenizer(tokenizer_data const& data) {
@@ -229,6 +242,18 @@ class tokenizer {
   }
   void encode_run(std::string_view text, std::vector<std::uint32_t>& into) const {
     encode_between(user_defined_, text, into,
+                   [&](std::string_view between) { encode_written(between, into); });
+  }
+  /// Of a text as it is written, with nothing left in it that is to be found there.
+  void encode_written(std::string_view text, std::vector<std::uint32_t>& into) const {
+    if (normal_form_c_ && !surely_in_normal_form_c(text)) {
+      encode_in_form(normal_form_c(text), into);
+    } else {
+      encode_in_form(text, into);
+    }
+  }
+  void encode_in_form(std::string_view text, std::vector<std::uint32_t>& into) const {
+    encode_between(found_after_, text, into,
                    [&](std::string_view between) { encode_split(between, into); });
   }
   void encode_split(std::string_view text, std::vector<std::uint32_t>& into) const {
@@ -246,7 +271,8 @@ class tokenizer {
     return out + written.end();
   }
 
-  static std::uint64_t identity_of(tokenizer_data const& data, tokenizer_options const& options) {
+  [[nodiscard]] std::uint64_t identity_of(tokenizer_data const& data,
+                                          tokenizer_options const& options) const {
     fingerprint all;
     for (std::string const& each : data.tokens) all.add(each);
     for (token_kind const each : data.kinds) all.add(each);
@@ -254,17 +280,21 @@ class tokenizer {
     all.add(data.pre_tokenizer).add(data.chat_template).add(options.chat_template);
     all.add(options.thinks).add(data.adds_begin.value_or(false)).add(data.begin.value_or(no_token));
     for (std::uint32_t const each : data.ends) all.add(each);
+    all.add(puts_into_normal_form_c()).add(data.found_after.size());
+    for (std::uint32_t const each : data.found_after) all.add(each);
     return all.value();
   }
 
   pre_tokenizer const* table_;
   byte_vocabulary vocabulary_;
   splitter splitter_;
-  special_tokens user_defined_, control_, special_;
+  special_tokens user_defined_, control_;
+  special_tokens special_;      // both, which are found in a text as it is written
+  special_tokens found_after_;  // user-defined ones that are found in its normal form
   std::optional<std::uint32_t> begin_;
   bool adds_begin_;
   std::vector<std::uint32_t> ends_;
-  std::vector<std::string> notes_;
+  bool normal_form_c_;
   chat_form chat_;
   std::uint64_t identity_ = 0;
 };

@@ -29,11 +29,14 @@ struct tokenizer_data {
   std::vector<std::pair<std::string, std::string>> merges;  // the first is merged first
   std::string pre_tokenizer;                                // a name of the table
   std::optional<bool> whole_tokens = {};  // "ignore_merges"; absent: as the table says
-  std::optional<bool> adds_begin = {};    // absent: as the table says
+  std::optional<bool> normal_form_c =
+      {};  // texts are put into that form; absent: as the table says
+  std::vector<std::uint32_t> found_after =
+      {};                               // user-defined ones that are looked for in that form
+  std::optional<bool> adds_begin = {};  // absent: as the table says
   std::optional<std::uint32_t> begin = {};
   std::vector<std::uint32_t> ends = {};  // the first ends a completion, each ends an answer
   std::string chat_template = {};        // a Jinja text, or nothing
-  std::vector<std::string> notes = {};   // what the file asks for and is not done
 };
 
 }  // namespace prefer::inline v0_1::lm

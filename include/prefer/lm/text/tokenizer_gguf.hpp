@@ -81,6 +81,16 @@ inline std::string why_not_bytes(std::string_view model) {
     data.merges.emplace_back(each.substr(0, space), each.substr(space + 1));
   }
 
+  data.normal_form_c = file.flag("prefer.tokenizer.normal_form_c");
+  constexpr char const* found_after = "prefer.tokenizer.found_after";
+  for (std::int64_t const id : file.integers(found_after).value_or(std::vector<std::int64_t>{})) {
+    if (id < 0 || static_cast<std::uint64_t>(id) >= data.tokens.size()) {
+      file.at().refuse("metadata " + data::in_quotes(found_after) + " has " + std::to_string(id) +
+                       ", expected less than the " + std::to_string(data.tokens.size()) +
+                       " tokens");
+    }
+    data.found_after.push_back(static_cast<std::uint32_t>(id));
+  }
   data.adds_begin = file.flag("tokenizer.ggml.add_bos_token");
   data.begin = detail::token_of_key(file, "tokenizer.ggml.bos_token_id", data.tokens.size());
   for (char const* const key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",

@@ -33,7 +33,8 @@ class tokenizer_json_reader {
     if (!root_.is_object()) refuse_file("is no JSON object; expected a tokenizer.json");
     read_model();
     read_added_tokens();
-    read_normalizer();
+    data_.normal_form_c = false;
+    read_normalizer(member(root_, "normalizer"));
     read_pre_tokenizer();
     read_post_processor(member(root_, "post_processor"));
     if (!data_.adds_begin) data_.adds_begin = false;
@@ -147,26 +148,27 @@ class tokenizer_json_reader {
                       "\", which is not done here; expected tokens that take nothing with them");
         }
       }
-      place_token(text, id, flag(each, "special") ? token_kind::control : token_kind::user_defined);
+      bool const special = flag(each, "special");
+      if (!special && flag(each, "normalized", true)) data_.found_after.push_back(id);
+      place_token(text, id, special ? token_kind::control : token_kind::user_defined);
     }
-  }
-
-  void read_normalizer() {
-    auto const& normalizer = member(root_, "normalizer");
-    if (normalizer.is_null()) return;
-    std::string const type = word(normalizer, "type");
-    if (type == "Sequence" && member(normalizer, "normalizers").empty()) return;
-    if (type != "NFC") {
-      refuse_file("the normalizer is \"" + type + "\"; expected none or NFC");
-    }
-    data_.notes.push_back(
-        "the file asks for Unicode's normal form C, which is not applied: a text is encoded as it "
-        "is written");
   }
 
   /// A sequence of sequences is read by recursion, and a hostile one has a million of them.
   void expect_shallow(std::size_t depth) const {
     if (depth > 8) refuse_file("has a \"Sequence\" in nine others; expected a list of steps");
+  }
+
+  void read_normalizer(tokenizer_object const& node, std::size_t depth = 0) {
+    if (node.is_null()) return;
+    std::string const type = word(node, "type");
+    if (type == "Sequence") {
+      expect_shallow(depth);
+      for (auto const& each : member(node, "normalizers")) read_normalizer(each, depth + 1);
+      return;
+    }
+    if (type != "NFC") refuse_file("the normalizer is \"" + type + "\"; expected none or NFC");
+    data_.normal_form_c = true;
   }
 
   /// The steps of the pre-tokenizer as words: "digits", "gpt2", "llama3", "qwen2" and "bytes".

@@ -31,6 +31,10 @@ using written_json = nlohmann::ordered_json;
   pre_tokenizer const* const known = find_pre_tokenizer(data.pre_tokenizer);
   return data.begin && data.adds_begin.value_or(known != nullptr && known->adds_begin);
 }
+[[nodiscard]] inline bool puts_into_normal_form_c(tokenizer_data const& data) {
+  pre_tokenizer const* const known = find_pre_tokenizer(data.pre_tokenizer);
+  return data.normal_form_c.value_or(known != nullptr && known->normal_form_c);
+}
 [[nodiscard]] inline token_kind kind_of_token(tokenizer_data const& data, std::size_t id) {
   return data.kinds.empty() ? token_kind::normal : data.kinds[id];
 }
@@ -94,6 +98,8 @@ using written_json = nlohmann::ordered_json;
   written_json::array_t added;
   written_json::object_t vocabulary;
   std::unordered_set<std::string_view> seen;
+  std::unordered_set<std::size_t> const found_after(data.found_after.begin(),
+                                                    data.found_after.end());
   for (std::size_t id = 0; id != data.tokens.size(); ++id) {
     std::string const& token = data.tokens[id];
     if (prefer::text::first_invalid_utf8(token)) {
@@ -116,7 +122,7 @@ using written_json = nlohmann::ordered_json;
                      {"single_word", false},
                      {"lstrip", false},
                      {"rstrip", false},
-                     {"normalized", false},
+                     {"normalized", found_after.count(id) != 0},
                      {"special", kind != token_kind::user_defined}});
   }
   written_json::array_t merges;
@@ -124,29 +130,31 @@ using written_json = nlohmann::ordered_json;
     merges.push_back(written_json::array({left, right}));
   pre_tokenizer const* const known = find_pre_tokenizer(data.pre_tokenizer);
   bool const whole = data.whole_tokens.value_or(known != nullptr && known->whole_tokens);
-  written_json const root = {{"version", "1.0"},
-                             {"truncation", nullptr},
-                             {"padding", nullptr},
-                             {"added_tokens", std::move(added)},
-                             {"normalizer", nullptr},
-                             {"pre_tokenizer", detail::pre_tokenizer_steps(data)},
-                             {"post_processor", detail::begin_processor(data)},
-                             {"decoder",
-                              {{"type", "ByteLevel"},
-                               {"add_prefix_space", true},
-                               {"trim_offsets", true},
-                               {"use_regex", true}}},
-                             {"model",
-                              {{"type", "BPE"},
-                               {"dropout", nullptr},
-                               {"unk_token", nullptr},
-                               {"continuing_subword_prefix", nullptr},
-                               {"end_of_word_suffix", nullptr},
-                               {"fuse_unk", false},
-                               {"byte_fallback", false},
-                               {"ignore_merges", whole},
-                               {"vocab", written_json(std::move(vocabulary))},
-                               {"merges", std::move(merges)}}}};
+  written_json const root = {
+      {"version", "1.0"},
+      {"truncation", nullptr},
+      {"padding", nullptr},
+      {"added_tokens", std::move(added)},
+      {"normalizer", detail::puts_into_normal_form_c(data) ? written_json{{"type", "NFC"}}
+                                                           : written_json(nullptr)},
+      {"pre_tokenizer", detail::pre_tokenizer_steps(data)},
+      {"post_processor", detail::begin_processor(data)},
+      {"decoder",
+       {{"type", "ByteLevel"},
+        {"add_prefix_space", true},
+        {"trim_offsets", true},
+        {"use_regex", true}}},
+      {"model",
+       {{"type", "BPE"},
+        {"dropout", nullptr},
+        {"unk_token", nullptr},
+        {"continuing_subword_prefix", nullptr},
+        {"end_of_word_suffix", nullptr},
+        {"fuse_unk", false},
+        {"byte_fallback", false},
+        {"ignore_merges", whole},
+        {"vocab", written_json(std::move(vocabulary))},
+        {"merges", std::move(merges)}}}};
   return root.dump(1) + "\n";
 }
 
@@ -207,6 +215,12 @@ inline void add_tokenizer(gguf_writer& file, tokenizer_data const& data, std::si
   for (auto const& [left, right] : data.merges) merges.push_back(left + ' ' + right);
   file.add("tokenizer.ggml.model", "gpt2");
   file.add("tokenizer.ggml.pre", data.pre_tokenizer);
+  // The format has no key for either; without ours the pre-tokenizer's name stands for the first.
+  file.add("prefer.tokenizer.normal_form_c", detail::puts_into_normal_form_c(data));
+  if (!data.found_after.empty()) {
+    file.add("prefer.tokenizer.found_after",
+             std::vector<std::int32_t>(data.found_after.begin(), data.found_after.end()));
+  }
   file.add("tokenizer.ggml.tokens", tokens);
   file.add("tokenizer.ggml.token_type", kinds);
   file.add("tokenizer.ggml.merges", merges);
