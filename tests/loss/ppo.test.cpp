@@ -21,8 +21,8 @@ using prefer::grpo;
 using prefer::rloo;
 
 // Ratios of 1/2, 1 and 2: on either side of every clip below.
-double const half = -1.0 - std::log(2.0);
-double const twice = -1.0 + std::log(2.0);
+double const at_half = -1.0 - std::log(2.0);
+double const at_twice = -1.0 + std::log(2.0);
 
 /// Both slopes of a loss against differences of its value.
 template <class L>
@@ -49,17 +49,17 @@ TEST_CASE("clipped_surrogate: gives no more reward for going further, and lets c
           "[loss][ppo]") {
   clipped_surrogate const loss{.clip_low = 0.2, .clip_high = 0.28};
   // Wanted more of: above 1.28 nothing is gained.
-  auto const far = slopes_at(loss, {.log_prob = twice, .score = 3.0});
+  auto const far = slopes_at(loss, {.log_prob = at_twice, .score = 3.0});
   CHECK(far.value == Approx(-3.0 * 1.28));
   CHECK(far.by_log_prob == 0.0);
-  auto const back = slopes_at(loss, {.log_prob = half, .score = 3.0});
+  auto const back = slopes_at(loss, {.log_prob = at_half, .score = 3.0});
   CHECK(back.value == Approx(-1.5));
   CHECK(back.by_log_prob == Approx(-1.5));
   // Wanted less of: below 0.8 nothing is gained.
-  auto const low = slopes_at(loss, {.log_prob = half, .score = -3.0});
+  auto const low = slopes_at(loss, {.log_prob = at_half, .score = -3.0});
   CHECK(low.value == Approx(3.0 * 0.8));
   CHECK(low.by_log_prob == 0.0);
-  auto const high = slopes_at(loss, {.log_prob = twice, .score = -3.0});
+  auto const high = slopes_at(loss, {.log_prob = at_twice, .score = -3.0});
   CHECK(high.value == Approx(6.0));
   CHECK(high.by_log_prob == Approx(6.0));
 }
@@ -73,7 +73,7 @@ TEST_CASE("clipped_surrogate: an advantage of 0 is 0, however far the policy has
 
 TEST_CASE("clipped_value: pays for the worse of what it says and what it may say", "[loss][ppo]") {
   clipped_value const loss{.clip = 0.5};
-  // Within the clip: half the square.
+  // Within the clip: at_half the square.
   auto const near = slopes_at(loss, {.value = 1.25, .behaviour_value = 1.0, .value_target = 3.0});
   CHECK(near.value == 0.5 * 1.75 * 1.75);
   CHECK(near.by_value == -1.75);

@@ -36,7 +36,8 @@ template <std::floating_point T>
     for (; i != layout.completions() && offset[i] < layout.group_tokens()[g + 1]; ++i) {
       auto const any = [](std::span<T const> of, std::size_t from, std::size_t to) {
         if (of.empty()) return false;
-        return std::any_of(of.begin() + from, of.begin() + to, [](T x) { return x != 0; });
+        auto const part = of.subspan(from, to - from);
+        return std::any_of(part.begin(), part.end(), [](T x) { return x != 0; });
       };
       if (any(given.log_prob, i, i + 1) || any(given.divergence, i, i + 1) ||
           any(given.value, i, i + 1) || any(given.token_log_prob, offset[i], offset[i + 1])) {
