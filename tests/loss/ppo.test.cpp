@@ -73,7 +73,7 @@ TEST_CASE("clipped_surrogate: an advantage of 0 is 0, however far the policy has
 
 TEST_CASE("clipped_value: pays for the worse of what it says and what it may say", "[loss][ppo]") {
   clipped_value const loss{.clip = 0.5};
-  // Within the clip: at_half the square.
+  // Within the clip: half the square.
   auto const near = slopes_at(loss, {.value = 1.25, .behaviour_value = 1.0, .value_target = 3.0});
   CHECK(near.value == 0.5 * 1.75 * 1.75);
   CHECK(near.by_value == -1.75);
