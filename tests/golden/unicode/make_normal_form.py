@@ -94,10 +94,10 @@ def table():
     marks = classes()
     run_list = lambda which: [f"{{0x{a:X}, {n}}}" for a, n in runs(which)]
     text = f"""// SPDX-License-Identifier: MIT
-//
+#pragma once
+
 // Made by tests/golden/unicode/make_normal_form.py of the Unicode Character Database {unicodedata.unidata_version}, less the characters that
 // tokenizers {tokenizers.__version__} does not know. Not to be edited.
-#pragma once
 
 #include <cstdint>
 

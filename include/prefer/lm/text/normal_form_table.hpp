@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-//
+#pragma once
+
 // Made by tests/golden/unicode/make_normal_form.py of the Unicode Character Database 14.0.0, less the characters that
 // tokenizers 0.23.3 does not know. Not to be edited.
-#pragma once
 
 #include <cstdint>
 
