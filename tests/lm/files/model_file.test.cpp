@@ -22,28 +22,28 @@ lm::model_file tiny(std::string const& name) {
 }
 
 // Asks for what leads into an object.
-constexpr auto metadata = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).metadata()) {
+constexpr auto asks_metadata = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).metadata()) {
   return static_cast<decltype(of)>(of).metadata();
 };
-constexpr auto tensors = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).tensors()) {
+constexpr auto asks_tensors = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).tensors()) {
   return static_cast<decltype(of)>(of).tensors();
 };
-constexpr auto found = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).find("name")) {
+constexpr auto asks_found = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).find("name")) {
   return static_cast<decltype(of)>(of).find("name");
 };
-constexpr auto text = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).text("key")) {
+constexpr auto asks_text = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).text("key")) {
   return static_cast<decltype(of)>(of).text("key");
 };
-constexpr auto bytes = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).bytes()) {
+constexpr auto asks_bytes = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).bytes()) {
   return static_cast<decltype(of)>(of).bytes();
 };
-constexpr auto gguf = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).gguf()) {
+constexpr auto asks_gguf = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).gguf()) {
   return static_cast<decltype(of)>(of).gguf();
 };
-constexpr auto values = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).values()) {
+constexpr auto asks_values = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).values()) {
   return static_cast<decltype(of)>(of).values();
 };
-constexpr auto place = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).at()) {
+constexpr auto asks_place = [](auto&& of) -> decltype(static_cast<decltype(of)>(of).at()) {
   return static_cast<decltype(of)>(of).at();
 };
 template <class Object, class... Questions>
@@ -57,11 +57,13 @@ constexpr bool only_of_what_stays(Questions...) {
 
 TEST_CASE("files: what leads into a file is not had of one that ends with the statement",
           "[lm][files]") {
-  STATIC_REQUIRE(only_of_what_stays<lm::gguf_file>(metadata, tensors, found, text, place));
-  STATIC_REQUIRE(only_of_what_stays<lm::safetensors_file>(metadata, tensors, found, place));
-  STATIC_REQUIRE(only_of_what_stays<lm::model_file>(gguf, place));
-  STATIC_REQUIRE(only_of_what_stays<lm::memory_map>(bytes));
-  STATIC_REQUIRE(only_of_what_stays<lm::weight_matrix<float>>(values));
+  STATIC_REQUIRE(only_of_what_stays<lm::gguf_file>(asks_metadata, asks_tensors, asks_found,
+                                                   asks_text, asks_place));
+  STATIC_REQUIRE(only_of_what_stays<lm::safetensors_file>(asks_metadata, asks_tensors, asks_found,
+                                                          asks_place));
+  STATIC_REQUIRE(only_of_what_stays<lm::model_file>(asks_gguf, asks_place));
+  STATIC_REQUIRE(only_of_what_stays<lm::memory_map>(asks_bytes));
+  STATIC_REQUIRE(only_of_what_stays<lm::weight_matrix<float>>(asks_values));
   // A configuration is small, and is taken along.
   STATIC_REQUIRE(std::is_same_v<decltype(tiny("llama_tied").config()), lm::llama_config>);
 }
