@@ -307,7 +307,7 @@ class trainer {
     report.gradient_norm = gradient_.clip(options_, report.step, all);
     gradient_.move(now_.optimizer, report.learning_rate, options_.threads, all);
     now_.memory = memory;
-    gradient_.clear();
+    gradient_.clear(options_.threads);
     return true;
   }
 
