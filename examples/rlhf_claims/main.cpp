@@ -36,6 +36,8 @@ Studies:
   over_optimisation    Gao et al. 2022, arXiv:2210.10760: reward models fitted on 50 to 10000
                        pairs, optimised by best-of-n and exactly; their two curves, fitted
   outside_the_data     Xu et al. 2024, arXiv:2404.10719: probability of what no pair shows
+  ppo_factors          the same paper on PPO by sampling: whitened advantages, batches, a
+                       reference that moves
   online_and_offline   Tang et al. 2024, arXiv:2405.08448: own pairs against given ones at
                        equal KL, as generators and as classifiers
   misspecified         Shi et al. 2025, arXiv:2505.19770: reward and policy classes that

@@ -10,6 +10,7 @@
 
 #include "gao.hpp"
 #include "learn.hpp"
+#include "ppo.hpp"
 #include "studies.hpp"
 
 namespace rlhf_claims {
@@ -96,6 +97,8 @@ std::vector<measured> one_seed(std::uint64_t seed) {
       out.push_back({setting, method + " by ensemble", 0, "above the single model at the end",
                      careful_path.back().truth - single.back().truth});
     };
+    if (i == 0)
+      measure_path(setting, "ppo", ppo_path(problem, one, seed), curve::reinforcement, out);
     compare("best-of-n", curve::best_of_n, best_of_n_path);
     compare("optimum", curve::reinforcement, optimum_path);
   }
@@ -112,7 +115,7 @@ mean_of_seeds peak_of(found const& all, std::string const& setting, std::string 
 std::vector<verdict> verdicts(found const& all) {
   using prefer::text::fixed;
   std::vector<verdict> out;
-  for (char const* const method : {"best-of-n", "optimum"}) {
+  for (char const* const method : {"best-of-n", "optimum", "ppo"}) {
     auto const setting = setting_of(pair_counts.front());
     mean_of_seeds const peak = peak_of(all, setting, method);
     auto const& lost = all.row(setting, method, "lost from here on", peak.at);
@@ -124,6 +127,9 @@ std::vector<verdict> verdicts(found const& all) {
              in_words(lost) + " until the end (" + fixed(errors_from_zero(lost), 1) +
              " standard errors); the fitted curve turns at d = " +
              in_words(all.row(setting, method, "distance at the fitted turn"), 2)});
+  }
+  for (char const* const method : {"best-of-n", "optimum"}) {
+    auto const setting = setting_of(pair_counts.front());
     bool const own_form = [&] {
       for (std::size_t const pairs : pair_counts) {
         auto const of = setting_of(pairs);
@@ -185,8 +191,10 @@ void draw(std::string const& path, found const& all) {
          {line_of{"best-of-n, true", "best-of-n", "true reward"},
           line_of{"optimum, true", "optimum", "true reward"},
           line_of{"ensemble's optimum, true", "optimum by ensemble", "true reward"},
+          line_of{"ppo, true", "ppo", "true reward"},
           line_of{"optimum, learned", "optimum", "learned reward"}}) {
       auto const distance = all.along(setting, method, "distance");
+      if (distance.empty()) continue;  // PPO was asked for the fewest pairs alone
       auto const reward = all.along(setting, method, measure);
       prefer::report::series line{.name = name, .dashed = measure[0] == 'l', .error_band = true};
       for (std::size_t i = 0; i != distance.size(); ++i) {
@@ -208,8 +216,8 @@ study over_optimisation() {
 }
 
 std::vector<study> all_studies() {
-  return {over_optimisation(), outside_the_data(), online_and_offline(), misspecified(),
-          kl_estimators()};
+  return {over_optimisation(),  outside_the_data(), ppo_factors(),
+          online_and_offline(), misspecified(),     kl_estimators()};
 }
 
 }  // namespace rlhf_claims

@@ -30,6 +30,8 @@ struct study {
 [[nodiscard]] study over_optimisation();
 /// Xu et al. 2024, arXiv:2404.10719: where DPO puts what no pair has shown.
 [[nodiscard]] study outside_the_data();
+/// The same paper on what makes PPO work: whitened advantages, large batches, a moving reference.
+[[nodiscard]] study ppo_factors();
 /// Tang et al. 2024, arXiv:2405.08448: pairs of the start against pairs that the policy writes, at equal KL.
 [[nodiscard]] study online_and_offline();
 /// Shi et al. 2025, arXiv:2505.19770: reward and policy classes that cannot hold the truth.

@@ -25,6 +25,7 @@ class sequence_world {
 
   [[nodiscard]] listed_problem const& problem() const { return problem_; }
   [[nodiscard]] std::size_t completions() const { return problem_.start.size(); }
+  [[nodiscard]] numbers const& logits() const { return logits_; }  ///< of the start
   /// The policy at the start.
   [[nodiscard]] prefer::bigram<double> policy() const;
 
