@@ -7,10 +7,13 @@
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/loss/dpo.hpp>
+#include <prefer/loss/nash_md.hpp>
 #include <prefer/loss/ppo.hpp>
 #include <prefer/loss/rloo.hpp>
+#include <prefer/loss/xpo.hpp>
 #include <prefer/model/values.hpp>
 #include <prefer/policy/one_token.hpp>
+#include <prefer/policy/sampling_policy.hpp>
 #include <prefer/random/philox.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/train/group_methods.hpp>
@@ -64,17 +67,100 @@ struct at_work {
   }
 };
 
-std::uint64_t online_dpo(drawing_task const& task) {
-  at_work here(task);
+/// Who chooses between two items: the reward model, with the odds of the difference.
+using annotator = prefer::bradley_terry_preference<item_reward>;
+
+/// As many draws as DPO has completions, two at a time.
+template <class Loss, class Writer, class Judge>
+std::uint64_t by_pairs(at_work& here, Loss const& loss, Writer& writer, Judge judge) {
+  drawing_task const& task = here.task;
   std::uint64_t const asked = draws_per_person(task.options) / 2;
-  prefer::drawn_preference judge{prefer::bradley_terry_preference{item_reward(task.reward)}};
-  prefer::sampled source(here.policy, here.table, task.people, judge,
+  prefer::sampled source(writer, here.table, task.people, judge,
                          {.prompts_per_step = people_per_step(task, 2),
                           .completions = 2,
                           .sampling = {.max_tokens = 1},
                           .seed = task.seed});
-  here.train(prefer::dpo{.beta = task.strength}, source, asked * source.steps_per_epoch());
+  here.train(loss, source, asked * source.steps_per_epoch());
   return 2 * asked * task.people.size();
+}
+
+std::uint64_t online_dpo(drawing_task const& task) {
+  at_work here(task);
+  return by_pairs(here, prefer::dpo{.beta = task.strength}, here.policy,
+                  prefer::drawn_preference{annotator{item_reward(task.reward)}});
+}
+
+/// Draws the first of two items by the policy, as it is then, and the second by a geometric mixture of it and the start.
+///
+///   log_prob = share * policy's + (1 - share) * start's, normalised
+class two_writers {
+ public:
+  two_writers(at_work const& here, double share) : here_(&here), share_(share) {}
+
+  void sample(std::span<std::uint32_t const> people, prefer::sampling_options const& how,
+              prefer::random_address const& from, prefer::token_table& into,
+              std::span<std::uint32_t> ids) const {
+    std::vector<float> policy(here_->task.start.completions());
+    std::vector<float> mixed(policy.size());
+    prefer::token_sampler draw(how);
+    prefer::random_address address = from;
+    for (std::size_t i = 0; i < people.size(); ++i, ++address.index) {
+      if (i % 2 == 0) {
+        here_->policy.policy().log_probs(people[i], policy);
+        here_->task.start.log_probs(people[i], mixed);
+        for (std::size_t y = 0; y < mixed.size(); ++y) {
+          mixed[y] = static_cast<float>(share_ * static_cast<double>(policy[y]) +
+                                        (1.0 - share_) * static_cast<double>(mixed[y]));
+        }
+      }
+      prefer::random_stream numbers(address);
+      std::uint32_t const item = draw(std::span<float const>(i % 2 == 0 ? policy : mixed), numbers);
+      ids[i] = into.add(std::span(&item, 1));
+    }
+  }
+
+ private:
+  at_work const* here_;
+  double share_;
+};
+
+/// A pair of which is known whether the start drew the chosen item.
+struct against_the_start {
+  prefer::drawn_preference<annotator> judge;
+
+  void operator()(prefer::written_completions const& two, prefer::choice_data& examples) const {
+    std::size_t const before = examples.size();
+    judge(two, examples);
+    if (examples.size() == before) return;
+    bool const by_start = examples.completion[2 * before] == two.completion[1];
+    examples.chosen_from_reference.push_back(by_start ? 1.0f : 0.0f);
+  }
+};
+
+/// The first item as an example, whose score is the probability that it wins against the second.
+struct against_the_mixture {
+  annotator preference;
+
+  void operator()(prefer::written_completions const& two, prefer::choice_data& examples) const {
+    double const wins = preference(two);
+    examples.add_labelled(two.prompt, two.completion[0], wins > 0.5);
+    examples.length.push_back(1.0f);
+    examples.score.push_back(static_cast<float>(wins));
+  }
+};
+
+std::uint64_t xpo(drawing_task const& task) {
+  at_work here(task);
+  two_writers writers(here, 0.0);  // the start itself
+  return by_pairs(here, prefer::xpo{.beta = task.strength}, writers,
+                  against_the_start{{annotator{item_reward(task.reward)}}});
+}
+
+std::uint64_t nash_md(drawing_task const& task) {
+  at_work here(task);
+  two_writers writers(here, 0.5);
+  return by_pairs(here, prefer::nash_md{.beta = task.strength}, writers,
+                  against_the_mixture{annotator{item_reward(task.reward)}});
 }
 
 /// As many draws by a policy gradient: of a loss, with advantages by a method.
@@ -109,6 +195,8 @@ std::uint64_t ppo(drawing_task const& task) {
 
 std::uint64_t train_by_drawing(std::string const& method, drawing_task const& task) {
   if (method == "online_dpo") return online_dpo(task);
+  if (method == "xpo") return xpo(task);
+  if (method == "nash_md") return nash_md(task);
   if (method == "ppo") return ppo(task);
   prefer::kl_control const kl{.coefficient = task.strength};
   if (method == "rloo") return by_rollouts(task, prefer::rloo{}, prefer::rloo_method({.kl = kl}));

@@ -123,7 +123,8 @@ void declare_methods(CLI::App& app, method_options& how) {
              "the KL divergence to the start model for all: dpo, which needs no reward model; "
              "sft_on_chosen, neither reward nor beta; those that ask a reward model fitted on the "
              "same preferences about items that the policy draws (iterative_dpo in rounds, "
-             "online_dpo, ppo, rloo, reinforce); best_of_n, which keeps the best of n draws")
+             "online_dpo, xpo, nash_md, ppo, rloo, reinforce); best_of_n, which keeps the best of "
+             "n draws")
           ->type_name("METHOD...")
           ->check(program::one_of(known_methods()));
   app.add_option("--best-of", how.best_of, "n of best_of_n, in place of betas")

@@ -77,9 +77,9 @@ void become_best_of(std::span<float> log_prob, std::span<float const> reward, st
 }  // namespace
 
 std::vector<std::string> const& known_methods() {
-  static std::vector<std::string> const all = {"dpo",       "iterative_dpo", "online_dpo",
-                                               "ppo",       "rloo",          "reinforce",
-                                               "best_of_n", "sft_on_chosen"};
+  static std::vector<std::string> const all = {
+      "dpo", "iterative_dpo", "online_dpo", "xpo",       "nash_md",
+      "ppo", "rloo",          "reinforce",  "best_of_n", "sft_on_chosen"};
   return all;
 }
 
