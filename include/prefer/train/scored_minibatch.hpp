@@ -65,8 +65,7 @@ class scored_minibatch {
         by_logits_(takes_logits && allow_logits) {}
 
   /// Takes a part of the batch of a step, of `seed` what is random about its rows.
-  void gather(ExampleSource auto& source, std::uint64_t step, std::uint64_t seed,
-              auto const& all) {
+  void gather(ExampleSource auto& source, std::uint64_t step, std::uint64_t seed, auto const& all) {
     gather_part(source, step, batch_, all);
     batch_.expects_numbers(batch_.size());
     examples_ = batch_.size();
