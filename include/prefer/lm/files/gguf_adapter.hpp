@@ -73,6 +73,7 @@ void write_gguf_adapter(std::string const& path, adapter<T> const& from,
   data::place const at{"write_gguf_adapter", path, 0};
   expect_fits(at, from, config);
   expects(!from.pairs.empty(), "write_gguf_adapter: the adapter changes nothing");
+  expect_no_head(at, from);
   for (auto const& pair : from.pairs) {
     if (config.tied_output && (pair.is_embedding() || pair.module == "lm_head")) {
       refuse("write_gguf_adapter: the adapter changes " + data::in_quotes(pair.module) +

@@ -27,6 +27,12 @@ namespace prefer::inline v0_1::lm {
 namespace detail {
 
 inline constexpr char const* base_identity_key = "prefer.base_identity";
+inline constexpr char const* head_name = "base_model.model.score.weight";
+
+/// PEFT saves the head of a model for sequence classification beside its adapter: `score`, or of other models `classifier`.
+[[nodiscard]] inline bool has_head(json_row const& row) {
+  return data::optional_text(row, "task_type").value_or("") == "SEQ_CLS";
+}
 
 /// What LoRA of PEFT has beside A and B, which is not computed here. A field may be missing, null, false or empty.
 inline void refuse_peft_extras(json_row const& row) {
@@ -52,8 +58,12 @@ inline void refuse_peft_extras(json_row const& row) {
       extra{"monteclora_config", "it is sampled"}};
   for (auto const& each : extras) {
     auto const* const value = data::find_field(row, each.name);
-    bool const set = value != nullptr && *value != json(false) &&
-                     !((value->is_object() || value->is_array()) && value->empty());
+    bool set = value != nullptr && *value != json(false) &&
+               !((value->is_object() || value->is_array()) && value->empty());
+    if (set && std::string_view(each.name) == "modules_to_save" && has_head(row)) {
+      for (auto const& module : *value) set = set && (module == "score" || module == "classifier");
+      set = !set;
+    }
     if (set) {
       data::refuse_field(row, each.name,
                          std::string("is set: ") + each.what + ", which is not computed here");
@@ -169,7 +179,8 @@ class peft_pattern {
 
 }  // namespace detail
 
-/// Reads a folder with adapter_config.json and adapter_model.safetensors, as PEFT saves LoRA.
+/// Reads a folder with adapter_config.json and adapter_model.safetensors, as PEFT saves LoRA; of a model for sequence
+/// classification with one label, a reward model, also its head.
 ///
 /// Errors  backend_error naming file and field or tensor: another kind of adapter, what is not computed here by name, a
 ///         tensor without its counterpart, another rank than the configuration says, a number that is not finite
@@ -194,6 +205,15 @@ template <std::floating_point T>
   safetensors_file const file((folder / "adapter_model.safetensors").string());
   std::vector<detail::adapter_matrix<T>> matrices;
   for (tensor_entry const& each : file.tensors()) {
+    if (detail::has_head(row) && each.name == detail::head_name) {
+      if (each.shape.size() != 2 || each.shape[0] != 1) {
+        file.at().refuse("the head has the shape " + shape_text(each.shape) +
+                         "; expected one row, a score");
+      }
+      result.head.resize(each.shape[1]);
+      dequantise<T>(each.type, file.bytes(each), result.head);
+      continue;
+    }
     auto const name = detail::read_peft_name(each.name);
     if (each.name.ends_with(".base_layer.weight")) {
       file.at().refuse("tensor " + data::in_quotes(each.name, 100) +
@@ -219,6 +239,11 @@ template <std::floating_point T>
     each.scale = alphas.of(each.module, result.alpha) / result.divisor(each.rank);
   }
   detail::expect_finite_pairs(file.at(), result.pairs);
+  detail::expect_finite_head(file.at(), result.head);
+  if (detail::has_head(row) && result.head.empty()) {
+    file.at().refuse("is for sequence classification and has no tensor " +
+                     data::in_quotes(detail::head_name, 80));
+  }
   auto const identity = file.metadata().find(detail::base_identity_key);
   if (identity != file.metadata().end()) {
     std::uint64_t value = 0;
@@ -263,13 +288,18 @@ void write_peft_adapter(std::filesystem::path const& folder, adapter<T> const& f
     file.declare(detail::write_peft_name(pair.module, false), type_of_values<T>,
                  {pair.out, pair.rank});
   }
+  if (!from.head.empty()) {
+    file.declare(detail::head_name, type_of_values<T>, {1, from.head.size()});
+  }
   for (auto const& pair : from.pairs) {
     file.write(std::as_bytes(std::span(pair.a)));
     file.write(std::as_bytes(std::span(pair.b)));
   }
+  if (!from.head.empty()) file.write(std::as_bytes(std::span(from.head)));
   file.commit();
 
-  json config = {{"peft_type", "LORA"}, {"task_type", "CAUSAL_LM"}};
+  json config = {{"peft_type", "LORA"}, {"task_type", from.head.empty() ? "CAUSAL_LM" : "SEQ_CLS"}};
+  if (!from.head.empty()) config["modules_to_save"] = {"classifier", "score"};
   config["base_model_name_or_path"] =
       base.empty() ? json(nullptr) : json(detail::portable_base_name(base));
   config["r"] = from.rank;
