@@ -74,3 +74,18 @@ TEMPLATE_TEST_CASE("rollouts: processes that share them reach what one reaches, 
     CHECK(furthest < 1e-9);
   }
 }
+
+TEST_CASE("rollouts: processes with different value models are refused", "[train][rollouts]") {
+  std::vector<std::string> said(2);
+  thread_processes::run(2, [&](auto const& mine) {
+    small::writing on;
+    on.values.parameters()[0].value[3] = mine.rank() == 0 ? 0.0 : 1.0;
+    rollouts source(on.policy, on.table, small::seven_prompts(), &small::reward_of, on.reference,
+                    small::by_ppo::method(on), small::in_pieces);
+    trainer run(on.policy, small::by_ppo::loss, on.reference, source, plain, {}, mine);
+    said[mine.rank()] = small::message_of([&] { run.step(); });
+  });
+  for (auto const& each : said) {
+    CHECK(each == "ppo_method: process 1 has another value model than process 0");
+  }
+}
