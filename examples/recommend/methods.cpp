@@ -128,10 +128,12 @@ method_study::method_study(interactions const& data, study_options const& option
       how_(how),
       threads_(threads),
       outer_(std::move(guard)),
+      keeping_{
+          .kept = outer_.kept,
+          .on_step = [this](std::uint64_t step, std::uint64_t steps) { at_step(step, steps); }},
       // A course has no gaps: what is stopped in the middle of one begins it again.
-      guard_{.kept = how.judgings == 0 ? outer_.kept : nullptr,
-             .on_step = [this](std::uint64_t step, std::uint64_t steps) { at_step(step, steps); }},
-      study_(data, options, threads, guard_) {}
+      guard_{.kept = how.judgings == 0 ? outer_.kept : nullptr, .on_step = keeping_.on_step},
+      study_(data, options, threads, keeping_) {}
 
 std::vector<std::string> method_study::start_units(std::uint64_t seed) {
   return {study::start_unit(seed), "reward-" + std::to_string(seed)};
@@ -151,14 +153,16 @@ std::vector<std::string> method_study::units(method_setting const& what) const {
 void method_study::start(std::uint64_t seed) {
   seed_ = seed;
   policy_ = nullptr;
+  study_.use(keeping_);
   (void)study_.start(seed);
   model& start = study_.start_model();
   prefer::choice_data const& pairs = study_.pairs();
   clock_ = {};
   clock_.go();
-  reward_.emplace(fit_reward(start, pairs, options_, how_.centering, seed, threads_, guard_,
+  reward_.emplace(fit_reward(start, pairs, options_, how_.centering, seed, threads_, keeping_,
                              start_units(seed).back()));
   clock_.hold();
+  study_.use(guard_);
   reward_->policy().use(threads_);
   reward_seconds_ = clock_.seconds();
   start_reward_ =
@@ -285,7 +289,7 @@ void method_study::train_in_rounds(method_row& row, model& policy) {
 void method_study::at_step(std::uint64_t step, std::uint64_t steps) {
   if (outer_.on_step) outer_.on_step(step, steps);
   if (how_.judgings == 0 || policy_ == nullptr) return;
-  if (program::interrupted) throw program::stop();
+  if (program::interrupted) throw program::stop();  // no trainer is kept that could be asked to
   std::uint64_t const every = std::max<std::uint64_t>(1, steps / how_.judgings);
   if (step % every != 0 && step != steps) return;
   clock_.hold();

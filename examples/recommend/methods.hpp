@@ -101,7 +101,8 @@ class method_study {
   method_options how_;
   prefer::executor threads_;
   training_guard outer_;
-  training_guard guard_;
+  training_guard keeping_;  // of the start and the reward model
+  training_guard guard_;    // of the methods
   study study_;
   std::optional<reward_model> reward_;
   std::uint64_t seed_ = 0;

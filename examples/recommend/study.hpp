@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <prefer/parallel/executor.hpp>
@@ -107,6 +108,8 @@ class study {
   study_row tune(setting const& what);
   /// Tunes a policy that is such a copy.
   tuning tune(model& policy, setting const& what);
+  /// From now on another guard runs the trainings.
+  void use(training_guard guard) { guard_ = std::move(guard); }
 
   [[nodiscard]] model& start_model() { return start_; }
   /// The preferences of this seed that all losses of pairs learn from, and a reward model too.

@@ -275,10 +275,10 @@ TEST_CASE("recommend --method: a study stopped at any step goes on to the same b
                                          .start_epochs = 1,
                                          .tune_epochs = 1,
                                          .pairs_per_person = 4};
-  recommend::method_options const how{.methods = {"iterative_dpo", "online_dpo", "ppo"},
-                                      .rounds = 2};
+  recommend::method_options how{.methods = {"iterative_dpo", "online_dpo", "ppo"}, .rounds = 2};
   auto const settings = recommend::settings_of(how, options);
-  auto const rows_stopped_at = [&](int every) {
+  // Stopped after each number of steps, so often at most.
+  auto const rows_stopped_at = [&](int every, int times = 1000) {
     program::kept_trainings kept(folder.path("recommend"));
     int steps = 0;
     std::vector<recommend::method_row> out;
@@ -287,7 +287,7 @@ TEST_CASE("recommend --method: a study stopped at any step goes on to the same b
       program::interrupted = false;
       recommend::method_study study(data, options, how, {},
                                     {.kept = &kept, .on_step = [&](std::uint64_t, std::uint64_t) {
-                                       if (every != 0 && ++steps % every == 0)
+                                       if (every != 0 && ++steps % every == 0 && times-- > 0)
                                          program::interrupted = true;
                                      }});
       try {
@@ -302,6 +302,7 @@ TEST_CASE("recommend --method: a study stopped at any step goes on to the same b
     std::string text;
     for (auto& each : out) {
       each.seconds = each.reward_seconds = 0.0;
+      for (auto& at : each.course) at.seconds = 0.0;
       auto const kept_row = recommend::kept_json_of(each);
       CHECK(recommend::kept_json_of(recommend::method_row_of(kept_row)) == kept_row);
       text += kept_row.dump() + "\n";
@@ -310,6 +311,8 @@ TEST_CASE("recommend --method: a study stopped at any step goes on to the same b
   };
   std::string const whole = rows_stopped_at(0);
   CHECK(rows_stopped_at(7) == whole);
+  how.judgings = 2;
+  CHECK(rows_stopped_at(5, 6) == rows_stopped_at(0));
 }
 
 TEST_CASE("recommend --method: what has no meaning is refused in a sentence",
