@@ -131,8 +131,9 @@ void declare_methods(CLI::App& app, method_options& how) {
       ->check(program::whole(1, 1 << 20))
       ->capture_default_str()
       ->needs(method);
-  app.add_option("--completions", how.completions,
-                 "Items that rloo and reinforce draw for a person at a time; rloo compares them")
+  app.add_option(
+         "--completions", how.completions,
+         "Items that ppo, rloo and reinforce draw for a person at a time; rloo compares them")
       ->check(program::whole(2, 1024))
       ->capture_default_str()
       ->needs(method);

@@ -22,7 +22,7 @@ namespace recommend {
 struct method_options {
   std::vector<std::string> methods;
   std::vector<std::size_t> best_of = {2, 4, 16, 64};  ///< items that best_of_n draws
-  std::size_t completions = 4;  ///< items that rloo and reinforce draw for a person at a time
+  std::size_t completions = 4;  ///< items that ppo, rloo and reinforce draw for a person at a time
   std::size_t rounds = 3;       ///< of iterative_dpo
   double centering = 0.01;      ///< of the reward model, see prefer::bradley_terry
   std::size_t judgings = 0;     ///< in the course of a training

@@ -36,7 +36,8 @@ struct two {
 template <class V>
 V counted(V model) {
   double next = 0.0;
-  for (auto& each : model.parameters()[0].value) each = next++;
+  auto const numbers_of = model.parameters();
+  for (auto& each : numbers_of[0].value) each = next++;
   return model;
 }
 

@@ -56,6 +56,7 @@ TEST_CASE("adapter: PEFT's files of the tiny models are read, and written as the
     temporary_folder const here;
     adapter.rank_stabilised = true;
     adapter.base_identity = 0xFEDCBA9876543210;
+    adapter.base_vectors = 0x0123456789ABCDEF;
     for (auto& each : adapter.pairs) each.scale = adapter.scale();
     lm::write_peft_adapter(here / "adapter", adapter, "/home/somebody/models/tiny/");
     auto const config = content_of(here / "adapter/adapter_config.json");
@@ -64,6 +65,7 @@ TEST_CASE("adapter: PEFT's files of the tiny models are read, and written as the
     auto const back = lm::read_peft_adapter<double>(here / "adapter");
     CHECK(back.scale() == 6.0 / 2);  // alpha / sqrt(rank)
     CHECK(back.base_identity == adapter.base_identity);
+    CHECK(back.base_vectors == adapter.base_vectors);
     for (auto const& pair : adapter.pairs) {
       CHECK(pair_of(back, pair.module).a == pair.a);
       CHECK(pair_of(back, pair.module).b == pair.b);

@@ -49,6 +49,7 @@ struct adapter {
   std::vector<T> head = {};  ///< [width]; empty: it is no reward model's
   /// Of the model_file that it was trained on, where that is known.
   std::optional<std::uint64_t> base_identity = {};
+  std::optional<std::uint64_t> base_vectors = {};  ///< the same of its vectors
 
   /// alpha / rank, or alpha / sqrt(rank): of a pair that has no rank or scale of its own.
   [[nodiscard]] double scale() const { return alpha / divisor(rank); }

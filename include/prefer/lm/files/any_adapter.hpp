@@ -4,9 +4,13 @@
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <string>
 
+#include <prefer/data/place.hpp>
 #include <prefer/lm/files/adapter.hpp>
 #include <prefer/lm/files/gguf_adapter.hpp>
+#include <prefer/lm/files/model_file.hpp>
 #include <prefer/lm/files/peft_adapter.hpp>
 
 namespace prefer::inline v0_1::lm {
@@ -26,6 +30,31 @@ template <std::floating_point T>
   if (use == adapter_use::texts) expect_no_head(at, adapter);
   expect_fits(at, adapter, config);
   return adapter;
+}
+
+/// Says in an adapter what it was trained on.
+template <std::floating_point T>
+void name_base(adapter<T>& trained, model_file const& on) {
+  trained.base_identity = on.identity();
+  trained.base_vectors = on.identity_of_vectors();
+}
+
+/// The one rule of whoever puts an adapter on a model. Of what it was trained on, or where nothing is known of that: nothing. Of
+/// the same model in another form, rounded or not: a sentence to warn with, because it adds to other numbers than it was trained
+/// with. Any other is refused.
+///
+/// Errors  backend_error at `at` for an adapter of another model
+template <std::floating_point T>
+[[nodiscard]] std::optional<std::string> warning_of_base(data::place const& at,
+                                                         adapter<T> const& adapter,
+                                                         model_file const& model) {
+  if (!adapter.base_identity || *adapter.base_identity == model.identity()) return std::nullopt;
+  if (adapter.base_vectors != model.identity_of_vectors()) {
+    at.refuse("it is an adapter of another model: it was trained on other weights than those of " +
+              model.at().source);
+  }
+  return at.source + " was trained on another form of the same model than " + model.at().source +
+         ": it adds to weights that are rounded otherwise";
 }
 
 }  // namespace prefer::inline v0_1::lm

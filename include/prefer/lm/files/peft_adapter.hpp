@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -27,6 +28,7 @@ namespace prefer::inline v0_1::lm {
 namespace detail {
 
 inline constexpr char const* base_identity_key = "prefer.base_identity";
+inline constexpr char const* base_vectors_key = "prefer.base_vectors";
 inline constexpr char const* head_name = "base_model.model.score.weight";
 
 /// PEFT saves the head of a model for sequence classification beside its adapter: `score`, or of other models `classifier`.
@@ -244,13 +246,16 @@ template <std::floating_point T>
     file.at().refuse("is for sequence classification and has no tensor " +
                      data::in_quotes(detail::head_name, 80));
   }
-  auto const identity = file.metadata().find(detail::base_identity_key);
-  if (identity != file.metadata().end()) {
+  auto const identity = [&](char const* key) -> std::optional<std::uint64_t> {
+    auto const found = file.metadata().find(key);
+    if (found == file.metadata().end()) return std::nullopt;
     std::uint64_t value = 0;
-    auto const& text = identity->second;
+    auto const& text = found->second;
     std::from_chars(text.data(), text.data() + text.size(), value, 16);
-    result.base_identity = value;
-  }
+    return value;
+  };
+  result.base_identity = identity(detail::base_identity_key);
+  result.base_vectors = identity(detail::base_vectors_key);
   return result;
 }
 
@@ -277,10 +282,12 @@ void write_peft_adapter(std::filesystem::path const& folder, adapter<T> const& f
   }
   std::filesystem::create_directories(folder);
   safetensors_writer file((folder / "adapter_model.safetensors").string());
-  if (from.base_identity) {
+  for (auto const& [key, identity] : {std::pair{detail::base_identity_key, from.base_identity},
+                                      {detail::base_vectors_key, from.base_vectors}}) {
+    if (!identity) continue;
     char digits[17] = {};
-    std::to_chars(digits, digits + 16, *from.base_identity, 16);
-    file.add(detail::base_identity_key, digits);
+    std::to_chars(digits, digits + 16, *identity, 16);
+    file.add(key, digits);
   }
   for (auto const& pair : from.pairs) {
     file.declare(detail::write_peft_name(pair.module, true), type_of_values<T>,
