@@ -136,6 +136,7 @@ set(prefer_core_headers
   model/softmax.hpp
   model/tabular.hpp
   model/two_layer_network.hpp
+  model/values.hpp
   objective/evaluate.hpp
   objective/formula_fingerprint.hpp
   objective/kernel.hpp
@@ -151,11 +152,13 @@ set(prefer_core_headers
   policy/completion_outputs.hpp
   policy/group_tokens.hpp
   policy/identity.hpp
+  policy/one_token.hpp
   policy/parameter.hpp
   policy/parameter_blocks.hpp
   policy/policy.hpp
   policy/sampling_policy.hpp
   policy/token_policy.hpp
+  policy/value_model.hpp
   prefer.hpp
   random/distributions.hpp
   random/order.hpp
@@ -205,12 +208,17 @@ set(prefer_core_headers
   train/clip.hpp
   train/example_source.hpp
   train/example_values.hpp
+  train/group_methods.hpp
   train/judges.hpp
   train/learning_rate.hpp
   train/micro_batches.hpp
   train/options.hpp
   train/parameter_shares.hpp
   train/policy_gradient.hpp
+  train/ppo_method.hpp
+  train/rollout.hpp
+  train/rollout_parts.hpp
+  train/rollouts.hpp
   train/run_fingerprint.hpp
   train/sampled.hpp
   train/scored_minibatch.hpp

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <array>
+#include <bit>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
@@ -34,6 +36,17 @@ TEST_CASE("bounded: each has its range, ends in or out", "[bounded]") {
   CHECK(fraction(0.0).in_range());
   CHECK(fraction(1.0).in_range());
   CHECK_FALSE(fraction(above(1.0)).in_range());
+}
+
+TEST_CASE("bounded: in memory a number in range stands once, and a compiler may not double it",
+          "[bounded]") {
+  // Of {x, x, 0, 0}, g++ 12 with AVX-512 makes {x, x, x, x}: a label_smoothing of beta.
+  CHECK(std::bit_cast<std::array<double, 2>>(positive(0.3)) == std::array{0.3, 0.0});
+  struct two {
+    positive first = 0.1;
+    flip_probability second = 0.0;
+  };
+  CHECK(std::bit_cast<std::array<double, 4>>(two{.first = 0.3}) == std::array{0.3, 0.0, 0.0, 0.0});
 }
 
 TEMPLATE_TEST_CASE("bounded: no range holds NaN or an infinity", "[bounded]", positive,

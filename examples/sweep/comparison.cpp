@@ -75,12 +75,15 @@ std::vector<method_setting> comparison::settings() const {
 std::string comparison::text() const {
   std::string out = "sweep " PREFER_VERSION_STRING;
   for (auto const& each : grounds) {
-    out += " " + name_of(each.options.budget) + "=" + std::to_string(each.options.amount) + " of " +
-           each.of->settings() + " batch=" + std::to_string(each.options.batch) + ";";
+    // Appended piece by piece: g++ 12 sees an overlap where a literal is added to a temporary string.
+    out.append(" ").append(name_of(each.options.budget)).append("=");
+    out.append(std::to_string(each.options.amount)).append(" of ").append(each.of->settings());
+    out.append(" batch=").append(std::to_string(each.options.batch)).append(";");
   }
   auto const& how = grounds.front().options;
-  return out + " rate=" + shortest(how.rate) + " steps=" + std::to_string(how.steps) +
-         " rounds=" + std::to_string(how.rounds);
+  out.append(" rate=").append(shortest(how.rate));
+  out.append(" steps=").append(std::to_string(how.steps));
+  return out.append(" rounds=").append(std::to_string(how.rounds));
 }
 
 void expect_meaning(comparison const& all) {

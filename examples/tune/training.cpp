@@ -9,9 +9,10 @@
 
 // What goes over every number of a model, and no loss changes.
 template class prefer::adamw<float>;
-template void prefer::zero_gradients<float>(std::span<prefer::parameter<float> const>);
-template double prefer::clip_gradient_norm<std::vector<prefer::parameter<float>>>(
-    std::vector<prefer::parameter<float>> const&, double, prefer::gradient_norm_memory&,
+template void prefer::zero_gradients<float>(std::span<prefer::parameter<float> const>,
+                                            prefer::executor const&);
+template double prefer::gradient_norm<std::vector<prefer::parameter<float>>>(
+    std::vector<prefer::parameter<float>> const&, prefer::gradient_norm_memory&,
     prefer::executor const&);
 
 namespace tune {

@@ -22,9 +22,10 @@
 // evaluated on a few rows beside a model's forward pass. What takes time for a large model is in a unit of its own.
 
 extern template class prefer::adamw<float>;
-extern template void prefer::zero_gradients<float>(std::span<prefer::parameter<float> const>);
-extern template double prefer::clip_gradient_norm<std::vector<prefer::parameter<float>>>(
-    std::vector<prefer::parameter<float>> const&, double, prefer::gradient_norm_memory&,
+extern template void prefer::zero_gradients<float>(std::span<prefer::parameter<float> const>,
+                                                   prefer::executor const&);
+extern template double prefer::gradient_norm<std::vector<prefer::parameter<float>>>(
+    std::vector<prefer::parameter<float>> const&, prefer::gradient_norm_memory&,
     prefer::executor const&);
 
 namespace tune {

@@ -76,6 +76,26 @@ TEST_CASE("adamw: weight decay shrinks by lr * weight_decay whatever the gradien
   CHECK(weight.value[1] == Approx(3.625));  // a constant gradient keeps the step at lr
 }
 
+TEST_CASE("adamw: a scale of the gradient is a shorter gradient", "[train][adamw]") {
+  // Powers of two scale without rounding, so the bits are those of gradients that were scaled before.
+  tensor<float> scaled("weight", std::vector<float>(13, 1.0F));
+  tensor<float> shortened = scaled;
+  prefer::adamw<float> one;
+  prefer::adamw<float> other;
+  for (std::uint64_t step = 1; step != 4; ++step) {
+    draw_gradient(scaled, step);
+    draw_gradient(shortened, step);
+    for (float& g : shortened.gradient) g *= 0.125F;
+    one.step(std::vector{scaled.parameter()}, 0.1, {}, 0.125);
+    other.step(std::vector{shortened.parameter()}, 0.1);
+    REQUIRE(scaled.value == shortened.value);
+  }
+  for (double const refused : {-1.0, std::numeric_limits<double>::infinity()}) {
+    CHECK_THROWS_AS(one.step(std::vector{scaled.parameter()}, 0.1, {}, refused),
+                    prefer::precondition_error);
+  }
+}
+
 TEMPLATE_TEST_CASE("adamw: follows the textbook formulas for a hundred steps", "[train][adamw]",
                    float, double) {
   constexpr std::size_t size = 37;

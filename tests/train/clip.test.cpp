@@ -109,3 +109,13 @@ TEST_CASE("clip_gradient_norm: a limit of zero and a gradient of another size ar
   parameters[0].gradient = parameters[0].gradient.first(1);
   CHECK_THROWS_AS(prefer::gradient_norm(parameters), prefer::precondition_error);
 }
+
+TEST_CASE("clipping_scale: what clip_gradient_norm multiplies by", "[train][clip]") {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  CHECK(prefer::clipping_scale(5, 2.5) == 0.5);
+  CHECK(prefer::clipping_scale(5, 5) == 1);
+  CHECK(prefer::clipping_scale(0, 1) == 1);
+  CHECK(prefer::clipping_scale(5, infinity) == 1);
+  CHECK(prefer::clipping_scale(infinity, 1) == 1);
+  CHECK(prefer::clipping_scale(std::numeric_limits<double>::quiet_NaN(), 1) == 1);
+}

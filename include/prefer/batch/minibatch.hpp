@@ -37,6 +37,31 @@ void view_sides(Both& to, std::span<T> numbers) {
 
 }  // namespace detail
 
+/// Numbers that a source has worked out for each example of a loss of arity 1, in double and beside its data: one for
+/// each completion, or for each token where the loss is over tokens, end to end. What is empty is not there.
+template <class = on_demand>
+struct basic_example_numbers {
+  std::vector<double> score = {};
+  std::vector<double> weight = {};
+  std::vector<double> behaviour = {};
+
+  /// As that of unpaired_columns.
+  static constexpr void describe(auto& self, auto&& visit) {
+    visit(described::score, self.score);
+    visit(described::weight, self.weight);
+    visit(described::behaviour, self.behaviour);
+  }
+  /// Which of them are there.
+  [[nodiscard]] column_set available() const {
+    column_set set;
+    describe(*this, [&](auto is, std::vector<double> const& numbers) {
+      if (!numbers.empty()) set = set | is.name;
+    });
+    return set;
+  }
+};
+using example_numbers = basic_example_numbers<>;
+
 /// Rows of a choice_data gathered into one batch, of which any run of groups can be handed to a policy.
 /// Keeps its memory from batch to batch.
 ///
@@ -48,6 +73,7 @@ class basic_minibatch {  // a template, so that including it costs little
   void gather(Data const& data, std::span<std::uint32_t const> rows, std::uint64_t draw = 0) {
     draw_ = draw;
     drawn_ = false;
+    example_numbers::describe(numbers_, [](auto, std::vector<double>& each) { each.clear(); });
     for (std::uint32_t const r : rows) {
       if (r >= data.size()) {
         detail::broken("choice_minibatch::gather: row " + std::to_string(r) + " of a data set of " +
@@ -82,6 +108,20 @@ class basic_minibatch {  // a template, so that including it costs little
     row_.clear();
     append(row_, names);
     drawn_ = true;
+  }
+
+  /// What a source has to say of each example besides; empty after `gather`.
+  [[nodiscard]] example_numbers& numbers() { return numbers_; }
+  [[nodiscard]] example_numbers const& numbers() const { return numbers_; }
+  /// Throws precondition_error unless there is one of each for every example of the loss.
+  void expects_numbers(std::size_t examples) const {
+    example_numbers::describe(numbers_, [&](auto is, std::vector<double> const& each) {
+      if (each.empty() || each.size() == examples) return;
+      detail::broken(std::string("trainer: the source gives ") + std::to_string(each.size()) +
+                     " numbers of " + is.spelling + " for " + std::to_string(examples) +
+                     " examples of this loss; a loss over tokens has one example for each token, "
+                     "any other one for each completion");
+    });
   }
 
   /// The rows as a data set of their own.
@@ -133,6 +173,19 @@ class basic_minibatch {  // a template, so that including it costs little
       });
     });
   }
+  /// Hands `count` examples from `begin` on of all numbers() to the columns of the same name. Without examples every one
+  /// is handed over, each empty.
+  template <class Columns>
+  void hand_over_numbers(Columns& out, std::size_t begin, std::size_t count) const {
+    Columns::describe(out, [&](auto is, per, auto& to) {
+      example_numbers::describe(numbers_, [&](auto of, std::vector<double> const& numbers) {
+        if constexpr (of.name == is.name) {
+          if (!numbers.empty()) to = view_of(numbers, begin, count);
+          if (numbers.empty() && size() == 0) to = view_of(numbers);
+        }
+      });
+    });
+  }
 
  private:
   void gather_columns(Data const& data, std::span<std::uint32_t const> rows) {
@@ -155,6 +208,7 @@ class basic_minibatch {  // a template, so that including it costs little
   std::vector<std::size_t> one_each_;
   std::vector<std::size_t> row_;
   std::vector<std::uint32_t> all_;
+  example_numbers numbers_;
   bool drawn_ = false;
   std::uint64_t draw_ = 0;
 };

@@ -120,7 +120,7 @@ class any_policy {
 
   [[nodiscard]] std::vector<parameter<T>> parameters() { return calls_->parameters(policy_); }
   void finish_backward() { calls_->finish_backward(policy_); }
-  void clear_gradient() { calls_->clear_gradient(policy_); }
+  void clear_gradient(executor const& threads = {}) { calls_->clear_gradient(policy_, threads); }
   void parameters_moved() { calls_->parameters_moved(policy_); }
   void use(executor threads) { calls_->use(policy_, threads); }
   [[nodiscard]] std::uint64_t identity() { return calls_->identity(policy_); }
@@ -147,7 +147,7 @@ class any_policy {
     void (*group_tokens)(void*, choice_batch const&, std::vector<std::size_t>&);
     std::vector<parameter<T>> (*parameters)(void*);
     void (*finish_backward)(void*);
-    void (*clear_gradient)(void*);
+    void (*clear_gradient)(void*, executor const&);
     void (*parameters_moved)(void*);
     void (*use)(void*, executor);
     std::uint64_t (*identity)(void*);
@@ -218,12 +218,12 @@ class any_policy {
             }
           },
       .clear_gradient =
-          [](void* p) {
+          [](void* p, [[maybe_unused]] executor const& threads) {
             if constexpr (requires(P& policy) { policy.clear_gradient(); }) {
               as<P>(p).clear_gradient();
             } else {
               std::vector<parameter<T>> const all = as<P>(p).parameters();
-              zero_gradients(std::span<parameter<T> const>(all));
+              zero_gradients(std::span<parameter<T> const>(all), threads);
             }
           },
       .parameters_moved =

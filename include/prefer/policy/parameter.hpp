@@ -9,6 +9,7 @@
 
 #include <prefer/expects.hpp>
 #include <prefer/on_demand.hpp>
+#include <prefer/parallel/executor.hpp>
 
 namespace prefer::inline v0_1 {
 
@@ -74,10 +75,14 @@ void expects_shapes(std::span<parameter<T> const> parameters, char const* where)
   }
 }
 
+/// Sets the gradients of all parameters to 0.
 template <class T>
-void zero_gradients(std::span<parameter<T> const> parameters) {
+void zero_gradients(std::span<parameter<T> const> parameters, executor const& threads = {}) {
+  constexpr std::size_t block = 65536;
   for (auto const& each : parameters) {
-    for (T& g : each.gradient) g = 0;
+    threads.for_each_block(each.gradient.size(), block, [&](std::size_t begin, std::size_t end) {
+      for (T& g : each.gradient.subspan(begin, end - begin)) g = 0;
+    });
   }
 }
 

@@ -83,6 +83,7 @@ struct adamw_factors {
   double step_size;           // learning_rate / (1 - beta1^t)
   double root_scale;          // 1 / sqrt(1 - beta2^t)
   double epsilon;
+  double gradient_scale;
 };
 
 // The factors, broadcast once: read from memory in the loop, they might change with any store.
@@ -99,7 +100,8 @@ class adamw_kernel {
         gradient_in_square_(factors.gradient_in_square),
         step_size_(factors.step_size),
         root_scale_(factors.root_scale),
-        epsilon_(factors.epsilon) {}
+        epsilon_(factors.epsilon),
+        gradient_scale_(factors.gradient_scale) {}
 
   void operator()(T* value, T const* gradient, T* mean, T* square, std::size_t count) const {
     adamw_kernel const self = *this;
@@ -121,7 +123,7 @@ class adamw_kernel {
 
  private:
   void update(T* value, T const* gradient, T* mean, T* square) const {
-    pack const g = pack::load(gradient);
+    pack const g = pack::load(gradient) * gradient_scale_;
     pack m = pack::load(mean);
     pack v = pack::load(square);
     m += (g - m) * gradient_in_mean_;
@@ -139,6 +141,7 @@ class adamw_kernel {
   pack step_size_;
   pack root_scale_;
   pack epsilon_;
+  pack gradient_scale_;
 };
 
 // base^exponent by multiplications alone: the same bits with every C library.
@@ -167,7 +170,7 @@ class adamw_kernel {
 /// are not frozen; no other step allocates.
 ///
 /// Errors  precondition_error before anything has moved: beta not in [0, 1), epsilon not positive, weight_decay,
-///         rate factor or learning rate negative or not finite; a group that names no parameter; a gradient whose size is not its value's; parameters that are not
+///         rate factor, learning rate or gradient scale negative or not finite; a group that names no parameter; a gradient whose size is not its value's; parameters that are not
 ///         those of the first step, by number, name, order and size. NaN in a gradient flows into value and state:
 ///         refuse the step when clip_gradient_norm reports it
 /// Source  Kingma and Ba 2015, arXiv:1412.6980, algorithm 1; decay: Loshchilov and Hutter 2019, arXiv:1711.05101,
@@ -204,11 +207,14 @@ class adamw {
     list_blocks(parameters, block_size, blocks_);
   }
 
-  /// Moves every parameter that is not frozen by one step.
+  /// Moves every parameter that is not frozen by one step, as if gradients were `gradient_scale` times as long: what
+  /// `clipping_scale` gives spares a pass over all of them.
   void step(std::span<parameter<T> const> parameters, double learning_rate,
-            executor const& threads = {}) {
+            executor const& threads = {}, double gradient_scale = 1.0) {
     expects(learning_rate >= 0 && finite(learning_rate),
             "adamw::step: learning rate must be zero or positive, and finite");
+    expects(gradient_scale >= 0 && finite(gradient_scale),
+            "adamw::step: gradient scale must be zero or positive, and finite");
     prepare(parameters);
 
     for (std::size_t i = 0; i != parameters.size(); ++i) {
@@ -223,6 +229,7 @@ class adamw {
           .step_size = rate / (1 - detail::power(options_.beta1, t)),
           .root_scale = 1 / __builtin_sqrt(1 - detail::power(options_.beta2, t)),
           .epsilon = options_.epsilon,
+          .gradient_scale = gradient_scale,
       };
     }
     ++steps_;

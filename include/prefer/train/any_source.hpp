@@ -23,7 +23,11 @@ class any_source {
  public:
   template <class S>
     requires ExampleSource<S> && (!std::same_as<S, any_source>)
-  explicit any_source(S& source) : source_(&source), calls_(&calls_of<S>) {}
+  explicit any_source(S& source) : source_(&source), calls_(&calls_of<S>) {
+    static_assert(!detail::has_state<S>,
+                  "prefer: a checkpoint would not hold the state of this source; give it to the "
+                  "trainer itself");
+  }
   // clang-format off
   template <class S>
     requires(!std::same_as<S, any_source>)

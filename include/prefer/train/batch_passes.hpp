@@ -41,9 +41,11 @@ class batch_passes {
   /// Takes this process's part of the batch of a step, counted from 0.
   void gather(auto& source, std::uint64_t step, auto const& all) {
     step_ = step;
-    batch_.gather(source, step, {.rank = all.rank(), .size = all.size()}, options_.seed);
+    batch_.gather(source, step, options_.seed, all);
   }
   [[nodiscard]] choice_data const& data() const { return batch_.data(); }
+  /// The columns that the source gives beside the data.
+  [[nodiscard]] column_set beside() const { return batch_.beside(); }
 
   /// Says how many examples the batch has on all processes, and cuts this one's part.
   void cut(P& policy, auto const& all) {

@@ -64,11 +64,13 @@ void expects_good_numbers(Data const& data, batch_meaning const& meaning, bool p
 
 }  // namespace detail
 
-/// Whether examples have what a loss reads, and nothing that it would ignore.
+/// Whether examples have what a loss reads, and nothing that it would ignore; columns `beside` the data are there. A part
+/// of a batch without examples has every column.
 ///
 /// Errors  precondition_error naming the row or the column
 template <Loss L>
-void check_examples(L const& loss, choice_data const& data) {
+void check_examples(L const& loss, choice_data const& data, column_set beside = {}) {
+  if (data.size() == 0) return;
   std::string const row = "trainer: row ";
   for (std::size_t g = 0; g < data.size(); ++g) {
     std::size_t const count = data.offset[g + 1] - data.offset[g];
@@ -86,7 +88,7 @@ void check_examples(L const& loss, choice_data const& data) {
   }
   column_set const read = reads(loss);
   choice_data::describe(data, [&](auto is, per, std::vector<float> const& column) {
-    detail::expects_column(read, is, !column.empty());
+    detail::expects_column(read, is, !column.empty() || beside.contains(is.name));
   });
   detail::expects_good_numbers(data, meaning_of<L>, L::arity == 2);
 }

@@ -19,6 +19,15 @@ struct gradient_norm_memory {
   std::vector<double> sums;
 };
 
+/// What a gradient of this norm is multiplied by so that it has at most `max_norm`: 1 where it has, and for a norm that is
+/// not finite.
+///
+///   max_norm / norm,  if norm > max_norm
+[[nodiscard]] constexpr double clipping_scale(double norm, double max_norm) noexcept {
+  bool const clips = norm > max_norm && norm <= std::numeric_limits<double>::max();
+  return clips ? max_norm / norm : 1.0;
+}
+
 namespace detail {
 
 inline constexpr std::size_t gradient_block = 4096;
@@ -70,8 +79,9 @@ void sum_squares(std::span<parameter<T> const> parameters, gradient_norm_memory&
 template <class T>
 void shorten(std::span<parameter<T> const> parameters, double norm, double max_norm,
              gradient_norm_memory const& memory, executor const& threads) {
-  if (!(norm > max_norm && norm <= std::numeric_limits<double>::max())) return;
-  auto const scale = static_cast<T>(max_norm / norm);
+  double const by = clipping_scale(norm, max_norm);
+  if (by == 1.0) return;
+  auto const scale = static_cast<T>(by);
   threads.for_each_chunk(memory.blocks.size(), [&](std::size_t i) {
     auto const& block = memory.blocks[i];
     T* const gradient = parameters[block.parameter].gradient.data();

@@ -6,11 +6,14 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/minibatch.hpp>
 #include <prefer/expects.hpp>
+#include <prefer/file/archive.hpp>
+#include <prefer/file/archive_writer.hpp>
 #include <prefer/on_demand.hpp>
 #include <prefer/random/order.hpp>
 
@@ -62,6 +65,34 @@ concept may_have_data = requires(S const& source) {
   { source.data() } -> std::convertible_to<choice_data const*>;
 };
 
+struct nothing_saved {};
+template <class S>
+concept has_state = requires(S& source, archive_writer& to, archive const& from) {
+  source.save(to);
+  source.resume(source.state_in(from));
+};
+
+/// Room for what a source reads from a checkpoint.
+template <class S>
+[[nodiscard]] auto saved_state_of([[maybe_unused]] S& source) {
+  if constexpr (has_state<S>) {
+    return decltype(source.state_in(std::declval<archive const&>())){};
+  } else {
+    return nothing_saved{};
+  }
+}
+
+/// Puts the part of a step's batch that a process has into `out`.
+template <class S>
+void gather_part(S& source, std::uint64_t step, choice_minibatch& out, auto const& all) {
+  batch_part const part{.rank = all.rank(), .size = all.size()};
+  if constexpr (requires { source.gather(step, part, out, all); }) {
+    source.gather(step, part, out, all);
+  } else {
+    source.gather(step, part, out);
+  }
+}
+
 /// The examples of all steps; null where they are not known.
 template <class S>
 [[nodiscard]] choice_data const* data_of([[maybe_unused]] S const& source) {
@@ -86,6 +117,11 @@ template <class S>
 ///             number of its step. What is random has an address that names the step
 /// Optional    `data()`, the choice_data of all steps, or a pointer to it or to none: it is then checked once, before
 ///             training, and each batch is not
+///             `gather(step, part, out, all)`, which is called in place of the other where it is there: `all` is the
+///             Communicator of the processes that share the batch, which may exchange what each has written
+///             `after_step(step, all)`, called when optimizer step `step`, counted from 1, is done
+///             `save(archive_writer&)`, `state_in(archive const&)` and `resume(state)`, which takes what state_in gave:
+///             what a checkpoint holds of a source whose batches depend on more than the step and the policy at it
 template <class S>
 concept ExampleSource =
     detail::gathers_examples<S> && detail::counts_its_steps<S> && detail::has_identity<S>;

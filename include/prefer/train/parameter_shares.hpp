@@ -107,12 +107,17 @@ class parameter_shares {
   double clip(double max_norm, gradient_norm_memory& memory, Communicator auto const& processes,
               executor const& threads = {}) const {
     expects(max_norm > 0, "clip_gradient_norm: max_norm must be greater than zero");
+    double const norm_of_all = norm(memory, processes, threads);
+    detail::shorten(own(), norm_of_all, max_norm, memory, threads);
+    return norm_of_all;
+  }
+  /// gradient_norm of the sums on all processes.
+  [[nodiscard]] double norm(gradient_norm_memory& memory, Communicator auto const& processes,
+                            executor const& threads = {}) const {
     detail::sum_squares(own(), memory, threads);
     // Order of rank is order of blocks.
     std::vector<double> const of_all = processes.all_gather(memory.sums);
-    double const norm = detail::norm_of(of_all);
-    detail::shorten(own(), norm, max_norm, memory, threads);
-    return norm;
+    return detail::norm_of(of_all);
   }
 
   /// Adds to `file` what adamw::save adds where one process has the whole state; one process has a file, the others

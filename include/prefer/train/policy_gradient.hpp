@@ -82,14 +82,17 @@ class policy_gradient {
     sum_gradients(parameters(), all, room_);
   }
 
-  /// Shortens it to at most the norm that the options allow; gives the norm that it had. NaN where none was asked for.
+  /// Lets `move` shorten it to at most the norm that the options allow; gives the norm that it has. NaN where none was asked
+  /// for.
   ///
   /// Errors  precondition_error for a norm that is not finite
   double clip(train_options const& options, std::uint64_t step, auto const& all) {
+    scale_ = 1.0;
     if (options.max_gradient_norm == std::numeric_limits<double>::infinity()) {
       return std::numeric_limits<double>::quiet_NaN();
     }
-    double const norm = norm_when_clipped(options, all);
+    double const norm = norm_of_all(options.threads, all);
+    scale_ = clipping_scale(norm, options.max_gradient_norm);
     if (std::isfinite(norm)) return norm;
     broken("trainer: at step " + std::to_string(step) + " the gradient is not finite");
   }
@@ -99,7 +102,7 @@ class policy_gradient {
             auto const& all) {
     optimizer.prepare(moved());
     if constexpr (several) all.agree();  // from here on a step completes
-    optimizer.step(moved(), learning_rate, threads);
+    optimizer.step(moved(), learning_rate, threads, scale_);
     if constexpr (shares) {
       if (shares_) shares_->gather_values(all, room_);
     }
@@ -107,16 +110,21 @@ class policy_gradient {
   }
 
   /// After the optimizer has used it. With several processes it holds what others' backward has written.
-  void clear() {
+  void clear(executor const& threads) {
     if constexpr (requires { policy_.clear_gradient(); }) {
       if (!several || shares_) {
-        policy_.clear_gradient();
-        if (shares_) zero_gradients(shares_->own());
+        // A handle may have no quicker way than over all of them.
+        if constexpr (requires { policy_.clear_gradient(threads); }) {
+          policy_.clear_gradient(threads);
+        } else {
+          policy_.clear_gradient();
+        }
+        if (shares_) zero_gradients(shares_->own(), threads);
         is_clear_ = true;
         return;
       }
     }
-    zero_gradients(parameters());
+    zero_gradients(parameters(), threads);
     is_clear_ = true;
   }
 
@@ -148,19 +156,18 @@ class policy_gradient {
   [[nodiscard]] std::span<parameter<parameter_type> const> moved() const {
     return shares_ ? shares_->own() : parameters();
   }
-  double norm_when_clipped(train_options const& options, auto const& all) {
+  double norm_of_all(executor const& threads, auto const& all) {
     if constexpr (shares) {
-      if (shares_) {
-        return shares_->clip(options.max_gradient_norm, norm_room_, all, options.threads);
-      }
+      if (shares_) return shares_->norm(norm_room_, all, threads);
     }
-    return clip_gradient_norm(parameters_, options.max_gradient_norm, norm_room_, options.threads);
+    return gradient_norm(parameters_, norm_room_, threads);
   }
 
   P& policy_;
   std::vector<parameter<parameter_type>> parameters_;
   std::optional<parameter_shares<parameter_type>> shares_;  // over several processes
   bool is_clear_ = false;
+  double scale_ = 1.0;  // of clipping
 
   // Working memory, kept from step to step.
   gradient_norm_memory norm_room_;

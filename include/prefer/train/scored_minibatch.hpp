@@ -65,9 +65,9 @@ class scored_minibatch {
         by_logits_(takes_logits && allow_logits) {}
 
   /// Takes a part of the batch of a step, of `seed` what is random about its rows.
-  void gather(ExampleSource auto& source, std::uint64_t step, batch_part const& part,
-              std::uint64_t seed) {
-    source.gather(step, part, batch_);
+  void gather(ExampleSource auto& source, std::uint64_t step, std::uint64_t seed, auto const& all) {
+    gather_part(source, step, batch_, all);
+    batch_.expects_numbers(batch_.size());
     examples_ = batch_.size();
     kl_policy_.clear();
     kl_reference_.clear();
@@ -83,6 +83,8 @@ class scored_minibatch {
 
   [[nodiscard]] std::size_t size() const { return batch_.size(); }
   [[nodiscard]] choice_data const& data() const { return batch_.data(); }
+  /// The columns that the source gives beside the data.
+  [[nodiscard]] column_set beside() const { return batch_.numbers().available(); }
   [[nodiscard]] std::size_t row(std::size_t group) const { return batch_.row()[group]; }
   /// Groups [begin, begin + count), to be used before the next call.
   [[nodiscard]] choice_batch groups(std::size_t begin, std::size_t count) {
@@ -135,6 +137,7 @@ class scored_minibatch {
     });
     batch_.hand_over(out, begin, count);
     if constexpr (group_size == 1) {
+      batch_.hand_over_numbers(out, begin, count);
       if (!kl_policy_.empty() || size() == 0) out.kl_examples = {kl_policy_, kl_reference_};
     } else if constexpr (group_size != 2) {
       std::size_t const first = batch_.offset()[begin];

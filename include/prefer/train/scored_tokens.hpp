@@ -45,9 +45,9 @@ class scored_tokens {
             "give");
   }
 
-  void gather(ExampleSource auto& source, std::uint64_t step, batch_part const& part,
-              std::uint64_t /*seed*/) {
-    source.gather(step, part, batch_);
+  void gather(ExampleSource auto& source, std::uint64_t step, std::uint64_t /*seed*/,
+              auto const& all) {
+    gather_part(source, step, batch_, all);
     policy_.token_offsets(groups(0, size()), token_offset_);
     std::size_t const tokens = token_offset_.back();
     log_prob_.resize(tokens);
@@ -58,6 +58,7 @@ class scored_tokens {
       with_column<is.name>(batch_.data(),
                            [&](std::vector<float> const& from, per) { spread(from, to); });
     });
+    batch_.expects_numbers(tokens);
     examples_ = tokens;
   }
   void be_part_of(std::size_t examples) { examples_ = examples; }
@@ -66,6 +67,8 @@ class scored_tokens {
 
   [[nodiscard]] std::size_t size() const { return batch_.size(); }
   [[nodiscard]] choice_data const& data() const { return batch_.data(); }
+  /// The columns that the source gives beside the data.
+  [[nodiscard]] column_set beside() const { return batch_.numbers().available(); }
   [[nodiscard]] std::size_t row(std::size_t group) const { return batch_.row()[group]; }
   /// Groups [begin, begin + count), to be used before the next call.
   [[nodiscard]] choice_batch groups(std::size_t begin, std::size_t count) {
@@ -97,6 +100,8 @@ class scored_tokens {
         if (!numbers.empty() || batch_.size() == 0) to = of_tokens(numbers, begin, count);
       });
     });
+    std::size_t const first = token_offset_[begin];
+    batch_.hand_over_numbers(out, first, token_offset_[begin + count] - first);
     if (reads_reference_) out.reference = of_tokens(reference_log_prob_, begin, count);
     return out;
   }

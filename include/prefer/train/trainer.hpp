@@ -155,6 +155,7 @@ class trainer {
       write_checkpoint(path, identity(), parameters(), now_, beta_, reference_,
                        [&](archive_writer& file, std::string const& prefix) {
                          gradient_.save(now_.optimizer, &file, prefix, all);
+                         if constexpr (source_has_state) source_.save(file);
                        });
     });
   }
@@ -165,10 +166,13 @@ class trainer {
   void resume(std::string const& path) {
     watched_.run([&](auto const& all) {
       archive const file = archive::parse(detail::read_for_all(path, all), path);
+      auto of_source = detail::saved_state_of(source_);
       read_checkpoint(file, identity(), parameters(), now_, beta_, reference_,
                       [&](auto& optimizer, archive const& from, std::string const& prefix) {
                         gradient_.load(optimizer, from, prefix);
+                        if constexpr (source_has_state) of_source = source_.state_in(from);
                       });
+      if constexpr (source_has_state) source_.resume(std::move(of_source));
       gradient_.parameters_moved();
     });
   }
@@ -177,6 +181,7 @@ class trainer {
   // All examples, where they are known from the beginning, so that they are checked once.
   static constexpr bool always_has_data = detail::has_data<std::remove_reference_t<Source>>;
   [[nodiscard]] choice_data const* known() const { return detail::data_of(source_); }
+  static constexpr bool source_has_state = detail::has_state<std::remove_reference_t<Source>>;
   static constexpr bool several = !std::same_as<Processes, single_process>;
 
   struct given {};
@@ -283,6 +288,9 @@ class trainer {
     if constexpr (requires { reference_.after_step(policy_, now_.step); }) {
       reference_.after_step(policy_, now_.step);
     }
+    if constexpr (requires { source_.after_step(now_.step, all); }) {
+      source_.after_step(now_.step, all);
+    }
     return true;
   }
 
@@ -299,7 +307,7 @@ class trainer {
     report.gradient_norm = gradient_.clip(options_, report.step, all);
     gradient_.move(now_.optimizer, report.learning_rate, options_.threads, all);
     now_.memory = memory;
-    gradient_.clear();
+    gradient_.clear(options_.threads);
     return true;
   }
 
@@ -307,7 +315,7 @@ class trainer {
     passes_.gather(source_, now_.step, all);
     if constexpr (!always_has_data) {
       if (known() == nullptr) {
-        check_examples(loss_, passes_.data());
+        check_examples(loss_, passes_.data(), passes_.beside());
         check_lengths(loss_, policy_, passes_.data());
         expects_one_beta(passes_.data());
       }
