@@ -13,13 +13,14 @@
 #include "../program.hpp"
 #include "grid.hpp"
 #include "method_report.hpp"
-#include "objective.hpp"
 
 namespace sweep {
 
 namespace {
 
-constexpr char const* usual_betas = "0.1,0.2,0.5,1,2,5,10";
+constexpr char const* usual_betas = "0.05,0.1,0.2,0.5,1,2,5,10";
+constexpr char const* study_ns = "1,2,4,8,16,64,256,1024,4096,16384,65536";
+constexpr std::size_t few_pairs = 50;  // with which over-optimisation is plain to see
 constexpr char const* usual_steps = "1,2,5,10,20,50,100,200";
 constexpr std::size_t usual_batch = 64;             // with a reward model, draws cost nothing
 constexpr std::size_t usual_batch_of_samples = 16;  // so that the usual budget gives 200 steps
@@ -74,8 +75,13 @@ ground make_ground(std::string const& name, budget_kind budget, method_arguments
                       : budget == budget_kind::labels ? usual_batch
                                                       : usual_batch_of_samples;
   out.options.rate = of_ratings ? how.rate : shared.rate != 0.0 ? shared.rate : out.options.rate;
-  out.options.loss =
-      describe_loss(shared.loss.empty() ? "dpo" : shared.loss, out.of->token_columns());
+  out.options.fit = given.fit == "adamw" ? reward_fit::adamw : reward_fit::descent;
+  auto losses =
+      read_losses("--loss", shared.loss.empty() ? "dpo" : shared.loss, out.of->token_columns());
+  if (losses.size() != 1) {
+    prefer::refuse("--loss: with --method there is one loss; found \"" + shared.loss + "\"");
+  }
+  out.options.loss = std::move(losses.front());
   return out;
 }
 
@@ -93,9 +99,6 @@ void expect_flags_meant(comparison const& all, method_arguments const& given,
   refuse_unless(
       shared.loss.empty() || loss,
       "--loss goes with --method dpo, and of these methods none reads it: " + given.method);
-  refuse_unless(
-      shared.loss.find(',') == std::string::npos || shared.loss.find(',') > shared.loss.find(':'),
-      "--loss: with --method there is one loss; found \"" + shared.loss + "\"");
   refuse_unless(shared.reference.empty(),
                 "--reference goes without --method: all methods are held near the start");
   refuse_unless(shared.beta.empty() || sweeps(all, swept_number::beta),
@@ -105,6 +108,8 @@ void expect_flags_meant(comparison const& all, method_arguments const& given,
   bool const labels = budget(budget_kind::labels);
   refuse_unless(labels || (shared.flip.empty() && shared.bias == 0.0),
                 "--flip and --bias are of labels, and with --budget samples nobody labels");
+  refuse_unless(labels || given.fit == "descent",
+                "--fit is of reward models, and with --budget samples none is fitted");
   refuse_unless(labels || shared.task.pairs == 0,
                 "--pairs goes with --budget labels; with samples give --samples");
 }
@@ -174,6 +179,11 @@ void declare_methods(CLI::App& app, method_arguments& given,
                              "Completions that the true reward scores, of --budget samples")
                   ->check(program::whole(2, 100000000))
                   ->capture_default_str());
+  of_the_grid(
+      app.add_option("--fit", given.fit,
+                     "How a reward model is fitted: descent, as dpo is, or adamw, as is usual")
+          ->check(program::one_of({"descent", "adamw"}))
+          ->capture_default_str());
   of_the_grid(app.add_option("--n", given.n, "Completions of which best_of_n keeps one")
                   ->type_name("LIST")
                   ->check(program::not_empty("a list"))
@@ -199,9 +209,16 @@ comparison comparison_of(method_arguments const& given, shared_arguments const& 
     for (auto const budget : budgets)
       all.grounds.push_back(make_ground(name, budget, given, shared));
   }
+  if (study) {
+    method_arguments usual = given;
+    usual.fit = "adamw";
+    shared_arguments few = shared;
+    few.task.pairs = few_pairs;
+    all.grounds.push_back(make_ground("markov", budget_kind::labels, usual, few));
+  }
   expect_flags_meant(all, given, shared);
   all.betas = read_betas("--beta", shared.beta.empty() ? usual_betas : shared.beta);
-  all.ns = whole_numbers("--n", given.n, "completions");
+  all.ns = whole_numbers("--n", study ? study_ns : given.n, "completions");
   all.steps = whole_numbers("--steps", shared.steps.empty() ? usual_steps : shared.steps, "steps");
   all.flips = read_flips("--flip", shared.flip.empty() ? "0" : shared.flip);
   all.bias = shared.bias;

@@ -17,12 +17,13 @@ struct method_arguments {
   std::string method;  ///< empty: losses are swept
   std::string budget = "labels";
   std::uint64_t samples = 3200;
-  std::string n = "1,2,4,8,16,32,64,128,256";
+  std::string fit = "descent";
+  std::string n = "1,2,4,8,16,64,256,1024";
   std::uint64_t batch = 0;  ///< 0: as suits the budget
   std::uint64_t first_seed = 1;
 };
 
-/// Declares --method, --budget, --samples, --n, --batch and --first-seed; `of_the_grid` is called with each of them.
+/// Declares --method, --budget, --samples, --fit, --n, --batch and --first-seed; `of_the_grid` is called with each of them.
 void declare_methods(CLI::App& app, method_arguments& given,
                      std::function<void(CLI::Option*)> const& of_the_grid);
 

@@ -15,9 +15,9 @@ namespace {
 using prefer::text::shortest;
 
 constexpr char const* header =
-    "settings,task,budget,method,loss,number,flip,bias,seed,judged,"
+    "settings,task,budget,amount,fit,method,loss,number,flip,bias,seed,judged,"
     "step,labels,scored,written,reward,kl_start,kl_bound,best_reward,learned_reward,bytes,seconds";
-constexpr std::size_t key_fields = 10;
+constexpr std::size_t key_fields = 12;
 constexpr std::uint64_t judgements = 5;  // of a run, at most
 
 std::string optional_number(std::optional<double> value) { return value ? shortest(*value) : ""; }
@@ -116,9 +116,11 @@ std::string method_results::key(method_setting const& what, std::uint64_t seed,
                                 std::uint64_t judged) const {
   auto const& at = all_.grounds[what.ground];
   auto const& one = *all_.methods[what.method];
+  bool const labels = at.options.budget == budget_kind::labels;
   bool const has_number = !one.reads_loss() || at.options.loss.has_beta;
-  return rows_.settings() + "," + at.name + "," + name_of(at.options.budget) + "," + one.name() +
-         "," + (one.reads_loss() ? at.options.loss.text : "") + "," +
+  return rows_.settings() + "," + at.name + "," + name_of(at.options.budget) + "," +
+         std::to_string(at.options.amount) + "," + (labels ? name_of(at.options.fit) : "") + "," +
+         one.name() + "," + (one.reads_loss() ? at.options.loss.text : "") + "," +
          (has_number ? shortest(what.number) : "") + "," + shortest(what.noise.flip) + "," +
          shortest(what.noise.bias) + "," + std::to_string(seed) + "," +
          (judged == 0 ? "last" : std::to_string(judged));

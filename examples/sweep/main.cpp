@@ -71,7 +71,8 @@ that dpo and RLHF of one beta look for the same policy; n (--n) of best_of_n; an
 sft_on_chosen learn from pairs of the start; iterative_dpo spends its labels in 4
 rounds, on what it writes then; the others fit a reward model on those pairs (a
 score per action, or per transition of a sequence) and then draw as they like, for
-200 steps: the learned reward is who judges them. --budget samples: the same number
+200 steps: the learned reward is who judges them. --fit descent fits it as dpo of
+beta 1 descends, so that neither has the better fit; --fit adamw as is usual. --budget samples: the same number
 of completions drawn from a policy and scored by the true reward, --samples; a pair
 is two of them, labelled with the odds exp(r_a - r_b); best_of_n gives an answer
 for each n. What was spent is in sweep.csv. One rule for all optimizers: AdamW at
@@ -279,7 +280,7 @@ int run(arguments const& given) {
                    given.task.name);
   }
   if (methods) return run_methods(given);
-  for (char const* option : {"--budget", "--samples", "--n", "--batch", "--first-seed"}) {
+  for (char const* option : {"--budget", "--samples", "--fit", "--n", "--batch", "--first-seed"}) {
     if (given.given.contains(option)) prefer::refuse(std::string(option) + " goes with --method");
   }
   auto const task = [&] {

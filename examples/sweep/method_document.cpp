@@ -99,6 +99,7 @@ json json_of(comparison const& all, std::vector<ground_findings> const& found) {
     out["comparisons"].push_back({{"task", at.name},
                                   {"budget", name_of(at.options.budget)},
                                   {"amount", at.options.amount},
+                                  {"fit", name_of(at.options.fit)},
                                   {"loss", at.options.loss.text},
                                   {"reward", at.of->reward_name()},
                                   {"findings", of.text},

@@ -22,7 +22,10 @@ using prefer::text::shortest;
 constexpr std::size_t most_curves = 6;  // as many markers and colours as are easily told apart
 
 std::string title_of(ground const& at) {
-  return at.name + ", " + std::to_string(at.options.amount) + " " + name_of(at.options.budget);
+  bool const adamw =
+      at.options.budget == budget_kind::labels && at.options.fit == reward_fit::adamw;
+  return at.name + ", " + std::to_string(at.options.amount) + " " + name_of(at.options.budget) +
+         (adamw ? ", reward model by AdamW" : "");
 }
 
 /// Methods in pictures of at most six, as even as it goes.
@@ -243,7 +246,8 @@ page method_page(comparison const& all, std::vector<ground_findings> const& foun
     out.add(
         {.title = title_of(at) + ": what a run takes",
          .tables = {costs(all, of)},
-         .note = "Time of one run, the fitting of its reward model included, mean over what is "
+         .note = "Processor time of one run, the fitting of its reward model included, mean over "
+                 "what is "
                  "swept. Bytes of models: four numbers per parameter of what is trained (value, "
                  "gradient, two moments) and one of what is only asked, as " +
                  seeds + " seeds have them alike. " + explained});

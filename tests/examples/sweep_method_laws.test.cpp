@@ -123,20 +123,36 @@ TEST_CASE("sweep: nash_md and grpo reach policies of their own", "[examples][swe
   CHECK(group.quality.reward == Approx(value_of(policy)).margin(2e-2));
 }
 
-TEST_CASE("sweep: a fitted reward is centred on the start and ranks what labels rank",
+TEST_CASE("sweep: with reward models that are fitted alike, RLHF of beta 1 is dpo of beta 1",
           "[examples][sweep][methods]") {
-  sweep::bandit const task(4, 4000);
+  // Logits start + s under dpo and scores s under Bradley-Terry have the same slopes at beta 1, so the same descent; and
+  // start * exp(s) / Z is the policy with logits start + s.
+  plenty at(200, 200);
+  at.options.budget = sweep::budget_kind::labels;
+  auto const dpo = at.end_of("dpo", 1.0);
+  auto const rlhf = at.end_of("rlhf_optimum", 1.0);
+  // 200 steps of 4 over sums of 200 terms, each rounded to 1e-16 of numbers below 10.
+  CHECK(rlhf.quality.reward == Approx(dpo.quality.reward).margin(1e-9));
+  CHECK(rlhf.quality.kl_start == Approx(dpo.quality.kl_start).margin(1e-9));
+  CHECK(rlhf.spent.labels == dpo.spent.labels);
+}
+
+TEST_CASE("sweep: a fitted reward is centred on the start, and ranks as labels do",
+          "[examples][sweep][methods]") {
+  sweep::bandit const task(4, 2000);
   auto const problem = task.make(1, {});
   auto const& exact = dynamic_cast<sweep::exact_problem const&>(*problem);
-  auto const fitted = sweep::fit_reward(exact);
-  CHECK(fitted.parameters == 4);
-  CHECK(sweep::expectation(exact.all().start, fitted.reward) == Approx(0.0).margin(1e-12));
-  // 4000 labels: differences of r = 2 R to about sqrt(4 / (4000 * p)), p = 0.05 of a pair's rarer action, and a centering
-  // of 0.01 that shrinks them by a tenth at most.
-  for (std::size_t y = 1; y < 4; ++y) {
-    double const learned = fitted.reward[y] - fitted.reward[0];
-    double const truth = 2.0 * (exact.all().reward[y] - exact.all().reward[0]);
-    CHECK(learned == Approx(truth).margin(0.45 + 0.1 * std::fabs(truth)));
+  for (auto const fit : {sweep::reward_fit::descent, sweep::reward_fit::adamw}) {
+    auto const fitted = sweep::fit_reward(exact, fit);
+    CHECK(fitted.parameters == 4);
+    CHECK(sweep::expectation(exact.all().start, fitted.reward) == Approx(0.0).margin(1e-12));
+    for (std::size_t y = 0; y < 4; ++y) {
+      for (std::size_t z = 0; z < 4; ++z) {
+        // Of gaps above 1 nat hundreds of labels say 73 % or more.
+        double const gap = 2.0 * (exact.all().reward[y] - exact.all().reward[z]);
+        if (gap > 1.0) CHECK(fitted.reward[y] > fitted.reward[z]);
+      }
+    }
   }
 }
 

@@ -11,24 +11,33 @@
 #include <prefer/reward/scalar_head.hpp>
 #include <prefer/train/trainer.hpp>
 
+#include "descent.hpp"
+
 namespace sweep {
 
 namespace {
 
 constexpr double centering = 0.01;
-constexpr std::uint64_t fitting_steps = 500;
-constexpr double fitting_rate = 0.05;
+constexpr std::uint64_t adamw_steps = 500;
+constexpr double adamw_rate = 0.05;
 
 /// Trains a reward model and asks it about every completion.
 template <class M>
-fitted_reward fitted(M model, exact_problem const& of) {
+fitted_reward fitted(M model, exact_problem const& of, reward_fit fit) {
   stopwatch const watch;
   auto const pairs = labelled_pairs(of);
-  prefer::no_reference<double> none;
-  prefer::trainer fitting(
-      model, prefer::bradley_terry{.centering = centering}, none, pairs,
-      {.batch_size = pairs.size(), .steps = fitting_steps, .rate = fitting_rate});
-  fitting.run();
+  if (fit == reward_fit::descent) {
+    // The step of dpo is 4 / beta; a sequence moves as many scores as it has tokens.
+    descend(model, prefer::bradley_terry{}, pairs, {},
+            {.step = 4.0 / static_cast<double>(of.start_tokens().length),
+             .steps = method_options{}.steps,
+             .drawn = of.drawn()});
+  } else {
+    prefer::no_reference<double> none;
+    prefer::trainer fitting(model, prefer::bradley_terry{.centering = centering}, none, pairs,
+                            {.batch_size = pairs.size(), .steps = adamw_steps, .rate = adamw_rate});
+    fitting.run();
+  }
   std::size_t const count = of.all().start.size();
   std::vector<std::uint32_t> every(count);
   for (std::uint32_t i = 0; i < every.size(); ++i) every[i] = i;
@@ -48,6 +57,8 @@ fitted_reward fitted(M model, exact_problem const& of) {
 std::string name_of(budget_kind budget) {
   return budget == budget_kind::labels ? "labels" : "samples";
 }
+
+std::string name_of(reward_fit fit) { return fit == reward_fit::descent ? "descent" : "adamw"; }
 
 std::string name_of(swept_number number) {
   switch (number) {
@@ -85,7 +96,7 @@ arena::arena(task const& of, std::shared_ptr<problem const> given, std::uint64_t
       options_(options) {
   if (exact_ == nullptr) return;
   if (by_labels()) {
-    learned_ = fit_reward(*exact_);
+    learned_ = fit_reward(*exact_, options.fit);
     reward_ = learned_.reward;
   } else {
     reward_ = exact_->all().reward;
@@ -109,14 +120,14 @@ progress_point arena::judge(numbers const& log_prob, std::uint64_t step,
   return out;
 }
 
-fitted_reward fit_reward(exact_problem const& of) {
+fitted_reward fit_reward(exact_problem const& of, reward_fit fit) {
   auto const shape = of.start_tokens();
   if (shape.length == 1) {
-    return fitted(prefer::logit_score(prefer::tabular<double>(1, shape.vocabulary)), of);
+    return fitted(prefer::logit_score(prefer::tabular<double>(1, shape.vocabulary)), of, fit);
   }
   auto const table = prefer::token_table::all_of_length(shape.vocabulary, shape.length);
-  return fitted(prefer::scalar_head(prefer::transition_counts<double>(shape.vocabulary, table)),
-                of);
+  return fitted(prefer::scalar_head(prefer::transition_counts<double>(shape.vocabulary, table)), of,
+                fit);
 }
 
 prefer::choice_data labelled_pairs(exact_problem const& of) {

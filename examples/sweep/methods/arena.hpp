@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <chrono>
+#include <time.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -67,10 +68,9 @@ class arena {
   numbers reward_;
 };
 
-/// Fits what the labelled pairs of a problem say: on a bandit one free score per action, on sequences a score per transition.
-///
-/// Bradley-Terry with centering 0.01, AdamW over all pairs: 500 steps from 0 at rate 0.05.
-[[nodiscard]] fitted_reward fit_reward(exact_problem const& of);
+/// Fits what the labelled pairs of a problem say by Bradley-Terry: on a bandit one free score per action, on sequences a score
+/// per transition.
+[[nodiscard]] fitted_reward fit_reward(exact_problem const& of, reward_fit fit);
 
 /// The pairs of a problem as the trainer takes them, for a policy over all completions.
 [[nodiscard]] prefer::choice_data labelled_pairs(exact_problem const& of);
@@ -123,15 +123,19 @@ class writing_policy {
   std::vector<std::uint32_t> every_;
 };
 
-/// Seconds since it was made.
+/// Seconds that this thread has computed since it was made: those in which others had the processor do not count.
 class stopwatch {
  public:
-  [[nodiscard]] double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-  }
+  [[nodiscard]] double seconds() const { return now() - begin_; }
 
  private:
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  [[nodiscard]] static double now() {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  }
+
+  double begin_ = now();
 };
 
 /// Options of a trainer over `steps` steps.

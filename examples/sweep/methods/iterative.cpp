@@ -6,10 +6,9 @@
 
 #include <prefer/loss/dpo.hpp>
 #include <prefer/random/distributions.hpp>
-#include <prefer/reference/frozen.hpp>
-#include <prefer/train/trainer.hpp>
 
 #include "arena.hpp"
+#include "descent.hpp"
 
 namespace sweep {
 
@@ -36,7 +35,6 @@ class iterative_dpo final : public method {
     auto const& how = on.options();
     std::uint64_t const pairs = on.given().drawn();
     std::uint64_t const rounds = how.rounds;
-    std::uint64_t const steps = std::max<std::uint64_t>(1, how.steps / rounds);
     writing_policy writer(on.exact());
     method_run out{
         .points = {},
@@ -47,20 +45,18 @@ class iterative_dpo final : public method {
       std::uint64_t const begin = pairs * round / rounds;
       std::uint64_t const end = pairs * (round + 1) / rounds;
       auto const data = written_pairs(on, writer, round, begin, end);
-      auto reference = prefer::frozen(writer.policy());
-      if (data.size() != 0) {
-        auto options = falling_rate(how.rate, steps);
-        options.batch_size = data.size();
-        prefer::trainer training(writer.policy(),
-                                 prefer::dpo{.beta = beta * static_cast<double>(rounds)}, reference,
-                                 data, options);
-        training.run();
-      }
+      numbers reference(2 * data.size());
+      writer.policy().log_prob(data.batch(), std::span<double>(reference));
+      double const held = beta * static_cast<double>(rounds);
+      descend(writer.policy(), prefer::dpo{.beta = held}, data, reference,
+              {.step = 4.0 / held / static_cast<double>(writer.shape().length),
+               .steps = how.steps,
+               .drawn = static_cast<std::size_t>(end - begin)});
       seconds += watch.seconds();
       spending const spent{.labels = on.by_labels() ? end : 0,
                            .scored = on.by_labels() ? 0 : 2 * end,
                            .written = 2 * end};
-      out.points.push_back(on.judge(writer.log_prob(), (round + 1) * steps, spent));
+      out.points.push_back(on.judge(writer.log_prob(), (round + 1) * how.steps, spent));
       out.points.back().seconds = seconds;
     }
     return out;

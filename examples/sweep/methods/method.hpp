@@ -22,11 +22,19 @@ enum class budget_kind {
 };
 [[nodiscard]] std::string name_of(budget_kind budget);
 
+/// How a reward model is fitted on pairs.
+enum class reward_fit {
+  descent,  ///< as dpo of beta 1 is: plain descent over all pairs, 200 steps of 4
+  adamw     ///< as is usual: AdamW over all pairs, 500 steps at rate 0.05, with a centering of 0.01
+};
+[[nodiscard]] std::string name_of(reward_fit fit);
+
 /// How methods are run: the same for all of them.
 struct method_options {
   budget_kind budget = budget_kind::labels;
   std::uint64_t amount = 200;  ///< of what the budget counts
   loss_choice loss = {};       ///< of dpo
+  reward_fit fit = reward_fit::descent;
   /// Highest rate of AdamW, which falls to 0 along a line. Its steps do not depend on the size of a loss's slope, so that
   /// one rate is fair to all.
   double rate = 0.1;
@@ -62,7 +70,7 @@ struct progress_point {
   judgement quality = {};
   std::optional<double> learned_reward = {};  ///< expected, above the start's, in units of R
   std::optional<double> kl_bound = {};        ///< of best-of-n: log n - (n - 1) / n, nats
-  double seconds = 0.0;                       ///< since the run began, what was fitted included
+  double seconds = 0.0;  ///< of computing since the run began, what was fitted included
 };
 
 /// What a method holds while it learns, in copies of models.
