@@ -42,3 +42,15 @@ function(prefer_missing variable)
   list(JOIN missing ", " missing)
   set(${variable} "${missing}" PARENT_SCOPE)
 endfunction()
+
+# prefer_link_present(<target> <PUBLIC, PRIVATE or INTERFACE> <component>...): links those components that are here, and
+# defines PREFER_HAS_<COMPONENT> for each.
+function(prefer_link_present target scope)
+  foreach(component IN LISTS ARGN)
+    if(TARGET prefer::${component})
+      string(TOUPPER "${component}" upper)
+      target_link_libraries(${target} ${scope} prefer::${component})
+      target_compile_definitions(${target} ${scope} PREFER_HAS_${upper})
+    endif()
+  endforeach()
+endfunction()

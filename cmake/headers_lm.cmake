@@ -57,6 +57,7 @@ set(prefer_lm_headers
   lm/layers/vector_products.hpp
   lm/model/adapted_map.hpp
   lm/model/finished_completion.hpp
+  lm/model/learnt_batch.hpp
   lm/model/linear_map.hpp
   lm/model/llama.hpp
   lm/model/llama_base.hpp

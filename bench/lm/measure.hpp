@@ -6,12 +6,13 @@
 #include <cstddef>
 #include <fstream>
 #include <memory>
-#include <prefer/lm/arithmetic/eigen_products.hpp>
-#include <prefer/lm/arithmetic/products.hpp>
-#include <prefer/parallel/thread_pool.hpp>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <prefer/lm/arithmetic/eigen_products.hpp>
+#include <prefer/lm/arithmetic/products.hpp>
+#include <prefer/parallel/thread_pool.hpp>
 
 #if defined(PREFER_HAS_CBLAS)
 #include <prefer/adapters/cblas.hpp>

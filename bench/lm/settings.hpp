@@ -3,10 +3,11 @@
 
 #include <cstddef>
 #include <map>
-#include <prefer/expects.hpp>
-#include <prefer/lm/arithmetic/products.hpp>
 #include <string>
 #include <utility>
+
+#include <prefer/expects.hpp>
+#include <prefer/lm/arithmetic/products.hpp>
 
 #include "measure.hpp"
 

@@ -30,10 +30,8 @@ bool ends_in_gguf(std::string const& path) { return fs::path(path).extension() =
 lm::adapter<float> read_adapter(request const& what, lm::model_file const& model,
                                 conversion& done) {
   auto adapter = lm::read_adapter<float>(what.adapter, model.config());
-  if (adapter.base_identity && *adapter.base_identity != model.identity()) {
-    done.warnings.push_back(what.adapter + " was trained on other weights than those of " +
-                            what.model +
-                            " (of another form of the same model, or of another model)");
+  if (auto const warning = lm::warning_of_base({"adapter", what.adapter, 0}, adapter, model)) {
+    done.warnings.push_back(*warning);
   }
   return adapter;
 }

@@ -2,7 +2,13 @@
 #include "judging.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <span>
+
+#include <prefer/batch/columns.hpp>
+#include <prefer/metrics/calibration.hpp>
+#include <prefer/metrics/rewards.hpp>
+#include <prefer/scalar/math.hpp>
 
 namespace language {
 
@@ -50,6 +56,31 @@ std::vector<float> log_probs_of(prefer::any_reference<float>& reference,
                                 prefer::choice_data const& data,
                                 std::function<void(std::size_t groups)> const& advance) {
   return ask(reference, data, advance);
+}
+
+std::optional<calibration_judgement> calibration_of_scores(prefer::choice_data const& data,
+                                                           std::vector<float> const& scores) {
+  if (data.size() == 0 || data.completion.size() != 2 * data.size()) return std::nullopt;
+  std::vector<double> side[2];
+  std::vector<double> log_loss;
+  std::vector<double> brier;
+  for (std::size_t i = 0; i != scores.size(); ++i) side[i % 2].push_back(scores[i]);
+  for (std::size_t g = 0; g != data.size(); ++g) {
+    double const margin = side[0][g] - side[1][g];
+    log_loss.push_back(prefer::softplus(-margin));
+    brier.push_back(prefer::square(prefer::sigmoid(-margin)));
+  }
+  auto const bins = prefer::calibration_of(prefer::pair_columns{.policy = {side[0], side[1]}},
+                                           prefer::reward_is_score);
+  return calibration_judgement{.log_loss = mean_of(log_loss),
+                               .brier = mean_of(brier),
+                               .expected_error = bins.expected_error()};
+}
+
+program::json json_of(calibration_judgement const& of) {
+  return {{"log_loss", json_of(of.log_loss)},
+          {"brier", json_of(of.brier)},
+          {"expected_error", program::number(of.expected_error)}};
 }
 
 preference_judgement judge(prefer::choice_data const& data, std::vector<float> const& policy,

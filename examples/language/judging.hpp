@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
@@ -37,10 +38,23 @@ struct preference_judgement {
   mean_of_rows log_prob_rejected;
 };
 
+/// Whether the margins are the log-odds that they claim to be, on the same rows.
+struct calibration_judgement {
+  mean_of_rows log_loss;        ///< -log sigmoid(margin), nats; ln 2 of who knows nothing
+  mean_of_rows brier;           ///< (1 - sigmoid(margin))^2; 1/4 of who knows nothing
+  double expected_error = 0.0;  ///< |confidence - accuracy| of ten bins, averaged by their rows
+};
+
+/// Of a reward model's scores of pairs. Nothing of rows of another kind.
+[[nodiscard]] std::optional<calibration_judgement> calibration_of_scores(
+    prefer::choice_data const& data, std::vector<float> const& scores);
+
 /// `reference` may be empty where the rule takes none. Of rows of one completion only chosen is there.
 [[nodiscard]] preference_judgement judge(prefer::choice_data const& data,
                                          std::vector<float> const& policy,
                                          std::vector<float> const& reference,
                                          prefer::reward_rule const& rule);
+
+[[nodiscard]] program::json json_of(calibration_judgement const& of);
 
 }  // namespace language

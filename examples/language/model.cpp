@@ -24,21 +24,22 @@
 #include <prefer/lm/model/saved_adapter.hpp>
 #include <prefer/lm/text/open_tokenizer.hpp>
 #include <prefer/parallel/thread_pool.hpp>
-#include <prefer/reference/cached.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/reference/moving_average.hpp>
 #include <prefer/reference/none.hpp>
 #include <prefer/reference/without_adapter.hpp>
+#include <prefer/reward/scalar_head.hpp>
 #include <prefer/text/number.hpp>
 
+#include "../program/voice.hpp"
 #include "products.hpp"
+#include "references_of.hpp"
 
 namespace language {
 
 namespace {
 
 namespace lm = prefer::lm;
-using llama = lm::llama<float>;
 using base = lm::llama_base<float>;
 
 lm::weight_storage storage_of(model_options const& options) {
@@ -65,61 +66,6 @@ void expect_same_words(lm::tokenizer const& policy, lm::tokenizer const& referen
            "\"; expected the same vocabulary");
   }
 }
-
-/// A policy that is asked a few groups at a time, so that somebody can be told how far it is.
-class in_slices {
- public:
-  using value_type = float;
-
-  in_slices(llama& policy, rows_to_cache const& rows) : policy_(policy), rows_(rows) {}
-
-  void log_prob(prefer::choice_batch const& batch, std::span<float> out) {
-    constexpr std::size_t groups = 8;
-    std::vector<std::size_t> offset;
-    for (std::size_t begin = 0; begin < batch.size(); begin += groups) {
-      std::size_t const count = std::min(groups, batch.size() - begin);
-      std::size_t const first = batch.offset[begin];
-      offset.clear();
-      for (std::size_t g = 0; g <= count; ++g) offset.push_back(batch.offset[begin + g] - first);
-      policy_.log_prob({.prompt = batch.prompt.subspan(begin, count),
-                        .completion = batch.completion.subspan(first, offset.back()),
-                        .offset = offset,
-                        .row = batch.row.subspan(begin, count),
-                        .kl_examples = batch.kl_examples},
-                       out.subspan(first, offset.back()));
-      rows_.advance(count);
-    }
-  }
-
- private:
-  llama& policy_;
-  rows_to_cache const& rows_;
-};
-
-prefer::cached<float> cached_rows(llama& policy, rows_to_cache const& rows) {
-  std::error_code ignored;
-  if (std::filesystem::is_regular_file(rows.path, ignored)) {
-    return prefer::cached<float>::load(rows.path, *rows.data, rows.made_of);
-  }
-  in_slices slices(policy, rows);
-  auto out = prefer::cached<float>::of(slices, *rows.data, rows.made_of);
-  if (!rows.path.empty()) out.save(rows.path);
-  return out;
-}
-
-template <class R>
-class reference_of final : public held_reference {
- public:
-  template <class... Parts>
-  explicit reference_of(llama& policy, Parts&&... parts)
-      : reference_(std::forward<Parts>(parts)...), policy_(policy) {}
-
-  prefer::any_reference<float> handle() override { return {reference_, policy_}; }
-
- private:
-  R reference_;
-  llama& policy_;
-};
 
 /// A reference that is another model.
 class another_model final : public held_reference {
@@ -170,6 +116,14 @@ struct model::parts {
     if (!weights) weights = open_weights();
     return weights;
   }
+
+  /// How an adapter begins: that of the options, or a new one.
+  struct beginning {
+    lm::lora_options how;
+    std::optional<lm::adapter<float>> saved = {};
+  };
+  [[nodiscard]] beginning begun_as(adapter_options const& adapter, lm::adapter_use use);
+  bool warned = false;  // of what the adapter was trained on
 
  private:
   [[nodiscard]] std::shared_ptr<language::base const> open_weights() {
@@ -250,7 +204,7 @@ class policy_of final : public held_policy {
   void save_adapter(std::string const& folder) override {
     prefer::expects(policy_.has_adapter(), "save_adapter: there is no adapter");
     auto saved = lm::adapter_of(policy_.parameters(), policy_.view().adapter->options());
-    saved.base_identity = file_.identity();
+    lm::name_base(saved, file_);
     lm::write_peft_adapter(folder, saved, options_.model);
   }
   void save_model(std::string const& path, prefer::executor threads) override {
@@ -297,23 +251,87 @@ class policy_of final : public held_policy {
   bool initial_ = false;
 };
 
-/// The adapter of the options, if it is one of this model.
-lm::adapter<float> adapter_for(model_options const& options, lm::model_file const& file) {
-  auto out = lm::read_adapter<float>(options.adapter, file.config());
-  if (out.base_identity && *out.base_identity != file.identity()) {
-    prefer::refuse(prefer::backend_error(
-        "adapter", options.adapter,
-        "it is an adapter of another model: it was trained on other weights than those of " +
-            options.model));
+/// A reward model.
+class scorer_of final : public held_policy {
+ public:
+  using scored = prefer::scalar_head<llama>;
+
+  template <class... Parts>
+  scorer_of(model_options const& options, lm::model_file const& file, Parts&&... of)
+      : options_(options), file_(file), model_(llama(std::forward<Parts>(of)...)) {}
+
+  prefer::any_policy<float> handle() override { return prefer::any_policy<float>(model_); }
+  std::size_t trained() override {
+    std::size_t numbers = 0;
+    for (auto const& each : model_.parameters()) numbers += each.value.size();
+    return numbers;
   }
-  return out;
-}
+  bool has_adapter() const override { return model_.backbone().has_adapter(); }
+  bool begins_as_base() const override { return false; }
+  void sample(std::span<std::uint32_t const>, prefer::sampling_options const&,
+              prefer::random_address const&, prefer::token_table&, std::span<std::uint32_t>,
+              finished_listener const&) override {
+    writes_nothing();
+  }
+  void stream(std::span<std::uint32_t const>, prefer::sampling_options const&,
+              prefer::random_address const&, std::function<void(std::uint32_t)> const&) override {
+    writes_nothing();
+  }
+  std::unique_ptr<held_reference> reference(reference_choice const& choice,
+                                            rows_to_cache const&) override {
+    if (choice.is != reference_choice::kind::none) {
+      prefer::refuse("--reference: a reward model is held near nothing; expected none");
+    }
+    return std::make_unique<reference_of<prefer::no_reference<float>, scored>>(model_);
+  }
+
+  void take(lm::adapter<float> const& saved, lm::lora_options const& how) {
+    lm::copy_adapter({"adapter", options_.adapter, 0}, saved, model_.parameters(), how);
+    model_.parameters_moved();
+  }
+  void save_adapter(std::string const& folder) override {
+    auto saved = lm::adapter_of(model_.parameters(), model_.backbone().view().adapter->options());
+    lm::name_base(saved, file_);
+    lm::write_peft_adapter(folder, saved, options_.model);
+  }
+  void save_model(std::string const&, prefer::executor) override {
+    prefer::refuse("save_model: of a reward model an adapter and a head are saved");
+  }
+
+ private:
+  [[noreturn]] static void writes_nothing() {
+    prefer::refuse("a reward model scores completions, and writes none");
+  }
+
+  model_options const& options_;
+  lm::model_file const& file_;
+  scored model_;
+};
 
 prefer::any_reference<float> another_model::handle() {
   return {static_cast<policy_of*>(asked_)->policy(), policy_};
 }
 
 }  // namespace
+
+model::parts::beginning model::parts::begun_as(adapter_options const& adapter,
+                                               lm::adapter_use use) {
+  beginning out{.how = {.rank = adapter.rank,
+                        .alpha = adapter.alpha,
+                        .rank_stabilised = adapter.rank_stabilised,
+                        .dropout = adapter.dropout,
+                        .targets = adapter.targets,
+                        .seed = adapter.seed}};
+  if (options.adapter.empty()) return out;
+  out.saved = lm::read_adapter<float>(options.adapter, file.config(), use);
+  auto const warning = lm::warning_of_base({"adapter", options.adapter, 0}, *out.saved, file);
+  if (warning && !warned) program::warn(*warning);
+  warned = true;
+  out.how = lm::lora_options_of(*out.saved);
+  out.how.dropout = adapter.dropout;
+  out.how.seed = adapter.seed;
+  return out;
+}
 
 model::model(model_options const& options) : parts_(std::make_unique<parts>(options)) {}
 model::~model() = default;
@@ -354,22 +372,26 @@ std::unique_ptr<held_policy> model::start(prefer::token_sequences const& texts) 
 }
 std::unique_ptr<held_policy> model::with_adapter(prefer::token_sequences const& texts,
                                                  adapter_options const& adapter) {
-  lm::lora_options how{.rank = adapter.rank,
-                       .alpha = adapter.alpha,
-                       .rank_stabilised = adapter.rank_stabilised,
-                       .dropout = adapter.dropout,
-                       .targets = adapter.targets,
-                       .seed = adapter.seed};
-  std::optional<lm::adapter<float>> saved;
-  if (!parts_->options.adapter.empty()) {
-    saved = adapter_for(parts_->options, parts_->file);
-    how = lm::lora_options_of(*saved);
-    how.dropout = adapter.dropout;
-    how.seed = adapter.seed;
-  }
+  auto const [how, saved] = parts_->begun_as(adapter, lm::adapter_use::texts);
   auto out =
       std::make_unique<policy_of>(parts_->options, parts_->file, parts_->words, parts_->base(),
                                   texts, how, lm::llama_options<float>{.by = parts_->by});
+  if (saved) out->take(*saved, how);
+  return out;
+}
+std::unique_ptr<held_policy> model::scorer(prefer::token_sequences const& texts) {
+  if (!is_of_a_reward_model(parts_->options.adapter)) {
+    prefer::refuse(prefer::backend_error(
+        "adapter", parts_->options.adapter,
+        "it has no head, so it gives no scores; expected the adapter of a reward model"));
+  }
+  return scorer_with_adapter(texts, {});
+}
+std::unique_ptr<held_policy> model::scorer_with_adapter(prefer::token_sequences const& texts,
+                                                        adapter_options const& adapter) {
+  auto const [how, saved] = parts_->begun_as(adapter, lm::adapter_use::scores);
+  auto out = std::make_unique<scorer_of>(parts_->options, parts_->file, parts_->base(), texts, how,
+                                         lm::llama_options<float>{.by = parts_->by});
   if (saved) out->take(*saved, how);
   return out;
 }
@@ -381,5 +403,14 @@ std::unique_ptr<held_policy> model::whole(prefer::token_sequences const& texts) 
                                      lm::llama_options<float>{.by = parts_->by});
 }
 bool model::is_gguf() const { return parts_->file.gguf() != nullptr; }
+
+bool is_of_a_reward_model(std::string const& adapter) {
+  std::error_code ignored;
+  std::filesystem::path const folder = adapter;
+  if (adapter.empty() || !std::filesystem::exists(folder / "adapter_config.json", ignored)) {
+    return false;
+  }
+  return !lm::read_peft_adapter<float>(folder).head.empty();
+}
 
 }  // namespace language

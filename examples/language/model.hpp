@@ -121,6 +121,12 @@ class model {
                                                           adapter_options const& adapter);
   /// All of it trains. The weights are the policy's from here on, and are read again for another.
   [[nodiscard]] std::unique_ptr<held_policy> whole(prefer::token_sequences const& texts);
+  /// Nothing of it trains: the reward model that the adapter of its options makes of it, whose log_prob is a score.
+  [[nodiscard]] std::unique_ptr<held_policy> scorer(prefer::token_sequences const& texts);
+  /// A reward model that trains, adapter and head: the one of its options where there is one, else a new one; of an adapter
+  /// without a head the head is new.
+  [[nodiscard]] std::unique_ptr<held_policy> scorer_with_adapter(
+      prefer::token_sequences const& texts, adapter_options const& adapter);
   /// It is one GGUF file, not a folder.
   [[nodiscard]] bool is_gguf() const;
 
@@ -128,5 +134,8 @@ class model {
   struct parts;
   std::unique_ptr<parts> parts_;
 };
+
+/// Whether an adapter on disk is a reward model's. False where there is none to be read.
+[[nodiscard]] bool is_of_a_reward_model(std::string const& adapter);
 
 }  // namespace language

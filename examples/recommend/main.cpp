@@ -16,6 +16,7 @@
 #include "file_words.hpp"
 #include "interactions.hpp"
 #include "memory.hpp"
+#include "method_run.hpp"
 #include "report.hpp"
 #include "study.hpp"
 
@@ -28,6 +29,10 @@ references, and reports how well each result ranks items and predicts held-out p
   recommend --ratings ml-100k.inter
   recommend --ratings ml-100k.inter --beta 0.1 1 --seeds 5 --output my-run
   recommend --preferences pairs.jsonl
+  recommend --ratings ml-100k.inter --method dpo ppo best_of_n --beta 0.5 1 2
+
+With --method it asks whether a reward model and reinforcement learning are needed: DPO beside the pipeline that
+it replaces, from one start model, on the same preferences.
 
 Ctrl-C keeps what is trained; the same command goes on from there.)";
 
@@ -46,6 +51,7 @@ struct arguments {
   recommend::file_words groups_file;
   recommend::split_rule split;
   recommend::study_options study;
+  recommend::method_options methods;
   std::string normaliser = "auto";
   std::size_t samples = 1024;
   double memory = 0.0;
@@ -121,7 +127,8 @@ void declare_study(CLI::App& app, arguments& given) {
   app.add_option("--loss", given.study.losses, "Only these losses")
       ->check(program::one_of({"dpo", "softmax_dpo", "ipo_sum", "simpo", "kto"}));
   app.add_option("--reference", given.study.references, "Only these references of DPO")
-      ->check(program::one_of({"trained", "popularity", "group", "person", "none"}));
+      ->check(program::one_of({"trained", "popularity", "group", "person", "none"}))
+      ->excludes("--method");
   app.add_option("--normaliser", given.normaliser,
                  "Of the softmax in training: exact, sampled, or auto: sampled above 20000 items")
       ->check(program::one_of({"auto", "exact", "sampled"}))
@@ -136,7 +143,10 @@ void declare_study(CLI::App& app, arguments& given) {
 
 void declare(CLI::App& app, arguments& given) {
   declare_data(app, given);
-  app.add_option("--output", given.output, "Folder for recommend.csv and the pictures")
+  recommend::declare_methods(app, given.methods);
+  app.get_option("--groups")->excludes("--method");
+  app.add_option("--output", given.output,
+                 "Folder for recommend.csv, or recommend_methods.csv, and the pictures")
       ->type_name("FOLDER")
       ->check(program::path())
       ->capture_default_str();
@@ -350,6 +360,9 @@ int run(arguments& given) {
   given.study.betas = program::without_repeats("--beta", given.study.betas);
   given.study.losses = program::without_repeats("--loss", given.study.losses);
   given.study.references = program::without_repeats("--reference", given.study.references);
+  given.methods.methods = program::without_repeats("--method", given.methods.methods);
+  given.methods.best_of = program::without_repeats("--best-of", given.methods.best_of);
+  bool const of_methods = !given.methods.methods.empty();
   auto const rule = recommend::rule_of(given.split, given.file);
   auto const data = read(given, rule);
   recommend::study_options options = given.study;
@@ -358,12 +371,23 @@ int run(arguments& given) {
     options.samples = std::min(given.samples, data.items);
   }
   program::heed(data.findings());
-  recommend::expect_memory(recommend::memory_of(data, options),
+  if (of_methods) recommend::expect_sense(given.methods, options, data);
+  constexpr std::size_t models_of_methods =
+      6;  // start, reward, policy, and copies held near or drawn from
+  recommend::expect_memory(recommend::memory_of(data, options, of_methods ? models_of_methods : 2),
                            given.memory > 0.0 ? given.memory * 1e9 : recommend::available_memory());
   program::stop_when_asked();
-  program::expect_folder(given.output, {"recommend.csv", "recommend_who_gains.csv",
-                                        "recommend_beta.svg", "recommend_frontier.svg"});
-  std::string const stem = given.output + "/recommend";
+  std::string const name = of_methods ? "recommend_methods" : "recommend";
+  if (!of_methods) {
+    program::expect_folder(given.output, {"recommend.csv", "recommend_who_gains.csv",
+                                          "recommend_beta.svg", "recommend_frontier.svg"});
+  } else if (given.methods.judgings == 0) {
+    program::expect_folder(given.output, {"recommend_methods.csv", "recommend_methods.svg"});
+  } else {
+    program::expect_folder(given.output, {"recommend_methods.csv", "recommend_methods_courses.csv",
+                                          "recommend_methods.svg"});
+  }
+  std::string const stem = given.output + "/" + name;
   program::claim const alone(stem + ".csv");
   if (!program::as_json) program::print(in_words(data, given, options));
   program::flush();
@@ -373,6 +397,10 @@ int run(arguments& given) {
   if (!given.groups.empty()) settings["groups"] = program::content_of(given.groups);
   settings["arguments"] =
       program::arguments_but({"--ratings", "--preferences", "--groups", "--memory"});
+  if (of_methods) {
+    return recommend::run_methods(data, options, given.methods, given.threads, stem, settings,
+                                  in_json(data, options));
+  }
   program::kept_rows kept(stem + ".csv.unfinished", settings);
   program::kept_trainings trainings(stem);
   if (!kept.rows().empty()) {

@@ -24,7 +24,8 @@ std::string in_words(double bytes) {
 
 }  // namespace
 
-std::vector<memory_part> memory_of(interactions const& data, study_options const& options) {
+std::vector<memory_part> memory_of(interactions const& data, study_options const& options,
+                                   std::size_t models) {
   auto const people = static_cast<double>(data.people.size());
   auto const items = static_cast<double>(data.items);
   auto const factors = static_cast<double>(options.factors);
@@ -33,11 +34,11 @@ std::vector<memory_part> memory_of(interactions const& data, study_options const
   double const draws = static_cast<double>(options.pairs_per_person * options.tune_epochs) *
                        static_cast<double>(data.people_with_preferences());
   double const events = static_cast<double>(data.train_events());
-  // A model has values, gradients, and items once more for products; two are there, and the second is trained.
+  // A model has values, gradients, and items once more for products; of those that are there one is trained at a time.
   constexpr double kept_rows = 64.0 * 1024 * 1024;
   double const batch = static_cast<double>(options.batch_size);
   return {
-      {"models", 2 * (2 * parameters + items * factors * number)},
+      {"models", static_cast<double>(models) * (2 * parameters + items * factors * number)},
       {"optimizer", 2 * parameters},
       {"normalisers", options.samples != 0
                           ? 2 * batch * static_cast<double>(options.samples) * 2 * number

@@ -17,7 +17,8 @@ struct memory_part {
 
 /// All that a study of these data takes, besides the data: models, optimizer, drawn preferences, judging.
 [[nodiscard]] std::vector<memory_part> memory_of(interactions const& data,
-                                                 study_options const& options);
+                                                 study_options const& options,
+                                                 std::size_t models = 2);
 
 /// Bytes that this process may take: the machine's, or those of its control group if that has fewer.
 [[nodiscard]] double available_memory();

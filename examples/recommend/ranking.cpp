@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 
+#include <prefer/metrics/calibration.hpp>
 #include <prefer/metrics/ranking.hpp>
 #include <prefer/model/item_scores.hpp>
 
@@ -100,6 +101,61 @@ double mean_divergence(interactions const& data, item_log_probs const& policy,
         for (std::size_t p = first; p < last; ++p) total += of[p];
       });
   return total / static_cast<double>(data.people.size());
+}
+
+double mean_score(interactions const& data, item_log_probs const& policy,
+                  item_log_probs const& score, prefer::executor threads) {
+  std::vector<double> of(data.people.size());
+  for_each_block(
+      data, policy, score, threads,
+      [&](std::size_t p, auto row, auto scores) {
+        for (std::size_t i = 0; i < row.size(); ++i) {
+          of[p] += std::exp(static_cast<double>(row[i])) * static_cast<double>(scores[i]);
+        }
+      },
+      [](std::size_t, std::size_t) {});
+  double total = 0.0;
+  for (double const each : of) total += each;
+  return total / static_cast<double>(data.people.size());
+}
+
+pair_judgement judge_pairs(interactions const& data, item_log_probs const& score, double scale,
+                           item_log_probs const& other, prefer::executor threads) {
+  constexpr std::size_t bins = 10;
+  item_log_probs const nothing = [](std::size_t, std::size_t, std::span<float> out) {
+    std::fill(out.begin(), out.end(), 0.0f);
+  };
+  prefer::calibration all{.bins = std::vector<prefer::reliability_bin>(bins)};
+  std::vector<prefer::calibration> of(data.people.size(), all);
+  std::vector<double> right(data.people.size());
+  for_each_block(
+      data, score, other ? other : nothing, threads,
+      [&](std::size_t p, auto row, auto others) {
+        auto const& pairs = data.people[p].test_preferences;
+        if (pairs.empty()) return;
+        std::vector<double> chosen;
+        std::vector<double> rejected;
+        auto const reward = [&](std::uint32_t item) {
+          return scale * (static_cast<double>(row[item]) - static_cast<double>(others[item]));
+        };
+        for (std::size_t k = 0; k < pairs.size(); ++k) {
+          chosen.push_back(reward(pairs[k].chosen));
+          rejected.push_back(reward(pairs[k].rejected));
+          right[p] += chosen.back() > rejected.back() ? 1.0 : 0.0;
+        }
+        of[p] = prefer::calibration_of(prefer::pair_columns{.policy = {chosen, rejected}},
+                                       prefer::reward_is_score, bins);
+      },
+      [](std::size_t, std::size_t) {});
+  pair_judgement out;
+  for (std::size_t p = 0; p < of.size(); ++p) {
+    all = all + of[p];
+    out.accuracy += right[p];
+  }
+  out.accuracy /= static_cast<double>(data.test_preferences());
+  out.log_loss = all.log_loss.mean();
+  out.calibration_error = all.expected_error();
+  return out;
 }
 
 judgement judge(interactions const& data, item_log_probs const& policy, item_log_probs const& start,

@@ -48,6 +48,24 @@ struct judgement {
 [[nodiscard]] double mean_divergence(interactions const& data, item_log_probs const& policy,
                                      item_log_probs const& other, prefer::executor threads = {});
 
+/// What a policy is expected to get of a score, mean over people: that of all items by their probabilities. What a score says up
+/// to a constant per person, this does too; a difference of two policies is free of it.
+[[nodiscard]] double mean_score(interactions const& data, item_log_probs const& policy,
+                                item_log_probs const& score, prefer::executor threads = {});
+
+/// How well a score tells the chosen of a held-out preference from the rejected, and whether sigmoid(difference) is the
+/// probability that it claims to be.
+struct pair_judgement {
+  double accuracy = 0.0;           ///< share of preferences with score(chosen) > score(rejected)
+  double log_loss = 0.0;           ///< -log sigmoid(difference), mean, nats
+  double calibration_error = 0.0;  ///< expected, of ten bins (prefer::calibration)
+};
+
+/// Judges scale * (score - other) as the reward; without another, scale * score.
+[[nodiscard]] pair_judgement judge_pairs(interactions const& data, item_log_probs const& score,
+                                         double scale, item_log_probs const& other = {},
+                                         prefer::executor threads = {});
+
 /// What judging takes besides models: two blocks.
 [[nodiscard]] std::size_t bytes_to_judge(std::size_t people, std::size_t items);
 

@@ -208,10 +208,21 @@ prefer::choice_data const& study::drawn(example_form form) {
 
 study_row study::tune(setting const& what) {
   model policy = start_;
-  double const pairs = static_cast<double>(options_.pairs_per_person * options_.tune_epochs *
-                                           data_.people_with_preferences());
+  tuning const took = tune(policy, what);
   study_row row{.loss = what.loss, .beta = what.beta, .reference = what.reference, .seed = seed_};
+  row.seconds = took.seconds;
+  row.pairs_per_second = static_cast<double>(options_.pairs_per_person * options_.tune_epochs *
+                                             data_.people_with_preferences()) /
+                         took.seconds;
+  row.quality = judge(data_, said_by(policy, threads_), said_by(start_, threads_), threads_);
+  double const reference_margin =
+      what.reference == "trained" ? row.quality.start_margin : took.reference_margin;
+  row.reward_margin = what.beta * (row.quality.margin - reference_margin);
+  return row;
+}
 
+tuning study::tune(model& policy, setting const& what) {
+  tuning out;
   auto const train_as = [&](auto& learner, auto const& loss, auto& reference,
                             prefer::choice_data const& data) {
     auto const begin = clock::now();
@@ -222,13 +233,11 @@ study_row study::tune(setting const& what) {
                          .rate = options_.tune_rate,
                          .threads = threads_});
     guard_.run(run, unit(what));
-    row.seconds = seconds_since(begin);
-    row.pairs_per_second = pairs / row.seconds;
+    out.seconds = seconds_since(begin);
   };
-  double reference_margin = 0.0;
   auto const train = [&](auto const& loss, auto& reference) {
     train_as(policy, loss, reference, drawn(example_form::pairs));
-    reference_margin = mean_margin(data_, reference);
+    out.reference_margin = mean_margin(data_, reference);
   };
   // The start model does not move, so what it says of the data is computed once.
   auto const with_start = [&](auto const& loss, prefer::choice_data const& data) {
@@ -272,11 +281,7 @@ study_row study::tune(setting const& what) {
   } else {
     prefer::refuse("study: unknown loss " + what.loss);
   }
-
-  row.quality = judge(data_, said_by(policy, threads_), said_by(start_, threads_), threads_);
-  if (what.reference == "trained") reference_margin = row.quality.start_margin;
-  row.reward_margin = what.beta * (row.quality.margin - reference_margin);
-  return row;
+  return out;
 }
 
 }  // namespace recommend

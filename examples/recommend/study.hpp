@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <prefer/parallel/executor.hpp>
@@ -89,6 +90,12 @@ training_cost train_start(model& policy, interactions const& data, study_options
                           std::uint64_t seed, prefer::executor threads,
                           training_guard const& guard = {});
 
+/// What a tuning took, and what its reference says of held-out preferences: chosen minus rejected, nats.
+struct tuning {
+  double seconds = 0.0;
+  double reference_margin = 0.0;
+};
+
 /// Runs the study one setting at a time.
 class study {
  public:
@@ -99,6 +106,14 @@ class study {
   study_row start(std::uint64_t seed);
   /// Tunes a copy of the start model.
   study_row tune(setting const& what);
+  /// Tunes a policy that is such a copy.
+  tuning tune(model& policy, setting const& what);
+  /// From now on another guard runs the trainings.
+  void use(training_guard guard) { guard_ = std::move(guard); }
+
+  [[nodiscard]] model& start_model() { return start_; }
+  /// The preferences of this seed that all losses of pairs learn from, and a reward model too.
+  [[nodiscard]] prefer::choice_data const& pairs() { return drawn(example_form::pairs); }
   /// What the guard calls the trainings of both.
   [[nodiscard]] static std::string start_unit(std::uint64_t seed);
   [[nodiscard]] std::string unit(setting const& what) const;

@@ -29,6 +29,7 @@
 #include <prefer/parallel/thread_pool.hpp>
 
 #include "../language/products.hpp"
+#include "../program/voice.hpp"
 #include "check.hpp"
 #include "golden_file.hpp"
 
@@ -347,6 +348,8 @@ class checker {
 
   llama with_adapter(std::string const& path, prefer::token_sequences const& texts) {
     auto const saved = prefer::lm::read_adapter<T>(path, file_.config());
+    auto const warning = prefer::lm::warning_of_base({"score --check", path, 0}, saved, file_);
+    if (warning) program::warn(*warning);
     auto const how = prefer::lm::lora_options_of(saved);
     llama policy(base_, texts, how, {.by = by_});
     prefer::lm::copy_adapter({"score --check", path, 0}, saved, policy.parameters(), how);

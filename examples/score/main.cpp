@@ -40,7 +40,10 @@ summary goes to standard error:
 
   reward     beta * (policy - ref), nats; without a reference beta * policy
   margin     reward of chosen minus that of rejected
-  accuracy   the share of rows whose margin is above 0; a tie is a miss)";
+  accuracy   the share of rows whose margin is above 0; a tie is a miss
+
+Where the adapter is a reward model's (tune --reward-model), its scores stand in place of the
+policy's log-probabilities, there is no reference, and the summary says how well they are calibrated.)";
 
 constexpr char const* examples =
     R"(Examples:
@@ -49,6 +52,7 @@ constexpr char const* examples =
   score --model tuned.gguf --reference model:base.gguf --data pairs.jsonl | losses --loss dpo
   score --model base.gguf --adapter tuned/adapter --data pairs.jsonl --outputs divergence \
     | losses --loss tdpo2
+  score --model base.gguf --adapter rm/adapter --data pairs.jsonl | losses --loss bradley_terry
   score --model base.gguf --check log_probs.json gradients.json
   score --model tests/golden/lm_tiny/llama_tied --double \
     --check tests/golden/lm_tiny/llama_tied/golden.json
@@ -136,13 +140,24 @@ int check(arguments const& given) {
   return found.good() ? 0 : 1;
 }
 
+/// What is said in sum: `beta` and `has_reference` are of a policy, `calibration` of a reward model.
+struct summary {
+  language::preference_judgement of;
+  std::optional<language::calibration_judgement> calibration = {};
+  bool is_reward_model = false;
+  bool has_reference = false;
+  double beta = 0.0;
+  std::string model;
+};
+
 /// The summary in words.
-std::string in_words(language::preference_judgement const& of, arguments const& given,
-                     bool has_reference) {
+std::string in_words(summary const& all) {
   using language::in_words;
-  std::string const beta = program::written(given.beta);
-  std::string const reward =
-      has_reference ? "beta " + beta + " times the log-ratio" : "beta " + beta + " times log_prob";
+  auto const& of = all.of;
+  std::string const beta = program::written(all.beta);
+  std::string const reward = all.is_reward_model ? "the reward model's score"
+                             : all.has_reference ? "beta " + beta + " times the log-ratio"
+                                                 : "beta " + beta + " times log_prob";
   std::string out = std::to_string(of.reward_chosen.count) + " rows; ";
   if (of.accuracy.count != 0) {
     out += "accuracy " + in_words(of.accuracy) + ", margin " + in_words(of.reward_margin) +
@@ -151,22 +166,51 @@ std::string in_words(language::preference_judgement const& of, arguments const& 
   } else {
     out += "reward " + in_words(of.reward_chosen);
   }
+  if (all.calibration) {
+    out += ", log loss " + in_words(all.calibration->log_loss) + " nats, Brier score " +
+           in_words(all.calibration->brier) + ", calibration error " +
+           prefer::text::fixed(all.calibration->expected_error, 3);
+  }
   return out + " (" + reward + "; mean ± standard error)";
 }
 
-program::json in_json(language::preference_judgement const& of) {
-  return {{"accuracy", language::json_of(of.accuracy)},
-          {"reward_margin", language::json_of(of.reward_margin)},
-          {"reward_chosen", language::json_of(of.reward_chosen)},
-          {"reward_rejected", language::json_of(of.reward_rejected)},
-          {"log_prob_chosen", language::json_of(of.log_prob_chosen)},
-          {"log_prob_rejected", language::json_of(of.log_prob_rejected)}};
+program::json in_json(summary const& all) {
+  auto const& of = all.of;
+  program::json out = {{"accuracy", language::json_of(of.accuracy)},
+                       {"reward_margin", language::json_of(of.reward_margin)},
+                       {"reward_chosen", language::json_of(of.reward_chosen)},
+                       {"reward_rejected", language::json_of(of.reward_rejected)},
+                       {"log_prob_chosen", language::json_of(of.log_prob_chosen)},
+                       {"log_prob_rejected", language::json_of(of.log_prob_rejected)}};
+  if (all.calibration) out["calibration"] = language::json_of(*all.calibration);
+  return out;
+}
+/// The document around the summary.
+program::json document_of(summary const& all) {
+  auto document = program::results_document();
+  document["model"] = all.model;
+  if (all.is_reward_model) {
+    document["reward_model"] = true;
+  } else {
+    document["beta"] = all.beta;
+  }
+  document["summary"] = in_json(all);
+  return document;
 }
 
 language::reference_choice reference_of(arguments const& given) {
   using kind = language::reference_choice::kind;
+  bool const scores = language::is_of_a_reward_model(given.model.adapter);
+  if (scores && !given.reference.empty() && given.reference != "none") {
+    prefer::refuse("--reference " + given.reference + ": " + given.model.adapter +
+                   " is a reward model's, and its scores are held against nothing");
+  }
+  if (scores && !given.outputs.empty()) {
+    prefer::refuse("--outputs: " + given.model.adapter +
+                   " is a reward model's, and gives scores alone");
+  }
   if (given.reference.empty()) {
-    return {.is = given.model.adapter.empty() ? kind::none : kind::adapter_off};
+    return {.is = scores || given.model.adapter.empty() ? kind::none : kind::adapter_off};
   }
   auto const out = language::reference_named(given.reference);
   if (out.is == kind::frozen || out.is == kind::cached || out.is == kind::moving) {
@@ -177,13 +221,9 @@ language::reference_choice reference_of(arguments const& given) {
 }
 
 void deliver(arguments const& given, language::encoded_rows const& rows,
-             score::scored_rows const& said, language::preference_judgement const& summary,
-             std::string const& model, bool has_reference) {
+             score::scored_rows const& said, summary const& all) {
   if (program::as_json && given.output.empty()) {
-    auto document = program::results_document();
-    document["model"] = model;
-    document["beta"] = given.beta;
-    document["summary"] = in_json(summary);
+    auto document = document_of(all);
     document["rows"] = program::json::array();
     for (std::size_t g = 0; g != rows.data.size(); ++g) {
       document["rows"].push_back(score::line_of(rows, said, g));
@@ -203,14 +243,11 @@ void deliver(arguments const& given, language::encoded_rows const& rows,
   if (file) file->commit();
   program::flush();
   if (program::as_json) {
-    auto document = program::results_document();
-    document["model"] = model;
-    document["beta"] = given.beta;
-    document["summary"] = in_json(summary);
+    auto document = document_of(all);
     document["files"] = {given.output};
     program::print_json(document);
   } else {
-    program::say(in_words(summary, given, has_reference));
+    program::say(in_words(all));
     if (file) program::say("wrote " + given.output);
   }
 }
@@ -260,7 +297,8 @@ int run(arguments& given) {
   auto const rows = language::read_rows(given.data, {.kind = kind, .takes = extra}, given.rows,
                                         model.words(), model.config().context, texts);
   language::say_rows({{"data", &rows}}, texts);
-  auto const held = model.fixed(texts);
+  bool const scores = language::is_of_a_reward_model(given.model.adapter);
+  auto const held = scores ? model.scorer(texts) : model.fixed(texts);
   auto const held_near = held->reference(choice, {});
   auto policy = held->handle();
   auto reference = held_near->handle();
@@ -270,9 +308,16 @@ int run(arguments& given) {
   } catch (program::stop const&) {
     return program::stopped("nothing is written yet");
   }
-  prefer::reward_rule const rule{.beta = given.beta, .from_reference = has_reference};
-  deliver(given, rows, said, language::judge(rows.data, said.policy, said.reference, rule),
-          model.in_words(), has_reference);
+  prefer::reward_rule const rule =
+      scores ? prefer::reward_is_score
+             : prefer::reward_rule{.beta = given.beta, .from_reference = has_reference};
+  summary all{.of = language::judge(rows.data, said.policy, said.reference, rule),
+              .is_reward_model = scores,
+              .has_reference = has_reference,
+              .beta = given.beta,
+              .model = model.in_words()};
+  if (scores) all.calibration = language::calibration_of_scores(rows.data, said.policy);
+  deliver(given, rows, said, all);
   return 0;
 }
 

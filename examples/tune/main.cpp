@@ -21,6 +21,7 @@ all weights or a LoRA adapter, on a CPU. Rows come in any form that docs/guides/
   tune --model SmolLM2-135M-Instruct.gguf --data pairs.jsonl --eval-data held-out.jsonl --texts chat
   tune --model base.gguf --data pairs.jsonl --loss simpo --set beta=2 --set gamma=1 --out simpo
   tune --model base.gguf --data answers.jsonl --loss nll --out sft
+  tune --model base.gguf --data pairs.jsonl --eval-data held-out.jsonl --reward-model --out rm
   tune --model base.gguf --adapter sft/adapter --data pairs.jsonl --beta 0.05 --out dpo
   tune --model base.gguf --prompts prompts.txt --online --n 4 --scorer sentiment --out online
   tune --model base.gguf --prompts prompts.txt --rounds 3 --scorer-command ./judge --out rounds
@@ -47,15 +48,20 @@ start; with --reference adapter-off, or with --full model:FILE, it is the first 
 Losses: losses --list. Supervised fine-tuning is --loss nll, nll_per_token or nll_per_batch_token: of pairs
 the chosen completion, of labelled rows the desirable ones, or rows of prompt and completion.
 
+A reward model (--reward-model) is what a policy's judge is trained as: a linear head on the last token's hidden state, and the
+adapter below it. adapter/ holds both, as PEFT saves a sequence classifier; score --adapter reads it.
+
 In --out: metrics.csv and metrics.jsonl, a row a step; curves.svg; summary.json; the adapter in PEFT's
 layout in adapter/, or with --full the model. summary.json says what every number is. With --rounds such a
 folder for each round, round-1 and so on, with the pairs it learned from; rounds.csv; summary.json.)";
 
 void declare_training(CLI::App& app, tune::options& given) {
-  app.add_option("--loss", given.loss, "A loss by its name here or in TRL")
+  app.add_flag("--reward-model", given.reward_model,
+               "Train a reward model: an adapter and a head, which score completions");
+  app.add_option("--loss", given.loss,
+                 "A loss by its name here or in TRL [dpo; with --reward-model bradley_terry]")
       ->type_name("NAME")
-      ->check(program::not_empty("the name of a loss"))
-      ->capture_default_str();
+      ->check(program::not_empty("the name of a loss"));
   program::suggested["--loss"] = names_of_losses();
   app.add_option("--beta", given.beta, "Of the loss [what losses --list says]")
       ->check(program::positive_and_finite());
@@ -188,7 +194,34 @@ tune::chosen_loss loss_of(tune::options const& given) {
     }
     settings.push_back({argument, "beta", *given.beta});
   }
-  return tune::choose_loss(given.loss, std::move(settings));
+  std::string const usual = given.reward_model ? "bradley_terry" : "dpo";
+  auto out = tune::choose_loss(given.loss.empty() ? usual : given.loss, std::move(settings));
+  bool const scores = out.facts.meaning.policy_is_score;
+  if (scores && !given.reward_model) {
+    prefer::refuse("--loss " + out.facts.name +
+                   ": it ranks scores, and a policy gives log-probabilities; for a reward model "
+                   "give --reward-model, for a policy a loss such as dpo or simpo");
+  }
+  if (given.reward_model && !scores) {
+    prefer::refuse("--loss " + out.facts.name +
+                   ": it is over log-probabilities, and a reward model gives scores; expected "
+                   "bradley_terry");
+  }
+  return out;
+}
+
+/// What --reward-model goes without.
+void expect_reward_model(tune::options const& given) {
+  auto const without = [](bool is, char const* argument, char const* reason) {
+    if (is) prefer::refuse(std::string("--reward-model goes without ") + argument + ": " + reason);
+  };
+  without(given.draws(), "--online and --rounds",
+          "it learns from pairs that somebody judged, --data");
+  without(given.full, "--full", "what it trains and writes is an adapter and a head");
+  without(!given.merge.empty(), "--merge", "a file of the model has no place for a head");
+  without(given.sample_every != 0, "--sample-every", "it writes no answers");
+  without(!given.reference.empty() && given.reference != "none", "--reference",
+          "it is held near nothing");
 }
 
 void expect_sense(tune::options const& given) {
@@ -199,6 +232,7 @@ void expect_sense(tune::options const& given) {
         "examples");
   }
   given.judge.expect_one();
+  if (given.reward_model) expect_reward_model(given);
   if (given.draws()) {
     if (!given.data.empty()) {
       prefer::refuse(

@@ -18,6 +18,8 @@ online_prompts encoded(std::vector<prefer::data::turns> prompts, prefer::lm::tok
   online_prompts out;
   out.text = std::move(prompts);
   for (auto const& each : out.text) {
+    prefer::expects(each.is_text() == out.text.front().is_text(),
+                    "online_prompts: prompts are all texts or all messages");
     auto const tokens = language::prompt_tokens(each, words);
     language::expect_room(each, tokens.size(), most, context);
     out.number.push_back(into.prompts.add(tokens));

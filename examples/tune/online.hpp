@@ -24,10 +24,12 @@ namespace tune {
 struct online_prompts {
   std::vector<prefer::data::turns> text;
   std::vector<std::uint32_t> number;  ///< in the table of prompts, one behind the other
-  std::optional<std::uint32_t> end;   ///< the token that ends an answer
+  std::optional<std::uint32_t> end;   ///< the token that ends an answer, to texts or to messages
 };
 
-/// Puts prompts into the table. Errors  precondition_error for one that leaves no room for `most` tokens
+/// Puts prompts into the table, all of them texts or all messages, as read_prompts gives them.
+///
+/// Errors  precondition_error for one that leaves no room for `most` tokens
 [[nodiscard]] online_prompts encoded(std::vector<prefer::data::turns> prompts,
                                      prefer::lm::tokenizer const& words, std::size_t most,
                                      std::size_t context, prefer::token_sequences& into);

@@ -29,7 +29,8 @@ struct options {
   bool online = false;       ///< at every step anew
   std::uint64_t rounds = 0;  ///< or for so many trainings, one after another
 
-  std::string loss = "dpo";
+  bool reward_model = false;  ///< scores train, and what is trained writes nothing
+  std::string loss;           ///< empty: dpo, or of a reward model bradley_terry
   std::optional<double> beta;
   std::vector<std::string> settings;  ///< NAME=VALUE
   std::string reference;              ///< empty: what suits loss and policy

@@ -33,6 +33,13 @@ json json_of_judgement(language::preference_judgement const& of) {
           {"log_prob_rejected", json_of(of.log_prob_rejected)}};
 }
 
+json json_of_judgement(language::preference_judgement const& of,
+                       std::optional<language::calibration_judgement> const& calibration) {
+  json out = json_of_judgement(of);
+  if (calibration) out["calibration"] = language::json_of(*calibration);
+  return out;
+}
+
 /// The steps that learned from something.
 std::vector<step_row const*> with_examples(std::vector<step_row> const& steps) {
   std::vector<step_row const*> out;
@@ -106,8 +113,8 @@ json summary_of(session& of, options const& given, final_report const& report) {
   }
   out["reference_was_the_start"] = report.start_checked;
   if (report.after) {
-    out["held_out"] = {{"before", json_of_judgement(*report.before)},
-                       {"after", json_of_judgement(*report.after)}};
+    out["held_out"] = {{"before", json_of_judgement(*report.before, report.calibration_before)},
+                       {"after", json_of_judgement(*report.after, report.calibration_after)}};
   }
   if (report.answers) {
     out["answers"] = {
@@ -123,8 +130,9 @@ json summary_of(session& of, options const& given, final_report const& report) {
   return out;
 }
 
-std::string table_of(language::preference_judgement const& before,
-                     language::preference_judgement const& after) {
+std::string table_of(final_report const& report) {
+  auto const& before = *report.before;
+  auto const& after = *report.after;
   prefer::report::table table({{"held-out rows"}, {"before"}, {"after"}});
   auto const add = [&](char const* name, language::mean_of_rows const& a,
                        language::mean_of_rows const& b) {
@@ -134,8 +142,17 @@ std::string table_of(language::preference_judgement const& before,
   add("margin, nats", before.reward_margin, after.reward_margin);
   add("reward of chosen", before.reward_chosen, after.reward_chosen);
   add("reward of rejected", before.reward_rejected, after.reward_rejected);
-  add("log_prob of chosen", before.log_prob_chosen, after.log_prob_chosen);
-  add("log_prob of rejected", before.log_prob_rejected, after.log_prob_rejected);
+  if (report.calibration_after) {
+    auto const& first = *report.calibration_before;
+    auto const& last = *report.calibration_after;
+    add("log loss, nats", first.log_loss, last.log_loss);
+    add("Brier score", first.brier, last.brier);
+    table.add_row({"calibration error", prefer::text::fixed(first.expected_error, 3),
+                   prefer::text::fixed(last.expected_error, 3)});
+  } else {
+    add("log_prob of chosen", before.log_prob_chosen, after.log_prob_chosen);
+    add("log_prob of rejected", before.log_prob_rejected, after.log_prob_rejected);
+  }
   return table.text();
 }
 
@@ -164,7 +181,7 @@ std::string text_of(session& of, options const& given, final_report const& repor
            fixed(100 * sums.settled / sums.examples, 1) +
            " %) were settled and left out of the backward pass\n";
   }
-  if (report.after) out += "\n" + table_of(*report.before, *report.after);
+  if (report.after) out += "\n" + table_of(report);
   if (report.answers) {
     out += "\n" + std::to_string(report.answers->length.count) +
            " answers of the tuned policy: length " + in_words(report.answers->length, 1) +

@@ -92,7 +92,9 @@ session::session(options const& given, chosen_loss loss)
   if (program::interrupted) throw program::stop();
   language::adapter_options adapter = given.adapter;
   adapter.seed = given.seed;
-  policy_ = given.full ? model_.whole(texts_) : model_.with_adapter(texts_, adapter);
+  policy_ = given.full           ? model_.whole(texts_)
+            : given.reward_model ? model_.scorer_with_adapter(texts_, adapter)
+                                 : model_.with_adapter(texts_, adapter);
   choose_reference();
   if (held_out_) {
     program::progress bar(held_out_->data.size(), "held-out rows");
@@ -370,6 +372,10 @@ void session::finish(final_report& report) {
     auto const now = language::log_probs_of(policy, held_out_->data, shown(bar, "held-out rows"));
     report.before = judged(start_, near);
     report.after = judged(now, near);
+    if (given_.reward_model) {
+      report.calibration_before = language::calibration_of_scores(held_out_->data, start_);
+      report.calibration_after = language::calibration_of_scores(held_out_->data, now);
+    }
   }
   std::size_t const most = given_.sample_tokens;
   if (given_.samples == 0 || !policy.samples()) return;

@@ -28,6 +28,8 @@ struct final_report {
   std::vector<step_row> steps;
   std::optional<language::preference_judgement> before;  ///< on held-out rows
   std::optional<language::preference_judgement> after;
+  std::optional<language::calibration_judgement> calibration_before;  ///< of a reward model
+  std::optional<language::calibration_judgement> calibration_after;
   std::optional<answer_report> answers;
   bool start_checked = false;  ///< at the first step log-ratios were 0
 };

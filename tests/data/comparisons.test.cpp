@@ -14,12 +14,12 @@ namespace data = prefer::data;
 namespace {
 
 using items = std::vector<std::uint32_t>;
-using pairs = std::vector<data::comparison>;
+using compared = std::vector<data::comparison>;
 
 }  // namespace
 
 TEST_CASE("comparisons: a chain puts its beginning over its end", "[data][comparisons]") {
-  pairs const chain = {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {0, 1}};
+  compared const chain = {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {0, 1}};
   data::preference_order order(chain);
   CHECK(order.over(0).empty());
   CHECK(order.over(1) == items{0});
@@ -30,14 +30,14 @@ TEST_CASE("comparisons: a chain puts its beginning over its end", "[data][compar
 
 TEST_CASE("comparisons: branches meet, and what is not compared is not over",
           "[data][comparisons]") {
-  data::preference_order order(pairs{{5, 7}, {6, 7}, {7, 8}, {5, 9}});
+  data::preference_order order(compared{{5, 7}, {6, 7}, {7, 8}, {5, 9}});
   CHECK(order.over(8) == items{5, 6, 7});
   CHECK(order.over(9) == items{5});
 }
 
 TEST_CASE("comparisons: on a cycle all are over each other, and what hangs on it is not",
           "[data][comparisons]") {
-  pairs const two = {{0, 1}, {1, 0}, {1, 2}};
+  compared const two = {{0, 1}, {1, 0}, {1, 2}};
   data::preference_order order(two);
   CHECK(order.over(0) == items{0, 1});
   CHECK(order.over(1) == items{0, 1});
@@ -46,7 +46,7 @@ TEST_CASE("comparisons: on a cycle all are over each other, and what hangs on it
   CHECK(order.contradicts(two[1]));
   CHECK_FALSE(order.contradicts(two[2]));
 
-  pairs const three = {{3, 4}, {4, 5}, {5, 3}, {9, 3}};
+  compared const three = {{3, 4}, {4, 5}, {5, 3}, {9, 3}};
   data::preference_order longer(three);
   CHECK(longer.over(4) == items{3, 4, 5, 9});
   CHECK(longer.contradicts(three[2]));
@@ -55,7 +55,7 @@ TEST_CASE("comparisons: on a cycle all are over each other, and what hangs on it
 
 TEST_CASE("comparisons: a chain of a hundred thousand does not end the stack",
           "[data][comparisons]") {
-  pairs chain;
+  compared chain;
   for (std::uint32_t i = 0; i < 100000; ++i) chain.push_back({i, i + 1});
   data::preference_order order(chain);
   CHECK(order.over(100000).size() == 100000);
@@ -70,7 +70,7 @@ TEST_CASE("comparisons: random ones agree with the closure of the relation",
     prefer::random_stream draw(
         {.seed = 3, .purpose = prefer::random_purpose::user, .index = round});
     constexpr std::uint32_t n = 9;
-    pairs given;
+    compared given;
     bool over[n][n] = {};
     for (std::uint64_t k = 0; k < 3 + round % 10; ++k) {
       auto const a = static_cast<std::uint32_t>(prefer::below(draw, n));

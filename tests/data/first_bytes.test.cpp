@@ -16,7 +16,7 @@ using Catch::StartsWith;
 
 namespace {
 
-std::string error_reading(std::string_view bytes) {
+std::string error_in_bytes(std::string_view bytes) {
   return error_in(data::json_lines_in(bytes, "f"));
 }
 
@@ -58,11 +58,11 @@ TEST_CASE("first bytes: what is no text is refused with the command that makes o
       {{"\xFF\xFE{\0", 4}, "UTF-16; expected plain text, which this makes of it: iconv "}};
   for (auto const& [bytes, said] : files) {
     CAPTURE(said);
-    REQUIRE_THAT(error_reading(bytes),
+    REQUIRE_THAT(error_in_bytes(bytes),
                  StartsWith("data::json_lines: f: the file is " + std::string(said)));
-    REQUIRE(error_reading(bytes).size() < 400);
+    REQUIRE(error_in_bytes(bytes).size() < 400);
   }
-  REQUIRE_THAT(error_reading("rows.jsonl" + std::string(247, '\0') + "ustar"),
+  REQUIRE_THAT(error_in_bytes("rows.jsonl" + std::string(247, '\0') + "ustar"),
                StartsWith("data::json_lines: f: the file is an archive (tar); "));
 }
 

@@ -24,7 +24,7 @@ std::vector<std::pair<std::size_t, std::string>> rows_of(std::string_view text) 
   return all;
 }
 
-std::string objection(std::string_view text) {
+std::string array_error(std::string_view text) {
   std::string const error = error_in(data::json_lines_in(text, "f"));
   std::string const start = "data::json_lines: f: ";
   return error.starts_with(start) ? error.substr(start.size()) : error;
@@ -66,18 +66,19 @@ TEST_CASE("JSON array: every beginning of one is an error", "[data][json_array]"
   std::string const text = R"([{"a":"]"},{"b":[{}]}])";
   for (std::size_t length = 1; length < text.size(); ++length) {
     CAPTURE(length);
-    REQUIRE(objection(text.substr(0, length)) == "truncated: the file ends inside its JSON array");
+    REQUIRE(array_error(text.substr(0, length)) ==
+            "truncated: the file ends inside its JSON array");
   }
 }
 
 TEST_CASE("JSON array: what is no array is refused with the element", "[data][json_array]") {
-  REQUIRE(objection("[{},]") == "element 2 of the JSON array: there is a comma, and no element");
-  REQUIRE(objection("[,{}]") == "element 1 of the JSON array: there is a comma, and no element");
-  REQUIRE(objection("[{}}]") ==
+  REQUIRE(array_error("[{},]") == "element 2 of the JSON array: there is a comma, and no element");
+  REQUIRE(array_error("[,{}]") == "element 1 of the JSON array: there is a comma, and no element");
+  REQUIRE(array_error("[{}}]") ==
           "element 1 of the JSON array: a bracket is closed that was not opened");
-  REQUIRE(objection("[{}] {}") == "something stands behind the end of the JSON array");
-  REQUIRE(objection("[]") == "there is nothing in it; expected one JSON object per line");
-  REQUIRE_THAT(objection("[{} {}]"), Catch::StartsWith("data::json_lines: f:1: not valid JSON"));
-  REQUIRE_THAT(objection("[{\"a\":\"x\ny\"}]"),
+  REQUIRE(array_error("[{}] {}") == "something stands behind the end of the JSON array");
+  REQUIRE(array_error("[]") == "there is nothing in it; expected one JSON object per line");
+  REQUIRE_THAT(array_error("[{} {}]"), Catch::StartsWith("data::json_lines: f:1: not valid JSON"));
+  REQUIRE_THAT(array_error("[{\"a\":\"x\ny\"}]"),
                Catch::StartsWith("data::json_lines: f:1: the line ends inside"));
 }

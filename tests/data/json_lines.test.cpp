@@ -26,7 +26,7 @@ namespace {
 data::json_row one(std::string_view line) { return *data::json_lines_in(line, "f").begin(); }
 
 // What is said about the line, without the place.
-std::string objection(std::string_view line) {
+std::string line_error(std::string_view line) {
   std::string const error = error_in(data::json_lines_in(line, "f"));
   std::string const start = "data::json_lines: f:1: ";
   return error.starts_with(start) ? error.substr(start.size()) : error;
@@ -95,62 +95,62 @@ TEST_CASE("json_lines: a last line that was cut off is called truncated", "[data
        {"{", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":tr", "{\"a\":-", "{\"a\":[1,",
         "{\"a\":\"x\\", "{\"a\":\"\\\"}", "{\"a\":\"\\u00", "{\"a\":{}"}) {
     CAPTURE(text);
-    REQUIRE(objection(text) == "truncated: the file ends inside a JSON object");
+    REQUIRE(line_error(text) == "truncated: the file ends inside a JSON object");
   }
 }
 
 TEST_CASE("json_lines: an object over several lines is told from a truncated file",
           "[data][json_lines]") {
-  REQUIRE(objection("{\n\"a\": 1\n}\n") ==
+  REQUIRE(line_error("{\n\"a\": 1\n}\n") ==
           "the line ends inside its JSON object; expected one whole object per line");
 }
 
 TEST_CASE("json_lines: what is no JSON is an error with its byte", "[data][json_lines]") {
-  REQUIRE_THAT(objection("{\"a\": 'x'}"),
+  REQUIRE_THAT(line_error("{\"a\": 'x'}"),
                StartsWith("not valid JSON at byte 7 (") && EndsWith("after \"{\"a\": '\""));
-  REQUIRE_THAT(objection("{\"a\":1,}"), StartsWith("not valid JSON at byte 8 ("));
-  REQUIRE_THAT(objection("{\"a\":}"), StartsWith("not valid JSON at byte 6 ("));
-  REQUIRE_THAT(objection("{\"a\":1} {\"b\":2}"), StartsWith("not valid JSON at byte 9 ("));
-  REQUIRE_THAT(objection("{\"a\":\"\\ud800\"}"),
+  REQUIRE_THAT(line_error("{\"a\":1,}"), StartsWith("not valid JSON at byte 8 ("));
+  REQUIRE_THAT(line_error("{\"a\":}"), StartsWith("not valid JSON at byte 6 ("));
+  REQUIRE_THAT(line_error("{\"a\":1} {\"b\":2}"), StartsWith("not valid JSON at byte 9 ("));
+  REQUIRE_THAT(line_error("{\"a\":\"\\ud800\"}"),
                StartsWith("not valid JSON at byte 13 ("));  // half of a surrogate pair
-  REQUIRE_THAT(objection("{\"a\":\"\x01\"}"), StartsWith("not valid JSON at byte 7 ("));
+  REQUIRE_THAT(line_error("{\"a\":\"\x01\"}"), StartsWith("not valid JSON at byte 7 ("));
 }
 
 TEST_CASE("json_lines: an error of the parser stays short however long the line is",
           "[data][json_lines]") {
   REQUIRE(
-      objection("{\"" + std::string(100'000, 'k') + "\":\"" + std::string(100'000, 'v') + "\"x}")
+      line_error("{\"" + std::string(100'000, 'k') + "\":\"" + std::string(100'000, 'v') + "\"x}")
           .size() < 300);
 }
 
 TEST_CASE("json_lines: a row must be an object", "[data][json_lines]") {
-  REQUIRE(objection("[1,2]") == "found the number 1; expected one JSON object per line");
-  REQUIRE(objection("[[1,2]]") == "found a list; expected one JSON object per line");
-  REQUIRE(objection("\"abc\"") == "found the string \"abc\"; expected one JSON object per line");
-  REQUIRE(objection("17") == "found the number 17; expected one JSON object per line");
-  REQUIRE(objection("null") == "found null; expected one JSON object per line");
+  REQUIRE(line_error("[1,2]") == "found the number 1; expected one JSON object per line");
+  REQUIRE(line_error("[[1,2]]") == "found a list; expected one JSON object per line");
+  REQUIRE(line_error("\"abc\"") == "found the string \"abc\"; expected one JSON object per line");
+  REQUIRE(line_error("17") == "found the number 17; expected one JSON object per line");
+  REQUIRE(line_error("null") == "found null; expected one JSON object per line");
 }
 
 TEST_CASE("json_lines: NaN and infinities are refused by name", "[data][json_lines]") {
   for (std::string const word : {"NaN", "nan", "Infinity", "-Infinity", "inf", "-inf"}) {
     CAPTURE(word);
-    REQUIRE(objection("{\"a\":1,\"weight\": " + word + "}") ==
+    REQUIRE(line_error("{\"a\":1,\"weight\": " + word + "}") ==
             "field \"weight\": found " + word +
                 ", which JSON does not have; expected a finite number");
   }
 }
 
 TEST_CASE("json_lines: a number too large for a double is refused", "[data][json_lines]") {
-  REQUIRE_THAT(objection("{\"a\":1e999}"), StartsWith("not valid JSON at byte ") &&
-                                               Catch::Contains("a number too large for a double"));
+  REQUIRE_THAT(line_error("{\"a\":1e999}"), StartsWith("not valid JSON at byte ") &&
+                                                Catch::Contains("a number too large for a double"));
 }
 
 TEST_CASE("json_lines: a whole number that would come out as another one is refused",
           "[data][json_lines]") {
-  REQUIRE(objection("{\"a\":18446744073709551616}") ==
+  REQUIRE(line_error("{\"a\":18446744073709551616}") ==
           "the whole number 18446744073709551616 has more than 64 bits; expected a string or a "
           "number with an exponent");
-  REQUIRE(objection("{\"a\":18446744073709551615,\"b\":-9223372036854775808,\"c\":1e20}") ==
+  REQUIRE(line_error("{\"a\":18446744073709551615,\"b\":-9223372036854775808,\"c\":1e20}") ==
           "no error");
 }
 
@@ -163,24 +163,24 @@ TEST_CASE("json_lines: among many fields too one that appears twice is found",
           "[data][json_lines]") {
   std::string line = "{";
   for (int i = 0; i < 20'000; ++i) line += "\"k" + std::to_string(i) + "\":0,";
-  REQUIRE(objection(line + "\"k\":0}") == "no error");
-  REQUIRE(objection(line + "\"k19999\":0}") == "field \"k19999\" appears twice");
-  REQUIRE(objection(line + "\"k3\":0}") == "field \"k3\" appears twice");
+  REQUIRE(line_error(line + "\"k\":0}") == "no error");
+  REQUIRE(line_error(line + "\"k19999\":0}") == "field \"k19999\" appears twice");
+  REQUIRE(line_error(line + "\"k3\":0}") == "field \"k3\" appears twice");
 }
 
 TEST_CASE("json_lines: a field that appears twice is an error", "[data][json_lines]") {
-  REQUIRE(objection("{\"a\":1,\"b\":2,\"a\":3}") == "field \"a\" appears twice");
-  REQUIRE(objection("{\"m\":[{\"a\":1},{\"a\":2,\"a\":2}]}") == "field \"a\" appears twice");
-  REQUIRE(objection("{\"a\":{\"a\":1},\"b\":{\"a\":1}}") == "no error");  // one in each object
+  REQUIRE(line_error("{\"a\":1,\"b\":2,\"a\":3}") == "field \"a\" appears twice");
+  REQUIRE(line_error("{\"m\":[{\"a\":1},{\"a\":2,\"a\":2}]}") == "field \"a\" appears twice");
+  REQUIRE(line_error("{\"a\":{\"a\":1},\"b\":{\"a\":1}}") == "no error");  // one in each object
 }
 
 TEST_CASE("json_lines: invalid UTF-8 is an error with its byte", "[data][json_lines]") {
-  REQUIRE(objection("{\"a\":\"\xC3\x28\"}") == "byte 7 of the line is not valid UTF-8");
+  REQUIRE(line_error("{\"a\":\"\xC3\x28\"}") == "byte 7 of the line is not valid UTF-8");
 }
 
 TEST_CASE("json_lines: depth is limited, and the limit itself is allowed", "[data][json_lines]") {
-  REQUIRE(objection(nested(64)) == "no error");
-  REQUIRE(objection(nested(65)) == "lists and objects are nested deeper than the limit of 64");
+  REQUIRE(line_error(nested(64)) == "no error");
+  REQUIRE(line_error(nested(65)) == "lists and objects are nested deeper than the limit of 64");
   REQUIRE(error_in(data::json_lines_in(nested(3), "f", {.depth = 2})) ==
           "data::json_lines: f:1: lists and objects are nested deeper than the limit of 2");
 }
@@ -189,13 +189,13 @@ TEST_CASE("json_lines: a hundred thousand brackets do no harm", "[data][json_lin
   std::string const brackets(100'000, '[');
   REQUIRE(error_in(data::json_lines_in(brackets, "f")) ==
           "data::json_lines: f: truncated: the file ends inside its JSON array");
-  REQUIRE(objection(brackets + std::string(100'000, ']')) ==
+  REQUIRE(line_error(brackets + std::string(100'000, ']')) ==
           "found a list; expected one JSON object per line");
-  REQUIRE(objection("{\"a\":" + brackets) ==
+  REQUIRE(line_error("{\"a\":" + brackets) ==
           "lists and objects are nested deeper than the limit of 64");
   std::string objects;
   for (int i = 0; i < 100'000; ++i) objects += "{\"a\":";
-  REQUIRE(objection(objects) == "lists and objects are nested deeper than the limit of 64");
+  REQUIRE(line_error(objects) == "lists and objects are nested deeper than the limit of 64");
 }
 
 TEST_CASE("json_lines: a very long line is read, and refused beyond the limit",

@@ -13,20 +13,13 @@
 #include <prefer/data/preference.hpp>
 
 #include "error_of.hpp"
+#include "one_pair.hpp"
 
 namespace data = prefer::data;
 using Catch::Contains;
 
 namespace {
 
-data::preference_pair pair_of(std::string_view line, data::reading const& how = {}) {
-  return *data::pairs_in(line, "f", how).begin();
-}
-std::string objection(std::string_view line) {
-  std::string const error = error_in(data::pairs_in(line, "f"));
-  std::string const start = "data::pairs: f:1: ";
-  return error.starts_with(start) ? error.substr(start.size()) : error;
-}
 /// A row whose chosen answer is this message.
 std::string answered(std::string const& message) {
   return R"({"prompt":[{"role":"user","content":"q"}],"chosen":[)" + message +
@@ -68,7 +61,7 @@ TEST_CASE("tool-calls-dropped: content may be null or absent beside a call, and 
        {"", R"(,"tool_calls":[])", R"(,"tool_calls":null)", R"(,"name":"x")"}) {
     CAPTURE(rest);
     REQUIRE_THAT(
-        objection(answered(R"({"role":"assistant","content":null)" + std::string(rest) + "}")),
+        pair_error(answered(R"({"role":"assistant","content":null)" + std::string(rest) + "}")),
         Contains("message 1: \"content\": found null; expected"));
   }
 }
@@ -78,7 +71,7 @@ TEST_CASE("tool-calls-dropped: a call with empty content is an answer, an empty 
   REQUIRE_FALSE(
       pair_of(answered(R"({"role":"assistant","content":"","tool_calls":[{"name":"f"}]})"))
           .chosen.blank());
-  REQUIRE_THAT(objection(answered(R"({"role":"assistant","content":"","tool_calls":[]})")),
+  REQUIRE_THAT(pair_error(answered(R"({"role":"assistant","content":"","tool_calls":[]})")),
                Contains("the completion is empty"));
 }
 
@@ -112,7 +105,7 @@ TEST_CASE("messages: a part that is no text is refused by name, or passed over a
           "[data][message_json]") {
   std::string const row = answered(
       R"({"role":"assistant","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{}}]})");
-  REQUIRE_THAT(objection(row),
+  REQUIRE_THAT(pair_error(row),
                Contains("field \"chosen\": message 1: part 2: found \"image_url\""));
   data::reading_report report;
   data::reading const how{.parts = data::other_parts::passed_over};

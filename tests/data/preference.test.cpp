@@ -14,6 +14,7 @@
 #include <prefer/data/preference.hpp>
 
 #include "error_of.hpp"
+#include "one_pair.hpp"
 #include "temporary_file.hpp"
 
 namespace data = prefer::data;
@@ -23,22 +24,14 @@ using data::turns;
 
 namespace {
 
-data::preference_pair pair_of(std::string_view line,
-                              data::prompt_space space = data::prompt_space::stays) {
-  return *data::pairs_in(line, "f", {.space = space}).begin();
-}
 data::unpaired_example example_of(std::string_view line) {
   return *data::unpaired_in(line, "f").begin();
 }
 
-std::string without_place(std::string const& error, std::string const& start) {
-  return error.starts_with(start) ? error.substr(start.size()) : error;
-}
-std::string pair_error(std::string_view line) {
-  return without_place(error_in(data::pairs_in(line, "f")), "data::pairs: f:1: ");
-}
 std::string unpaired_error(std::string_view line) {
-  return without_place(error_in(data::unpaired_in(line, "f")), "data::unpaired: f:1: ");
+  std::string const error = error_in(data::unpaired_in(line, "f"));
+  std::string const start = "data::unpaired: f:1: ";
+  return error.starts_with(start) ? error.substr(start.size()) : error;
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 #include <prefer/data/preference.hpp>
 
-#include "error_of.hpp"
+#include "one_pair.hpp"
 
 namespace data = prefer::data;
 using Catch::Contains;
@@ -26,14 +26,6 @@ one_row read(std::string_view line, data::reading const& how = {}) {
   one_row out;
   for (auto& pair : data::pairs_in(line, "f", how, &out.report)) out.pair = pair;
   return out;
-}
-std::string objection(std::string_view line, data::reading const& how = {}) {
-  std::string const error = error_in(data::pairs_in(line, "f", how));
-  std::string const start = "data::pairs: f:1: ";
-  return error.starts_with(start) ? error.substr(start.size()) : error;
-}
-data::preference_pair pair_of(std::string_view line, data::reading const& how = {}) {
-  return read(line, how).pair;
 }
 std::string texts(std::string_view prompt, std::string_view chosen, std::string_view rejected) {
   return data::to_json(data::preference_pair{.prompt = std::string(prompt),
@@ -81,7 +73,7 @@ TEST_CASE("misnamed-prompt: a field by which a prompt usually goes is named",
                                     R"("chosen":"The sky is blue","rejected":"The sky is green")",
                                     R"("chosen":"yes","rejected":"no")"}) {
       CAPTURE(sides);
-      REQUIRE_THAT(objection("{\"" + field + "\":\"Name a capital.\"," + sides + "}"),
+      REQUIRE_THAT(pair_error("{\"" + field + "\":\"Name a capital.\"," + sides + "}"),
                    Contains("\"" + field + "\"") && Contains("prompt"));
     }
   }
@@ -116,22 +108,22 @@ TEST_CASE("misnamed-prompt: a few letters are no prompt, nor is the beginning of
       {"What a long caf\x65\xCC\x81", "What a long caf\x65"}};
   for (auto const& [a, b] : sides) {
     CAPTURE(a, b);
-    REQUIRE_THAT(objection("{\"chosen\":\"" + std::string(a) + " x\",\"rejected\":\"" +
-                           std::string(b) + " y\"}"),
+    REQUIRE_THAT(pair_error("{\"chosen\":\"" + std::string(a) + " x\",\"rejected\":\"" +
+                            std::string(b) + " y\"}"),
                  StartsWith("field \"prompt\" is missing"));
   }
 }
 
 TEST_CASE("misnamed-prompt: null is no prompt that is left out", "[data][prompt][cases]") {
   REQUIRE(
-      objection(R"({"prompt":null,"chosen":"The sky is blue","rejected":"The sky is green"})") ==
+      pair_error(R"({"prompt":null,"chosen":"The sky is blue","rejected":"The sky is green"})") ==
       "field \"prompt\": found null; expected a string or a list of messages");
 }
 
 TEST_CASE("misnamed-prompt: who takes texts for names demands the field", "[data][prompt][cases]") {
-  REQUIRE_THAT(objection(R"({"user":"u0","chosen":"i11","rejected":"i12"})", names),
+  REQUIRE_THAT(pair_error(R"({"user":"u0","chosen":"i11","rejected":"i12"})", names),
                StartsWith("field \"prompt\" is missing; \"user\" looks like it"));
-  REQUIRE_THAT(objection(R"({"chosen":"The sky is blue","rejected":"The sky is green"})", names),
+  REQUIRE_THAT(pair_error(R"({"chosen":"The sky is blue","rejected":"The sky is green"})", names),
                StartsWith("field \"prompt\" is missing"));
   // A name that begins with another is none of its repeats.
   auto const pair = pair_of(texts("the user is 1", "the user is 1 a", "the user is 1 b"), names);
@@ -162,9 +154,9 @@ TEST_CASE("prompt-repeated-in-text: what proves nothing is refused with that wor
       texts("Hi", "Hi there", "Hi you")};  // too short for a proof
   for (auto const& row : rows) {
     CAPTURE(row);
-    REQUIRE_THAT(objection(row), StartsWith("field \"prompt\": ") && Contains("repeat"));
+    REQUIRE_THAT(pair_error(row), StartsWith("field \"prompt\": ") && Contains("repeat"));
   }
-  REQUIRE_THAT(objection(texts(prompt, prompt, prompt + " b")), Contains("repeat"));
+  REQUIRE_THAT(pair_error(texts(prompt, prompt, prompt + " b")), Contains("repeat"));
 }
 
 TEST_CASE("prompt-repeated-in-text: answers may begin like the question", "[data][prompt][cases]") {
@@ -185,14 +177,14 @@ TEST_CASE("prompt: a string that is a shared user message, beside whole conversa
   REQUIRE(report.repeated.count == 1);
   for (std::string const other : {"Ho", "Be kind.", "hi", "H", ""}) {
     CAPTURE(other);
-    REQUIRE_THAT(objection("{\"prompt\":\"" + other + "\"," + conversations), Contains("repeat"));
+    REQUIRE_THAT(pair_error("{\"prompt\":\"" + other + "\"," + conversations), Contains("repeat"));
   }
 }
 
 TEST_CASE("prompt: a string that one conversation repeats proves nothing",
           "[data][prompt][cases]") {
   REQUIRE_THAT(
-      objection(
+      pair_error(
           R"({"prompt":"Hi","chosen":[{"role":"user","content":"Hi"},{"role":"assistant","content":"a"}],)"
           R"("rejected":[{"role":"assistant","content":"b"}]})"),
       Contains("repeat"));
@@ -215,13 +207,13 @@ TEST_CASE("prompt: a list that both conversations begin with is taken once",
   REQUIRE(report.repeated.count == 1);
   // One conversation alone; both without the system message.
   REQUIRE_THAT(
-      objection(
+      pair_error(
           prompt +
           R"("chosen":[{"role":"system","content":"Be kind."},{"role":"user","content":"Hi"},{"role":"assistant","content":"a"}],)"
           R"("rejected":[{"role":"assistant","content":"b"}]})"),
       Contains("repeat"));
   REQUIRE_THAT(
-      objection(
+      pair_error(
           prompt +
           R"("chosen":[{"role":"user","content":"Hi"},{"role":"assistant","content":"a"}],)"
           R"("rejected":[{"role":"user","content":"Hi"},{"role":"assistant","content":"b"}]})"),
@@ -231,6 +223,6 @@ TEST_CASE("prompt: a list that both conversations begin with is taken once",
 TEST_CASE("prompt: lists prove themselves, unless a field says something else", "[data][prompt]") {
   REQUIRE(pair_of(R"({"question":"Hi",)" + conversations).prompt ==
           turns(conversation{{"system", "Be kind."}, {"user", "Hi"}}));
-  REQUIRE_THAT(objection(R"({"question":"Ho",)" + conversations),
+  REQUIRE_THAT(pair_error(R"({"question":"Ho",)" + conversations),
                StartsWith("field \"prompt\" is missing; \"question\" looks like it"));
 }

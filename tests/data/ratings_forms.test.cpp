@@ -20,7 +20,7 @@ struct file_read {
   std::vector<data::rating> rows;
 };
 
-file_read read(std::string const& name, data::ratings_reading const& reading = {}) {
+file_read read_form(std::string const& name, data::ratings_reading const& reading = {}) {
   data::place const at{"data::ratings",
                        std::string(PREFER_SOURCE_DIR "/tests/data/ratings_forms/") + name, 0};
   data::rating_reader reader(std::make_unique<data::file_bytes>(at), at, reading);
@@ -47,7 +47,7 @@ bool is(data::rating const& row, std::string const& user, std::string const& ite
 }  // namespace
 
 TEST_CASE("ratings: the forms of MovieLens", "[data][ratings]") {
-  auto const old = read("movielens_100k.data");
+  auto const old = read_form("movielens_100k.data");
   CHECK(old.form.sentence() ==
         "separated by tabs, no header, columns user=1 item=2 rating=3 timestamp=4, ratings from 1 "
         "to 5 (as MovieLens 100k)");
@@ -55,13 +55,13 @@ TEST_CASE("ratings: the forms of MovieLens", "[data][ratings]") {
   CHECK(is(old.rows[2], "22", "377", 1, 878887116));
   CHECK(old.rows[2].line == 3);
 
-  auto const million = read("movielens_1m.dat");
+  auto const million = read_form("movielens_1m.dat");
   CHECK(million.form.name == "MovieLens 1M");
   CHECK(million.form.separator == "::");
   REQUIRE(million.rows.size() == 3);
   CHECK(is(million.rows[0], "1", "1193", 5, 978300760));
 
-  auto const latest = read("movielens_latest.csv");  // lines end in CR LF
+  auto const latest = read_form("movielens_latest.csv");  // lines end in CR LF
   CHECK(latest.form.sentence() ==
         "separated by ,, a header, columns user=userId item=movieId rating=rating "
         "timestamp=timestamp, ratings from 0.5 to 5 (as MovieLens latest)");
@@ -71,7 +71,7 @@ TEST_CASE("ratings: the forms of MovieLens", "[data][ratings]") {
 
 TEST_CASE("ratings: Book-Crossing is in quotes and Latin-1, and its 0 is no rating",
           "[data][ratings]") {
-  auto const books = read("book_crossing.csv");
+  auto const books = read_form("book_crossing.csv");
   CHECK(books.form.sentence() ==
         "separated by ;, a header, columns user=User-ID item=ISBN rating=Book-Rating, without "
         "times: the order of lines is time, ratings from 0 to 10, 0 is no rating (as "
@@ -87,26 +87,26 @@ TEST_CASE("ratings: the forms of Amazon, in whose third the article stands first
           "[data][ratings]") {
   for (char const* name : {"amazon_2014.csv", "amazon_2018.csv"}) {
     CAPTURE(name);
-    auto const reviews = read(name);
+    auto const reviews = read_form(name);
     CHECK(reviews.form.name == "Amazon reviews");
     REQUIRE(reviews.rows.size() == 2);
     CHECK(is(reviews.rows[0], "A3AF8FFZAZYNE5", "B000FA64PA", 5, 1388275200));
   }
-  auto const named = read("amazon_2023.csv");
+  auto const named = read_form("amazon_2023.csv");
   CHECK(named.form.name == "Amazon reviews");
   REQUIRE(named.rows.size() == 2);
   CHECK(is(named.rows[1], "AFKZENTNBQ7A7V7UXW5JJI6UGRYQ", "B00Z7PK9Q2", 1, 1588687728923));
 }
 
 TEST_CASE("ratings: RecBole's atomic files, with and without ratings", "[data][ratings]") {
-  auto const rated = read("recbole.inter");
+  auto const rated = read_form("recbole.inter");
   CHECK(rated.form.sentence() ==
         "separated by tabs, a header, columns user=user_id:token item=item_id:token "
         "rating=rating:float timestamp=timestamp:float (as RecBole's atomic files)");
   REQUIRE(rated.rows.size() == 2);
   CHECK(is(rated.rows[1], "186", "i-9", 4.5, 891717742));
 
-  auto const implicit = read("recbole_implicit.inter");
+  auto const implicit = read_form("recbole_implicit.inter");
   CHECK(implicit.form.meaning == data::feedback::pairs);
   REQUIRE(implicit.rows.size() == 3);
   CHECK(is(implicit.rows[1], "u1", "b", 1, 11));
@@ -114,13 +114,13 @@ TEST_CASE("ratings: RecBole's atomic files, with and without ratings", "[data][r
 }
 
 TEST_CASE("ratings: counts and mere pairs are no opinions", "[data][ratings]") {
-  auto const counts = read("lastfm_counts.dat");
+  auto const counts = read_form("lastfm_counts.dat");
   CHECK(counts.form.meaning == data::feedback::counts);
   REQUIRE(counts.rows.size() == 3);
   CHECK(is(counts.rows[0], "2", "51", 13883, 0));
   CHECK_FALSE(counts.rows[0].is_opinion);
 
-  auto const pairs = read("pairs.csv");
+  auto const pairs = read_form("pairs.csv");
   CHECK(pairs.form.sentence() ==
         "separated by ,, no header, columns user=1 item=2, without times: the order of lines is "
         "time, who met what without a rating");
@@ -129,11 +129,11 @@ TEST_CASE("ratings: counts and mere pairs are no opinions", "[data][ratings]") {
 }
 
 TEST_CASE("ratings: spaces and bars separate too, and quotes hide them", "[data][ratings]") {
-  auto const spaces = read("spaces.txt");
+  auto const spaces = read_form("spaces.txt");
   REQUIRE(spaces.rows.size() == 3);
   CHECK(is(spaces.rows[1], "u1", "b", 3, 0));
 
-  auto const bars = read("bars_quoted.csv");  // behind a byte order mark
+  auto const bars = read_form("bars_quoted.csv");  // behind a byte order mark
   REQUIRE(bars.rows.size() == 2);
   CHECK(is(bars.rows[0], "u1", "a \"quoted\" | bar", 5, 0));
   CHECK(form_in("\"a;b\",c,5\n").separator == ",");

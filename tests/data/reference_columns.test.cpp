@@ -39,7 +39,7 @@ std::string csv_error(std::string const& text, choice_data const& rows = two_pai
                       data::reference_names const& names = {}) {
   return error_of([&] { (void)data::reference_columns_in_csv(text, rows, names, "f"); });
 }
-std::string const header = "ref_chosen_logps,ref_rejected_logps\n";
+std::string const header_line = "ref_chosen_logps,ref_rejected_logps\n";
 std::string const where = "data::reference_columns: f";
 
 }  // namespace
@@ -109,13 +109,13 @@ TEST_CASE("reference columns: KL examples have a column where the data has them"
 
 TEST_CASE("reference columns: files by their ending", "[data][reference_columns]") {
   std::vector<double> const expected = {-1, -2, -3, -4};
-  temporary_file const csv("logps.csv", header + "-1,-2\n-3,-4\n");
+  temporary_file const csv("logps.csv", header_line + "-1,-2\n-3,-4\n");
   CHECK(data::reference_columns(csv.path(), two_pairs()).log_prob == expected);
   temporary_file const json("logps.jsonl",
                             "{\"ref_chosen_logps\": -1, \"ref_rejected_logps\": -2}\n"
                             "{\"ref_chosen_logps\": -3, \"ref_rejected_logps\": -4}\n");
   CHECK(data::reference_columns(json.path(), two_pairs()).log_prob == expected);
-  temporary_file const wrong("bad.csv", header + "-1,-2\n-3,0.25\n");
+  temporary_file const wrong("bad.csv", header_line + "-1,-2\n-3,0.25\n");
   CHECK(error_of([&] { (void)data::reference_columns(wrong.path(), two_pairs()); }) ==
         "data::reference_columns: " + wrong.path() +
             ":3: column \"ref_rejected_logps\": found 0.250000; expected a log-probability, finite "
@@ -126,7 +126,7 @@ TEST_CASE("reference columns: files by their ending", "[data][reference_columns]
 
 TEST_CASE("reference columns: are a reference in two lines", "[data][reference_columns][docs]") {
   auto const rows = two_pairs();
-  temporary_file const file("other-model.csv", header + "-1,-2\n-3,-4\n");
+  temporary_file const file("other-model.csv", header_line + "-1,-2\n-3,-4\n");
   std::string const path = file.path();
   std::uint64_t const identity = 7;
   // [columns]
@@ -145,21 +145,21 @@ TEST_CASE("reference columns: are a reference in two lines", "[data][reference_c
 }
 
 TEST_CASE("reference columns: as many rows as the data, or an error", "[data][reference_columns]") {
-  CHECK(csv_error(header + "-1,-2\n") == where + ": there are 1 rows; the data set has 2");
-  CHECK(csv_error(header + "-1,-2\n-1,-2\n-1,-2\n") ==
+  CHECK(csv_error(header_line + "-1,-2\n") == where + ": there are 1 rows; the data set has 2");
+  CHECK(csv_error(header_line + "-1,-2\n-1,-2\n-1,-2\n") ==
         where + ":4: there are more rows than the 2 of the data set");
   std::string const row = "{\"ref_chosen_logps\": -1, \"ref_rejected_logps\": -2}\n";
   CHECK(json_error(row) == where + ": there are 1 rows; the data set has 2");
   CHECK(json_error(row + row + row) ==
         where + ":3: there are more rows than the 2 of the data set");
-  CHECK(csv_error(header) == where + ": there are 0 rows; the data set has 2");
+  CHECK(csv_error(header_line) == where + ": there are 0 rows; the data set has 2");
 }
 
 TEST_CASE("reference columns: what is no log-probability is an error",
           "[data][reference_columns]") {
   for (std::string const cell : {"nan", "-inf", "x", "", " -1", "-1 ", "-1e999"}) {
     CAPTURE(cell);
-    CHECK(csv_error(header + "-1," + cell + "\n") ==
+    CHECK(csv_error(header_line + "-1," + cell + "\n") ==
           where + ":2: column \"ref_rejected_logps\": found \"" + cell +
               "\"; expected a log-probability, finite and at most 0");
   }
@@ -181,14 +181,14 @@ TEST_CASE("reference columns: a column that is missing, misspelt or twice there 
             ":1: column \"ref_rejected_logps\" is missing in the header \"ref_chosen_logps,x\"");
   CHECK(csv_error("ref_chosen_logps,ref_rejected_logps,ref_chosen_logps\n-1,-2,-3\n") ==
         where + ":1: column \"ref_chosen_logps\" is named twice in the header");
-  CHECK(csv_error(header + "-1,-2,-3\n") ==
+  CHECK(csv_error(header_line + "-1,-2,-3\n") ==
         where + ":2: found 3 cells; expected 2 as in the header");
-  CHECK(csv_error(header + "-1") ==
+  CHECK(csv_error(header_line + "-1") ==
         where + ":2: found 1 cells; expected 2 as in the header (the file is truncated)");
   CHECK_THAT(json_error("{\"ref_choosen_logps\": -1, \"ref_rejected_logps\": -2}\n"),
              Catch::Contains("is \"ref_choosen_logps\" a misspelling of it?"));
   CHECK_THAT(csv_error(""), Catch::Contains("there is nothing in it"));
-  CHECK_THROWS_AS(data::reference_columns_in_csv(header, two_pairs(), named({})),
+  CHECK_THROWS_AS(data::reference_columns_in_csv(header_line, two_pairs(), named({})),
                   prefer::precondition_error);
 }
 

@@ -38,6 +38,12 @@ std::vector<hostile_case> const programs = {
       "--samples", "--memory", "--max-bad", "--threads"},
      {"--bad-rows", "--ties", "--scored", "--parts", "--format", "--header", "--feedback",
       "--encoding", "--repeats", "--loss", "--reference", "--normaliser"}},
+    {"recommend",
+     PREFER_EXAMPLE_RECOMMEND,
+     "--ratings ratings.inter --output out --factors 2 --start-epochs 1 --epochs 1 --pairs 1 "
+     "--beta 1 --seeds 1 --method dpo",
+     {"--best-of", "--completions", "--rounds", "--centering", "--judgings"},
+     {"--method"}},
     {"sweep",
      PREFER_EXAMPLE_SWEEP,
      "--output out --beta 1 --reference start --seeds 1 --steps 1 --actions 4 --pairs 9",
@@ -139,6 +145,12 @@ TEST_CASE("programs: flags that contradict each other, or say nothing together, 
             "--group-columns requires --groups"},
            {"recommend", "--ratings ratings.inter --liked-from 2 --disliked-to 4",
             "--liked-from must be above --disliked-to"},
+           {"recommend", "--ratings ratings.inter --best-of 4", "--best-of requires --method"},
+           {"recommend", "--ratings ratings.inter --rounds 4", "--rounds requires --method"},
+           {"recommend", "--ratings ratings.inter --method dpo --reference none",
+            "--method does not go with --reference"},
+           {"recommend", "--ratings ratings.inter --method ppo --loss dpo",
+            "--loss: found losses without --method dpo"},
        }) {
     INFO(each.program << ' ' << each.arguments);
     auto const& program = called(each.program);

@@ -151,6 +151,28 @@ TEST_CASE("catalogue: an unknown loss is answered with the nearest one", "[loss]
              Contains("no loss is named \"\"") && !Contains("did you"));
 }
 
+TEST_CASE("catalogue: the beginning of a name is answered with a name that begins so",
+          "[loss][catalogue]") {
+  std::set<std::string> names;
+  prefer::for_each_loss(
+      [&]<prefer::Loss L>(L const&, prefer::loss_info const&) { names.insert(L::name); });
+  std::size_t beginnings = 0;
+  for (auto const& name : names) {
+    for (std::size_t letters = 2; letters < name.size(); ++letters) {
+      std::string const begun = name.substr(0, letters);
+      if (!name_of_or_empty(begun).empty()) continue;  // a name itself
+      std::string const said = complaint([&] { name_of(begun); });
+      if (said.find("no loss is named \"" + begun + "\": ") == 0) continue;  // refused by name
+      INFO(said);
+      CHECK_THAT(said, Contains("did you mean \"" + begun));
+      ++beginnings;
+    }
+  }
+  CHECK(beginnings > 3 * names.size());
+  CHECK_THAT(complaint([] { name_of("sppo"); }), Contains("did you mean \"sppo_hard\"?"));
+  CHECK_THAT(complaint([] { name_of("SPPO"); }), Contains("did you mean \"sppo_hard\"?"));
+}
+
 TEST_CASE("catalogue: a parameter is set by our name or by TRL's", "[loss][catalogue]") {
   prefer::simpo simpo;
   prefer::set_parameter(simpo, "gamma", 0.25);

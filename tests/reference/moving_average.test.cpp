@@ -4,8 +4,10 @@
 #include <limits>
 #include <memory>
 #include <numbers>
+#include <prefer/batch/token_table.hpp>
 #include <prefer/loss/dpo.hpp>
 #include <prefer/loss/kto.hpp>
+#include <prefer/model/bigram.hpp>
 #include <prefer/model/matrix_factorization.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/reference/moving_average.hpp>
@@ -424,4 +426,22 @@ TEST_CASE(
   half.log_prob(data.batch(), ours);
   average.log_prob(data.batch(), std::span<double>(theirs));
   CHECK(ours == theirs);
+}
+
+TEST_CASE("moving_average: over tokens it is its copy, as a frozen policy is", "[reference]") {
+  prefer::token_table sequences = prefer::token_table::all_of_length(2, 2);
+  prefer::bigram<double> policy(2, sequences, {0.25, -0.5, 1.0, 0.0});
+  moving_average<prefer::bigram<double>, ema> reference(policy, ema{.rate = 0.5});
+  static_assert(prefer::TokenReference<decltype(reference), choice_batch>);
+  policy.parameters()[0].value[0] += 2.0;
+  reference.after_step(policy, 1);
+  prefer::bigram<double> half_way(2, sequences, {1.25, -0.5, 1.0, 0.0});
+  prefer::choice_data all;
+  for (std::uint32_t y = 0; y != 4; ++y) all.add_labelled(0, y, true);
+  std::vector<std::size_t> offset;
+  reference.token_offsets(all.batch(), offset);
+  std::vector<double> ours(offset.back()), expected(offset.back());
+  reference.token_log_prob(all.batch(), std::span(ours));
+  half_way.token_log_prob(all.batch(), std::span(expected));
+  CHECK(ours == expected);
 }

@@ -9,7 +9,10 @@
 
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/token_table.hpp>
+#include <prefer/model/bigram.hpp>
 #include <prefer/model/tabular.hpp>
+#include <prefer/policy/identity.hpp>
+#include <prefer/reward/reward_model.hpp>
 #include <prefer/train/annotators.hpp>
 #include <prefer/train/judges.hpp>
 
@@ -98,6 +101,37 @@ TEST_CASE(
                                                                                 by_groups);
   CHECK(by_tokens.size() == 20);
   CHECK(by_tokens.completion == by_groups.completion);
+}
+
+TEST_CASE(
+    "learned_reward: a checkpoint belongs to the model that judges, whatever was written since",
+    "[train][annotators]") {
+  token_table table;
+  bigram<double> model(2, table, {0.0, 0.5, 0.0, 0.0});
+  bigram<double> same(2, table, {0.0, 0.5, 0.0, 0.0});
+  bigram<double> other(2, table, {0.0, 0.5, 0.0, 0.25});
+  learned_reward const judge(model);
+  auto const identity = best_and_worst{judge}.identity();
+  CHECK(best_and_worst{learned_reward(same)}.identity() == identity);
+  CHECK(best_and_worst{learned_reward(other)}.identity() != identity);
+  reward_ensemble two(std::vector{model, other}, 0.5);
+  reward_ensemble careless(std::vector{model, other}, 0.0);
+  implicit_reward implicit(other, model, 0.5);
+  implicit_reward stronger(other, model, 1.0);
+  std::vector<std::uint64_t> const all = {identity, best_and_worst{learned_reward(two)}.identity(),
+                                          best_and_worst{learned_reward(careless)}.identity(),
+                                          best_and_worst{learned_reward(implicit)}.identity(),
+                                          best_and_worst{learned_reward(stronger)}.identity()};
+  for (std::size_t i = 0; i != all.size(); ++i) {
+    for (std::size_t j = 0; j != i; ++j) CHECK(all[i] != all[j]);
+  }
+  (void)table.add(ids{0, 1});
+  CHECK(best_and_worst{judge}.identity() == identity);
+  struct nameless {
+    using value_type = double;
+    void log_prob(choice_batch const&, std::span<double>) const {}
+  };
+  static_assert(!detail::identified<learned_reward<nameless> const>);
 }
 
 TEST_CASE("annotators: another number or another reward is another identity",

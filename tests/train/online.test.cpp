@@ -18,6 +18,8 @@
 #include <prefer/model/bigram.hpp>
 #include <prefer/reference/cached.hpp>
 #include <prefer/reference/frozen.hpp>
+#include <prefer/reward/reward_model.hpp>
+#include <prefer/train/annotators.hpp>
 #include <prefer/train/any_source.hpp>
 #include <prefer/train/sampled.hpp>
 #include <prefer/train/trainer.hpp>
@@ -123,6 +125,36 @@ TEST_CASE("online DPO: the expected reward rises to that of reference * exp(rewa
   CHECK(left < gap / 20);
   CHECK(expected_reward(end) == Approx(expected_reward(best)).margin(0.1));
   CHECK(expected_reward(start) < expected_reward(best) - 0.5);
+}
+
+TEST_CASE("online: a policy that was tuned by preferences judges another by its implicit reward",
+          "[train][online]") {
+  // Tuned to reference * exp(reward / beta) / Z, so that its implicit reward is the reward, less beta log Z.
+  double const beta = 0.5;
+  auto const best = optimum(distribution(fresh().policy), beta);
+  auto logits = reference_logits();
+  for (std::uint32_t a = 0; a != tokens; ++a) {
+    double first = 0;
+    for (std::uint32_t b = 0; b != tokens; ++b) first += best[a * tokens + b];
+    logits[prompt * 4 + a] = std::log(first);
+    for (std::uint32_t b = 0; b != tokens; ++b) logits[a * 4 + b] = std::log(best[a * tokens + b]);
+  }
+  // The same draws and preferences that are equal to rounding: the same pairs, and the same bits.
+  auto const taught_by = [&](auto const& reward_on) {
+    fresh problem;
+    chain tuned(4, problem.table, logits);
+    implicit_reward implicit(tuned, problem.reference, beta);
+    sampled source(problem.policy, problem.table, ids(64, prompt),
+                   drawn_preference{bradley_terry_preference{reward_on(implicit)}},
+                   {.prompts_per_step = 64, .sampling = {.max_tokens = 2}, .seed = 3});
+    trainer run(problem.policy, dpo{}, problem.reference, source, {.steps = 20, .rate = 0.05});
+    run.run();
+    return distribution(problem.policy);
+  };
+  auto const by_policy = taught_by([](auto& implicit) { return learned_reward(implicit); });
+  auto const by_reward = taught_by([](auto&) { return &reward; });
+  CHECK(by_policy == by_reward);
+  CHECK(expected_reward(by_policy) > expected_reward(distribution(fresh().policy)) + 0.1);
 }
 
 TEST_CASE("online: the best against the worst of four, and ranked lists, raise the reward",

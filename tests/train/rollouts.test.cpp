@@ -9,6 +9,7 @@
 
 #include <prefer/parallel/thread_pool.hpp>
 #include <prefer/parallel/thread_processes.hpp>
+#include <prefer/reference/moving_average.hpp>
 
 #include "train/rollout_problem.hpp"
 
@@ -72,5 +73,34 @@ TEMPLATE_TEST_CASE("rollouts: processes that share them reach what one reaches, 
     }
     // Sums in another order: 20 steps of Adam, whose first ones divide a gradient by its own size.
     CHECK(furthest < 1e-9);
+  }
+}
+
+TEST_CASE("rollouts: a reference that moves is asked as it is when a rollout is written",
+          "[train][rollouts]") {
+  small::writing on;
+  moving_average reference(on.start, tr_dpo{.alpha = 1.0, .every = 1});
+  rollouts source(on.policy, on.table, small::seven_prompts(), &small::reward_of, reference,
+                  small::by_ppo::method(on), small::in_pieces);
+  trainer run(on.policy, small::by_ppo::loss, reference, source, plain);
+  for (int step = 0; step != 6; ++step) run.step();
+  CHECK(source.last().kl != 0.0);
+  run.step();  // of a rollout that a policy wrote which was the reference then
+  CHECK(source.last().number == 2);
+  CHECK(source.last().kl == 0.0);
+}
+
+TEST_CASE("rollouts: processes with different value models are refused", "[train][rollouts]") {
+  std::vector<std::string> said(2);
+  thread_processes::run(2, [&](auto const& mine) {
+    small::writing on;
+    on.values.parameters()[0].value[3] = mine.rank() == 0 ? 0.0 : 1.0;
+    rollouts source(on.policy, on.table, small::seven_prompts(), &small::reward_of, on.reference,
+                    small::by_ppo::method(on), small::in_pieces);
+    trainer run(on.policy, small::by_ppo::loss, on.reference, source, plain, {}, mine);
+    said[mine.rank()] = small::message_of([&] { run.step(); });
+  });
+  for (auto const& each : said) {
+    CHECK(each == "ppo_method: process 1 has another value model than process 0");
   }
 }

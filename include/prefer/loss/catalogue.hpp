@@ -308,12 +308,17 @@ class known_names {
     all_ += (all_.empty() ? "" : ", ") + std::string(name);
     suggest(name, name);
   }
-  /// `name` is what to suggest where somebody seems to have meant `spelling`.
+  /// `name` is what to suggest where somebody seems to have meant `spelling`. What begins with the letters that were written,
+  /// two at least, comes first, the shortest before others; then what is the fewest edits away.
   void suggest(std::string_view spelling, std::string_view name) {
+    bool const begun =
+        written_.size() > 1 && spelling.size() > written_.size() &&
+        prefer::text::edit_distance(written_, spelling.substr(0, written_.size()), 1) == 0;
     std::size_t const longer = std::max(spelling.size(), written_.size());
     std::size_t const edits = prefer::text::edit_distance(written_, spelling, longer);
-    if (edits * 3 > longer || edits >= fewest_)
-      return;  // a third of the letters wrong: another word
+    if (begun_ > begun || (begun_ == begun && edits >= fewest_)) return;
+    if (!begun && edits * 3 > longer) return;  // a third of the letters wrong: another word
+    begun_ = begun;
     fewest_ = edits;
     nearest_ = name;
   }
@@ -328,6 +333,7 @@ class known_names {
   std::string written_;
   std::string nearest_;
   std::string all_;
+  bool begun_ = false;  // nearest_ begins with written_
   std::size_t fewest_ = static_cast<std::size_t>(-1);
 };
 

@@ -105,9 +105,10 @@ class one_token {
     for (std::size_t i = 0; i != prompts.size(); ++i, ++address.index) {
       if (i == 0 || prompts[i] != prompts[i - 1]) {
         policy_.log_probs(prompts[i], std::span<value_type>(log_p));
+        draw.take(std::span<value_type const>(log_p));
       }
       random_stream numbers(address);
-      std::uint32_t const choice = draw(std::span<value_type const>(log_p), numbers);
+      std::uint32_t const choice = draw.next(numbers);
       ids[i] = into.add(view_of(&choice, 1));
     }
   }

@@ -72,23 +72,32 @@ class basic_token_sampler {
 
   template <std::floating_point T>
   [[nodiscard]] std::uint32_t operator()(std::span<T const> log_prob, random_stream& numbers) {
+    take(log_prob);
+    return next(numbers);
+  }
+
+  /// Takes log-probabilities from which `next` draws, as often as it is called.
+  template <std::floating_point T>
+  void take(std::span<T const> log_prob) {
     expects(!log_prob.empty(), "token_sampler: the vocabulary is empty");
     if (how_.top_k == 1) {
       T const most = largest(log_prob);
-      for (std::size_t v = 0; v != log_prob.size(); ++v) {
-        if (log_prob[v] == most) return static_cast<std::uint32_t>(v);
-      }
-      return 0;
+      most_likely_ = 0;
+      while (most_likely_ != log_prob.size() && log_prob[most_likely_] != most) ++most_likely_;
+      if (most_likely_ == log_prob.size()) most_likely_ = 0;
+      return;
     }
-    double total = weigh(log_prob);
-    double const drawn = uniform01(numbers);
+    total_ = weigh(log_prob);
     bool const limited = how_.top_k != 0 && how_.top_k < weight_.size();
-    if (!limited && how_.top_p == 1.0) return token_at(drawn * total);
+    if (!limited && how_.top_p == 1.0) return;
     kept_.clear();
-    if (limited) total = keep(how_.top_k, std::numeric_limits<double>::infinity());
-    if (how_.top_p < 1.0) total = keep(weight_.size(), how_.top_p * total);
+    if (limited) total_ = keep(how_.top_k, std::numeric_limits<double>::infinity());
+    if (how_.top_p < 1.0) total_ = keep(weight_.size(), how_.top_p * total_);
     forget_all_but_kept();
-    return token_at(drawn * total);
+  }
+  [[nodiscard]] std::uint32_t next(random_stream& numbers) const {
+    if (how_.top_k == 1) return static_cast<std::uint32_t>(most_likely_);
+    return token_at(uniform01(numbers) * total_);
   }
 
  private:
@@ -238,6 +247,8 @@ class basic_token_sampler {
   }
 
   sampling_options how_;
+  std::size_t most_likely_ = 0;
+  double total_ = 0.0;
   std::vector<double> weight_;  // [vocabulary], zeros up to a whole block
   std::vector<double> sum_of_block_;
   std::vector<double> largest_of_block_;

@@ -194,6 +194,18 @@ class moving_average {
   {
     copy_.logit(batch, out);
   }
+  template <class B>
+  void token_offsets(B const& batch, std::vector<std::size_t>& out)
+    requires requires(P& p) { p.token_offsets(batch, out); }
+  {
+    copy_.token_offsets(batch, out);
+  }
+  template <class B>
+  void token_log_prob(B const& batch, std::span<value_type> out)
+    requires requires(P& p) { p.token_log_prob(batch, out); }
+  {
+    copy_.token_log_prob(batch, out);
+  }
   void use(executor threads) {
     threads_ = threads;
     if constexpr (requires { copy_.use(threads); }) copy_.use(threads);

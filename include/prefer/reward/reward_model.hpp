@@ -76,7 +76,8 @@ class logit_score {
 ///
 ///   score = beta * (log_prob - reference log_prob)
 ///
-/// Policy and reference are borrowed and outlive it; what is asked is what they are at that time.
+/// Policy and reference are borrowed and outlive it; what is asked is what they are at that time. So it is a judge while the
+/// same policy trains, too, and wherever a reward goes.
 ///
 /// Errors  precondition_error for beta <= 0
 /// Source  Rafailov et al. 2023, arXiv:2305.18290, eq. 5, without the term that depends on the prompt alone
@@ -101,6 +102,17 @@ class implicit_reward {
       auto const log_ratio = static_cast<double>(out[i]) - static_cast<double>(theirs_[i]);
       out[i] = static_cast<value_type>(beta_ * log_ratio);
     }
+  }
+  /// Of policy and reference as they are now.
+  [[nodiscard]] std::uint64_t identity() const
+    requires detail::identified_reference<P> && detail::identified_reference<R>
+  {
+    return fingerprint()
+        .add("implicit_reward")
+        .add(identity_of_reference(*policy_))
+        .add(identity_of_reference(*reference_))
+        .add(beta_)
+        .value();
   }
 
  private:
@@ -153,6 +165,16 @@ class reward_ensemble {
       double const deviation = n > 1 ? std::sqrt(squares / static_cast<double>(n - 1)) : 0.0;
       out[i] = static_cast<value_type>(mean - deviations_ * deviation);
     }
+  }
+
+  /// Of its members as they are now.
+  [[nodiscard]] std::uint64_t identity()
+    requires detail::identified_reference<M>
+  {
+    fingerprint out;
+    out.add("reward_ensemble").add(deviations_);
+    for (M& each : members_) out.add(identity_of_reference(each));
+    return out.value();
   }
 
   [[nodiscard]] std::span<M> members() { return members_; }

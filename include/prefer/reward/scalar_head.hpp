@@ -12,6 +12,9 @@
 #include <prefer/batch/token_table.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/parallel/executor.hpp>
+#include <prefer/policy/completion_outputs.hpp>
+#include <prefer/policy/group_tokens.hpp>
 #include <prefer/policy/identity.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/policy.hpp>
@@ -25,6 +28,7 @@ namespace prefer::inline v0_1 {
 ///             sum_i gradient_i * d feature_i / d theta to its gradients; `parameters()`, empty where it has none
 /// Semantics   of a language model the features are its last hidden state at the completion's last token. Otherwise those
 ///             of a Policy: backward_features follows features of the same batch, and views of parameters stay valid
+/// Optional    `learn_features(batch, out)`, where `features` keeps nothing: what backward_features follows in training
 template <class M, class B>
 concept Backbone = detail::has_value_type<M> && detail::has_parameters<M> &&
                    requires(M& model, B const& batch, std::span<typename M::value_type> out,
@@ -33,6 +37,16 @@ concept Backbone = detail::has_value_type<M> && detail::has_parameters<M> &&
                      model.features(batch, out);
                      model.backward_features(batch, gradient);
                    };
+
+namespace detail {
+
+template <class M, class B>
+concept learns_features =
+    requires(M& model, B const& batch, std::span<typename M::value_type> out) {
+      model.learn_features(batch, out);
+    };
+
+}  // namespace detail
 
 /// A scalar head on a backbone: a reward model that is trained as a policy is, by `bradley_terry`.
 ///
@@ -55,18 +69,25 @@ class scalar_head {
   template <class B>
     requires Backbone<M, B>
   void log_prob(B const& batch, std::span<value_type> out) {
-    std::size_t const width = weight_.size();
-    feature_.resize(out.size() * width);
+    feature_.resize(out.size() * weight_.size());
     backbone_.features(batch, std::span<value_type>(feature_));
-    for (std::size_t i = 0; i != out.size(); ++i) {
-      double score = 0.0;
-      for (std::size_t f = 0; f != width; ++f) {
-        score += static_cast<double>(weight_[f]) * static_cast<double>(feature_[i * width + f]);
-      }
-      out[i] = static_cast<value_type>(score);
-    }
+    tell(out);
   }
-  /// Follows log_prob of the same batch, whose features it has kept.
+  /// The same with what the backbone keeps for backward: what the trainer asks.
+  template <class B>
+    requires Backbone<M, B>
+  void evaluate(B const& batch, completion_outputs<value_type> const& wanted) {
+    detail::expects_outputs({}, wanted.wanted(), "scalar_head::evaluate");
+    expects(wanted.token_weight.empty(), "scalar_head: a score is of a completion, not of tokens");
+    feature_.resize(wanted.log_prob.size() * weight_.size());
+    if constexpr (detail::learns_features<M, B>) {
+      backbone_.learn_features(batch, std::span<value_type>(feature_));
+    } else {
+      backbone_.features(batch, std::span<value_type>(feature_));
+    }
+    tell(wanted.log_prob);
+  }
+  /// Follows log_prob or evaluate of the same batch, whose features it has kept.
   template <class B>
     requires Backbone<M, B>
   void backward(B const& batch, std::span<value_type const> coefficient) {
@@ -80,6 +101,22 @@ class scalar_head {
       }
     }
     backbone_.backward_features(batch, std::span<value_type const>(feature_));
+  }
+  /// Tokens that the backbone reads, for micro-batches by their number.
+  template <class B>
+    requires detail::counts_group_tokens<M>
+  void group_tokens(B const& batch, std::vector<std::size_t>& out) {
+    backbone_.group_tokens(batch, out);
+  }
+  [[nodiscard]] bool same_completion(std::uint32_t a, std::uint32_t b) const {
+    if constexpr (requires { bool{backbone_.same_completion(a, b)}; }) {
+      return backbone_.same_completion(a, b);
+    } else {
+      return a == b;
+    }
+  }
+  void use(executor threads) {
+    if constexpr (requires { backbone_.use(threads); }) backbone_.use(threads);
   }
   void finish_backward() {
     if constexpr (requires { backbone_.finish_backward(); }) backbone_.finish_backward();
@@ -104,10 +141,24 @@ class scalar_head {
         .value();
   }
 
+  /// [width]
+  [[nodiscard]] std::span<value_type> weight() { return weight_; }
+  [[nodiscard]] std::span<value_type const> weight() const { return weight_; }
   [[nodiscard]] M& backbone() { return backbone_; }
   [[nodiscard]] M const& backbone() const { return backbone_; }
 
  private:
+  void tell(std::span<value_type> out) const {
+    std::size_t const width = weight_.size();
+    for (std::size_t i = 0; i != out.size(); ++i) {
+      double score = 0.0;
+      for (std::size_t f = 0; f != width; ++f) {
+        score += static_cast<double>(weight_[f]) * static_cast<double>(feature_[i * width + f]);
+      }
+      out[i] = static_cast<value_type>(score);
+    }
+  }
+
   M backbone_;
   std::vector<value_type> weight_;    // [width]
   std::vector<value_type> gradient_;  // [width]

@@ -11,6 +11,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/policy/identity.hpp>
+#include <prefer/reference/reference.hpp>
 #include <prefer/reward/reward_model.hpp>
 #include <prefer/train/judges.hpp>
 
@@ -25,7 +26,15 @@ namespace prefer::inline v0_1 {
 template <RewardModel<choice_batch> M>
 class learned_reward {
  public:
-  explicit learned_reward(M& model) : model_(&model) {}
+  explicit learned_reward(M& model) : model_(&model), identity_(identity_of_reference(model)) {}
+
+  /// Of the model, every number of it, as it was when this was made: before anything was written into its table, and the same
+  /// for whoever goes on from a checkpoint.
+  [[nodiscard]] std::uint64_t identity() const
+    requires detail::identified_reference<M>
+  {
+    return fingerprint().add("learned_reward").add(identity_).value();
+  }
 
   void operator()(written_completions const& written, std::span<double> out) const {
     std::vector<std::size_t> const offset = {0, written.size()};
@@ -40,6 +49,7 @@ class learned_reward {
 
  private:
   M* model_;
+  std::uint64_t identity_;
 };
 
 /// Prefers what has the higher reward, always; of equal ones either with probability 1/2.

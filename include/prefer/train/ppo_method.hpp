@@ -23,6 +23,7 @@
 #include <prefer/objective/evaluate.hpp>
 #include <prefer/on_demand.hpp>
 #include <prefer/parallel/communicator.hpp>
+#include <prefer/policy/identity.hpp>
 #include <prefer/policy/parameter.hpp>
 #include <prefer/policy/value_model.hpp>
 #include <prefer/train/adamw.hpp>
@@ -60,7 +61,7 @@ struct ppo_options {
 /// The value model is borrowed, outlives it, and is trained by it.
 ///
 /// Errors  precondition_error for a KL coefficient below 0, a discount or a lambda outside [0, 1], a value clip below 0 and
-///         values or gradients that are not finite
+///         values or gradients that are not finite; for processes that begin with different value models
 /// Source  Schulman et al. 2017, arXiv:1707.06347; with rewards per token Ouyang et al. 2022, arXiv:2203.02155; details:
 ///         Huang et al. 2024, arXiv:2403.17031
 /// TRL     PPOTrainer, whose optimizer the value head shares
@@ -95,6 +96,7 @@ class ppo_method {
 
   void advantages(rollout& of, auto const& all) {
     step_offset_ = steps_of(of);
+    if (all.size() > 1 && value_.empty()) expect_equal_values(all);
     ask_values(of, all);
     // Without a reference nothing is paid: the policy is compared with itself.
     auto reward = step_rewards(
@@ -207,6 +209,19 @@ class ppo_method {
  private:
   [[nodiscard]] std::vector<std::size_t> steps_of(rollout const& of) const {
     return step_offsets(view_of(of.token_offset), options_.score_after_end ? of.max_tokens : 0);
+  }
+
+  // Others would train different value models without a word.
+  void expect_equal_values(auto const& all) const {
+    std::uint64_t const mine = identity_with_values(*values_);
+    double const halves[] = {static_cast<double>(mine >> 32),
+                             static_cast<double>(mine & 0xffffffff)};  // a double holds 32 bits
+    std::vector<double> const of_all = all.all_gather(std::span<double const>(halves));
+    for (std::size_t i = 0; i != of_all.size(); ++i) {
+      if (of_all[i] == of_all[i % 2]) continue;
+      detail::broken("ppo_method: process " + std::to_string(i / 2) +
+                     " has another value model than process 0");
+    }
   }
 
   // These completions as a batch, to be used before the next call.

@@ -76,8 +76,8 @@ void measure(rollout& of, token_table const& table, bool over_tokens, std::size_
     auto const tokens = table.tokens(of.completion[i]);
     of.token_offset.push_back(of.token_offset.back() + tokens.size());
     of.example_offset.push_back(over_tokens ? of.token_offset.back() : i + 1);
-    bool const stopped = stop_token == tokens.back();
-    of.ended.push_back(stopped || tokens.size() < of.max_tokens ? 1.0F : 0.0F);
+    bool const ended = stop_token ? *stop_token == tokens.back() : tokens.size() < of.max_tokens;
+    of.ended.push_back(ended ? 1.0F : 0.0F);
     if ((i + 1) % each == 0) of.group_offset.push_back(i + 1);
   }
   double log_ratio = 0.0;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <nlohmann/json.hpp>
+#include <prefer/lm/files/any_adapter.hpp>
 #include <prefer/lm/files/gguf_adapter.hpp>
 #include <prefer/lm/files/model_file.hpp>
 #include <prefer/lm/files/peft_adapter.hpp>
@@ -111,16 +112,38 @@ TEST_CASE("convert: a document says what was written", "[examples][convert]") {
   CHECK(document.at("files") == std::vector<std::string>{"out.gguf"});
 }
 
-TEST_CASE("convert: an adapter of other weights is said, one of another model refused",
-          "[examples][convert]") {
+TEST_CASE(
+    "programs: an adapter of the same model in another form is said, one of another model refused",
+    "[examples][convert]") {
   auto const place = convert();
   auto adapter = lm::read_peft_adapter<float>(tiny + "llama_tied/adapter");
-  adapter.base_identity = 7;
+  lm::name_base(adapter, lm::model_file(tiny + "llama_tied"));
   lm::write_peft_adapter(place / "adapter", adapter);
-  auto const run =
-      place.run("--quiet --adapter adapter --output out.gguf --model " + tiny + "llama_tied");
+  place.file("pairs.jsonl", R"({"prompt": "a", "chosen": " b", "rejected": " c"})"
+                            "\n");
+  REQUIRE(place.run("--quiet --output q8.gguf --type q8_0 --model " + tiny + "llama_tied").code ==
+          0);
+  std::string const score = "'" PREFER_EXAMPLE_SCORE "' --quiet --data pairs.jsonl --adapter ";
+  std::string const said = "adapter was trained on another form of the same model than";
+  auto const scored = [&](std::string const& with) {
+    return place.shell(score + with + " >.scored 2>.err");
+  };
+  // Everywhere alike.
+  auto const run = place.run("--quiet --adapter adapter --output out.gguf --model q8.gguf");
   CHECK(run.code == 0);
-  CHECK_THAT(run.err, Contains("warning: adapter was trained on other weights"));
+  CHECK_THAT(run.err, Contains("warning: " + said));
+  CHECK(scored("adapter --model q8.gguf") == 0);
+  CHECK_THAT(place.content(".err"), Contains("warning: " + said));
+  CHECK(scored("adapter --model " + tiny + "llama_tied") == 0);
+  CHECK_THAT(place.content(".err"), !Contains("warning"));
+
+  *adapter.base_identity += 1;
+  *adapter.base_vectors += 1;
+  lm::write_peft_adapter(place / "other", adapter);
+  place.check_refused("--adapter other --output other.gguf --model " + tiny + "llama_tied",
+                      "it was trained on other weights", 1);
+  CHECK(scored("other --model " + tiny + "llama_tied") == 1);
+  CHECK_THAT(place.content(".err"), Contains("it was trained on other weights"));
   place.check_refused("--adapter adapter --output other.gguf --model " + tiny + "qwen3_norm",
                       "it is an adapter of another model", 1);
   CHECK_FALSE(place.has("other.gguf"));

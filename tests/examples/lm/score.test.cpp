@@ -64,6 +64,35 @@ TEST_CASE("score: six tiny models say what another implementation says of them, 
   CHECK_THAT(exact.out, Contains("adapter: gradients"));
 }
 
+TEST_CASE("score --check: with an adapter it is the adapted model that is compared",
+          "[examples][score]") {
+  workplace const place;
+  // The form of log_probs.json, of what another implementation says with the adapter on.
+  json const tiny_golden = golden("llama_tied");
+  json rows = json::array();
+  for (std::size_t g = 0; g != tiny_golden.at("rows").size(); ++g) {
+    auto const& row = tiny_golden.at("rows").at(g);
+    auto const& said = tiny_golden.at("adapter").at("log_probs").at(g);
+    json out = {{"prompt_ids", row.at("prompt")}};
+    for (std::string const side : {"chosen", "rejected"}) {
+      out[side] = {{"ids", row.at(side)}, {"log_probs", said.at(side)}};
+    }
+    rows.push_back(out);
+  }
+  place.file("log_probs.json", json{{"rows", rows}}.dump());
+  std::string const check = "--model " + tiny + "llama_tied --products eigen --check ";
+  std::string const with = " --adapter " + tiny + "llama_tied/adapter";
+  auto const adapted = place.run(check + "log_probs.json" + with);
+  CHECK(adapted.code == 0);
+  CHECK_THAT(adapted.out, Contains("with the adapter: token log-probabilities"));
+  CHECK(place.run(check + "log_probs.json").code == 1);
+  // Gradients there are of all weights, and an adapter of scores says nothing of texts.
+  place.file("gradients.json", R"({"gradients": {}, "reference": [], "beta": 1, "loss": 0})");
+  place.check_refused(check + "gradients.json" + with, "leave --adapter out", 1);
+  place.check_refused(check + "log_probs.json --adapter " + tiny + "llama_tied/reward_adapter",
+                      "it is a reward model's", 1);
+}
+
 TEST_CASE("score: every golden number that differs is named, and the program fails",
           "[examples][score]") {
   workplace const place;

@@ -239,12 +239,12 @@ TEST_CASE("linear_backward: derivatives are those of whole logits by finite diff
 TEST_CASE("linear_backward: what forward prepared gives the derivatives of logits computed again",
           "[lm][linear_log_prob]") {
   for (bool const furnished : {false, true}) {
-    layer_in_memory<double> layer(300, 6, 90, 13);  // more rows than a tile
+    layer_in_memory<double> layer(300, 6, 40, 13);  // more rows than a tile
     if (furnished) layer.furnish();
-    some_tokens const tokens(300, 90);
+    some_tokens const tokens(300, 40);
     auto const coefficient = random(301, 7);
     auto const again = derive(layer, tokens, coefficient, {.vocabulary_block = 16});
-    for (size_t const keep : {size_t{0}, 96 * sizeof(double) * 7, size_t{1} << 20}) {
+    for (size_t const keep : {size_t{0}, 48 * sizeof(double) * 7, size_t{1} << 20}) {
       for (auto const plan : {lm::prepared::hidden, lm::prepared::hidden_and_matrix}) {
         auto const ready =
             derive(layer, tokens, coefficient,

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,7 @@ TEST_CASE("adapter: PEFT's files of the tiny models are read, and written as the
     temporary_folder const here;
     adapter.rank_stabilised = true;
     adapter.base_identity = 0xFEDCBA9876543210;
+    adapter.base_vectors = 0x0123456789ABCDEF;
     for (auto& each : adapter.pairs) each.scale = adapter.scale();
     lm::write_peft_adapter(here / "adapter", adapter, "/home/somebody/models/tiny/");
     auto const config = content_of(here / "adapter/adapter_config.json");
@@ -63,6 +65,7 @@ TEST_CASE("adapter: PEFT's files of the tiny models are read, and written as the
     auto const back = lm::read_peft_adapter<double>(here / "adapter");
     CHECK(back.scale() == 6.0 / 2);  // alpha / sqrt(rank)
     CHECK(back.base_identity == adapter.base_identity);
+    CHECK(back.base_vectors == adapter.base_vectors);
     for (auto const& pair : adapter.pairs) {
       CHECK(pair_of(back, pair.module).a == pair.a);
       CHECK(pair_of(back, pair.module).b == pair.b);
@@ -226,6 +229,55 @@ TEST_CASE("adapter: one of another model, and what is no plain LoRA, is refused 
     std::ofstream(path) << changed;
     CHECK_THROWS_WITH(lm::read_peft_adapter<double>(folder), Catch::Contains(complaint));
   }
+}
+
+TEST_CASE("adapter: a reward model's, as PEFT saves one, comes with its head and is written so",
+          "[lm][files]") {
+  auto const config = lm::model_file(tiny_path("llama_tied")).config();
+  auto const folder = tiny_path("llama_tied") + "/reward_adapter";
+  auto const adapter = lm::read_peft_adapter<double>(folder);
+  auto const golden = lm::json::parse(content_of(tiny_path("llama_tied") + "/reward.json"));
+  auto const weight = golden.at("weight").get<std::vector<double>>();
+  REQUIRE(adapter.head.size() == weight.size());
+  for (std::size_t i = 0; i != weight.size(); ++i) {
+    CHECK(adapter.head[i] == Approx(weight[i]).epsilon(1e-7));  // of a float
+  }
+  // Its matrices are those of the adapter without a head.
+  auto const plain = tiny_adapter("llama_tied");
+  REQUIRE(adapter.pairs.size() == plain.pairs.size());
+  for (std::size_t i = 0; i != plain.pairs.size(); ++i) {
+    CHECK(adapter.pairs[i].b == plain.pairs[i].b);
+  }
+  temporary_folder const here;
+  lm::write_peft_adapter(here / "adapter", adapter);
+  CHECK(lm::read_peft_adapter<double>(here / "adapter").head == adapter.head);
+  CHECK_NOTHROW(lm::expect_fits({"adapter", "a", 0}, adapter, config));
+
+  // Who writes texts has no use for it.
+  std::string const refused =
+      "it is a reward model's: it has a head, and gives scores where others write";
+  CHECK_THROWS_WITH(lm::read_adapter<double>(folder, config), Catch::Contains(refused));
+  CHECK_THROWS_WITH(lm::write_gguf_adapter(here / "a.gguf", adapter, config),
+                    Catch::Contains(refused));
+  auto other = adapter;
+  other.head.resize(7);
+  CHECK_THROWS_WITH(lm::expect_fits({"adapter", "a", 0}, other, config),
+                    Catch::Contains("its head takes 7 features, and the model has 48"));
+  other.head[3] = std::numeric_limits<double>::quiet_NaN();
+  lm::write_peft_adapter(here / "nan", other);
+  CHECK_THROWS_WITH(lm::read_peft_adapter<double>(here / "nan"),
+                    Catch::Contains("its head has a number that is not finite"));
+  lm::write_peft_adapter(here / "headless", plain);
+  auto const path = here / "headless/adapter_config.json";
+  auto config_of = lm::json::parse(content_of(path));
+  config_of["task_type"] = "SEQ_CLS";
+  std::ofstream(path) << config_of;
+  CHECK_THROWS_WITH(lm::read_peft_adapter<double>(here / "headless"),
+                    Catch::Contains("has no tensor \"base_model.model.score.weight\""));
+  config_of["modules_to_save"] = {"score", "lm_head"};
+  std::ofstream(path) << config_of;
+  CHECK_THROWS_WITH(lm::read_peft_adapter<double>(here / "headless"),
+                    Catch::Contains("modules_to_save"));
 }
 
 TEST_CASE("adapter: ranks and alphas of some modules go by PEFT's patterns, and are written so",

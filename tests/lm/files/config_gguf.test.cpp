@@ -38,7 +38,7 @@ struct metadata {
   std::vector<float> divisors = {};
 };
 
-lm::llama_config read(metadata const& given) {
+lm::llama_config config_in(metadata const& given) {
   temporary_folder const folder;
   auto const whole = folder / "whole.gguf";
   {
@@ -72,7 +72,7 @@ lm::llama_config read(metadata const& given) {
 TEST_CASE("config of gguf: metadata that were written are read", "[lm][files]") {
   auto config = small;
   config.tied_output = true;  // there is no output.weight
-  CHECK(read({}) == config);
+  CHECK(config_in({}) == config);
 }
 
 TEST_CASE("config of gguf: what is missing, contradicts or is not computed with is refused by key",
@@ -119,7 +119,7 @@ TEST_CASE("config of gguf: what is missing, contradicts or is not computed with 
            {{.divisors = {1, 2, 3}}, "has the shape [3], expected [2]"},
            {{.divisors = {2, 1}}, "that Llama 3's scaling does not give"}}) {
     INFO(expected);
-    CHECK_THAT(message_of([&, given = given] { read(given); }), Catch::Contains(expected));
+    CHECK_THAT(message_of([&, given = given] { config_in(given); }), Catch::Contains(expected));
   }
 }
 
@@ -127,8 +127,8 @@ TEST_CASE("config of gguf: divisors of frequencies are the scaling that gives th
           "[lm][files]") {
   // Planes of 1 and 1/100 radians per token: 6 and 628 tokens a turn. Within 2048 tokens, a quarter of 8192, both are
   // fast; with 32 tokens of original context the second one is slow.
-  CHECK(read({.divisors = {1, 1}}).rope_scaling->divisor(0.01) == 1);
-  auto const slow = read({.divisors = {1, 8}});
+  CHECK(config_in({.divisors = {1, 1}}).rope_scaling->divisor(0.01) == 1);
+  auto const slow = config_in({.divisors = {1, 8}});
   REQUIRE(slow.rope_scaling.has_value());
   CHECK(slow.rope_scaling->divisor(1.0) == 1);
   CHECK(slow.rope_scaling->divisor(0.01) == 8);

@@ -34,11 +34,11 @@ bytes tensor(std::string const& name, std::vector<std::uint64_t> const& extents,
   return all.u32(type).u64(offset);
 }
 
-std::string complaint(bytes const& file) {
+std::string gguf_complaint(bytes const& file) {
   return message_of([&] { lm::gguf_file(file, "hostile.gguf"); });
 }
 
-std::string written_file(temporary_folder const& folder) {
+std::string written_gguf(temporary_folder const& folder) {
   auto path = folder / "small.gguf";
   lm::gguf_writer file(path);
   file.add("general.architecture", "llama");
@@ -64,7 +64,7 @@ std::string written_file(temporary_folder const& folder) {
 TEST_CASE("gguf: what was written is read, metadata of every type and tensors where they lie",
           "[lm][files]") {
   temporary_folder const folder;
-  auto const path = written_file(folder);
+  auto const path = written_gguf(folder);
   lm::gguf_file const file(path);
   CHECK(file.version() == 3);
   CHECK(file.alignment() == 32);
@@ -90,7 +90,7 @@ TEST_CASE("gguf: what was written is read, metadata of every type and tensors wh
 TEST_CASE("gguf: a key whose value is of another type than asked for is refused with both",
           "[lm][files]") {
   temporary_folder const folder;
-  lm::gguf_file const file(written_file(folder));
+  lm::gguf_file const file(written_gguf(folder));
   CHECK_THROWS_WITH(file.text("a.count"),
                     Catch::Contains("\"a.count\" is of type uint32, expected a text"));
   CHECK_THROWS_WITH(file.whole_number("a.epsilon"), Catch::Contains("expected a whole number"));
@@ -101,10 +101,10 @@ TEST_CASE("gguf: a key whose value is of another type than asked for is refused 
 
 TEST_CASE("gguf: a file that ends anywhere too early is refused", "[lm][files]") {
   temporary_folder const folder;
-  auto const whole = content_of(written_file(folder));
+  auto const whole = content_of(written_gguf(folder));
   std::size_t const padding = 64 - 34;  // behind the last block nothing is missed
   for (std::size_t size = 0; size != whole.size() - padding; ++size) {
-    auto const said = complaint(bytes().letters(whole.substr(0, size)));
+    auto const said = gguf_complaint(bytes().letters(whole.substr(0, size)));
     INFO(size << ": " << said);
     CHECK(said.rfind("gguf: hostile.gguf: ", 0) == 0);
   }
@@ -166,10 +166,10 @@ TEST_CASE("gguf: every count, length, type, shape and offset is checked before i
                 header(2, 0).append(tensor("a", {9}, f32, 0)).append(tensor("b", {1}, f32, 32))),
             "tensors \"a\" and \"b\" overlap"}}) {
     INFO(expected);
-    CHECK_THAT(complaint(file), Catch::Contains(expected));
+    CHECK_THAT(gguf_complaint(file), Catch::Contains(expected));
   }
-  CHECK(complaint(with_data(one_tensor(tensor("t", {16}, f32, 0)))) == "");
-  CHECK(complaint(header(0, 0, 2)) == "");
+  CHECK(gguf_complaint(with_data(one_tensor(tensor("t", {16}, f32, 0)))) == "");
+  CHECK(gguf_complaint(header(0, 0, 2)) == "");
 }
 
 TEST_CASE("gguf: an alignment that a file states is that of its tensors, read and written",

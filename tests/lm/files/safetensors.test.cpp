@@ -21,11 +21,11 @@ namespace {
 bytes with_header(std::string const& header, std::size_t data = 0) {
   return bytes().text(header).zeros(data);
 }
-std::string complaint(bytes const& file) {
+std::string safetensors_complaint(bytes const& file) {
   return message_of([&] { lm::safetensors_file(file, "hostile.safetensors"); });
 }
 
-std::string written_file(temporary_folder const& folder) {
+std::string written_safetensors(temporary_folder const& folder) {
   auto path = folder / "small.safetensors";
   lm::safetensors_writer file(path);
   file.add("from", "a test");
@@ -44,7 +44,7 @@ std::string written_file(temporary_folder const& folder) {
 
 TEST_CASE("safetensors: what was written is read", "[lm][files]") {
   temporary_folder const folder;
-  lm::safetensors_file const file(written_file(folder));
+  lm::safetensors_file const file(written_safetensors(folder));
   CHECK(file.metadata().at("from") == "a test");
   CHECK(file.metadata().at("format") == "pt");  // without which PyTorch's loaders refuse a file
   REQUIRE(file.tensors().size() == 3);
@@ -60,13 +60,13 @@ TEST_CASE("safetensors: what was written is read", "[lm][files]") {
 TEST_CASE("safetensors: a file that ends anywhere too early or too late is refused",
           "[lm][files]") {
   temporary_folder const folder;
-  auto const whole = content_of(written_file(folder));
+  auto const whole = content_of(written_safetensors(folder));
   for (std::size_t size = 0; size != whole.size(); ++size) {
-    auto const said = complaint(bytes().letters(whole.substr(0, size)));
+    auto const said = safetensors_complaint(bytes().letters(whole.substr(0, size)));
     INFO(size << ": " << said);
     CHECK(said.rfind("safetensors: hostile.safetensors: ", 0) == 0);
   }
-  CHECK_THAT(complaint(bytes().letters(whole + "!")),
+  CHECK_THAT(safetensors_complaint(bytes().letters(whole + "!")),
              Catch::Contains("its tensors end at byte 32 of the data, which have 33"));
 }
 
@@ -115,9 +115,9 @@ TEST_CASE("safetensors: every length, type, shape and offset is checked before i
                         12),
             "tensor \"b\" begins at byte 8 of the data, expected 4"}}) {
     INFO(expected);
-    CHECK_THAT(complaint(file), Catch::Contains(expected));
+    CHECK_THAT(safetensors_complaint(file), Catch::Contains(expected));
   }
-  CHECK(complaint(one(f32 + R"(,"data_offsets":[0,4])")) == "");
+  CHECK(safetensors_complaint(one(f32 + R"(,"data_offsets":[0,4])")) == "");
 }
 
 TEST_CASE("safetensors: the writer refuses what the format has not", "[lm][files]") {

@@ -11,8 +11,11 @@
 #include <prefer/lm/files/peft_adapter.hpp>
 #include <prefer/lm/model/saved_adapter.hpp>
 #include <prefer/lm/text/open_tokenizer.hpp>
+#include <prefer/loss/bradley_terry.hpp>
 #include <prefer/loss/dpo.hpp>
+#include <prefer/reference/none.hpp>
 #include <prefer/reference/without_adapter.hpp>
+#include <prefer/reward/scalar_head.hpp>
 #include <prefer/train/trainer.hpp>
 #include <string>
 #include <vector>
@@ -31,8 +34,7 @@ TEST_CASE("docs: language models, what a model says of a completion", "[docs][lm
   prefer::choice_data asked;
   asked.add_list(prompt, {{completion}});
 
-  auto const base =
-      std::make_shared<prefer::lm::llama_base<float> const>(prefer::lm::model_file(model));
+  auto const base = prefer::lm::open_base<float>(model);
   prefer::lm::llama<float> policy(base, texts);
   std::vector<float> log_prob(1);  // nats
   policy.log_prob(asked.batch(), log_prob);
@@ -69,8 +71,7 @@ TEST_CASE("docs: language models, from a model and a file of pairs to an adapter
   prefer::token_sequences texts;
   auto const data = prefer::data::encode(prefer::data::pairs(pairs), tokenizer, texts);
 
-  auto const base =
-      std::make_shared<prefer::lm::llama_base<float> const>(prefer::lm::model_file(model));
+  auto const base = prefer::lm::open_base<float>(model);
   prefer::lm::lora_options const lora{.rank = 8, .alpha = 16};
   prefer::lm::llama<float> policy(base, texts, lora);
   prefer::without_adapter reference(policy);
@@ -96,6 +97,28 @@ TEST_CASE("docs: language models, from a model and a file of pairs to an adapter
   policy.log_prob(data.batch(), ours);
   again.log_prob(data.batch(), theirs);
   CHECK(ours == theirs);
+
+  {
+    std::string const reward_folder = folder / "reward";
+    // [reward]
+    prefer::scalar_head reward(prefer::lm::llama<float>(base, texts, lora));
+    prefer::no_reference<float> none;
+    prefer::trainer ranking(reward, prefer::bradley_terry{.centering = 0.01}, none, data,
+                            {.batch_size = 2, .epochs = 2, .rate = 1e-3});
+    ranking.run();
+    prefer::lm::write_peft_adapter(reward_folder,
+                                   prefer::lm::adapter_of(reward.parameters(), lora));
+    // [/reward]
+    auto const back = prefer::lm::read_peft_adapter<float>(reward_folder);
+    prefer::scalar_head read(prefer::lm::llama<float>(base, texts, lora));
+    prefer::lm::copy_adapter({"adapter", reward_folder, 0}, back, read.parameters(), lora);
+    read.parameters_moved();
+    reward.log_prob(data.batch(), ours);
+    read.log_prob(data.batch(), theirs);
+    CHECK(ours == theirs);
+    CHECK(ours[0] > ours[1]);
+    CHECK(ours[2] > ours[3]);
+  }
 
   // [full]
   prefer::lm::llama<float> whole(*base, texts, prefer::lm::full_fine_tuning{});

@@ -24,7 +24,6 @@ using lm::lora_options;
 using test::token_list;
 
 namespace {
-
 // Pairs that share a prompt, a beginning, everything but the last token, and nothing; and one list.
 struct some_texts {
   some_texts() {
@@ -446,5 +445,6 @@ TEST_CASE("llama: what does not fit is refused in a sentence", "[lm][llama]") {
               },
               [](std::string const&) { return std::vector<double>(8); });
         }) ==
-        "llama_base: tensor 'model.embed_tokens.weight' has a number that is not finite in row 3");
+        "llama_base: tensor \"model.embed_tokens.weight\" has NaN in row 3, column 6, expected "
+        "finite numbers");
 }

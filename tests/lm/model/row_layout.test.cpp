@@ -7,6 +7,7 @@
 #include <prefer/lm/model/row_layout.hpp>
 
 using prefer::lm::row_layout;
+using prefer::lm::row_scoring;
 using prefer::lm::token_segment;
 
 namespace {
@@ -29,9 +30,10 @@ struct groups {
   [[nodiscard]] prefer::choice_batch batch() const {
     return {.prompt = prompt, .completion = completion, .offset = offset};
   }
-  [[nodiscard]] row_layout layout(prefer::lm::text_limits limits = {100, 100}) const {
+  [[nodiscard]] row_layout layout(prefer::lm::text_limits limits = {100, 100},
+                                  row_scoring scoring = row_scoring::tokens) const {
     row_layout out;
-    out.lay_out(batch(), texts, limits, 0, prompt.size(), "test");
+    out.lay_out(batch(), texts, limits, 0, prompt.size(), "test", scoring);
     return out;
   }
 };
@@ -132,6 +134,35 @@ TEST_CASE("row_layout: every token is scored from a row that sees the prompt and
       seen.push_back(seen_from(of, r));
     }
   }
+}
+
+TEST_CASE("row_layout: where completions are scored, each is from the row of its last token",
+          "[lm][row_layout]") {
+  groups const all = groups()
+                         .add({9}, {{1, 2, 3, 4}, {1, 2, 7, 7}, {1, 2}, {5}, {1, 2}})
+                         .add({1, 2}, {{3, 4, 5}, {3, 6}});
+  auto const of = all.layout({100, 100}, row_scoring::completions);
+  CHECK(listed(of.token()) == tokens{9, 1, 2, 3, 4, 7, 7, 5, 1, 2, 3, 4, 5, 6});
+  REQUIRE(of.tokens() == 7);
+  CHECK(listed(of.group_tokens()) == std::vector<std::size_t>{0, 5, 7});
+  // Two completions are the same, and one row.
+  CHECK(of.scored_rows().size() == 6);
+  auto const batch = all.batch();
+  for (std::size_t g = 0; g != batch.size(); ++g) {
+    for (std::size_t i = batch.offset[g]; i != batch.offset[g + 1]; ++i) {
+      auto const x = all.texts.prompts.tokens(batch.prompt[g]);
+      auto const y = all.texts.completions.tokens(batch.completion[i]);
+      tokens whole(x.begin(), x.end());
+      whole.insert(whole.end(), y.begin(), y.end());
+      CHECK(seen_from(of, of.scored_rows()[of.scored_from()[i]]) == whole);
+      CHECK(of.target()[i] == y.back());
+    }
+  }
+  // The last token needs a position here.
+  CHECK_NOTHROW(all.layout({100, 5}, row_scoring::completions));
+  CHECK_THROWS_WITH(
+      all.layout({100, 4}, row_scoring::completions),
+      "test: row 0 (prompt 0, completion 0) takes 5 positions, the model's context is 4");
 }
 
 TEST_CASE("row_layout: a text longer than the context and a token that is none are refused by row",

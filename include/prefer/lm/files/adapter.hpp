@@ -35,7 +35,8 @@ struct adapter_pair {
   [[nodiscard]] bool is_embedding() const { return module == "model.embed_tokens"; }
 };
 
-/// A low-rank adapter as files hold it. A pair may have another rank and scale than most.
+/// A low-rank adapter as files hold it. A pair may have another rank and scale than most. That of a reward model has its head
+/// besides: see prefer::scalar_head.
 template <std::floating_point T>
 struct adapter {
   std::size_t rank = 0;
@@ -45,8 +46,10 @@ struct adapter {
   /// Each map that it changes is changed in every layer.
   bool in_every_layer = true;
   std::vector<adapter_pair<T>> pairs = {};
+  std::vector<T> head = {};  ///< [width]; empty: it is no reward model's
   /// Of the model_file that it was trained on, where that is known.
   std::optional<std::uint64_t> base_identity = {};
+  std::optional<std::uint64_t> base_vectors = {};  ///< the same of its vectors
 
   /// alpha / rank, or alpha / sqrt(rank): of a pair that has no rank or scale of its own.
   [[nodiscard]] double scale() const { return alpha / divisor(rank); }
@@ -141,12 +144,32 @@ void expect_finite_pairs(data::place const& at, std::vector<adapter_pair<T>> con
               " has a number that is not finite");
   }
 }
+template <class T>
+void expect_finite_head(data::place const& at, std::vector<T> const& head) {
+  for (T const each : head) {
+    if (!std::isfinite(each)) at.refuse("its head has a number that is not finite");
+  }
+}
 
 }  // namespace detail
+
+/// Refuses an adapter with a head, for whoever writes texts: it was trained to score them.
+template <std::floating_point T>
+void expect_no_head(data::place const& at, adapter<T> const& adapter) {
+  if (adapter.head.empty()) return;
+  at.refuse(
+      "it is a reward model's: it has a head, and gives scores where others write; expected an "
+      "adapter without one");
+}
 
 /// Refuses an adapter that is of another model: maps that this one has not, or has in another shape.
 template <std::floating_point T>
 void expect_fits(data::place const& at, adapter<T> const& adapter, llama_config config) {
+  if (!adapter.head.empty() && adapter.head.size() != config.width) {
+    at.refuse("it is an adapter of another model: its head takes " +
+              std::to_string(adapter.head.size()) + " features, and the model has " +
+              std::to_string(config.width));
+  }
   config.tied_output = false;  // a tied output matrix can be adapted too
   auto const expected = expected_tensors(config);
   for (auto const& pair : adapter.pairs) {

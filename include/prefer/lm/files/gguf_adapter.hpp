@@ -73,6 +73,7 @@ void write_gguf_adapter(std::string const& path, adapter<T> const& from,
   data::place const at{"write_gguf_adapter", path, 0};
   expect_fits(at, from, config);
   expects(!from.pairs.empty(), "write_gguf_adapter: the adapter changes nothing");
+  expect_no_head(at, from);
   for (auto const& pair : from.pairs) {
     if (config.tied_output && (pair.is_embedding() || pair.module == "lm_head")) {
       refuse("write_gguf_adapter: the adapter changes " + data::in_quotes(pair.module) +
@@ -97,6 +98,7 @@ void write_gguf_adapter(std::string const& path, adapter<T> const& from,
   file.add("adapter.type", "lora");
   file.add("adapter.lora.alpha", static_cast<float>(alpha));
   if (from.base_identity) file.add("prefer.base_identity", *from.base_identity);
+  if (from.base_vectors) file.add("prefer.base_vectors", *from.base_vectors);
 
   std::vector<std::vector<float>> matrices;
   for (auto const& each : detail::adaptable_tensors(config)) {
@@ -186,6 +188,7 @@ template <std::floating_point T>
     each.scale = *alpha == 0 ? 1 : *alpha / static_cast<double>(each.rank);
   }
   result.base_identity = file.whole_number("prefer.base_identity");
+  result.base_vectors = file.whole_number("prefer.base_vectors");
   expect_fits(file.at(), result, config);
   detail::expect_finite_pairs(file.at(), result.pairs);
   // Other layouts name maps by the last part of their names where each layer has them.

@@ -128,6 +128,19 @@ class model_file {
     return ours;
   }
 
+  /// Stands for the model in whatever form its matrices are stored: for the shapes of all tensors and the numbers of its vectors,
+  /// which no form rounds.
+  [[nodiscard]] std::uint64_t identity_of_vectors() const {
+    fingerprint out;
+    for (auto const& each : expected_) {
+      out.add(std::string_view(each.name));
+      for (std::size_t const size : each.shape) out.add(static_cast<std::uint64_t>(size));
+      if (each.shape.size() == 1) {
+        for (float const number : vector<float>(each.name)) out.add(static_cast<double>(number));
+      }
+    }
+    return out.value();
+  }
   /// Fingerprint of the configuration and of every tensor, by name and bytes. Reads the whole file, once.
   [[nodiscard]] std::uint64_t identity() const {
     fingerprint sum;

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -27,6 +28,13 @@ namespace prefer::inline v0_1::lm {
 namespace detail {
 
 inline constexpr char const* base_identity_key = "prefer.base_identity";
+inline constexpr char const* base_vectors_key = "prefer.base_vectors";
+inline constexpr char const* head_name = "base_model.model.score.weight";
+
+/// PEFT saves the head of a model for sequence classification beside its adapter: `score`, or of other models `classifier`.
+[[nodiscard]] inline bool has_head(json_row const& row) {
+  return data::optional_text(row, "task_type").value_or("") == "SEQ_CLS";
+}
 
 /// What LoRA of PEFT has beside A and B, which is not computed here. A field may be missing, null, false or empty.
 inline void refuse_peft_extras(json_row const& row) {
@@ -52,8 +60,12 @@ inline void refuse_peft_extras(json_row const& row) {
       extra{"monteclora_config", "it is sampled"}};
   for (auto const& each : extras) {
     auto const* const value = data::find_field(row, each.name);
-    bool const set = value != nullptr && *value != json(false) &&
-                     !((value->is_object() || value->is_array()) && value->empty());
+    bool set = value != nullptr && *value != json(false) &&
+               !((value->is_object() || value->is_array()) && value->empty());
+    if (set && std::string_view(each.name) == "modules_to_save" && has_head(row)) {
+      for (auto const& module : *value) set = set && (module == "score" || module == "classifier");
+      set = !set;
+    }
     if (set) {
       data::refuse_field(row, each.name,
                          std::string("is set: ") + each.what + ", which is not computed here");
@@ -169,7 +181,8 @@ class peft_pattern {
 
 }  // namespace detail
 
-/// Reads a folder with adapter_config.json and adapter_model.safetensors, as PEFT saves LoRA.
+/// Reads a folder with adapter_config.json and adapter_model.safetensors, as PEFT saves LoRA; of a model for sequence
+/// classification with one label, a reward model, also its head.
 ///
 /// Errors  backend_error naming file and field or tensor: another kind of adapter, what is not computed here by name, a
 ///         tensor without its counterpart, another rank than the configuration says, a number that is not finite
@@ -194,6 +207,15 @@ template <std::floating_point T>
   safetensors_file const file((folder / "adapter_model.safetensors").string());
   std::vector<detail::adapter_matrix<T>> matrices;
   for (tensor_entry const& each : file.tensors()) {
+    if (detail::has_head(row) && each.name == detail::head_name) {
+      if (each.shape.size() != 2 || each.shape[0] != 1) {
+        file.at().refuse("the head has the shape " + shape_text(each.shape) +
+                         "; expected one row, a score");
+      }
+      result.head.resize(each.shape[1]);
+      dequantise<T>(each.type, file.bytes(each), result.head);
+      continue;
+    }
     auto const name = detail::read_peft_name(each.name);
     if (each.name.ends_with(".base_layer.weight")) {
       file.at().refuse("tensor " + data::in_quotes(each.name, 100) +
@@ -219,13 +241,21 @@ template <std::floating_point T>
     each.scale = alphas.of(each.module, result.alpha) / result.divisor(each.rank);
   }
   detail::expect_finite_pairs(file.at(), result.pairs);
-  auto const identity = file.metadata().find(detail::base_identity_key);
-  if (identity != file.metadata().end()) {
-    std::uint64_t value = 0;
-    auto const& text = identity->second;
-    std::from_chars(text.data(), text.data() + text.size(), value, 16);
-    result.base_identity = value;
+  detail::expect_finite_head(file.at(), result.head);
+  if (detail::has_head(row) && result.head.empty()) {
+    file.at().refuse("is for sequence classification and has no tensor " +
+                     data::in_quotes(detail::head_name, 80));
   }
+  auto const identity = [&](char const* key) -> std::optional<std::uint64_t> {
+    auto const found = file.metadata().find(key);
+    if (found == file.metadata().end()) return std::nullopt;
+    std::uint64_t value = 0;
+    auto const& text = found->second;
+    std::from_chars(text.data(), text.data() + text.size(), value, 16);
+    return value;
+  };
+  result.base_identity = identity(detail::base_identity_key);
+  result.base_vectors = identity(detail::base_vectors_key);
   return result;
 }
 
@@ -252,10 +282,12 @@ void write_peft_adapter(std::filesystem::path const& folder, adapter<T> const& f
   }
   std::filesystem::create_directories(folder);
   safetensors_writer file((folder / "adapter_model.safetensors").string());
-  if (from.base_identity) {
+  for (auto const& [key, identity] : {std::pair{detail::base_identity_key, from.base_identity},
+                                      {detail::base_vectors_key, from.base_vectors}}) {
+    if (!identity) continue;
     char digits[17] = {};
-    std::to_chars(digits, digits + 16, *from.base_identity, 16);
-    file.add(detail::base_identity_key, digits);
+    std::to_chars(digits, digits + 16, *identity, 16);
+    file.add(key, digits);
   }
   for (auto const& pair : from.pairs) {
     file.declare(detail::write_peft_name(pair.module, true), type_of_values<T>,
@@ -263,13 +295,18 @@ void write_peft_adapter(std::filesystem::path const& folder, adapter<T> const& f
     file.declare(detail::write_peft_name(pair.module, false), type_of_values<T>,
                  {pair.out, pair.rank});
   }
+  if (!from.head.empty()) {
+    file.declare(detail::head_name, type_of_values<T>, {1, from.head.size()});
+  }
   for (auto const& pair : from.pairs) {
     file.write(std::as_bytes(std::span(pair.a)));
     file.write(std::as_bytes(std::span(pair.b)));
   }
+  if (!from.head.empty()) file.write(std::as_bytes(std::span(from.head)));
   file.commit();
 
-  json config = {{"peft_type", "LORA"}, {"task_type", "CAUSAL_LM"}};
+  json config = {{"peft_type", "LORA"}, {"task_type", from.head.empty() ? "CAUSAL_LM" : "SEQ_CLS"}};
+  if (!from.head.empty()) config["modules_to_save"] = {"classifier", "score"};
   config["base_model_name_or_path"] =
       base.empty() ? json(nullptr) : json(detail::portable_base_name(base));
   config["r"] = from.rank;

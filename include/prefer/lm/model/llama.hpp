@@ -16,6 +16,7 @@
 #include <prefer/batch/token_sequences.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/lm/model/learnt_batch.hpp>
 #include <prefer/lm/model/llama_base.hpp>
 #include <prefer/lm/model/llama_head.hpp>
 #include <prefer/lm/model/llama_options.hpp>
@@ -33,7 +34,7 @@ namespace prefer::inline v0_1::lm {
 
 /// A language model of the Llama family as a policy over prompts and completions of tokens.
 ///
-///   auto const base = std::make_shared<prefer::lm::llama_base<float> const>(file);
+///   auto const base = prefer::lm::open_base<float>("model.gguf");
 ///   prefer::lm::llama<float> policy(base, texts, prefer::lm::lora_options{.rank = 16});
 ///   prefer::without_adapter reference(policy);
 ///   prefer::trainer training(policy, prefer::dpo{}, reference, data, {.reference_is_start = true});
@@ -46,6 +47,11 @@ namespace prefer::inline v0_1::lm {
 /// with alike, and no logits but of what is scored. `evaluate` keeps what `backward` reads; `log_prob` and
 /// `token_log_prob` keep nothing, take little memory for any number of rows, and a `backward` after them computes the
 /// forward pass again. Dropout of an adapter is part of `evaluate` alone.
+///
+/// It is a Backbone too, so that a scalar_head on it is a reward model: the features of a completion are the hidden state of
+/// its last token, behind the last norm, and nothing of the output layer is computed.
+///
+///   prefer::scalar_head reward(prefer::lm::llama<float>(base, texts, prefer::lm::lora_options{.rank = 16}));
 ///
 /// Bits    of a completion's numbers do not depend on what else is in the batch; gradients do not depend on how a batch
 ///         is cut into micro-batches; neither depends on threads
@@ -183,23 +189,23 @@ class llama {
       return evaluate(batch, wanted);
     }
     ask_reference(reference, batch, "llama::evaluate");
-    output_layer<T> const other = reference_layer();
+    output_layer<T> const other = reference_.layer();
     learn(batch, wanted, &other, "llama::evaluate");
   }
 
   void backward(choice_batch const& batch, completion_gradients<T> const& given) {
     prefer::detail::expects_outputs(gives - prefer::detail::against_a_reference, given.given(),
                                     "llama::backward");
-    if (!learnt(batch)) learn(batch, {}, nullptr, "llama::backward");
+    if (!learnt_.is(batch, row_scoring::tokens)) learn(batch, {}, nullptr, "llama::backward");
     give_back(given, nullptr);
   }
   template <LlamaReference<T> R>
   void backward(choice_batch const& batch, completion_gradients<T> const& given,
                 R const& reference) {
     if (given.divergence.empty()) return backward(batch, given);
-    bool const known = learnt(batch) && !reference_hidden_.empty();
+    bool const known = learnt_.is(batch, row_scoring::tokens) && !reference_.empty();
     if (!known) ask_reference(reference, batch, "llama::backward");
-    output_layer<T> const other = reference_layer();
+    output_layer<T> const other = reference_.layer();
     if (!known) learn(batch, {}, &other, "llama::backward");
     give_back(given, &other);
   }
@@ -208,6 +214,41 @@ class llama {
     if (embedding_gradient_) embedding_gradient_->drain(trained_->gradients().embedding);
   }
   void parameters_moved() { forget(); }
+
+  // A Backbone, see prefer::scalar_head.
+
+  [[nodiscard]] std::size_t width() const { return config_.width; }  ///< of features
+  /// [completions, width]. Keeps nothing, as log_prob.
+  void features(choice_batch const& batch, std::span<T> out) {
+    expects_size(out.size(), batch.completions() * width(), "llama::features", "out");
+    in_parts(view(), batch, "llama::features", row_scoring::completions,
+             [&](std::size_t first, std::size_t count) {
+               tell_features(out.subspan(first * width(), count * width()));
+             });
+  }
+  /// The same, and keeps what backward_features reads, as evaluate.
+  void learn_features(choice_batch const& batch, std::span<T> out) {
+    expects_size(out.size(), batch.completions() * width(), "llama::learn_features", "out");
+    learn_rows(batch, row_scoring::completions, "llama::learn_features");
+    tell_features(out);
+  }
+  /// Nothing where nothing of it trains, and a head on it learns alone.
+  void backward_features(choice_batch const& batch, std::span<T const> gradient) {
+    expects_size(gradient.size(), batch.completions() * width(), "llama::backward_features",
+                 "gradient");
+    if (!trains()) return;
+    if (!learnt_.is(batch, row_scoring::completions)) {
+      learn_rows(batch, row_scoring::completions, "llama::backward_features");
+    }
+    auto const keep = groups_with_coefficients(layout_, gradient, width());
+    give_back_rows(keep, [&] {
+      d_feature_.assign(layout_.scored_rows().size() * width(), T(0));
+      for (std::size_t k = 0; k != gradient.size(); ++k) {
+        d_feature_[layout_.scored_from()[k / width()] * width() + k % width()] += gradient[k];
+      }
+      return std::span<T>(d_feature_);
+    });
+  }
 
   /// Completions of prompts of texts(), see SamplingPolicy; a token is drawn from what `token_log_prob` gives it, to
   /// rounding; products in bf16 are those of reading prompts alone. `heard` is told what is ready, see sampling_listener.
@@ -247,63 +288,64 @@ class llama {
     prefer::detail::expects_choices(batch, batch.completions(), texts_->prompts.size(),
                                     texts_->completions.size(), where);
   }
-  void lay_out(choice_batch const& batch, std::size_t first, std::size_t count, char const* where) {
-    layout_.lay_out(batch, *texts_, {config_.vocabulary, config_.context}, first, count, where);
+  void lay_out(choice_batch const& batch, std::size_t first, std::size_t count, char const* where,
+               row_scoring scoring = row_scoring::tokens) {
+    layout_.lay_out(batch, *texts_, {config_.vocabulary, config_.context}, first, count, where,
+                    scoring);
   }
 
-  // Asks in parts, because no number depends on what else is in a part.
   void ask(llama_view<T> const& model, choice_batch const& batch,
            completion_outputs<T> const& wanted, char const* where) {
-    forget();
-    expects_batch(batch, where);
     std::vector<std::size_t> offset;
     token_offsets(batch, offset);
     wanted.expects_sizes(batch.completions(), offset.back(), where);
-    for (std::size_t first = 0; first != batch.size();) {
-      std::size_t const count = groups_at_once(batch, first);
-      lay_out(batch, first, count, where);
-      pass_.forward(model, layout_, options_.by, kept::nothing);
-      std::size_t const i = batch.offset[first];
-      std::size_t const completions = batch.offset[first + count] - i;
+    in_parts(model, batch, where, row_scoring::tokens, [&](std::size_t i, std::size_t count) {
       completion_outputs<T> part;
-      if (!wanted.log_prob.empty()) part.log_prob = wanted.log_prob.subspan(i, completions);
+      if (!wanted.log_prob.empty()) part.log_prob = wanted.log_prob.subspan(i, count);
       if (!wanted.token_log_prob.empty()) {
         part.token_log_prob =
-            wanted.token_log_prob.subspan(offset[i], offset[i + completions] - offset[i]);
+            wanted.token_log_prob.subspan(offset[i], offset[i + count] - offset[i]);
       }
       head_.evaluate(options_.by, {pass_.hidden(), model.weights->output}, nullptr, layout_, part,
                      prepared::nothing);
+    });
+  }
+  // part(first completion, completions) behind a pass over each few groups that keeps nothing, because no number depends on
+  // what else is in a pass.
+  void in_parts(llama_view<T> const& model, choice_batch const& batch, char const* where,
+                row_scoring scoring, auto const& part) {
+    forget();
+    expects_batch(batch, where);
+    for (std::size_t first = 0; first != batch.size();) {
+      std::size_t const count = groups_within(batch, *texts_, first, rows_at_once);
+      lay_out(batch, first, count, where, scoring);
+      pass_.forward(model, layout_, options_.by, kept::nothing);
+      part(batch.offset[first], batch.offset[first + count] - batch.offset[first]);
       first += count;
     }
-  }
-  [[nodiscard]] std::size_t groups_at_once(choice_batch const& batch, std::size_t first) const {
-    std::size_t tokens = 0;
-    std::size_t last = first;
-    while (last != batch.size()) {
-      tokens += texts_->prompts.length(batch.prompt[last]);
-      for (std::size_t i = batch.offset[last]; i != batch.offset[last + 1]; ++i) {
-        tokens += texts_->completions.length(batch.completion[i]);
-      }
-      if (tokens > rows_at_once && last != first) break;
-      ++last;
-    }
-    return last - first;
   }
 
   // A forward pass that keeps what a backward pass reads, where anything trains.
   void learn(choice_batch const& batch, completion_outputs<T> const& wanted,
              output_layer<T> const* reference, char const* where) {
-    learnt_ = false;
-    expects_batch(batch, where);
-    lay_out(batch, 0, batch.size(), where);
-    wanted.expects_sizes(layout_.completions(), layout_.tokens(), where);
-    pass_.forward(view(), layout_, options_.by, keeps(), dropout(batch));
+    learn_rows(batch, row_scoring::tokens, where, wanted);
     head_.evaluate(options_.by, {pass_.hidden(), view().weights->output}, reference, layout_,
                    wanted, prepares());
-    prompt_.assign(batch.prompt.begin(), batch.prompt.end());
-    completion_.assign(batch.completion.begin(), batch.completion.end());
-    offset_.assign(batch.offset.begin(), batch.offset.end());
-    learnt_ = true;
+  }
+  void learn_rows(choice_batch const& batch, row_scoring scoring, char const* where,
+                  completion_outputs<T> const& wanted = {}) {
+    learnt_.forget();
+    expects_batch(batch, where);
+    lay_out(batch, 0, batch.size(), where, scoring);
+    wanted.expects_sizes(layout_.completions(), layout_.tokens(), where);
+    pass_.forward(view(), layout_, options_.by, keeps(), dropout(batch));
+    learnt_.learn(batch, scoring);
+  }
+  void tell_features(std::span<T> out) const {
+    for (std::size_t i = 0; i != layout_.completions(); ++i) {
+      auto const row = pass_.hidden().subspan(layout_.scored_from()[i] * width(), width());
+      std::copy(row.begin(), row.end(), out.begin() + static_cast<std::ptrdiff_t>(i * width()));
+    }
   }
   [[nodiscard]] bool trains() const { return adapter_ || trained_; }
   [[nodiscard]] kept keeps() const {
@@ -314,20 +356,9 @@ class llama {
     if (!trains()) return prepared::nothing;
     return trained_ ? prepared::hidden_and_matrix : prepared::hidden;
   }
-  [[nodiscard]] bool learnt(choice_batch const& batch) const {
-    auto const same = [](auto const& a, auto const& b) {
-      if (a.size() != b.size()) return false;
-      for (std::size_t i = 0; i != a.size(); ++i) {
-        if (a[i] != b[i]) return false;
-      }
-      return true;
-    };
-    return learnt_ && same(prompt_, batch.prompt) && same(completion_, batch.completion) &&
-           same(offset_, batch.offset);
-  }
   void forget() {
-    learnt_ = false;
-    reference_hidden_.clear();
+    learnt_.forget();
+    reference_.forget();
   }
 
   [[nodiscard]] adapter_dropout dropout(choice_batch const& batch) {
@@ -350,44 +381,35 @@ class llama {
   void ask_reference(R const& reference, choice_batch const& batch, char const* where) {
     forget();
     llama_view<T> const model = llama_of<T>(reference);
-    expects_same_vocabulary(model, where);
+    expects_same_vocabulary(model.weights->config, config_, where);
     expects_batch(batch, where);
     lay_out(batch, 0, batch.size(), where);
-    if (!reference_pass_) reference_pass_ = std::make_unique<llama_pass<T>>(model.weights->config);
-    reference_pass_->forward(model, layout_, options_.by, kept::nothing);
-    auto const hidden = reference_pass_->hidden();
-    reference_hidden_.assign(hidden.begin(), hidden.end());
-    reference_output_ = model.weights->output;
-  }
-  [[nodiscard]] output_layer<T> reference_layer() const {
-    return {reference_hidden_, reference_output_};
-  }
-  void expects_same_vocabulary(llama_view<T> const& model, char const* where) const {
-    std::size_t const theirs = model.weights->config.vocabulary;
-    if (theirs == config_.vocabulary) return;
-    refuse(std::string(where) + ": the reference has a vocabulary of " + std::to_string(theirs) +
-           ", expected " + std::to_string(config_.vocabulary));
+    reference_.ask(model, layout_, options_.by);
   }
 
   void give_back(completion_gradients<T> const& given, output_layer<T> const* reference) {
+    given.expects_sizes(layout_.completions(), layout_.tokens(), "llama::backward");
+    auto const keep = groups_with_coefficients(layout_, given);
+    give_back_rows(keep, [&] {
+      return head_.backward(options_.by, {pass_.hidden(), view().weights->output}, reference,
+                            layout_, given, keep, trained_ ? trained_->gradients().output : nullptr,
+                            prepares());
+    });
+  }
+  // From the gradient of hidden states, which is asked for where any group has one.
+  void give_back_rows(std::vector<unsigned char> const& keep, auto const& gradient_of_rows) {
     expects(trains(),
             "llama::backward: nothing of it trains; it has no adapter, nor full_fine_tuning");
-    given.expects_sizes(layout_.completions(), layout_.tokens(), "llama::backward");
-    llama_view<T> model = view();
-    if (trained_) model.gradients = &trained_->gradients();
-    auto const keep = groups_with_coefficients(layout_, given);
+    learnt_.forget();  // the backward pass overwrites what the forward pass kept
     if (!keep.empty() && std::find(keep.begin(), keep.end(), 1) == keep.end()) {
       left_out_ += keep.size();
-      learnt_ = false;
       return;
     }
-    std::span<T> d_hidden =
-        head_.backward(options_.by, {pass_.hidden(), model.weights->output}, reference, layout_,
-                       given, keep, trained_ ? trained_->gradients().output : nullptr, prepares());
-    d_hidden = leave_out(keep, d_hidden);
+    llama_view<T> model = view();
+    if (trained_) model.gradients = &trained_->gradients();
+    std::span<T> const d_hidden = leave_out(keep, gradient_of_rows());
     pass_.backward(model, layout_, options_.by, d_hidden,
                    embedding_gradient_ ? &*embedding_gradient_ : nullptr);
-    learnt_ = false;  // the backward pass has overwritten what the forward pass kept
   }
 
   // Of what a backward pass goes through: groups for which `keep` has 0.
@@ -415,19 +437,14 @@ class llama {
   llama_pass<T> pass_;
   llama_head<T> head_;
   std::optional<embedding_gradient<T>> embedding_gradient_;
-  std::unique_ptr<llama_pass<T>> reference_pass_;
+  reference_rows<T> reference_;
   std::unique_ptr<llama_sampler<T>> sampler_;
-  std::vector<T> reference_hidden_;
-  weight_matrix<T> reference_output_;
   std::vector<std::uint64_t> dropout_rows_;
+  std::vector<T> d_feature_;  // [scored rows, width]
 
   std::uint64_t left_out_ = 0;
 
-  // The batch whose activations are kept.
-  bool learnt_ = false;
-  std::vector<std::uint32_t> prompt_;
-  std::vector<std::uint32_t> completion_;
-  std::vector<std::size_t> offset_;
+  learnt_batch learnt_;  // whose activations are kept
 };
 
 }  // namespace prefer::inline v0_1::lm

@@ -4,14 +4,17 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <prefer/data/place.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/lm/files/finite.hpp>
 #include <prefer/lm/files/llama_config.hpp>
 #include <prefer/lm/files/model_file.hpp>
 #include <prefer/lm/files/weight_matrix.hpp>
@@ -23,27 +26,6 @@
 namespace prefer::inline v0_1::lm {
 
 namespace detail {
-
-/// Errors  precondition_error naming the first row with a number that is not finite
-template <class T>
-void expects_finite(weight_matrix<T> const& matrix, std::string const& name, executor threads) {
-  threads.for_each_block(matrix.rows(), 256, [&](std::size_t begin, std::size_t end) {
-    std::vector<T> room(matrix.has_values() ? 0 : matrix.columns());
-    for (std::size_t r = begin; r != end; ++r) {
-      T const* row = room.data();
-      if (room.empty()) {
-        row = matrix.values().data() + r * matrix.columns();
-      } else {
-        matrix.read_rows(r, 1, room.data(), matrix.columns());
-      }
-      T sum = 0;  // x - x is 0 for a number, and NaN for what is none
-      for (std::size_t i = 0; i != matrix.columns(); ++i) sum += row[i] - row[i];
-      if (sum == 0) continue;
-      refuse("llama_base: tensor '" + name + "' has a number that is not finite in row " +
-             std::to_string(r));
-    }
-  });
-}
 
 /// The hyper-parameters that numbers depend on.
 [[nodiscard]] inline std::uint64_t identity_of(llama_config const& of) {
@@ -65,7 +47,7 @@ void expects_finite(weight_matrix<T> const& matrix, std::string const& name, exe
 /// The weights of a model of the Llama family, which nothing changes: any number of policies and references, each with an
 /// adapter of its own or none, hold them together.
 ///
-///   auto const base = std::make_shared<prefer::lm::llama_base<float> const>(prefer::lm::model_file("model.gguf"));
+///   auto const base = prefer::lm::open_base<float>("model.gguf");
 ///
 /// `storage` says what matrices are held as: values of type T, bfloat16, or as the file has them, which is slower and
 /// takes less memory. Vectors are always values.
@@ -128,11 +110,11 @@ class llama_base {
       if constexpr (std::same_as<decltype(shape), map_shape>) {
         tensor = matrix(name);
         expects_shape(name, tensor.rows(), tensor.columns(), shape);
-        detail::expects_finite(tensor, name, threads);
+        expects_finite(name, tensor, threads);
       } else {
         vectors_.push_back(vector(name));
         expects_shape(name, 1, vectors_.back().size(), {1, shape});
-        detail::expects_finite(weight_matrix<T>(1, shape, vectors_.back()), name, threads);
+        expects_finite(name, weight_matrix<T>(1, shape, vectors_.back()), threads);
         tensor = vectors_.back();
       }
     });
@@ -147,10 +129,26 @@ class llama_base {
            std::to_string(expected.in) + "] by the configuration");
   }
 
+  static void expects_finite(std::string const& name, weight_matrix<T> const& tensor,
+                             executor threads) {
+    auto const found = what_is_not_finite(tensor, threads);
+    if (found) refuse("llama_base: tensor " + data::in_quotes(name, 80) + " " + *found);
+  }
+
   llama_weights<T> weights_;
   std::vector<std::vector<T>> vectors_;  // a vector that moves takes its numbers along
   weight_storage storage_ = weight_storage::values;
   std::uint64_t identity_of_tensors_ = 0;
 };
+
+/// The weights of a model, from a file or a folder, for policies and references to hold.
+///
+/// Errors  as model_file and llama_base
+template <std::floating_point T>
+[[nodiscard]] std::shared_ptr<llama_base<T> const> open_base(
+    std::string const& path, weight_storage storage = weight_storage::values,
+    executor threads = {}) {
+  return std::make_shared<llama_base<T> const>(model_file(path), storage, threads);
+}
 
 }  // namespace prefer::inline v0_1::lm

@@ -2,10 +2,19 @@
 #pragma once
 
 #include <concepts>
+#include <memory>
+#include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
+#include <prefer/expects.hpp>
+#include <prefer/lm/arithmetic/linear_log_prob.hpp>
+#include <prefer/lm/arithmetic/weight_products.hpp>
+#include <prefer/lm/files/llama_config.hpp>
+#include <prefer/lm/files/weight_matrix.hpp>
 #include <prefer/lm/model/llama_pass.hpp>
+#include <prefer/lm/model/row_layout.hpp>
 
 namespace prefer::inline v0_1::lm {
 
@@ -53,5 +62,34 @@ template <class T, LlamaReference<T> R>
     return llama_of<T>(reference.policy());
   }
 }
+
+/// Errors  precondition_error naming both sizes
+inline void expects_same_vocabulary(llama_config const& reference, llama_config const& policy,
+                                    char const* where) {
+  if (reference.vocabulary == policy.vocabulary) return;
+  refuse(std::string(where) + ": the reference has a vocabulary of " +
+         std::to_string(reference.vocabulary) + ", expected " + std::to_string(policy.vocabulary));
+}
+
+/// What another model's output layer reads of the rows of a layout, for whoever compares distributions with it.
+template <std::floating_point T>
+class reference_rows {
+ public:
+  void ask(llama_view<T> const& model, row_layout const& layout, arithmetic<T> const& by) {
+    if (!pass_) pass_ = std::make_unique<llama_pass<T>>(model.weights->config);
+    pass_->forward(model, layout, by, kept::nothing);
+    auto const hidden = pass_->hidden();
+    hidden_.assign(hidden.begin(), hidden.end());
+    output_ = model.weights->output;
+  }
+  void forget() { hidden_.clear(); }
+  [[nodiscard]] bool empty() const { return hidden_.empty(); }
+  [[nodiscard]] output_layer<T> layer() const { return {hidden_, output_}; }
+
+ private:
+  std::unique_ptr<llama_pass<T>> pass_;
+  std::vector<T> hidden_;
+  weight_matrix<T> output_;
+};
 
 }  // namespace prefer::inline v0_1::lm

@@ -22,6 +22,10 @@ struct text_limits {
   std::size_t context = 0;
 };
 
+/// What rows are scored for: every token of a completion, from the row before it; or every completion, from the row of its
+/// last token.
+enum class row_scoring : std::uint8_t { tokens, completions };
+
 /// Rows [begin, end) of a batch.
 struct row_range {
   std::size_t begin = 0;
@@ -42,6 +46,10 @@ struct row_range {
 /// Scored tokens are the tokens of all completions end to end, in the batch's order. Each is scored from a row, and one
 /// row may score several: the scored rows are those, each once, in ascending order.
 ///
+/// Where completions are scored, the last token of each has a row too, and is the one scored token of its completion:
+///
+///   rows  a b c | d e | f      scored: e and f, each from its own row
+///
 /// Errors  precondition_error naming the row of the data for a token that the vocabulary does not have, and for a
 ///         prompt and completion that need more positions than there are; those of expects_choices
 class row_layout {
@@ -50,7 +58,9 @@ class row_layout {
 
   /// Lays out groups [first, first + count) of the batch; `where` is the caller's name.
   void lay_out(choice_batch const& batch, token_sequences const& texts, text_limits const& limits,
-               std::size_t first, std::size_t count, char const* where) {
+               std::size_t first, std::size_t count, char const* where,
+               row_scoring scoring = row_scoring::tokens) {
+    scoring_ = scoring;
     token_.clear();
     position_.clear();
     segments_.clear();
@@ -61,7 +71,7 @@ class row_layout {
       each->assign(1, 0);
     }
     for (std::size_t g = first; g != first + count; ++g) {
-      expects_group(batch, texts, limits, g, where);
+      expects_group(batch, texts, limits, g, where, unread());
       add_group(batch, texts, g);
     }
   }
@@ -146,12 +156,13 @@ class row_layout {
   [[nodiscard]] std::span<std::size_t const> token_offset() const { return token_offset_; }
 
  private:
-  // What is said of a group while its tree grows: a prompt and a completion without its last token.
+  // What is said of a group while its tree grows: a prompt and a completion, without its last token where that has no row.
   struct sequence {
     std::span<std::uint32_t const> prompt;
     std::span<std::uint32_t const> completion;
+    std::size_t unread;
 
-    [[nodiscard]] std::size_t size() const { return prompt.size() + completion.size() - 1; }
+    [[nodiscard]] std::size_t size() const { return prompt.size() + completion.size() - unread; }
     [[nodiscard]] std::uint32_t operator[](std::size_t at) const {
       return at < prompt.size() ? prompt[at] : completion[at - prompt.size()];
     }
@@ -166,8 +177,12 @@ class row_layout {
     std::size_t first_row = 0;
   };
 
+  // Tokens at the end of a completion that have no row.
+  [[nodiscard]] std::size_t unread() const { return scoring_ == row_scoring::tokens ? 1 : 0; }
+
   static void expects_group(choice_batch const& batch, token_sequences const& texts,
-                            text_limits const& limits, std::size_t g, char const* where) {
+                            text_limits const& limits, std::size_t g, char const* where,
+                            std::size_t unread) {
     auto const refuse_row = [&](std::size_t i, std::string const& what) {
       refuse(std::string(where) + ": row " + std::to_string(batch.row.empty() ? g : batch.row[g]) +
              " (prompt " + std::to_string(batch.prompt[g]) + ", completion " +
@@ -176,7 +191,7 @@ class row_layout {
     auto const prompt = texts.prompts.tokens(batch.prompt[g]);
     for (std::size_t i = batch.offset[g]; i != batch.offset[g + 1]; ++i) {
       auto const completion = texts.completions.tokens(batch.completion[i]);
-      std::size_t const positions = prompt.size() + completion.size() - 1;
+      std::size_t const positions = prompt.size() + completion.size() - unread;
       if (positions > limits.context) {
         refuse_row(i, "takes " + std::to_string(positions) + " positions, the model's context is " +
                           std::to_string(limits.context));
@@ -196,7 +211,7 @@ class row_layout {
     nodes_.clear();
     auto const prompt = texts.prompts.tokens(batch.prompt[g]);
     for (std::size_t i = batch.offset[g]; i != batch.offset[g + 1]; ++i) {
-      sequences_.push_back({prompt, texts.completions.tokens(batch.completion[i])});
+      sequences_.push_back({prompt, texts.completions.tokens(batch.completion[i]), unread()});
       grow(sequences_.size() - 1);
     }
     if (!nodes_.empty()) add_segments(0, token_segment::no_parent);
@@ -276,19 +291,21 @@ class row_layout {
     }
   }
 
-  // The tokens of a completion, each with the row of its group that it is scored from.
+  // The scored tokens of a completion, each with the row of its group that it is scored from.
   void score(sequence const& of, std::size_t first_row) {
     std::size_t at = 0;
     for (std::size_t p = of.prompt.size() - 1; p != of.size(); ++p) {
       if (p == nodes_[at].end) at = child_for(at, of[p]);
+      if (scoring_ == row_scoring::completions && p + 1 != of.size()) continue;
       std::size_t const row = nodes_[at].first_row + (p - nodes_[at].begin) - first_row;
       scored_by_[row] = 0;
       scored_from_.push_back(static_cast<std::uint32_t>(row));
-      target_.push_back(of.completion[p + 1 - of.prompt.size()]);
+      target_.push_back(of.completion[p + of.unread - of.prompt.size()]);
     }
     token_offset_.push_back(target_.size());
   }
 
+  row_scoring scoring_ = row_scoring::tokens;
   std::vector<std::uint32_t> token_;
   std::vector<std::uint32_t> position_;
   std::vector<token_segment> segments_;
@@ -305,5 +322,22 @@ class row_layout {
   std::vector<node> nodes_;
   std::vector<std::size_t> scored_by_;  // of each row: its place among the scored rows
 };
+
+/// How many groups from `first` on have at most so many tokens together, their prompts once each; at least one.
+[[nodiscard]] inline std::size_t groups_within(choice_batch const& batch,
+                                               token_sequences const& texts, std::size_t first,
+                                               std::size_t most) {
+  std::size_t tokens = 0;
+  std::size_t last = first;
+  while (last != batch.size()) {
+    tokens += texts.prompts.length(batch.prompt[last]);
+    for (std::size_t i = batch.offset[last]; i != batch.offset[last + 1]; ++i) {
+      tokens += texts.completions.length(batch.completion[i]);
+    }
+    if (tokens > most && last != first) break;
+    ++last;
+  }
+  return last - first;
+}
 
 }  // namespace prefer::inline v0_1::lm

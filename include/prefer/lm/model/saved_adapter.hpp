@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,12 @@
 #include <prefer/policy/parameter.hpp>
 
 namespace prefer::inline v0_1::lm {
+
+namespace detail {
+
+inline constexpr std::string_view name_of_head = "score.weight";  // scalar_head's parameter
+
+}  // namespace detail
 
 /// How a policy is made that goes on from an adapter on disk: the same maps, with their ranks and scales; by targets where
 /// all maps of all layers are alike.
@@ -49,12 +56,17 @@ template <std::floating_point T>
 }
 
 /// A policy's adapter, whose parameters have PEFT's names and shapes: [rank, in] and [out, rank]. `how` is what the policy
-/// was made with.
+/// was made with. With "score.weight" among them, the parameters of a scalar_head, it is a reward model's.
 template <std::floating_point T>
 [[nodiscard]] adapter<T> adapter_of(std::vector<parameter<T>> const& parameters,
                                     lora_options const& how) {
   std::vector<detail::adapter_matrix<T>> matrices;
+  std::vector<T> head;
   for (auto const& each : parameters) {
+    if (each.name == detail::name_of_head) {
+      head.assign(each.value.begin(), each.value.end());
+      continue;
+    }
     auto const name = detail::read_peft_name(each.name);
     auto const sizes = each.shape.sizes();
     if (!name || sizes.size() != 2) {
@@ -68,14 +80,15 @@ template <std::floating_point T>
                     .alpha = how.alpha,
                     .rank_stabilised = how.rank_stabilised,
                     .dropout = how.dropout,
-                    .in_every_layer = how.maps.empty()};
+                    .in_every_layer = how.maps.empty(),
+                    .head = std::move(head)};
   result.pairs = detail::pair_up({"adapter_of", "the parameters", 0}, std::move(matrices));
   for (auto& each : result.pairs) each.scale = how.scale_of(each.module);
   return result;
 }
 
-/// Sets a policy's parameters to an adapter's numbers. Every parameter is one of the adapter, and the other way around; the
-/// adapter's scales are those that the policy was made with, `how`.
+/// Sets a policy's parameters to an adapter's numbers. Every parameter is one of the adapter, and the other way around, but that
+/// a head stays as it is where the adapter has none; the adapter's scales are those that the policy was made with, `how`.
 ///
 /// Errors  backend_error at `at`: a parameter that the adapter has not, or in another shape; a pair that the policy has not;
 ///         another scale
@@ -83,7 +96,20 @@ template <std::floating_point T, std::floating_point U>
 void copy_adapter(data::place const& at, adapter<T> const& from,
                   std::vector<parameter<U>> const& parameters, lora_options const& how) {
   std::set<std::string> taken;
+  bool scores = false;
   for (auto const& each : parameters) {
+    if (each.name == detail::name_of_head) {
+      scores = true;
+      if (from.head.empty()) continue;
+      if (each.value.size() != from.head.size()) {
+        at.refuse("its head takes " + std::to_string(from.head.size()) + " features, expected " +
+                  std::to_string(each.value.size()));
+      }
+      for (std::size_t i = 0; i != from.head.size(); ++i) {
+        each.value[i] = static_cast<U>(from.head[i]);
+      }
+      continue;
+    }
     auto const name = detail::read_peft_name(each.name);
     adapter_pair<T> const* found = nullptr;
     for (auto const& pair : from.pairs) {
@@ -110,6 +136,7 @@ void copy_adapter(data::place const& at, adapter<T> const& from,
     for (std::size_t i = 0; i != values.size(); ++i) each.value[i] = static_cast<U>(values[i]);
     taken.insert(found->module);
   }
+  if (!scores) expect_no_head(at, from);
   for (auto const& pair : from.pairs) {
     if (taken.count(pair.module) != 0) continue;
     at.refuse("the adapter changes " + data::in_quotes(pair.module, 80) +
