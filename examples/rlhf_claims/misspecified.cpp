@@ -93,14 +93,16 @@ constexpr classes all_classes[] = {{"both hold the truth", all_features, all_fea
 
 std::vector<measured> one_seed(std::uint64_t seed) {
   std::vector<measured> out;
-  for (auto const& [setting, reward, policy, needed] : all_classes) {
-    linear_world const world(seed, needed);
+  for (classes const& of : all_classes) {
+    std::size_t const reward = of.reward;
+    std::size_t const policy = of.policy;
+    linear_world const world(seed, of.needed);
     double const best =
         value_of(world, tilted(world.problem.start, world.problem.reward, 1.0 / beta));
     auto const everything = every_pair(world.problem.start, world.problem.reward);
     auto const samples = draw_pairs(world.problem, pair_counts, seed);
     auto const add = [&](char const* method, double at, char const* what, double value) {
-      out.push_back({setting, method, at, what, value});
+      out.push_back({of.setting, method, at, what, value});
     };
     learner in_class(world.first(policy), completions);
     in_class.train(reward_objective(world.problem.reward, world.problem.start, beta));

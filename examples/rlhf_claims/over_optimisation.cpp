@@ -191,8 +191,8 @@ void draw(std::string const& path, found const& all) {
          {line_of{"best-of-n, true", "best-of-n", "true reward"},
           line_of{"optimum, true", "optimum", "true reward"},
           line_of{"ensemble's optimum, true", "optimum by ensemble", "true reward"},
-          line_of{"ppo, true", "ppo", "true reward"},
-          line_of{"optimum, learned", "optimum", "learned reward"}}) {
+          line_of{"optimum, learned", "optimum", "learned reward"},
+          line_of{"ppo, true", "ppo", "true reward"}}) {
       auto const distance = all.along(setting, method, "distance");
       if (distance.empty()) continue;  // PPO was asked for the fewest pairs alone
       auto const reward = all.along(setting, method, measure);

@@ -37,15 +37,15 @@ namespace {
 
 using numbers = std::vector<double>;
 
-void set_at_random(std::vector<parameter<double>> const& parameters, std::uint64_t seed) {
+void fill_at_random(std::vector<parameter<double>> const& parameters, std::uint64_t seed) {
   for (auto const& each : parameters) {
     fill_normal(each.value, {.seed = seed++}, 0, 0.3);
   }
 }
 
 // A list whose completions begin alike, one of which is what another begins with, and a pair.
-struct some_texts {
-  some_texts() {
+struct list_and_pair {
+  list_and_pair() {
     auto const id = [&](test::token_list const& y) { return texts.completions.add(y); };
     std::vector<std::uint32_t> const list = {id({1, 8, 2, 8}), id({1, 8}), id({1, 8, 4}), id({5})};
     data.add_list(texts.prompts.add(test::token_list{2, 7}), list);
@@ -104,29 +104,29 @@ void check_gradients(reward_model& model, choice_batch const& batch) {
 
 TEST_CASE("scalar_head of a llama: gradients of every kind of tensor are those of differences",
           "[lm][llama][reward]") {
-  some_texts const of;
+  list_and_pair const of;
   bool const checkpoint = GENERATE(false, true);
   lm::llama_options<double> const options{.checkpoint = checkpoint};
   auto const base = test::random_base<double>(test::smallest_config(), 1);
   SECTION("all weights") {
     reward_model model(llama<double>(*base, of.texts, lm::full_fine_tuning{}, options));
     auto const all = model.parameters();
-    set_at_random({all.back()}, 5);
+    fill_at_random({all.back()}, 5);
     check_gradients(model, of.data.batch());
   }
   SECTION("an adapter") {
     reward_model model(llama<double>(base, of.texts, test::uneven_adapter(), options));
-    set_at_random(model.parameters(), 7);
+    fill_at_random(model.parameters(), 7);
     check_gradients(model, of.data.batch());
   }
 }
 
 TEST_CASE("scalar_head of a llama: a completion's score is the same bits in any batch",
           "[lm][llama][reward]") {
-  some_texts of;
+  list_and_pair of;
   auto const base = test::random_base<double>(test::smallest_config(), 1);
   reward_model model(llama<double>(base, of.texts, lora_options{.rank = 2}));
-  set_at_random(model.parameters(), 3);
+  fill_at_random(model.parameters(), 3);
   auto const together = scores_of(model, of.data.batch());
   for (std::size_t g = 0, i = 0; g != of.data.size(); ++g) {
     for (; i != of.data.offset[g + 1]; ++i) {
@@ -142,10 +142,10 @@ TEST_CASE("scalar_head of a llama: a completion's score is the same bits in any 
 
 TEST_CASE("scalar_head of a llama: a backward pass behind log_prob is the one behind evaluate",
           "[lm][llama][reward]") {
-  some_texts const of;
+  list_and_pair const of;
   auto const base = test::random_base<double>(test::smallest_config(), 1);
   reward_model a(llama<double>(base, of.texts, lora_options{.rank = 2}));
-  set_at_random(a.parameters(), 3);
+  fill_at_random(a.parameters(), 3);
   reward_model b(a);
   // The second group has coefficients of 0, and is left out.
   numbers const coefficient = {1, -2, 0.5, 1, 0, 0};
