@@ -13,7 +13,6 @@ namespace sweep {
 
 namespace {
 
-constexpr double label_sharpness = 2.0;
 constexpr double least_seen = 1e-6;  // losses take its logarithm
 
 constexpr prefer::random_purpose purpose(drawn what) {
@@ -21,12 +20,13 @@ constexpr prefer::random_purpose purpose(drawn what) {
       static_cast<std::uint16_t>(prefer::random_purpose::user) + static_cast<std::uint16_t>(what));
 }
 
-/// start * exp(tilt * reward) / Z
-numbers tilted(exact_numbers const& all, double tilt) {
-  numbers scores = all.start;
-  for (std::size_t i = 0; i < scores.size(); ++i) scores[i] += tilt * all.reward[i];
-  return log_softmax(std::move(scores));
+std::uint32_t draw(numbers const& cumulative, prefer::random_stream& stream) {
+  double const u = prefer::uniform01(stream) * cumulative.back();
+  auto const found = std::upper_bound(cumulative.begin(), cumulative.end(), u);
+  return static_cast<std::uint32_t>(std::min(found, cumulative.end() - 1) - cumulative.begin());
 }
+
+}  // namespace
 
 double expectation(numbers const& log_prob, numbers const& value) {
   double sum = 0.0;
@@ -43,13 +43,10 @@ double divergence(numbers const& p, numbers const& q) {
   return sum < 0.0 ? 0.0 : sum;  // by rounding
 }
 
-std::uint32_t draw(numbers const& cumulative, prefer::random_stream& stream) {
-  double const u = prefer::uniform01(stream) * cumulative.back();
-  auto const found = std::upper_bound(cumulative.begin(), cumulative.end(), u);
-  return static_cast<std::uint32_t>(std::min(found, cumulative.end() - 1) - cumulative.begin());
+numbers tilted(numbers base, numbers const& value, double tilt) {
+  for (std::size_t i = 0; i < base.size(); ++i) base[i] += tilt * value[i];
+  return log_softmax(std::move(base));
 }
-
-}  // namespace
 
 numbers log_softmax(numbers scores) {
   double const largest = *std::max_element(scores.begin(), scores.end());
@@ -80,7 +77,7 @@ bool flipped(std::uint64_t seed, std::uint64_t index, label_noise const& noise) 
 
 exact_problem::exact_problem(exact_numbers all, std::size_t drawn_pairs, std::uint64_t seed,
                              label_noise const& noise)
-    : all_(std::move(all)), drawn_(drawn_pairs) {
+    : all_(std::move(all)), drawn_(drawn_pairs), seed_(seed), noise_(noise) {
   numbers cumulative = all_.start;
   double sum = 0.0;
   for (double& each : cumulative) each = sum += std::exp(each);
@@ -89,26 +86,31 @@ exact_problem::exact_problem(exact_numbers all, std::size_t drawn_pairs, std::ui
         {.seed = seed, .purpose = prefer::random_purpose::data, .index = i});
     std::uint32_t const first = draw(cumulative, stream);
     std::uint32_t const second = draw(cumulative, stream);
-    double const gap = label_sharpness * (all_.reward[first] - all_.reward[second]);
-    double const u = prefer::uniform01(stream);
-    bool first_wins = u < 1.0 / (1.0 + std::exp(-gap));
-    // u < sigmoid(gap) says the same as log(u / (1 - u)) < gap, where the left side is logistic noise.
-    double const noise_in_gap = std::log(std::max(u, 0x1p-53) / (1.0 - u));
-    double seen = std::fabs(gap - noise_in_gap) / label_sharpness;
-    if (by_taste(seed, i, noise)) {
-      first_wins = all_.taste[first] > all_.taste[second];
-      seen = std::fabs(all_.taste[first] - all_.taste[second]);
-    }
-    if (flipped(seed, i, noise)) first_wins = !first_wins;
+    label const said = annotated(first, second, prefer::uniform01(stream), i);
     if (first == second) continue;
-    completion_.push_back(first_wins ? first : second);
-    completion_.push_back(first_wins ? second : first);
-    seen_.push_back(std::max(seen, least_seen));
+    completion_.push_back(said.first_is_chosen ? first : second);
+    completion_.push_back(said.first_is_chosen ? second : first);
+    seen_.push_back(std::max(said.seen, least_seen));
   }
   if (completion_.empty()) {
     prefer::refuse("seed " + std::to_string(seed) + " drew only pairs of equal completions, " +
                    std::to_string(drawn_pairs) + " of them; ask for more --pairs");
   }
+}
+
+label exact_problem::annotated(std::uint32_t first, std::uint32_t second, double u,
+                               std::uint64_t index) const {
+  double const gap = label_sharpness * (all_.reward[first] - all_.reward[second]);
+  // u < sigmoid(gap) says the same as log(u / (1 - u)) < gap, where the left side is logistic noise.
+  double const noise_in_gap = std::log(std::max(u, 0x1p-53) / (1.0 - u));
+  label out{.first_is_chosen = u < 1.0 / (1.0 + std::exp(-gap)),
+            .seen = std::fabs(gap - noise_in_gap) / label_sharpness};
+  if (by_taste(seed_, index, noise_)) {
+    out = {.first_is_chosen = all_.taste[first] > all_.taste[second],
+           .seen = std::fabs(all_.taste[first] - all_.taste[second])};
+  }
+  if (flipped(seed_, index, noise_)) out.first_is_chosen = !out.first_is_chosen;
+  return out;
 }
 
 sides exact_problem::scores(prefer::score_kind kind) const {
@@ -137,7 +139,7 @@ sides exact_problem::scores(prefer::score_kind kind) const {
 }
 
 std::optional<optimum> exact_problem::best(double beta) const {
-  numbers const policy = tilted(all_, 1.0 / beta);
+  numbers const policy = tilted(all_.start, all_.reward, 1.0 / beta);
   return optimum{expectation(policy, all_.reward), divergence(policy, all_.start)};
 }
 
@@ -146,16 +148,16 @@ std::optional<optimum> exact_problem::best(double beta) const {
 double exact_problem::best_reward(double kl) const {
   double low = 0.0;
   double high = 1.0;
-  while (divergence(tilted(all_, high), all_.start) < kl) {
+  while (divergence(tilted(all_.start, all_.reward, high), all_.start) < kl) {
     if (high > 1e6) return *std::max_element(all_.reward.begin(), all_.reward.end());
     low = high;
     high *= 2.0;
   }
   for (int i = 0; i < 50; ++i) {
     double const middle = 0.5 * (low + high);
-    (divergence(tilted(all_, middle), all_.start) < kl ? low : high) = middle;
+    (divergence(tilted(all_.start, all_.reward, middle), all_.start) < kl ? low : high) = middle;
   }
-  return expectation(tilted(all_, high), all_.reward);
+  return expectation(tilted(all_.start, all_.reward, high), all_.reward);
 }
 
 judgement exact_problem::judge(numbers const& policy, numbers const* reference) const {

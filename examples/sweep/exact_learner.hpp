@@ -130,12 +130,16 @@ class exact_learner final : public learner {
   }
 
   [[nodiscard]] judgement judge() override {
-    numbers all(every_.completion.size());
-    policy_.log_prob(every_.batch(), all);
+    numbers const all = every_log_prob();
     if (!average_) return problem_->judge(all, fixed_);
     numbers reference(all.size());
     average_->log_prob(every_.batch(), std::span(reference));
     return problem_->judge(all, &reference);
+  }
+  [[nodiscard]] numbers every_log_prob() override {
+    numbers all(every_.completion.size());
+    policy_.log_prob(every_.batch(), all);
+    return all;
   }
 
  private:

@@ -137,24 +137,27 @@ std::vector<double> read_flips(std::string const& argument, std::string const& t
   return sorted_without_repeats(argument, out);
 }
 
-std::vector<std::uint64_t> read_steps(std::string const& argument, std::string const& text) {
+std::vector<std::uint64_t> read_whole(std::string const& argument, std::string const& text,
+                                      std::string const& of_what) {
   std::vector<std::uint64_t> out;
   for (auto const& piece : split(text, ',')) {
     auto const value = read_number<std::uint64_t>(piece);
     if (!value || *value < 1 || *value > 100'000'000) {
-      refuse(argument + ": " + in_quotes(piece) + " is not a number of steps from 1 to 100000000");
+      refuse(argument + ": " + in_quotes(piece) + " is not a number of " + of_what +
+             " from 1 to 100000000");
     }
     out.push_back(*value);
   }
   return sorted_without_repeats(argument, out);
 }
 
-std::vector<std::string> read_references(std::string const& argument, std::string const& text,
-                                         std::vector<std::string> const& known) {
+std::vector<std::string> read_names(std::string const& argument, std::string const& text,
+                                    std::vector<std::string> const& known,
+                                    std::string const& unknown) {
   std::vector<std::string> out;
   for (auto const& piece : split(text, ',')) {
     if (std::find(known.begin(), known.end(), piece) == known.end()) {
-      refuse(argument + ": this task has no reference " + in_quotes(piece) + nearest(piece, known));
+      refuse(argument + ": " + unknown + " " + in_quotes(piece) + nearest(piece, known));
     }
     out.push_back(piece);
   }

@@ -56,14 +56,16 @@ struct grid {
 /// Reads "0,0.1,0.3": probabilities of at most 1/2, ascending.
 [[nodiscard]] std::vector<double> read_flips(std::string const& argument, std::string const& text);
 
-/// Reads "200,2000": numbers of steps, ascending.
-[[nodiscard]] std::vector<std::uint64_t> read_steps(std::string const& argument,
-                                                    std::string const& text);
+/// Reads "200,2000": numbers of steps, or of what else `of_what` says, ascending.
+[[nodiscard]] std::vector<std::uint64_t> read_whole(std::string const& argument,
+                                                    std::string const& text,
+                                                    std::string const& of_what);
 
-/// Reads "start,near": names that `known` has.
-[[nodiscard]] std::vector<std::string> read_references(std::string const& argument,
-                                                       std::string const& text,
-                                                       std::vector<std::string> const& known);
+/// Reads "start,near": names that `known` has. `unknown` is the sentence about another: "this task has no reference".
+[[nodiscard]] std::vector<std::string> read_names(std::string const& argument,
+                                                  std::string const& text,
+                                                  std::vector<std::string> const& known,
+                                                  std::string const& unknown);
 
 /// Reads "dpo,ipo_sum,simpo:gamma=1,label_smoothing=0.1": after a colon, NAME=NUMBER belongs to the same loss.
 ///

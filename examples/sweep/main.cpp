@@ -2,6 +2,7 @@
 //
 // sweep: losses, betas and references on problems whose answer is known exactly. See --help.
 #include <cstdio>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include <prefer/version.hpp>
 
 #include "../program.hpp"
+#include "compare.hpp"
 #include "grid.hpp"
 #include "objective.hpp"
 #include "problem.hpp"
@@ -41,7 +43,7 @@ Task bandit: 64 actions, start = softmax(1.2 N(0,1)), true reward R ~ N(0,1),
 References: start; near, the start tilted by exp(0.7 R); far, fresh numbers with
 the same tilt; uniform; ema, a moving average of the policy itself.
 
-Task bigram: the same over all sequences of 4 tokens out of 6, with a policy
+Task markov: the same over all sequences of 4 tokens out of 6, with a policy
 that remembers one token, and R a sum over transitions.
 
 Each seed draws its own problem, the same for every loss, beta and reference.
@@ -57,6 +59,29 @@ frontier. A seed draws start and pairs. References: start, the
 maximum-likelihood model; near, the same trained three times as long; far,
 popularity, the same for everybody; uniform; ema; none, log-probability 0.
 
+With --method it compares ways to a policy instead of losses: dpo, offline, by any
+loss of --loss; sft_on_chosen; iterative_dpo; online_dpo; xpo; nash_md; ppo; rloo;
+reinforce; grpo; best_of_n; and rlhf_optimum, start * exp(reward / beta) / Z of the
+learned reward itself, which RLHF looks for. All are held near the start. Swept is
+beta, the coefficient of the KL divergence, of reward in nats of preference, 2 R, so
+that dpo and RLHF of one beta look for the same policy; n (--n) of best_of_n; and
+--steps of sft_on_chosen, which has nothing else to hold it.
+
+--budget labels: the same number of human judgements, --pairs. dpo and
+sft_on_chosen learn from pairs of the start; iterative_dpo spends its labels in 4
+rounds, on what it writes then; the others fit a reward model on those pairs (a
+score per action, or per transition of a sequence) and then draw as they like, for
+200 steps: the learned reward is who judges them. --fit descent fits it as dpo of
+beta 1 descends, so that neither has the better fit; --fit adamw as is usual. --budget samples: the same number
+of completions drawn from a policy and scored by the true reward, --samples; a pair
+is two of them, labelled with the odds exp(r_a - r_b); best_of_n gives an answer
+for each n. What was spent is in sweep.csv. One rule for all optimizers: AdamW at
+--rate [0.1], which falls to 0; dpo and sft_on_chosen descend as above for 200
+steps and for --steps. On ratings there are dpo and sft_on_chosen, by labels.
+
+Reward and KL of every policy are sums over all completions; rewards are compared
+at equal KL, seed by seed.
+
 Scores, for losses that read them. Rewards (rebel, info_nca, nca, exo, lipo) are
 the true R, or the stars of a rating, whatever the label says: flips do not
 reach them. Where chosen must have more (odpo, rrhf, pro), it is what the
@@ -68,12 +93,15 @@ sigmoid(2 dR), or sigmoid of the difference in stars.
 constexpr char const* examples =
     R"(Examples:
   sweep --study reference                 the published study, beside its table
+  sweep --study rlhf                      every method, on bandit and markov
   sweep --loss dpo,ipo_sum,hinge --beta 0.01:5:log8 --reference start --seeds 20
   sweep --loss dpo,dpo:label_smoothing=0.1 --flip 0,0.1,0.3 --reference start
   sweep --reference start,near --beta 0.1,0.5:2:lin4 --steps 200,2000
   sweep --loss dpo,kto --bias 0.2 --output out/biased
-  sweep --task bigram --loss dpo,tdpo1,tdpo2,wpo,epsilon_dpo --reference start
+  sweep --task markov --loss dpo,tdpo1,tdpo2,wpo,epsilon_dpo --reference start
   sweep --task ratings --ratings ml-100k.inter --loss dpo --beta 0.1,1
+  sweep --method dpo,ppo,best_of_n --pairs 50 --seeds 50 --output out/methods
+  sweep --task markov --method dpo,online_dpo,rloo --budget labels,samples
 
 --loss takes what `losses --list` shows. The report calls the beta with the
 highest mean reward a loss's best; it is chosen on the seeds that it is reported
@@ -91,16 +119,33 @@ struct arguments {
   std::uint64_t seeds = 0;  // 0: the task's
   sweep::task_options task;
   std::vector<std::pair<std::string, std::string>> of_one_task;  // options given, with their task
+  std::set<std::string> given;                                   // options of the grid
+  sweep::method_arguments methods;
   std::string output = "out/sweep";
   unsigned threads = prefer::available_threads();
 };
 
+/// Names of tasks; the one that markov had once is not among them.
+CLI::Validator task_name() {
+  auto known = program::one_of({"bandit", "markov", "ratings"});
+  return CLI::Validator(
+      [known](std::string& text) mutable {
+        std::string const reason = known(text);
+        return text == "bigram" ? reason + "; did you mean \"markov\"?" : reason;
+      },
+      known.get_description());
+}
+
 void declare(CLI::App& app, arguments& given) {
-  auto* const study = app.add_option("--study", given.study, "A study that is built in: reference")
-                          ->check(program::one_of({"reference"}));
-  auto const of_the_grid = [&](CLI::Option* option) { option->excludes(study); };
+  auto* const study = app.add_option("--study", given.study,
+                                     "A study that is built in: of references, or of all methods")
+                          ->check(program::one_of({"reference", "rlhf"}));
+  auto const of_the_grid = [&](CLI::Option* option) {
+    option->excludes(study);
+    option->each([&given, option](std::string const&) { given.given.insert(option->get_name()); });
+  };
   of_the_grid(app.add_option("--task", given.task.name, "What is learned")
-                  ->check(program::one_of({"bandit", "bigram", "ratings"}))
+                  ->check(task_name())
                   ->capture_default_str());
   of_the_grid(app.add_option("--loss", given.loss, "Losses, with settings behind a colon as below")
                   ->type_name("NAME[:K=V,...],...")
@@ -160,6 +205,7 @@ void declare(CLI::App& app, arguments& given) {
   of_task("ratings", app.add_option("--rate", given.task.rate, "Learning rate on ratings")
                          ->check(program::positive_and_finite())
                          ->capture_default_str());
+  sweep::declare_methods(app, given.methods, of_the_grid);
   app.add_option("--output", given.output, "Folder for sweep.csv and sweep.html")
       ->type_name("FOLDER")
       ->check(program::path())
@@ -171,13 +217,14 @@ sweep::grid grid_of(arguments const& given, sweep::task const& task) {
   sweep::grid all;
   all.losses = sweep::read_losses("--loss", given.loss, task.token_columns());
   all.betas = sweep::read_betas("--beta", given.beta);
-  all.references = sweep::read_references("--reference", given.reference, task.references());
+  all.references = sweep::read_names("--reference", given.reference, task.references(),
+                                     "this task has no reference");
   all.flips = sweep::read_flips("--flip", given.flip);
   all.bias = given.bias;
   bool const costly = given.task.name == "ratings";
   all.seeds = given.seeds != 0 ? given.seeds : costly ? 3 : 200;
   std::string const usual = costly ? "100" : "200,2000";
-  all.steps = sweep::read_steps("--steps", given.steps.empty() ? usual : given.steps);
+  all.steps = sweep::read_whole("--steps", given.steps.empty() ? usual : given.steps, "steps");
   return all;
 }
 
@@ -205,11 +252,36 @@ void report(arguments const& given, sweep::grid const& all, sweep::results const
   for (auto const& fault : page.faults()) results.fault(html + ": " + fault);
 }
 
+/// Runs methods instead of losses.
+int run_methods(arguments const& given) {
+  auto const written = [&](char const* option, std::string const& value) {
+    return given.given.contains(option) ? value : std::string();
+  };
+  return sweep::compare(given.methods,
+                        {.study = given.study,
+                         .loss = written("--loss", given.loss),
+                         .beta = written("--beta", given.beta),
+                         .reference = written("--reference", given.reference),
+                         .flip = written("--flip", given.flip),
+                         .steps = given.steps,
+                         .bias = given.bias,
+                         .seeds = given.seeds,
+                         .rate = given.given.contains("--rate") ? given.task.rate : 0.0,
+                         .task = given.task,
+                         .output = given.output,
+                         .threads = given.threads});
+}
+
 int run(arguments const& given) {
+  bool const methods = !given.methods.method.empty() || given.study == "rlhf";
   for (auto const& [name, option] : given.of_one_task) {
-    if (name == given.task.name) continue;
+    if (name == given.task.name || (methods && option == "--rate")) continue;
     prefer::refuse(option + " goes with --task " + name + ", and this is --task " +
                    given.task.name);
+  }
+  if (methods) return run_methods(given);
+  for (char const* option : {"--budget", "--samples", "--fit", "--n", "--batch", "--first-seed"}) {
+    if (given.given.contains(option)) prefer::refuse(std::string(option) + " goes with --method");
   }
   auto const task = [&] {
     program::progress const reading(0, "task " + given.task.name);

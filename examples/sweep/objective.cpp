@@ -45,7 +45,7 @@ void refuse_what_no_task_has(std::string const& written, named_loss const& loss,
   auto const missing = loss.needs - available(loss.kind) - token_columns;
   if (!missing.empty() && of_tokens.contains(missing)) {
     refuse(who + "it reads " + to_string(missing) +
-           ", which a policy over tokens gives: --task bigram has one");
+           ", which a policy over tokens gives: --task markov has one");
   }
   if (!missing.empty()) {
     refuse(who + "it reads " + to_string(missing) + ", which no task of this program has");

@@ -75,6 +75,8 @@ class learner {
   /// One step down. `step` suits a policy with one logit per completion; see task::sets_own_steps.
   virtual void descend(pair_gradient const& slope, double step) = 0;
   [[nodiscard]] virtual judgement judge() = 0;
+  /// log_prob of every completion that there is, where they can be listed; else empty.
+  [[nodiscard]] virtual std::vector<double> every_log_prob() { return {}; }
 
  protected:
   learner() = default;

@@ -86,6 +86,16 @@ class columns {
 
 std::vector<measurement> run(grid const& all, setting const& what, task const& of,
                              problem const& given, std::uint64_t seed, step_rule const& rule) {
+  std::vector<measurement> out;
+  run(all, what, of, given, seed, rule, [&](std::uint64_t steps, learner& policy) {
+    out.push_back({steps, policy.judge()});
+  });
+  return out;
+}
+
+void run(grid const& all, setting const& what, task const& of, problem const& given,
+         std::uint64_t seed, step_rule const& rule,
+         std::function<void(std::uint64_t, learner&)> const& look) {
   auto const policy = given.start(what.reference);
   objective loss(all.losses[what.loss], what.beta, of.tokens());
   columns numbers(loss, given, seed);
@@ -97,7 +107,6 @@ std::vector<measurement> run(grid const& all, setting const& what, task const& o
     step = step_size(all.losses[what.loss], what.beta, of.tokens(), numbers.farthest()).step;
   }
   std::vector<double> up(given.pairs()), down(given.pairs());
-  std::vector<measurement> out;
   std::uint64_t done = 0;
   for (std::uint64_t const until : all.steps) {
     for (; done < until; ++done) {
@@ -107,9 +116,8 @@ std::vector<measurement> run(grid const& all, setting const& what, task const& o
       policy->descend({up, down, loss.chosen_divergence(), loss.rejected_divergence()}, step);
       if (policy->reference_moves()) numbers.read_reference(*policy);
     }
-    out.push_back({until, policy->judge()});
+    look(until, *policy);
   }
-  return out;
 }
 
 }  // namespace sweep

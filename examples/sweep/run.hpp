@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "grid.hpp"
@@ -21,5 +22,10 @@ struct measurement {
 [[nodiscard]] std::vector<measurement> run(grid const& all, setting const& what, task const& of,
                                            problem const& given, std::uint64_t seed,
                                            step_rule const& rule);
+
+/// The same, and `look(steps, policy)` measures.
+void run(grid const& all, setting const& what, task const& of, problem const& given,
+         std::uint64_t seed, step_rule const& rule,
+         std::function<void(std::uint64_t, learner&)> const& look);
 
 }  // namespace sweep

@@ -68,6 +68,12 @@ class sequence_problem final : public exact_problem,
         shared_from_this(), policy_of(logits_.at("start")), reference,
         1.0 / static_cast<double>(sequences::length), std::move(reference_policy));
   }
+  [[nodiscard]] std::size_t start_parameters() const override { return transitions; }
+  [[nodiscard]] token_policy start_tokens() const override {
+    return {.vocabulary = sequences::vocabulary,
+            .length = sequences::length,
+            .logits = logits_.at("start")};
+  }
 
  private:
   std::map<std::string, numbers> logits_;
@@ -82,7 +88,7 @@ sequences::sequences(std::size_t pairs)
 }
 
 std::string sequences::settings() const {
-  return "bigram vocabulary=" + std::to_string(vocabulary) + " length=" + std::to_string(length) +
+  return "markov vocabulary=" + std::to_string(vocabulary) + " length=" + std::to_string(length) +
          " pairs=" + std::to_string(pairs_);
 }
 

@@ -21,9 +21,9 @@ std::unique_ptr<task> make_task(task_options const& options) {
     return std::make_unique<ratings>(whole);
   }
   if (options.name == "bandit") return std::make_unique<bandit>(whole.actions, whole.pairs);
-  if (options.name == "bigram") return std::make_unique<sequences>(whole.pairs);
+  if (options.name == "markov") return std::make_unique<sequences>(whole.pairs);
   prefer::refuse("--task: no task is named \"" + options.name +
-                 "\"; known: bandit, bigram, ratings");
+                 "\"; known: bandit, markov, ratings");
 }
 
 }  // namespace sweep

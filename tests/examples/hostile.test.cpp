@@ -50,6 +50,12 @@ std::vector<hostile_case> const programs = {
      {"--beta", "--seeds", "--steps", "--flip", "--bias", "--pairs", "--actions", "--factors",
       "--start-epochs", "--rate", "--threads"},
      {"--study", "--task"}},
+    {"sweep",
+     PREFER_EXAMPLE_SWEEP,
+     "--output out --method best_of_n,sft_on_chosen,online_dpo --budget samples --samples 32 "
+     "--batch 16 --n 2 --steps 1 --beta 1 --seeds 1 --first-seed 1 --actions 4",
+     {"--samples", "--batch", "--n", "--steps", "--beta", "--seeds", "--first-seed", "--flip",
+      "--bias"}},
     {"diffusion",
      PREFER_EXAMPLE_DIFFUSION,
      "--output out --modes 2 --preferred 0 --points 16 --hidden 2 --noise-levels 2 --batch-size 4 "
@@ -176,7 +182,7 @@ TEST_CASE("programs: bounds are written as people write numbers", "[examples][ho
   place.check_refused("--bias 1.5", "--bias: found \"1.5\"; expected a number from 0 to 1", 2);
   place.check_refused("--seeds 99999999999999999999", "from 1 to 1000000", 2);
   place.check_refused("--task bandti",
-                      "expected bandit, bigram or ratings; did you mean \"bandit\"?", 2);
+                      "expected bandit, markov or ratings; did you mean \"bandit\"?", 2);
 }
 
 TEST_CASE("programs: a value that a list has twice is taken once, and said",

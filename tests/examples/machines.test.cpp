@@ -166,7 +166,7 @@ TEST_CASE("programs: bash completes flags, words, losses and folders", "[example
   CHECK(completed(place, "losses", {"losses", "--loss", "tdpo"}) == words{"tdpo1", "tdpo2"});
   CHECK(completed(place, "losses", {"losses", "--loss", "dpo", "some"}).size() == 1);
   CHECK(completed(place, "losses", {"losses", "--allow-uncovered", "--che"}) == words{"--check"});
-  CHECK(completed(place, "sweep", {"sweep", "--task", ""}) == words{"bandit", "bigram", "ratings"});
+  CHECK(completed(place, "sweep", {"sweep", "--task", ""}) == words{"bandit", "markov", "ratings"});
   CHECK(completed(place, "sweep", {"sweep", "--output", "sub"}) == words{"sub folder"});
   CHECK(completed(place, "sweep", {"sweep", "--seeds", ""}).empty());
   CHECK(completed(place, "recommend", {"recommend", "--ratings", "some"}) == words{"some file"});

@@ -199,8 +199,8 @@ TEST_CASE("sweep: each bad argument gets one sentence", "[examples][sweep]") {
   check_refused("--loss dpo:label_smoothing=x", "\"x\" is not a finite number");
   check_refused("--loss xpo", "it reads chosen_from_reference, which no task of this program has");
   check_refused("--loss tdpo1",
-                "it reads divergence, which a policy over tokens gives: --task bigram");
-  check_refused("--task bigram --loss nash_md", "what the policy itself has just written");
+                "it reads divergence, which a policy over tokens gives: --task markov");
+  check_refused("--task markov --loss nash_md", "what the policy itself has just written");
   check_refused("--loss tpo", "--loss tpo: it takes lists of 3 completions");
   check_refused("--beta 0", "--beta: \"0\" is not a finite number greater than zero");
   check_refused("--beta 0.1,nan", "\"nan\" is not a finite number");
@@ -215,13 +215,14 @@ TEST_CASE("sweep: each bad argument gets one sentence", "[examples][sweep]") {
   check_refused("--bias 2", "--bias: found \"2\"; expected a number from 0 to 1");
   check_refused("--steps 0", "\"0\" is not a number of steps");
   check_refused("--steps 2.5", "\"2.5\" is not a number of steps");
-  check_refused("--task game", "--task: found \"game\"; expected bandit, bigram or ratings");
+  check_refused("--task bigram", "did you mean \"markov\"?");
+  check_refused("--task game", "--task: found \"game\"; expected bandit, markov or ratings");
   check_refused("--task ratings", "--task ratings: give --ratings FILE");
   check_refused("--task ratings --ratings none.inter", "none.inter", 1);
   check_refused("--ratings none.inter",
                 "--ratings goes with --task ratings, and this is --task bandit");
-  check_refused("--task bigram --factors 4", "--factors goes with --task ratings");
-  check_refused("--task bigram --actions 4", "--actions goes with --task bandit");
+  check_refused("--task markov --factors 4", "--factors goes with --task ratings");
+  check_refused("--task markov --actions 4", "--actions goes with --task bandit");
   check_refused("--task ratings --ratings x --rate 0", "--rate");
   check_refused("--seeds 0", "--seeds");
   check_refused("--study references", "--study");
@@ -238,7 +239,7 @@ TEST_CASE("sweep: ranges are even in the logarithm or in the number, and lists m
         std::vector<double>{0.01, 0.0316, 0.1, 0.316, 1});
   CHECK(sweep::read_betas("--beta", "1:2:lin3,5,0.5,2") == std::vector<double>{0.5, 1, 1.5, 2, 5});
   CHECK(sweep::read_flips("--flip", "0.3,0,0.1") == std::vector<double>{0, 0.1, 0.3});
-  CHECK(sweep::read_steps("--steps", "2000,200") == std::vector<std::uint64_t>{200, 2000});
+  CHECK(sweep::read_whole("--steps", "2000,200", "steps") == std::vector<std::uint64_t>{200, 2000});
   auto const losses =
       sweep::read_losses("--loss", "sigmoid,simpo:gamma=1,label_smoothing=0.10,dpo");
   REQUIRE(losses.size() == 2);  // sigmoid is dpo's other name

@@ -101,7 +101,7 @@ TEST_CASE(
 TEST_CASE("sweep: losses that read tokens run on sequences", "[examples][sweep][slow]") {
   sweep_folder const place;
   auto const run = place.run(
-      "--task bigram --loss "
+      "--task markov --loss "
       "dpo,tdpo1,tdpo2:alpha=0,wpo,wpo:largest_weight=1e-9,epsilon_dpo,beta_dpo "
       "--beta 0.1,1,5 --reference start,far,ema --seeds 2 --steps 1,40 --output out");
   INFO(run.err);

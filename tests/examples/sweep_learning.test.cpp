@@ -167,13 +167,13 @@ TEST_CASE("sweep: sequences of a bigram policy stay under the optimum of all seq
           "[examples][sweep]") {
   sweep_folder const place;
   auto const run = place.run(
-      "--task bigram --loss dpo,simpo --beta 0.1,1 --reference start,near --seeds 3 --steps 1,60 "
+      "--task markov --loss dpo,simpo --beta 0.1,1 --reference start,near --seeds 3 --steps 1,60 "
       "--output out");
   INFO(run.err);
   REQUIRE(run.code == 0);
   auto const rows = rows_of(place.content("out/sweep.csv"));
   CHECK(rows.front().at("settings") == "sweep " PREFER_VERSION_STRING
-                                       " bigram vocabulary=6 length=4 pairs=200");
+                                       " markov vocabulary=6 length=4 pairs=200");
   double gain = 0.0;
   for (auto const& one : rows) {
     CHECK(number(one, "reward") <= number(one, "best_reward") + 1e-9);

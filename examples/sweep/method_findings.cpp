@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+#include "method_findings.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <prefer/metrics/over_optimisation.hpp>
+#include <prefer/text/number.hpp>
+
+#include "report.hpp"
+
+namespace sweep {
+
+namespace {
+
+using prefer::text::fixed;
+using prefer::text::shortest;
+
+constexpr double levels[] = {0.1, 0.3, 1.0, 2.0, 3.0};  // nats
+constexpr double told_apart = 2.0;                      // standard errors
+
+/// What the runs of one method at one value of the swept number came to, by seed.
+struct settled {
+  method_setting what;
+  std::vector<method_results::run_result> runs;
+
+  [[nodiscard]] std::vector<double> each(auto const& of) const {
+    std::vector<double> out;
+    for (auto const& run : runs) out.push_back(of(run.points.back()));
+    return out;
+  }
+};
+
+std::vector<double> rewards(settled const& of) {
+  return of.each([](progress_point const& p) { return p.quality.reward; });
+}
+std::vector<double> kls(settled const& of) {
+  return of.each([](progress_point const& p) { return p.quality.kl_start; });
+}
+
+method_setting_mean mean_of(settled const& one) {
+  method_setting_mean out{.what = one.what,
+                          .reward = estimate_of(rewards(one)),
+                          .kl = estimate_of(kls(one)),
+                          .distance = {},
+                          .learned = {},
+                          .kl_bound = one.runs.front().points.back().kl_bound};
+  std::vector<double> distance, learned;
+  for (auto const& run : one.runs) {
+    auto const& at = run.points.back();
+    if (at.quality.best_reward) distance.push_back(*at.quality.best_reward - at.quality.reward);
+    if (at.learned_reward) learned.push_back(*at.learned_reward);
+  }
+  if (!distance.empty()) out.distance = estimate_of(distance);
+  if (!learned.empty()) out.learned = estimate_of(learned);
+  return out;
+}
+
+/// The starts of all seeds; empty for a task whose completions cannot be listed.
+std::vector<std::shared_ptr<problem const>> problems_of(comparison const& all, ground const& at) {
+  std::vector<std::shared_ptr<problem const>> out;
+  if (!at.of->why_no_best().empty()) return out;
+  for (std::uint64_t seed = all.first_seed; seed <= all.last_seed(); ++seed) {
+    out.push_back(at.of->make(seed, {}));
+  }
+  return out;
+}
+
+exact_problem const& exact(std::shared_ptr<problem const> const& one) {
+  return dynamic_cast<exact_problem const&>(*one);
+}
+
+level level_at(double kl, std::vector<std::size_t> const& methods, comparison const& all,
+               std::vector<settled> const& runs,
+               std::vector<std::shared_ptr<problem const>> const& problems) {
+  level out{.kl = kl};
+  std::vector<std::vector<double>> by_seed(methods.size());
+  std::vector<double> frontier;
+  for (auto const& each : problems) frontier.push_back(exact(each).best_reward(kl));
+  out.frontier = estimate_of(frontier);
+  for (std::size_t m = 0; m < methods.size(); ++m) {
+    for (std::size_t s = 0; s < problems.size(); ++s) {
+      auto const& numbers = exact(problems[s]).all();
+      std::vector<kl_and_reward> policies;
+      for (auto const& one : runs) {
+        if (one.what.method != methods[m]) continue;
+        auto const& quality = one.runs[s].points.back().quality;
+        policies.push_back({quality.kl_start, quality.reward});
+      }
+      auto const reward =
+          reward_at(std::move(policies), expectation(numbers.start, numbers.reward), kl);
+      if (!reward) break;
+      by_seed[m].push_back(*reward);
+    }
+    bool const whole = by_seed[m].size() == problems.size();
+    out.reward.push_back(whole ? std::optional(estimate_of(by_seed[m])) : std::nullopt);
+  }
+  std::vector<std::size_t> ranked;
+  for (std::size_t m = 0; m < methods.size(); ++m) {
+    if (out.reward[m] && !all.methods[methods[m]]->is_yardstick()) ranked.push_back(m);
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [&](std::size_t a, std::size_t b) {
+    return out.reward[a]->mean > out.reward[b]->mean;
+  });
+  if (!ranked.empty()) out.best = methods[ranked[0]];
+  if (ranked.size() > 1) {
+    out.next = methods[ranked[1]];
+    out.apart = paired_difference(by_seed[ranked[0]], by_seed[ranked[1]]);
+  }
+  return out;
+}
+
+/// Over what is swept, the strongest pull first.
+std::vector<curve_point> along_numbers(std::vector<settled> const& runs) {
+  std::vector<curve_point> out;
+  for (auto const& one : runs) {
+    out.push_back(
+        {.number = one.what.number,
+         .step = one.runs.front().points.back().step,
+         .truth = rewards(one),
+         .learned = one.each([](auto const& p) { return p.learned_reward.value_or(NAN); }),
+         .kl = kls(one)});
+  }
+  return out;
+}
+
+/// Over the steps of one run.
+std::vector<curve_point> along_training(settled const& one) {
+  std::vector<curve_point> out;
+  std::size_t const points = one.runs.front().points.size();
+  for (std::size_t i = 0; i < points; ++i) {
+    curve_point at{.number = one.what.number, .step = one.runs.front().points[i].step};
+    for (auto const& run : one.runs) {
+      if (run.points.size() != points) return {};
+      at.truth.push_back(run.points[i].quality.reward);
+      at.learned.push_back(run.points[i].learned_reward.value_or(NAN));
+      at.kl.push_back(run.points[i].quality.kl_start);
+    }
+    out.push_back(std::move(at));
+  }
+  return out;
+}
+
+run_cost cost_of(std::size_t method, std::vector<settled> const& runs) {
+  run_cost out{.method = method, .bytes = runs.front().runs.front().bytes};
+  std::vector<double> seconds(runs.front().runs.size(), 0.0);
+  for (auto const& one : runs) {
+    for (std::size_t s = 0; s < seconds.size(); ++s) {
+      seconds[s] += one.runs[s].points.back().seconds / static_cast<double>(runs.size());
+    }
+    // Of best_of_n these depend on n, and the last is the largest.
+    out.spent = one.runs.front().points.back().spent;
+  }
+  out.seconds = estimate_of(seconds);
+  return out;
+}
+
+std::string in_errors(estimate const& apart) {
+  return apart.error > 0.0 ? fixed(apart.mean / apart.error, 1) + " s.e." : "without a spread";
+}
+
+std::string sentences(comparison const& all, ground_findings const& of) {
+  auto const name = [&](std::size_t m) { return all.methods[m]->name(); };
+  auto const& at = all.grounds[of.ground];
+  std::string out;
+  for (auto const& each : of.levels) {
+    if (!each.best) continue;
+    std::size_t best = 0;
+    while (of.methods[best] != *each.best) ++best;
+    out += "At a KL of " + shortest(each.kl) + " nats " + name(*each.best) +
+           " has the most reward, " + with_error(*each.reward[best]);
+    if (each.frontier) out += ", where the frontier is at " + fixed(each.frontier->mean, 3);
+    if (each.apart) {
+      bool const clear = each.apart->mean > told_apart * each.apart->error;
+      out += clear ? "; the next, " + name(*each.next) + ", has " + fixed(each.apart->mean, 3) +
+                         " less, " + in_errors(*each.apart)
+                   : "; it is not told apart from " + name(*each.next) + ", " +
+                         in_errors(*each.apart) + " behind";
+    }
+    out += ". ";
+  }
+  method_setting_mean const* most = nullptr;
+  for (auto const& each : of.settings) {
+    if (all.methods[each.what.method]->is_yardstick() || !std::isfinite(each.reward.mean)) continue;
+    if (most == nullptr || each.reward.mean > most->reward.mean) most = &each;
+  }
+  if (most != nullptr) {
+    auto const& one = *all.methods[most->what.method];
+    out += "The most reward of all, " + with_error(most->reward) + ", is that of " + one.name() +
+           " at " + name_of(one.swept()) + " " + shortest(most->what.number) + ", " +
+           fixed(most->kl.mean, 2) + " nats from the start. ";
+  }
+  if (at.options.budget == budget_kind::labels) {
+    std::string turned;
+    std::string went_on;
+    for (auto const& each : of.turns) {
+      if (each.in_training) continue;
+      auto const& one = *all.methods[each.method];
+      if (each.found) {
+        turned += (turned.empty() ? "" : ", ") + one.name() + " at " + name_of(one.swept()) + " " +
+                  shortest(each.number) + " (" + fixed(each.kl, 2) + " nats; " +
+                  fixed(each.drop.mean, 3) + " lost by the end, " + in_errors(each.drop) + ")";
+      } else {
+        went_on += (went_on.empty() ? "" : ", ") + one.name();
+      }
+    }
+    if (!turned.empty()) {
+      out += "Over-optimisation, the true reward falling while the learned one rises: " + turned +
+             ". ";
+    }
+    if (!went_on.empty()) out += "No such turn within these numbers: " + went_on + ". ";
+  }
+  run_cost const* least = nullptr;
+  run_cost const* greatest = nullptr;
+  for (auto const& each : of.costs) {
+    if (all.methods[each.method]->is_yardstick() ||
+        all.methods[each.method]->swept() != swept_number::beta) {
+      continue;
+    }
+    if (least == nullptr || each.seconds.mean < least->seconds.mean) least = &each;
+    if (greatest == nullptr || each.seconds.mean > greatest->seconds.mean) greatest = &each;
+  }
+  if (least != nullptr && least != greatest && least->seconds.mean > 0.0) {
+    out += "Of those with a beta, a run of " + name(least->method) + " takes the least time, and " +
+           name(greatest->method) + " " + fixed(greatest->seconds.mean / least->seconds.mean, 1) +
+           " times as much.";
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<double> reward_at(std::vector<kl_and_reward> policies, double start_reward,
+                                double kl) {
+  std::stable_sort(policies.begin(), policies.end(),
+                   [](auto const& a, auto const& b) { return a.kl < b.kl; });
+  kl_and_reward before{.kl = 0.0, .reward = start_reward};
+  for (auto const& each : policies) {
+    if (!std::isfinite(each.kl)) break;
+    if (each.kl < kl) {
+      before = each;
+      continue;
+    }
+    double const from = std::sqrt(before.kl);
+    double const to = std::sqrt(each.kl);
+    if (to == from) return each.reward;
+    double const share = (std::sqrt(kl) - from) / (to - from);
+    return before.reward + share * (each.reward - before.reward);
+  }
+  return std::nullopt;
+}
+
+turning_point turn_of(std::vector<curve_point> const& along) {
+  turning_point out;
+  if (along.empty()) return out;
+  std::vector<prefer::checkpoint_rewards> means;
+  for (auto const& each : along) {
+    means.push_back({.step = each.step,
+                     .proxy = estimate_of(each.learned).mean,
+                     .truth = estimate_of(each.truth).mean,
+                     .kl = estimate_of(each.kl).mean});
+  }
+  std::size_t const peak = prefer::find_over_optimisation(std::span(std::as_const(means))).peak;
+  out.drop = paired_difference(along[peak].truth, along.back().truth);
+  auto const judged =
+      prefer::find_over_optimisation(std::span(std::as_const(means)), told_apart * out.drop.error);
+  out.number = along[peak].number;
+  out.step = along[peak].step;
+  out.kl = means[peak].kl;
+  out.learned_gain = judged.proxy_gain;
+  out.found = judged.found;
+  return out;
+}
+
+std::vector<ground_findings> findings_of(comparison const& all, method_results const& rows) {
+  std::vector<ground_findings> out;
+  for (std::size_t g = 0; g < all.grounds.size(); ++g) {
+    auto const& at = all.grounds[g];
+    ground_findings found{.ground = g};
+    std::vector<settled> runs;
+    for (auto const& what : all.settings()) {
+      if (what.ground != g || what.noise.flip != all.flips.front()) continue;
+      runs.push_back({what, rows.at(what)});
+      found.settings.push_back(mean_of(runs.back()));
+      if (found.methods.empty() || found.methods.back() != what.method) {
+        found.methods.push_back(what.method);
+      }
+    }
+    auto const problems = problems_of(all, at);
+    if (!problems.empty()) {
+      for (double const kl : levels) {
+        found.levels.push_back(level_at(kl, found.methods, all, runs, problems));
+      }
+    }
+    for (std::size_t const m : found.methods) {
+      std::vector<settled> own;
+      for (auto const& one : runs) {
+        if (one.what.method == m) own.push_back(one);
+      }
+      found.costs.push_back(cost_of(m, own));
+      if (all.methods[m]->swept() == swept_number::beta) std::reverse(own.begin(), own.end());
+      if (at.options.budget != budget_kind::labels || problems.empty()) continue;
+      auto turn = turn_of(along_numbers(own));
+      turn.method = m;
+      found.turns.push_back(turn);
+      auto const steps = along_training(own.back());
+      if (steps.size() < 2) continue;
+      turn = turn_of(steps);
+      turn.method = m;
+      turn.in_training = true;
+      found.turns.push_back(turn);
+    }
+    found.text = sentences(all, found);
+    out.push_back(std::move(found));
+  }
+  return out;
+}
+
+}  // namespace sweep
