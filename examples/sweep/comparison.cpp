@@ -72,15 +72,14 @@ std::vector<method_setting> comparison::settings() const {
   return out;
 }
 
+std::string ground::text() const {
+  return of->settings() + " batch=" + std::to_string(options.batch);
+}
+
 std::string comparison::text() const {
-  std::string out = "sweep " PREFER_VERSION_STRING;
-  for (auto const& each : grounds) {
-    // Appended piece by piece: g++ 12 sees an overlap where a literal is added to a temporary string.
-    out.append(" ").append(name_of(each.options.budget)).append("=");
-    out.append(std::to_string(each.options.amount)).append(" of ").append(each.of->settings());
-    out.append(" batch=").append(std::to_string(each.options.batch)).append(";");
-  }
   auto const& how = grounds.front().options;
+  // Piece by piece: g++ 12 sees an overlap where a literal is added to a temporary string.
+  std::string out = "sweep " PREFER_VERSION_STRING;
   out.append(" rate=").append(shortest(how.rate));
   out.append(" steps=").append(std::to_string(how.steps));
   return out.append(" rounds=").append(std::to_string(how.rounds));
@@ -118,7 +117,7 @@ std::string method_results::key(method_setting const& what, std::uint64_t seed,
   auto const& one = *all_.methods[what.method];
   bool const labels = at.options.budget == budget_kind::labels;
   bool const has_number = !one.reads_loss() || at.options.loss.has_beta;
-  return rows_.settings() + "," + at.name + "," + name_of(at.options.budget) + "," +
+  return rows_.settings() + "," + at.text() + "," + name_of(at.options.budget) + "," +
          std::to_string(at.options.amount) + "," + (labels ? name_of(at.options.fit) : "") + "," +
          one.name() + "," + (one.reads_loss() ? at.options.loss.text : "") + "," +
          (has_number ? shortest(what.number) : "") + "," + shortest(what.noise.flip) + "," +

@@ -19,6 +19,9 @@ struct ground {
   std::string name;  ///< of the task
   std::shared_ptr<task const> of;
   method_options options;
+
+  /// Everything that its rows depend on besides the other columns, without a comma.
+  [[nodiscard]] std::string text() const;
 };
 
 /// What is run once for each seed.
@@ -52,7 +55,7 @@ struct comparison {
   [[nodiscard]] bool has(ground const& at, method const& one) const;
   [[nodiscard]] std::vector<method_setting> settings() const;
   [[nodiscard]] std::uint64_t last_seed() const { return first_seed + seeds - 1; }
-  /// Everything that rows depend on besides their key, on one line and without a comma.
+  /// What all rows depend on besides their key, on one line and without a comma.
   [[nodiscard]] std::string text() const;
 };
 

@@ -72,12 +72,13 @@ sft_on_chosen learn from pairs of the start; iterative_dpo spends its labels in 
 rounds, on what it writes then; the others fit a reward model on those pairs (a
 score per action, or per transition of a sequence) and then draw as they like, for
 200 steps: the learned reward is who judges them. --fit descent fits it as dpo of
-beta 1 descends, so that neither has the better fit; --fit adamw as is usual. --budget samples: the same number
-of completions drawn from a policy and scored by the true reward, --samples; a pair
-is two of them, labelled with the odds exp(r_a - r_b); best_of_n gives an answer
-for each n. What was spent is in sweep.csv. One rule for all optimizers: AdamW at
---rate [0.1], which falls to 0; dpo and sft_on_chosen descend as above for 200
-steps and for --steps. On ratings there are dpo and sft_on_chosen, by labels.
+beta 1 descends, so that neither has the better fit; --fit adamw as is usual.
+--budget samples: the same number of completions drawn from a policy and scored by
+the true reward, --samples; a pair is two of them, labelled with the odds
+exp(r_a - r_b); best_of_n gives an answer for each n. What was spent is in
+sweep.csv. One rule for all optimizers: AdamW at --rate [0.1], which falls to 0;
+dpo and sft_on_chosen descend as above for 200 steps and for --steps. On ratings
+there are dpo and sft_on_chosen, by labels.
 
 Reward and KL of every policy are sums over all completions; rewards are compared
 at equal KL, seed by seed.

@@ -97,6 +97,7 @@ json json_of(comparison const& all, std::vector<ground_findings> const& found) {
   for (auto const& of : found) {
     auto const& at = all.grounds[of.ground];
     out["comparisons"].push_back({{"task", at.name},
+                                  {"settings", at.text()},
                                   {"budget", name_of(at.options.budget)},
                                   {"amount", at.options.amount},
                                   {"fit", name_of(at.options.fit)},

@@ -157,8 +157,12 @@ run_cost cost_of(std::size_t method, std::vector<settled> const& runs) {
 }
 
 std::string in_errors(estimate const& apart) {
-  return apart.error > 0.0 ? fixed(apart.mean / apart.error, 1) + " s.e." : "without a spread";
+  return apart.error > 0.0 ? fixed(apart.mean / apart.error, 1) + " standard errors"
+                           : "without a spread";
 }
+
+/// A difference that may be small, to two digits that mean something.
+std::string difference(double value) { return fixed(value, std::fabs(value) < 0.01 ? 4 : 3); }
 
 std::string sentences(comparison const& all, ground_findings const& of) {
   auto const name = [&](std::size_t m) { return all.methods[m]->name(); };
@@ -173,7 +177,7 @@ std::string sentences(comparison const& all, ground_findings const& of) {
     if (each.frontier) out += ", where the frontier is at " + fixed(each.frontier->mean, 3);
     if (each.apart) {
       bool const clear = each.apart->mean > told_apart * each.apart->error;
-      out += clear ? "; the next, " + name(*each.next) + ", has " + fixed(each.apart->mean, 3) +
+      out += clear ? "; the next, " + name(*each.next) + ", has " + difference(each.apart->mean) +
                          " less, " + in_errors(*each.apart)
                    : "; it is not told apart from " + name(*each.next) + ", " +
                          in_errors(*each.apart) + " behind";
@@ -193,14 +197,19 @@ std::string sentences(comparison const& all, ground_findings const& of) {
   }
   if (at.options.budget == budget_kind::labels) {
     std::string turned;
+    std::string in_training;
     std::string went_on;
     for (auto const& each : of.turns) {
-      if (each.in_training) continue;
       auto const& one = *all.methods[each.method];
-      if (each.found) {
+      std::string const lost = fixed(each.kl, 2) + " nats; " + difference(each.drop.mean) +
+                               " lost by the end, " + in_errors(each.drop) + ")";
+      if (each.in_training) {
+        if (!each.found) continue;
+        in_training += (in_training.empty() ? "" : ", ") + one.name() + " at step " +
+                       std::to_string(each.step) + " (" + lost;
+      } else if (each.found) {
         turned += (turned.empty() ? "" : ", ") + one.name() + " at " + name_of(one.swept()) + " " +
-                  shortest(each.number) + " (" + fixed(each.kl, 2) + " nats; " +
-                  fixed(each.drop.mean, 3) + " lost by the end, " + in_errors(each.drop) + ")";
+                  shortest(each.number) + " (" + lost;
       } else {
         went_on += (went_on.empty() ? "" : ", ") + one.name();
       }
@@ -209,7 +218,12 @@ std::string sentences(comparison const& all, ground_findings const& of) {
       out += "Over-optimisation, the true reward falling while the learned one rises: " + turned +
              ". ";
     }
-    if (!went_on.empty()) out += "No such turn within these numbers: " + went_on + ". ";
+    if (!in_training.empty()) {
+      out += "In training, with the weakest pull, the true reward turns for " + in_training + ". ";
+    }
+    if (!went_on.empty()) {
+      out += "Along what is swept it does not turn for " + went_on + ". ";
+    }
   }
   run_cost const* least = nullptr;
   run_cost const* greatest = nullptr;

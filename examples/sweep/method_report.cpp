@@ -63,13 +63,15 @@ plot::series frontier_of(comparison const& all, ground const& at, double from, d
   return out;
 }
 
-/// Reward against KL, one point for each value of what is swept.
-plot::line_plot frontier(comparison const& all, ground_findings const& of,
-                         std::vector<std::size_t> const& family) {
+constexpr double least_kl = 0.02;  // in pictures, nats: below it all methods are one
+
+/// Reward, or what is missing of it at equal KL, against KL: one point for each value of what is swept.
+plot::line_plot against_kl(comparison const& all, ground_findings const& of,
+                           std::vector<std::size_t> const& family, bool missing) {
   auto const& at = all.grounds[of.ground];
-  plot::line_plot out{.title = title_of(at) + ": one point per beta, n or number of steps",
+  plot::line_plot out{.title = title_of(at),
                       .x = {.label = "KL(policy || start), nats", .scale = plot::scale::log},
-                      .y = {.label = at.of->reward_name()},
+                      .y = {.label = missing ? "reward missing at equal KL" : at.of->reward_name()},
                       .width = 620,
                       .height = 420};
   double low = HUGE_VAL;
@@ -78,26 +80,28 @@ plot::line_plot frontier(comparison const& all, ground_findings const& of,
     plot::series line{.name = all.methods[m]->name()};
     for (auto const& each : of.settings) {
       double const kl = each.kl.mean;
-      if (each.what.method != m || !(kl > 1e-4) || !std::isfinite(kl)) continue;
+      if (each.what.method != m || !(kl > least_kl) || !std::isfinite(kl)) continue;
+      if (missing && !each.distance) continue;
       low = std::min(low, kl);
       high = std::max(high, kl);
-      line.points.push_back({.x = kl, .y = each.reward.mean, .y_error = each.reward.error});
+      estimate const value = missing ? *each.distance : each.reward;
+      line.points.push_back({.x = kl, .y = value.mean, .y_error = value.error});
     }
     if (!line.points.empty()) out.add(std::move(line));
   }
-  if (out.series.empty() || !at.of->why_no_best().empty()) return out;
+  if (missing || out.series.empty() || !at.of->why_no_best().empty()) return out;
   auto best = frontier_of(all, at, 0.8 * low, 1.25 * high);
   if (!best.points.empty()) out.add(std::move(best));
   return out;
 }
 
-/// True and learned reward against sqrt(KL), the strongest pull first; both as gains over the start.
+/// True and learned reward against sqrt(KL), the strongest pull first, in units of R.
 plot::line_plot over_optimisation(comparison const& all, ground_findings const& of,
                                   std::vector<std::string> const& names) {
   auto const& at = all.grounds[of.ground];
-  plot::line_plot out{.title = title_of(at) + ": true reward and, dashed, the learned one",
+  plot::line_plot out{.title = title_of(at),
                       .x = {.label = "sqrt of KL(policy || start), nats"},
-                      .y = {.label = "reward, s.d. of R"},
+                      .y = {.label = "true reward, and the learned one (dashed)"},
                       .width = 620,
                       .height = 420};
   for (auto const& name : names) {
@@ -137,7 +141,7 @@ sheet at_equal_kl(comparison const& all, ground_findings const& of) {
     frontier.push_back(each.frontier ? with_error(*each.frontier) : "-");
     best.push_back(name(each.best));
     next.push_back(name(each.next));
-    apart.push_back(each.apart ? with_error(*each.apart) : "-");
+    apart.push_back(each.apart ? with_error(*each.apart, 4) : "-");
     errors.push_back(each.apart && each.apart->error > 0.0
                          ? with_sign(each.apart->mean / each.apart->error, 1)
                          : "-");
@@ -217,8 +221,10 @@ page method_page(comparison const& all, std::vector<ground_findings> const& foun
     section findings{.title = title_of(at), .tables = {}, .note = of.text};
     if (known) findings.tables.push_back(at_equal_kl(all, of));
     for (auto const& family : families_of(of.methods)) {
-      auto const picture = frontier(all, of, family);
-      if (!picture.series.empty()) findings.draw(picture);
+      for (bool const missing : {false, true}) {
+        auto const picture = against_kl(all, of, family, missing);
+        if (!picture.series.empty()) findings.draw(picture);
+      }
     }
     out.add(std::move(findings));
     out.add(
@@ -239,7 +245,7 @@ page method_page(comparison const& all, std::vector<ground_findings> const& foun
                        "true reward turns where it falls by more than two standard errors until "
                        "the end while the learned one rises: along what is swept, the strongest "
                        "pull first, and along the training with the weakest."};
-      auto const picture = over_optimisation(all, of, {"dpo", "ppo", "best_of_n", "rlhf_optimum"});
+      auto const picture = over_optimisation(all, of, {"ppo", "best_of_n", "rlhf_optimum"});
       if (!picture.series.empty()) over.draw(picture);
       out.add(std::move(over));
     }
