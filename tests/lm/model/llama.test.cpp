@@ -13,6 +13,7 @@
 #include <prefer/reference/frozen.hpp>
 #include <prefer/reference/without_adapter.hpp>
 
+#include "gradient_facts.hpp"
 #include "support/message_of.hpp"
 #include "tiny_models.hpp"
 
@@ -98,30 +99,11 @@ struct everything {
   std::vector<double> of_sum, of_token, of_divergence, weight;
 };
 
-// The derivative by four values: error about h^4 / 30 |f'''''| and 1.5e-16 |f| / h, some 1e-11 here.
 void check_gradients(llama<double>& policy, llama<double> const& reference, some_texts const& of) {
   everything const f(of);
   f.value(policy, reference);
   f.backward(policy, reference);
-  for (auto const& each : policy.parameters()) {
-    INFO(std::string(each.name));
-    double largest = 0;
-    for (double const g : each.gradient) largest = std::max(largest, std::abs(g));
-    CHECK(largest > 1e-6);  // so that what follows says something
-    std::size_t const apart = each.value.size() / 3 + 1;
-    for (std::size_t k = 0; k < each.value.size(); k += apart) {
-      double const start = each.value[k];
-      auto const at = [&](double x) {
-        each.value[k] = start + x;
-        policy.parameters_moved();
-        return f.value(policy, reference);
-      };
-      double const h = 1e-3;
-      double const slope = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h);
-      at(0);
-      CHECK(each.gradient[k] == Approx(slope).epsilon(1e-7).margin(1e-8));
-    }
-  }
+  test::check_gradients_of(policy, [&] { return f.value(policy, reference); });
 }
 
 }  // namespace

@@ -21,6 +21,7 @@
 #include <prefer/reward/scalar_head.hpp>
 #include <prefer/train/trainer.hpp>
 
+#include "gradient_facts.hpp"
 #include "tiny_models.hpp"
 
 // A scalar head on a llama: a reward model.
@@ -63,7 +64,6 @@ numbers scores_of(reward_model& model, choice_batch const& batch) {
   return out;
 }
 
-// The derivative by four values: error about h^4 / 30 |f'''''| and 1.5e-16 |f| / h, some 1e-11 here.
 void check_gradients(reward_model& model, choice_batch const& batch) {
   numbers coefficient(batch.completions());
   fill_normal(std::span<double>(coefficient), {.seed = 11}, 0, 1);
@@ -79,25 +79,7 @@ void check_gradients(reward_model& model, choice_batch const& batch) {
   (void)value();
   model.backward(batch, coefficient);
   model.finish_backward();
-  for (auto const& each : model.parameters()) {
-    INFO(std::string(each.name));
-    double largest = 0;
-    for (double const g : each.gradient) largest = std::max(largest, std::abs(g));
-    CHECK(largest > 1e-6);  // so that what follows says something
-    std::size_t const apart = each.value.size() / 3 + 1;
-    for (std::size_t k = 0; k < each.value.size(); k += apart) {
-      double const start = each.value[k];
-      auto const at = [&](double x) {
-        each.value[k] = start + x;
-        model.parameters_moved();
-        return value();
-      };
-      double const h = 1e-3;
-      double const slope = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h);
-      at(0);
-      CHECK(each.gradient[k] == Approx(slope).epsilon(1e-7).margin(1e-8));
-    }
-  }
+  test::check_gradients_of(model, value);
 }
 
 }  // namespace
