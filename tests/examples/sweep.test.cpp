@@ -134,7 +134,7 @@ TEST_CASE("sweep: Ctrl-C leaves whole rows, and the same command goes on",
   // A run takes a few milliseconds, all of them half a minute: the signal comes in between.
   std::string const what =
       "--loss dpo --beta 0.1 --reference start --seeds 4000 --steps 2000 --threads 2";
-  auto const stopped = place.run(what + " --output out", "", "timeout --signal=INT 1");
+  auto const stopped = place.run(what + " --output out", "", "timeout --signal=INT 2");
   INFO(stopped.err);
   // timeout reports its own code where the time was up, and the program's message is there.
   CHECK(stopped.code == 124);

@@ -182,7 +182,7 @@ TEST_CASE("laws: the identities of everything that ships are looked at", "[laws]
   auto expected =
       headers_of("model", {"bigram_reference", "choice_ids", "item_scores", "matrix_product",
                            "noise_schedule", "row_statistics", "sampled_softmax", "softmax",
-                           "two_layer_network"});  // parts of policies
+                           "two_layer_network", "values"});  // parts of policies; value models
   expected.merge(headers_of("aggregation", {"aggregation"}));
   CHECK(named == expected);
 
