@@ -106,7 +106,7 @@ arena::arena(task const& of, std::shared_ptr<problem const> given, std::uint64_t
 
 std::vector<std::uint64_t> arena::judged_at(std::uint64_t steps) {
   std::vector<std::uint64_t> out;
-  for (std::uint64_t const share : {16, 8, 4, 2, 1}) {
+  for (std::uint64_t const share : {16U, 8U, 4U, 2U, 1U}) {
     std::uint64_t const at = (steps + share - 1) / share;
     if (out.empty() || at > out.back()) out.push_back(at);
   }
