@@ -3,9 +3,13 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include <prefer/expects.hpp>
 #include <prefer/text/number.hpp>
+
+#include "../sweep/statistics.hpp"
 
 namespace rlhf_claims {
 
@@ -15,23 +19,16 @@ found::found(std::vector<std::vector<measured>> const& seeds) {
     measured const& what = seeds.front()[i];
     mean_of_seeds out{
         .setting = what.setting, .method = what.method, .at = what.at, .measure = what.measure};
-    double sum = 0.0;
+    std::vector<double> values;
     for (auto const& seed : seeds) {
       prefer::expects(seed.size() == seeds.front().size() && seed[i].measure == what.measure,
                       "found: every seed measures the same things in the same order");
-      if (std::isnan(seed[i].value)) continue;
-      sum += seed[i].value;
-      ++out.seeds;
+      if (!std::isnan(seed[i].value)) values.push_back(seed[i].value);
     }
-    auto const count = static_cast<double>(out.seeds);
-    out.mean = sum / count;
-    double squares = 0.0;
-    for (auto const& seed : seeds) {
-      if (std::isnan(seed[i].value)) continue;
-      squares += (seed[i].value - out.mean) * (seed[i].value - out.mean);
-    }
-    out.standard_error = out.seeds < 2 ? std::numeric_limits<double>::quiet_NaN()
-                                       : std::sqrt(squares / (count - 1.0) / count);
+    auto const [mean, error] = sweep::estimate_of(values);
+    out.mean = mean;
+    out.standard_error = values.size() < 2 ? std::numeric_limits<double>::quiet_NaN() : error;
+    out.seeds = values.size();
     rows_.push_back(std::move(out));
   }
 }

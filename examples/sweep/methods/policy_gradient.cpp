@@ -58,8 +58,7 @@ class ppo final : public method {
   [[nodiscard]] std::string name() const override { return "ppo"; }
   [[nodiscard]] std::string what() const override {
     return "a clipped policy gradient of the reward per token, with a value for every state, "
-           "lambda "
-           "0.95 and " +
+           "lambda 0.95 and " +
            std::to_string(ppo_epochs) + " steps on what was written";
   }
   [[nodiscard]] std::string why_not(method_options const& how, double) const override {
