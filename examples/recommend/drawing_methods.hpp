@@ -32,7 +32,7 @@ struct drawing_task {
   prefer::train_options training;  ///< its steps follow from the amount
   double strength = 0.0;
   training_guard guard = {};
-  std::string unit;
+  std::string unit = {};
   /// What is told which policy moves, before it does.
   std::function<void(model&)> moves = {};
 };
@@ -41,6 +41,9 @@ struct drawing_task {
 ///
 /// Errors  program::stop
 std::uint64_t train_by_drawing(std::string const& method, drawing_task const& task);
+
+/// How many steps that takes.
+[[nodiscard]] std::uint64_t steps_of(std::string const& method, drawing_task const& task);
 
 /// Items that such a training has drawn after so many of its steps.
 [[nodiscard]] std::uint64_t drawn_after(std::string const& method, drawing_task const& task,
