@@ -264,14 +264,12 @@ judgement judge_ratings(recommend::interactions const& data,
   for (float const one : quality.ndcg_of) {
     if (!std::isnan(one)) judges.push_back(static_cast<double>(one));
   }
-  constexpr std::size_t parts = 10;
-  if (judges.size() >= parts) {
-    for (std::size_t part = 0; part < parts; ++part) {
-      double sum = 0.0;
-      double count = 0.0;
-      for (std::size_t k = part; k < judges.size(); k += parts, ++count) sum += judges[k];
-      out.reward_of_tenths.push_back(sum / count);
-    }
+  std::size_t const parts = std::min<std::size_t>(10, judges.size());
+  for (std::size_t part = 0; part < parts && parts > 1; ++part) {
+    double sum = 0.0;
+    double count = 0.0;
+    for (std::size_t k = part; k < judges.size(); k += parts, ++count) sum += judges[k];
+    out.reward_of_tenths.push_back(sum / count);
   }
   return out;
 }

@@ -128,12 +128,13 @@ TEST_CASE("sweep: every method runs on ratings, and none has more than the optim
   sweep_folder const place;
   place.file("tiny.inter", tiny_ratings());
   std::string const what =
-      on_ratings + "--method all --beta 1 --n 1,4 --steps 5 --batch 8 --rate 0.02 --seeds 2 ";
+      "--task ratings --ratings tiny.inter --factors 4 --start-epochs 2 --pairs 60 --rate 0.1 "
+      "--method all --beta 1 --n 1,4 --steps 5 --batch 8 --seeds 2 ";
   auto const run = place.run(what + "--threads 2 --output out");
   INFO(run.err);
   REQUIRE(run.code == 0);
   CHECK_THAT(run.out, Contains("No frontier is drawn") && Contains("KL of 0.1") &&
-                          !Contains("the frontier") && !Contains("to frontier"));
+                          !Contains("\nthe frontier") && !Contains("to frontier"));
   CHECK_THAT(place.content("out/sweep.html"), !Contains("no policy is above"));
   auto const rows = rows_of(place.content("out/sweep.csv"));
   auto const gain = [](csv_row const& row) {
@@ -158,6 +159,7 @@ TEST_CASE("sweep: every method runs on ratings, and none has more than the optim
       CHECK(number(row, "reward") <= 1.0);
       CHECK(gain(row) <= most + 1e-4);  // sums of float
       CHECK(number(row, "peak_bytes") > 0.0);
+      CHECK_FALSE(row.at("reward_of_tenths").empty());
     }
     for (char const* name : {"online_dpo", "xpo", "ppo", "rloo", "reinforce"}) {
       INFO(name);
