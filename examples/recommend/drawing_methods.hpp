@@ -27,7 +27,7 @@ struct drawing_task {
   std::function<void(model&)> moves = {};
 };
 
-/// Trains by online_dpo, ppo, rloo or reinforce, with as many draws as DPO has completions in its pairs. Gives how many.
+/// Trains by a method that draws, iterative_dpo aside, with as many draws as DPO has completions in its pairs. Gives how many.
 ///
 /// Errors  program::stop
 std::uint64_t train_by_drawing(std::string const& method, drawing_task const& task);

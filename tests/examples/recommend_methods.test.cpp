@@ -162,6 +162,27 @@ TEST_CASE("recommend --method: no policy gets more than the optimum, and who dra
   }
 }
 
+TEST_CASE("recommend --method: what is kept of the start's rows changes no number",
+          "[examples][recommend][methods]") {
+  methods_folder const folder;
+  auto const data = folder.data();
+  auto const with = [&](std::size_t bytes) {
+    recommend::study_options options = thorough;
+    options.tune_epochs = 1;
+    std::string out;
+    for (auto& each :
+         rows_of_study(data, {.methods = {"xpo", "nash_md"}, .kept_bytes = bytes}, options)) {
+      each.seconds = each.reward_seconds = 0.0;
+      out += recommend::kept_json_of(each).dump() + "\n";
+    }
+    return out;
+  };
+  std::string const all = with(std::size_t{1} << 20);
+  CHECK(with(0) == all);
+  CHECK(with(3 * data.items * sizeof(double)) ==
+        all);  // three people's samplers, six people's rows
+}
+
 TEST_CASE("recommend --method: the best of one is the start, and of more it is within its bound",
           "[examples][recommend][methods]") {
   methods_folder const folder;
