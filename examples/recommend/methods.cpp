@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <span>
 #include <utility>
 
@@ -56,8 +57,12 @@ item_log_probs of_start_and_reward(
 
 /// start * exp(reward / beta) / Z: what maximises the expected reward minus beta times the divergence from the start.
 void become_optimum(std::span<float> log_prob, std::span<float const> reward, double beta) {
+  // From the highest reward down, so that beta may be as small as it likes; numbers stay finite.
+  constexpr double least = std::numeric_limits<float>::lowest() / 2.0;
+  double const most = static_cast<double>(*std::max_element(reward.begin(), reward.end()));
   for (std::size_t i = 0; i < log_prob.size(); ++i) {
-    log_prob[i] += static_cast<float>(static_cast<double>(reward[i]) / beta);
+    double const lower = (static_cast<double>(reward[i]) - most) / beta;
+    log_prob[i] += static_cast<float>(std::max(lower, least));
   }
   auto const normaliser = prefer::normalise(std::span<float const>(log_prob));
   for (float& each : log_prob) each = normaliser.log_prob(each);

@@ -183,6 +183,21 @@ TEST_CASE("recommend --method: what is kept of the start's rows changes no numbe
         all);  // three people's samplers, six people's rows
 }
 
+TEST_CASE("recommend --method: the optimum of the smallest beta keeps the highest reward alone",
+          "[examples][recommend][methods]") {
+  methods_folder const folder;
+  recommend::study_options options = thorough;
+  options.betas = {1e-320, 1e-6};
+  auto const rows = rows_of_study(folder.data(), {.methods = {"best_of_n"}}, options);
+  REQUIRE(rows[2].what.method == "optimum");
+  for (auto const& row : rows) {
+    INFO(row.what.method << ' ' << row.what.strength.value_or(0.0));
+    CHECK(std::isfinite(row.quality.kl_start));
+    CHECK(row.reward_gain <= rows[2].reward_gain);
+  }
+  CHECK(rows[3].reward_gain == Approx(rows[2].reward_gain).epsilon(1e-6));
+}
+
 TEST_CASE("recommend --method: the best of one is the start, and of more it is within its bound",
           "[examples][recommend][methods]") {
   methods_folder const folder;
@@ -351,6 +366,9 @@ TEST_CASE("recommend --method: what has no meaning is refused in a sentence",
   refused("--method dpo --centering -1", "--centering: found \"-1\"");
   refused("--method ppo --normaliser sampled --samples 4", "--method ppo: found a normaliser");
   refused("--method ppo --loss kto", "--loss: found losses without --method dpo");
+  refused("--method dpo --best-of 3", "--best-of: found a value that none of these methods reads");
+  refused("--method dpo --completions 3", "expected ppo or rloo or reinforce among them");
+  refused("--method ppo --rounds 2", "--rounds: found a value that none of these methods reads");
   refused("--method dpo --reference none", "--method does not go with --reference");
   refused("--best-of 2", "--best-of requires --method");
 
