@@ -131,6 +131,13 @@ TEST_CASE("recommend --method: gives the same numbers with any number of threads
     CHECK(document.at("against_dpo").size() == 8);  // with start, reward model and optimum
   }
   CHECK(results[0] == results[1]);
+  // The options of the last document are a file of all flags, those too that go with others alone.
+  folder.file(
+      "again.json",
+      program::json::parse(folder.run(what + "--json --output 3").out).at("options").dump());
+  CHECK(folder.run("--config again.json --quiet --output 4").code == 0);
+  CHECK(without(rows_of(folder.content("4/recommend_methods.csv")),
+                {"seconds", "reward_seconds"}) == results[0]);
 }
 
 TEST_CASE("recommend --method: no policy gets more than the optimum, and who draws gets half of it",
