@@ -11,6 +11,7 @@
 #include <prefer/parallel/executor.hpp>
 
 #include "cpu_clock.hpp"
+#include "drawing_methods.hpp"
 #include "interactions.hpp"
 #include "ranking.hpp"
 #include "reward.hpp"
@@ -92,6 +93,7 @@ class method_study {
  private:
   void train(method_row& row, model& policy);
   void train_in_rounds(method_row& row, model& policy);
+  [[nodiscard]] drawing_task drawing(method_row const& row, model& policy, std::string const& unit);
   [[nodiscard]] item_log_probs policy_without_training(method_setting const& what);
   void at_step(std::uint64_t step, std::uint64_t steps);
   void add_to_course(std::uint64_t step);
