@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -31,6 +32,8 @@ struct drawing_task {
   drawing_amount amount;
   prefer::train_options training;  ///< its steps follow from the amount
   double strength = 0.0;
+  /// In which xpo and nash_md keep what they have worked out of the start's rows; changes no number.
+  std::size_t kept_bytes = std::size_t{64} << 20;
   training_guard guard = {};
   std::string unit = {};
   /// What is told which policy moves, before it does.

@@ -215,6 +215,7 @@ drawing_task method_study::drawing(method_row const& row, model& policy, std::st
                        .rate = options_.tune_rate,
                        .threads = threads_},
           .strength = *row.what.strength,
+          .kept_bytes = how_.kept_bytes,
           .guard = guard_,
           .unit = unit,
           .moves = [this](model& moving) { policy_ = &moving; }};

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <span>
 
 #include <prefer/metrics/best_of_n.hpp>
@@ -32,8 +33,12 @@ item_log_probs each_becomes(
 
 item_log_probs optimum_of(start_and_reward const& of, double beta) {
   return each_becomes(of, [beta](std::span<float> log_prob, std::span<float const> reward) {
+    // From the highest reward down, so that beta may be as small as it likes; numbers stay finite.
+    constexpr double least = std::numeric_limits<float>::lowest() / 2.0;
+    double const most = static_cast<double>(*std::max_element(reward.begin(), reward.end()));
     for (std::size_t i = 0; i < log_prob.size(); ++i) {
-      log_prob[i] += static_cast<float>(static_cast<double>(reward[i]) / beta);
+      double const lower = (static_cast<double>(reward[i]) - most) / beta;
+      log_prob[i] += static_cast<float>(std::max(lower, least));
     }
     auto const normaliser = prefer::normalise(std::span<float const>(log_prob));
     for (float& each : log_prob) each = normaliser.log_prob(each);

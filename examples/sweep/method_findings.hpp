@@ -8,10 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "../program/estimate.hpp"
 #include "comparison.hpp"
-#include "statistics.hpp"
+#include "judged.hpp"
 
 namespace sweep {
+
+using program::estimate;
+using program::estimate_of;
+using program::paired_difference;
 
 /// A policy of one seed.
 struct kl_and_reward {

@@ -6,31 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "../program/estimate.hpp"
+
 namespace sweep {
-
-/// A mean over seeds and its standard error; the error is 0 for one seed.
-struct estimate {
-  double mean = 0.0;
-  double error = 0.0;
-};
-
-[[nodiscard]] inline estimate estimate_of(std::vector<double> const& values) {
-  double const n = static_cast<double>(values.size());
-  estimate out;
-  for (double const v : values) out.mean += v;
-  out.mean /= n;
-  double squares = 0.0;
-  for (double const v : values) squares += (v - out.mean) * (v - out.mean);
-  if (values.size() > 1) out.error = std::sqrt(squares / (n - 1.0) / n);
-  return out;
-}
-
-/// Mean of a - b over seeds that both have, in the same order.
-[[nodiscard]] inline estimate paired_difference(std::vector<double> a,
-                                                std::vector<double> const& b) {
-  for (std::size_t i = 0; i < a.size(); ++i) a[i] -= b[i];
-  return estimate_of(a);
-}
 
 /// A number of one seed and, where people judge, that of each part of them; the same people judge every seed.
 struct judged {
@@ -44,10 +22,10 @@ struct judged {
 
 /// A mean over seeds. Its error is that over seeds and, where people judge, that over parts of them, which are means over seeds;
 /// added in squares.
-[[nodiscard]] inline estimate estimate_of(std::vector<judged> const& seeds) {
+[[nodiscard]] inline program::estimate estimate_of(std::vector<judged> const& seeds) {
   std::vector<double> values;
   for (auto const& each : seeds) values.push_back(each.value);
-  estimate out = estimate_of(values);
+  program::estimate out = program::estimate_of(values);
   if (seeds.empty() || seeds.front().parts.empty()) return out;
   std::vector<double> parts(seeds.front().parts.size(), 0.0);
   for (auto const& each : seeds) {
@@ -55,12 +33,12 @@ struct judged {
       parts[p] += each.parts[p] / static_cast<double>(seeds.size());
     }
   }
-  out.error = std::hypot(out.error, estimate_of(parts).error);
+  out.error = std::hypot(out.error, program::estimate_of(parts).error);
   return out;
 }
 
-[[nodiscard]] inline estimate paired_difference(std::vector<judged> a,
-                                                std::vector<judged> const& b) {
+[[nodiscard]] inline program::estimate paired_difference(std::vector<judged> a,
+                                                         std::vector<judged> const& b) {
   for (std::size_t s = 0; s < a.size(); ++s) {
     a[s].value -= b[s].value;
     for (std::size_t p = 0; p < a[s].parts.size(); ++p) a[s].parts[p] -= b[s].parts[p];
