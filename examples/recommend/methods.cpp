@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <span>
 #include <utility>
 
@@ -56,8 +57,12 @@ item_log_probs of_start_and_reward(
 
 /// start * exp(reward / beta) / Z: what maximises the expected reward minus beta times the divergence from the start.
 void become_optimum(std::span<float> log_prob, std::span<float const> reward, double beta) {
+  // From the highest reward down, so that beta may be as small as it likes; numbers stay finite.
+  constexpr double least = std::numeric_limits<float>::lowest() / 2.0;
+  double const most = static_cast<double>(*std::max_element(reward.begin(), reward.end()));
   for (std::size_t i = 0; i < log_prob.size(); ++i) {
-    log_prob[i] += static_cast<float>(static_cast<double>(reward[i]) / beta);
+    double const lower = (static_cast<double>(reward[i]) - most) / beta;
+    log_prob[i] += static_cast<float>(std::max(lower, least));
   }
   auto const normaliser = prefer::normalise(std::span<float const>(log_prob));
   for (float& each : log_prob) each = normaliser.log_prob(each);
@@ -159,8 +164,13 @@ void method_study::start(std::uint64_t seed) {
   prefer::choice_data const& pairs = study_.pairs();
   clock_ = {};
   clock_.go();
-  reward_.emplace(fit_reward(start, pairs, options_, how_.centering, seed, threads_, keeping_,
-                             start_units(seed).back()));
+  reward_.emplace(fit_reward(start, pairs, how_.centering,
+                             {.batch_size = options_.batch_size,
+                              .epochs = 1,  // the draws of all epochs are in the data
+                              .seed = seed,
+                              .rate = options_.tune_rate,
+                              .threads = threads_},
+                             keeping_, start_units(seed).back()));
   clock_.hold();
   study_.use(guard_);
   reward_->policy().use(threads_);
@@ -243,46 +253,41 @@ void method_study::train(method_row& row, model& policy) {
   } else if (what.method == "iterative_dpo") {
     train_in_rounds(row, policy);
   } else {
-    row.drawn_items =
-        train_by_drawing(what.method, {.policy = policy,
-                                       .start = study_.start_model(),
-                                       .reward = *reward_,
-                                       .people = people_with_preferences(data_),
-                                       .options = options_,
-                                       .how = how_,
-                                       .strength = *what.strength,
-                                       .seed = seed_,
-                                       .threads = threads_,
-                                       .guard = guard_,
-                                       .unit = unit,
-                                       .moves = [this](model& moving) { policy_ = &moving; }});
+    row.drawn_items = train_by_drawing(what.method, drawing(row, policy, unit));
   }
   clock_.hold();
   row.seconds += clock_.seconds();
   policy_ = nullptr;
 }
 
+drawing_task method_study::drawing(method_row const& row, model& policy, std::string const& unit) {
+  // As many items as DPO has completions in its pairs, in batches as large.
+  return {.policy = policy,
+          .start = study_.start_model(),
+          .reward = *reward_,
+          .people = people_with_preferences(data_),
+          .amount = {.per_step = 2 * options_.batch_size,
+                     .per_person = 2 * options_.pairs_per_person * options_.tune_epochs,
+                     .completions = how_.completions},
+          .training = {.batch_size = options_.batch_size,
+                       .seed = seed_,
+                       .rate = options_.tune_rate,
+                       .threads = threads_},
+          .strength = *row.what.strength,
+          .kept_bytes = how_.kept_bytes,
+          .guard = guard_,
+          .unit = unit,
+          .moves = [this](model& moving) { policy_ = &moving; }};
+}
+
 void method_study::train_in_rounds(method_row& row, model& policy) {
-  auto const people = people_with_preferences(data_);
   std::size_t const draws = options_.pairs_per_person * options_.tune_epochs;
   for (std::size_t round = 1; round <= how_.rounds; ++round) {
     std::size_t const count = draws * round / how_.rounds - draws * (round - 1) / how_.rounds;
     if (count == 0) continue;
-    auto const pairs = judged_draws(policy, *reward_, people, count, seed_, round);
-    row.drawn_items += 2 * count * people.size();
-    if (pairs.size() == 0) continue;
-    policy.use(threads_);  // a trainer gives its threads back
-    model before = policy;
-    auto reference = prefer::cached<float>::of(before, pairs);
-    prefer::trainer run(policy, prefer::dpo{.beta = *row.what.strength}, reference, pairs,
-                        {.batch_size = options_.batch_size,
-                         .epochs = 1,
-                         .seed = seed_,
-                         .rate = options_.tune_rate,
-                         .threads = threads_});
-    std::uint64_t const steps = run.steps_planned();
-    guard_.run(run, units(row.what)[round]);
-    steps_before_ += steps;
+    auto const cost = train_in_a_round(drawing(row, policy, units(row.what)[round]), count, round);
+    row.drawn_items += cost.items;
+    steps_before_ += cost.steps;
   }
 }
 

@@ -8,10 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "../program/estimate.hpp"
 #include "comparison.hpp"
-#include "statistics.hpp"
 
 namespace sweep {
+
+using program::estimate;
+using program::estimate_of;
+using program::paired_difference;
 
 /// A policy of one seed.
 struct kl_and_reward {
