@@ -212,12 +212,13 @@ void declare(CLI::App& app, arguments& given) {
                                     "Epochs of maximum likelihood behind a ratings start")
                          ->check(program::whole(1, 10000))
                          ->capture_default_str());
-  of_task("ratings",
-          app.add_option("--rate", given.task.rate,
-                         "Learning rate on ratings; that of every method with --method, where it is "
-                         "0.1, and 0.003 on ratings")
-              ->check(program::positive_and_finite())
-              ->capture_default_str());
+  of_task(
+      "ratings",
+      app.add_option("--rate", given.task.rate,
+                     "Learning rate on ratings; that of every method with --method, where it is "
+                     "0.1, and 0.003 on ratings")
+          ->check(program::positive_and_finite())
+          ->capture_default_str());
   sweep::declare_methods(app, given.methods, of_the_grid);
   app.add_option("--output", given.output, "Folder for sweep.csv and sweep.html")
       ->type_name("FOLDER")
