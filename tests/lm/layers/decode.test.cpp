@@ -36,7 +36,9 @@ weight_matrix<T> stored_matrix(tensor_type type, std::size_t rows, std::size_t c
     for (std::size_t i = 0; i != bytes.size(); i += 2) put(i, bfloat16(normal(numbers)));
   } else {
     for (std::byte& each : bytes) each = static_cast<std::byte>(numbers() & 0xff);
-    for (std::size_t i = 0; i != bytes.size(); i += lm::block_bytes(type)) put(i, half(0.02));
+    for (std::size_t i = 0; i != bytes.size(); i += lm::block_bytes(type)) {
+      put(i, half(0.02 * normal(numbers)));
+    }
     if (type == tensor_type::q4_1) {
       for (std::size_t i = 2; i < bytes.size(); i += lm::block_bytes(type)) put(i, half(-0.1));
     }
