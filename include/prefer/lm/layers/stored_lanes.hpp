@@ -122,10 +122,14 @@ inline void for_each_stored_lane(std::index_sequence<R...>, std::byte const* fir
   constexpr std::size_t width = lane<T>::width;
   std::byte const* const row[] = {first + R * bytes...};
   std::byte const* stream = first;
-  auto const ask_for = [&stream](std::size_t step) {
-    (__builtin_prefetch(stream + R * step + far_ahead, 0, 2), ...);
-    (__builtin_prefetch(stream + R * step + near_ahead), ...);
-    stream += sizeof...(R) * step;
+  // Of `count` bytes that follow, each line of a cache once or twice.
+  auto const ask_for = [&stream]<std::size_t Count>(std::integral_constant<std::size_t, Count>) {
+    constexpr std::size_t asked = (Count + 63) / 64;
+    for (std::size_t i = 0; i != asked; ++i) {
+      __builtin_prefetch(stream + i * Count / asked + far_ahead, 0, 2);
+      __builtin_prefetch(stream + i * Count / asked + near_ahead);
+    }
+    stream += Count;
   };
   if constexpr (std::is_same_v<Stored, q8_0_block>) {
     // A scale for 32 signed bytes; the product is exact.
@@ -134,7 +138,7 @@ inline void for_each_stored_lane(std::index_sequence<R...>, std::byte const* fir
     for (std::size_t k = 0, at = 0; k != columns; k += 32, at += block) {
       lane<T> const scale[] = {
           static_cast<double>(scales[number_at<std::uint16_t>(row[R] + at)])...};
-      ask_for(block);
+      ask_for(std::integral_constant<std::size_t, sizeof...(R) * block>());
       [&]<std::size_t... I>(std::index_sequence<I...>) {
         auto const some = [&](std::size_t i) {
           f(k + i, width, (scale[R] * load_stored<signed char, T>(row[R] + at + 2 + i))...);
@@ -145,7 +149,7 @@ inline void for_each_stored_lane(std::index_sequence<R...>, std::byte const* fir
   } else {
     std::size_t k = 0;
     for (; k + width <= columns; k += width) {
-      ask_for(width * sizeof(Stored));
+      ask_for(std::integral_constant<std::size_t, sizeof...(R) * width * sizeof(Stored)>());
       f(k, width, load_stored<Stored, T>(row[R] + k * sizeof(Stored))...);
     }
     if (k == columns) return;
