@@ -56,6 +56,7 @@ set(prefer_lm_headers
   lm/layers/token_segment.hpp
   lm/layers/vector_products.hpp
   lm/model/adapted_map.hpp
+  lm/model/feature_rows.hpp
   lm/model/finished_completion.hpp
   lm/model/learnt_batch.hpp
   lm/model/linear_map.hpp

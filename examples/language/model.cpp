@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -83,6 +84,14 @@ class another_model final : public held_reference {
   held_policy* asked_;
 };
 
+/// The weights that somebody holds, by where they lie and how they are held: a policy, its reference and its judge may be
+/// adapters of one file.
+using where_weights_lie = std::pair<std::filesystem::path, lm::weight_storage>;
+std::map<where_weights_lie, std::weak_ptr<base const>>& weights_in_memory() {
+  static std::map<where_weights_lie, std::weak_ptr<base const>> all;
+  return all;
+}
+
 }  // namespace
 
 struct model::parts {
@@ -122,12 +131,20 @@ struct model::parts {
     lm::lora_options how;
     std::optional<lm::adapter<float>> saved = {};
   };
-  [[nodiscard]] beginning begun_as(adapter_options const& adapter, lm::adapter_use use);
+  [[nodiscard]] beginning begun_as(std::string const& path, adapter_options const& adapter,
+                                   lm::adapter_use use);
+  [[nodiscard]] std::unique_ptr<held_policy> scorer_of_adapter(prefer::token_sequences const& texts,
+                                                               std::string const& path,
+                                                               adapter_options const& adapter);
   bool warned = false;  // of what the adapter was trained on
 
  private:
   [[nodiscard]] std::shared_ptr<language::base const> open_weights() {
-    return std::make_shared<language::base const>(file, storage_of(options), pool.executor());
+    auto const storage = storage_of(options);
+    auto& open = weights_in_memory()[{std::filesystem::canonical(options.model), storage}];
+    auto out = open.lock();
+    if (!out) open = out = std::make_shared<language::base const>(file, storage, pool.executor());
+    return out;
   }
 };
 
@@ -285,8 +302,9 @@ class scorer_of final : public held_policy {
     return std::make_unique<reference_of<prefer::no_reference<float>, scored>>(model_);
   }
 
-  void take(lm::adapter<float> const& saved, lm::lora_options const& how) {
-    lm::copy_adapter({"adapter", options_.adapter, 0}, saved, model_.parameters(), how);
+  /// Gives it the numbers of an adapter that was read there.
+  void take(lm::adapter<float> const& saved, lm::lora_options const& how, std::string const& from) {
+    lm::copy_adapter({"adapter", from, 0}, saved, model_.parameters(), how);
     model_.parameters_moved();
   }
   void save_adapter(std::string const& folder) override {
@@ -314,7 +332,8 @@ prefer::any_reference<float> another_model::handle() {
 
 }  // namespace
 
-model::parts::beginning model::parts::begun_as(adapter_options const& adapter,
+model::parts::beginning model::parts::begun_as(std::string const& path,
+                                               adapter_options const& adapter,
                                                lm::adapter_use use) {
   beginning out{.how = {.rank = adapter.rank,
                         .alpha = adapter.alpha,
@@ -322,14 +341,24 @@ model::parts::beginning model::parts::begun_as(adapter_options const& adapter,
                         .dropout = adapter.dropout,
                         .targets = adapter.targets,
                         .seed = adapter.seed}};
-  if (options.adapter.empty()) return out;
-  out.saved = lm::read_adapter<float>(options.adapter, file.config(), use);
-  auto const warning = lm::warning_of_base({"adapter", options.adapter, 0}, *out.saved, file);
+  if (path.empty()) return out;
+  out.saved = lm::read_adapter<float>(path, file.config(), use);
+  auto const warning = lm::warning_of_base({"adapter", path, 0}, *out.saved, file);
   if (warning && !warned) program::warn(*warning);
   warned = true;
   out.how = lm::lora_options_of(*out.saved);
   out.how.dropout = adapter.dropout;
   out.how.seed = adapter.seed;
+  return out;
+}
+
+std::unique_ptr<held_policy> model::parts::scorer_of_adapter(prefer::token_sequences const& texts,
+                                                             std::string const& path,
+                                                             adapter_options const& adapter) {
+  auto const [how, saved] = begun_as(path, adapter, lm::adapter_use::scores);
+  auto out = std::make_unique<scorer_of>(options, file, base(), texts, how,
+                                         lm::llama_options<float>{.by = by});
+  if (saved) out->take(*saved, how, path);
   return out;
 }
 
@@ -372,28 +401,26 @@ std::unique_ptr<held_policy> model::start(prefer::token_sequences const& texts) 
 }
 std::unique_ptr<held_policy> model::with_adapter(prefer::token_sequences const& texts,
                                                  adapter_options const& adapter) {
-  auto const [how, saved] = parts_->begun_as(adapter, lm::adapter_use::texts);
+  auto const [how, saved] =
+      parts_->begun_as(parts_->options.adapter, adapter, lm::adapter_use::texts);
   auto out =
       std::make_unique<policy_of>(parts_->options, parts_->file, parts_->words, parts_->base(),
                                   texts, how, lm::llama_options<float>{.by = parts_->by});
   if (saved) out->take(*saved, how);
   return out;
 }
-std::unique_ptr<held_policy> model::scorer(prefer::token_sequences const& texts) {
-  if (!is_of_a_reward_model(parts_->options.adapter)) {
+std::unique_ptr<held_policy> model::scorer(prefer::token_sequences const& texts,
+                                           std::string const& adapter) {
+  if (!is_of_a_reward_model(adapter)) {
     prefer::refuse(prefer::backend_error(
-        "adapter", parts_->options.adapter,
+        "adapter", adapter,
         "it has no head, so it gives no scores; expected the adapter of a reward model"));
   }
-  return scorer_with_adapter(texts, {});
+  return parts_->scorer_of_adapter(texts, adapter, {});
 }
 std::unique_ptr<held_policy> model::scorer_with_adapter(prefer::token_sequences const& texts,
                                                         adapter_options const& adapter) {
-  auto const [how, saved] = parts_->begun_as(adapter, lm::adapter_use::scores);
-  auto out = std::make_unique<scorer_of>(parts_->options, parts_->file, parts_->base(), texts, how,
-                                         lm::llama_options<float>{.by = parts_->by});
-  if (saved) out->take(*saved, how);
-  return out;
+  return parts_->scorer_of_adapter(texts, parts_->options.adapter, adapter);
 }
 std::unique_ptr<held_policy> model::whole(prefer::token_sequences const& texts) {
   auto const base = parts_->base();

@@ -93,7 +93,7 @@ class held_policy {
   virtual void save_model(std::string const& path, prefer::executor threads) = 0;
 };
 
-/// A model that is open.
+/// A model that is open. Who opens a file that is open already, and holds its weights in the same way, shares them.
 class model {
  public:
   /// Errors  backend_error and precondition_error for what is no such model, and for products that are not here
@@ -121,8 +121,9 @@ class model {
                                                           adapter_options const& adapter);
   /// All of it trains. The weights are the policy's from here on, and are read again for another.
   [[nodiscard]] std::unique_ptr<held_policy> whole(prefer::token_sequences const& texts);
-  /// Nothing of it trains: the reward model that the adapter of its options makes of it, whose log_prob is a score.
-  [[nodiscard]] std::unique_ptr<held_policy> scorer(prefer::token_sequences const& texts);
+  /// Nothing of it trains: the reward model that an adapter on disk makes of it, whose log_prob is a score.
+  [[nodiscard]] std::unique_ptr<held_policy> scorer(prefer::token_sequences const& texts,
+                                                    std::string const& adapter);
   /// A reward model that trains, adapter and head: the one of its options where there is one, else a new one; of an adapter
   /// without a head the head is new.
   [[nodiscard]] std::unique_ptr<held_policy> scorer_with_adapter(

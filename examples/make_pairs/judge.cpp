@@ -7,6 +7,7 @@
 #include <scoring/scorers.hpp>
 
 #include <prefer/expects.hpp>
+#include <prefer/file/fingerprint.hpp>
 
 #include "../program/arguments.hpp"
 #include "../program/kept.hpp"
@@ -15,8 +16,8 @@
 namespace make_pairs {
 
 void add_judge_options(CLI::App& app, judge_options& given) {
-  app.add_option("--scorer", given.scorer, "A judge that is built in; sentiment if none is given")
-      ->check(program::one_of(scoring::scorer_names()));
+  sample::add_scorer_options(app, given.scorer,
+                             "A judge: sentiment, lengths or reward:FOLDER [sentiment]");
   app.add_option("--scorer-command", given.command, "A judge that is a shell command")
       ->type_name("CMD")
       ->check(program::not_empty("a command"));
@@ -28,29 +29,42 @@ void add_judge_options(CLI::App& app, judge_options& given) {
 }
 
 void judge_options::expect_one() const {
-  if (scorer.empty() || command.empty()) return;
+  scorer.expect_sense();
+  if (scorer.name.empty() || command.empty()) return;
   prefer::refuse("give one of --scorer and --scorer-command");
 }
 
-void score(judge_options const& by, std::span<sample::answers> all) {
+judge::judge(judge_options const& by, language::model_options const& writer)
+    : command_(by.command) {
   by.expect_one();
-  std::vector<sample::completion*> completions;
+  auto scorer = by.scorer;
+  if (scorer.name.empty() && command_.empty()) scorer.name = "sentiment";
+  if (!scorer.name.empty()) scorer_ = sample::open_scorer(scorer, writer);
+}
+
+void judge::expect_room(std::span<prefer::data::turns const> prompts, std::size_t most) const {
+  if (scorer_) scorer_->expect_room(prompts, most);
+}
+
+std::uint64_t judge::identity() const {
+  if (scorer_) return scorer_->identity();
+  return prefer::fingerprint().add(command_).value();
+}
+
+void judge::score(std::span<sample::answers> all) {
+  std::vector<sample::unscored> completions;
   std::vector<std::string> rows;
   for (auto& each : all) {
     for (auto& one : each.completions) {
       one.score.reset();  // of a file, whoever gave it: the judge here decides
-      completions.push_back(&one);
-      if (!by.command.empty()) rows.push_back(to_json(each.prompt, one));
+      completions.push_back({&each.prompt, &one});
+      if (!scorer_) rows.push_back(to_json(each.prompt, one));
     }
   }
-  if (by.command.empty()) {
-    auto const scorer = scoring::scorer_named(by.scorer.empty() ? "sentiment" : by.scorer);
-    for (auto* one : completions) one->score = scorer(one->text);
-    return;
-  }
-  auto const scores = scoring::scores_by_command(by.command, rows);
+  if (scorer_) return scorer_->score(completions);
+  auto const scores = scoring::scores_by_command(command_, rows);
   if (program::interrupted) throw program::stop();
-  for (std::size_t i = 0; i != completions.size(); ++i) completions[i]->score = scores[i];
+  for (std::size_t i = 0; i != completions.size(); ++i) completions[i].what->score = scores[i];
 }
 
 }  // namespace make_pairs

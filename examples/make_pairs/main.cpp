@@ -32,8 +32,8 @@ constexpr char const* description =
 prompt, a judge scores them, and the best is preferred to the worst.
 
 The judge is one of three:
-  --scorer NAME          built in. sentiment: how upbeat an English text is, by a
-                         list of words that can be read; lengths: its words
+  --scorer NAME          built in, sentiment or lengths, or a reward model,
+                         reward:FOLDER; see below
   --scores FILE          your numbers, one a line, in the order of --completions
   --scorer-command CMD   your program: it reads the completions as JSON lines
                          ({"prompt", "completion", ...}) and writes a number, or
@@ -47,6 +47,8 @@ constexpr char const* examples =
   sample --model model.gguf --prompts prompts.txt --n 4 --output completions.jsonl
   make_pairs --completions completions.jsonl --scores scores.txt --output pairs.jsonl
   make_pairs --completions completions.jsonl --scorer-command ./judge --rows all
+  tune --model model.gguf --data pairs.jsonl --reward-model --out rm
+  make_pairs --model model.gguf --prompts prompts.txt --scorer reward:rm --output ranked.jsonl
 
 Iterative DPO, two rounds, each from the model that was tuned before and held near it
 (tune --rounds 2 does the same):
@@ -64,6 +66,7 @@ Iterative DPO, two rounds, each from the model that was tuned before and held ne
 Left out and counted: completions that are empty, that equal an earlier one, or that
 did not end by themselves (--keep-unfinished keeps them, and training will take their
 cut for the end); prompts whose completions are all equally good.
+
 )";
 
 struct arguments {
@@ -99,7 +102,7 @@ void declare(CLI::App& app, arguments& given) {
 }
 
 void expect_sensible(arguments const& given) {
-  int const judges = (given.judge.scorer.empty() ? 0 : 1) + (given.scores.empty() ? 0 : 1) +
+  int const judges = (given.judge.scorer.name.empty() ? 0 : 1) + (given.scores.empty() ? 0 : 1) +
                      (given.judge.command.empty() ? 0 : 1);
   if (judges > 1) {
     prefer::refuse("give one of --scorer, --scores and --scorer-command");
@@ -123,9 +126,10 @@ all_answers drawn(arguments const& given, std::vector<prefer::data::turns> const
   program::say(by->description());
   all_answers out;
   for (auto const& each : prompts) out.push_back({each, {}});
-  auto settings = sample::settings_of(prompts, *by,
-                                      {"--completions", "--scorer", "--scores", "--scorer-command",
-                                       "--rows", "--min-margin", "--keep-unfinished"});
+  auto settings = sample::settings_of(
+      prompts, *by,
+      {"--completions", "--scorer", "--scorer-model", "--scorer-deviations", "--scores",
+       "--scorer-command", "--rows", "--min-margin", "--keep-unfinished"});
   auto const effort = sample::write_all(
       *by,
       {.prompts = &prompts,
@@ -137,8 +141,7 @@ all_answers drawn(arguments const& given, std::vector<prefer::data::turns> const
   return out;
 }
 
-void score(arguments const& given, all_answers& all) {
-  if (given.scores.empty()) return make_pairs::score(given.judge, all);
+void take_scores(arguments const& given, all_answers& all) {
   std::vector<sample::completion*> completions;
   for (auto& each : all) {
     for (auto& one : each.completions) completions.push_back(&one);
@@ -223,9 +226,17 @@ int run(arguments& given) {
                                ? given.output + ".unfinished"
                                : std::string();
   try {
+    // Opened before anything is drawn: what is wrong with it is found at once.
+    std::optional<make_pairs::judge> judge;
+    if (given.scores.empty()) judge.emplace(given.judge, given.model);
+    if (judge) judge->expect_room(prompts, given.writing.max_tokens);
     all_answers all = given.completions.empty() ? drawn(given, prompts, kept)
                                                 : sample::read_answers(given.completions);
-    score(given, all);
+    if (judge) {
+      judge->score(all);
+    } else {
+      take_scores(given, all);
+    }
     auto const form = given.rows == "all"    ? make_pairs::row_form::all_pairs
                       : given.rows == "list" ? make_pairs::row_form::list
                                              : make_pairs::row_form::best_worst;
@@ -252,5 +263,7 @@ int run(arguments& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return program::run<arguments>(argc, argv, {"make_pairs", description, examples}, declare, run);
+  std::string const below = examples + sample::scorers_in_words();
+  return program::run<arguments>(argc, argv, {"make_pairs", description, below.c_str()}, declare,
+                                 run);
 }

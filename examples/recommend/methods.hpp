@@ -11,6 +11,7 @@
 #include <prefer/parallel/executor.hpp>
 
 #include "cpu_clock.hpp"
+#include "drawing_methods.hpp"
 #include "interactions.hpp"
 #include "ranking.hpp"
 #include "reward.hpp"
@@ -26,6 +27,8 @@ struct method_options {
   std::size_t rounds = 3;       ///< of iterative_dpo
   double centering = 0.01;      ///< of the reward model, see prefer::bradley_terry
   std::size_t judgings = 0;     ///< in the course of a training
+  /// In which xpo and nash_md keep what they have worked out of the start's rows; changes no number.
+  std::size_t kept_bytes = std::size_t{64} << 20;
 };
 
 /// What --method may be, in the order of the table.
@@ -92,6 +95,7 @@ class method_study {
  private:
   void train(method_row& row, model& policy);
   void train_in_rounds(method_row& row, model& policy);
+  [[nodiscard]] drawing_task drawing(method_row const& row, model& policy, std::string const& unit);
   [[nodiscard]] item_log_probs policy_without_training(method_setting const& what);
   void at_step(std::uint64_t step, std::uint64_t steps);
   void add_to_course(std::uint64_t step);

@@ -8,18 +8,12 @@
 
 namespace recommend {
 
-reward_model fit_reward(model const& start, prefer::choice_data const& pairs,
-                        study_options const& options, double centering, std::uint64_t seed,
-                        prefer::executor threads, training_guard const& guard,
+reward_model fit_reward(model const& start, prefer::choice_data const& pairs, double centering,
+                        prefer::train_options const& training, training_guard const& guard,
                         std::string const& unit) {
   reward_model out(start);
   prefer::no_reference<float> none;
-  prefer::trainer run(out, prefer::bradley_terry{.centering = centering}, none, pairs,
-                      {.batch_size = options.batch_size,
-                       .epochs = 1,  // the draws of all epochs are in the data
-                       .seed = seed,
-                       .rate = options.tune_rate,
-                       .threads = threads});
+  prefer::trainer run(out, prefer::bradley_terry{.centering = centering}, none, pairs, training);
   guard.run(run, unit);
   return out;
 }

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
-#include <scoring/scorers.hpp>
 
 #include <prefer/file/atomic_file.hpp>
 #include <prefer/file/writable.hpp>
@@ -23,6 +22,7 @@
 #include "judgement.hpp"
 #include "language_writer.hpp"
 #include "prompts.hpp"
+#include "scorer.hpp"
 #include "view.hpp"
 #include "writing.hpp"
 
@@ -58,6 +58,7 @@ What comes out:
 mean score, the mean length and, drawn at temperature 1 without --top-k and
 --top-p, the KL divergence from the start in nats per completion, each with its
 standard error over prompts.
+
 )";
 
 struct arguments {
@@ -67,7 +68,7 @@ struct arguments {
   bool compare = false;
   bool kl = false;
   std::size_t show = 5;
-  std::string scorer;
+  sample::scorer_options scorer;
   std::string output;
 };
 
@@ -82,8 +83,7 @@ void declare(CLI::App& app, arguments& given) {
   app.add_option("--show", given.show, "Prompts whose completions --compare shows")
       ->check(program::whole(0, 1000000))
       ->capture_default_str();
-  app.add_option("--scorer", given.scorer, "A score for each completion, and their mean")
-      ->check(program::one_of(scoring::scorer_names()));
+  sample::add_scorer_options(app, given.scorer, "A score for each completion, and their mean");
   app.add_option("--output", given.output, "Write the completions here, whole or not at all")
       ->type_name("FILE")
       ->check(program::path());
@@ -157,7 +157,7 @@ std::string comparison(arguments const& given, prompts const& all,
 
 /// Draws one completion after the other and prints each as it comes.
 sample::effort stream(arguments const& given, prompts const& all, sample::writer& by,
-                      std::vector<sample::written>& written) {
+                      sample::scorer* scorer, std::vector<sample::written>& written) {
   text_view view(given, all);
   sample::effort effort;
   for (std::size_t i = 0; i != all.size(); ++i) {
@@ -174,9 +174,9 @@ sample::effort stream(arguments const& given, prompts const& all, sample::writer
     effort.tokens += made.tokens;
     ++effort.completions;
     written.push_back({i, sample::side::tuned, std::move(made), std::nullopt});
-    if (!given.scorer.empty()) {
-      auto& what = written.back().what;
-      what.score = scoring::scorer_named(given.scorer)(what.text);
+    if (scorer != nullptr) {
+      sample::unscored const last{&all[i], &written.back().what};
+      scorer->score({&last, 1});
     }
     program::print(note_on(written.back().what, given.writing.max_tokens) + "\n");
   }
@@ -228,13 +228,14 @@ int hand_over(arguments const& given, prompts const& all,
     program::flush();
   });
   program::say(effort.sentence());
-  if (!given.scorer.empty() && !given.compare) program::say(score_sentence(tuned));
+  if (!given.scorer.name.empty() && !given.compare) program::say(score_sentence(tuned));
   if (given.kl) program::say(divergence_sentence(tuned));
   if (!given.output.empty()) program::wrote({given.output});
   return results.finish();
 }
 
 void expect_sensible(arguments const& given) {
+  given.scorer.expect_sense();
   if (given.compare && given.model.adapter.empty()) {
     prefer::refuse("--compare needs --adapter FOLDER: without one there is nothing to compare");
   }
@@ -260,6 +261,11 @@ int run(arguments& given) {
     alone.emplace(given.output);
   }
   program::expect_standard_output();
+  std::unique_ptr<sample::scorer> scorer;
+  if (!given.scorer.name.empty()) {
+    scorer = sample::open_scorer(given.scorer, given.model);
+    scorer->expect_room(all, given.writing.max_tokens);
+  }
   auto const by = sample::open_writer(given.model);
   program::say(by->description());
 
@@ -272,17 +278,19 @@ int run(arguments& given) {
                     .log_ratios = (given.compare || given.kl) && given.writing.as_the_policy()};
   if (!given.output.empty()) {
     task.kept = given.output + ".unfinished";
-    task.settings = sample::settings_of(all, *by, {"--show", "--scorer"});
+    task.settings = sample::settings_of(
+        all, *by, {"--show", "--scorer", "--scorer-model", "--scorer-deviations"});
   }
   try {
-    auto const effort = streams ? stream(given, all, *by, written)
+    auto const effort = streams ? stream(given, all, *by, scorer.get(), written)
                                 : sample::write_all(*by, task, [&](sample::written one) {
-                                    if (!given.scorer.empty()) {
-                                      one.what.score =
-                                          scoring::scorer_named(given.scorer)(one.what.text);
-                                    }
                                     written.push_back(std::move(one));
                                   });
+    if (scorer && !streams) {
+      std::vector<sample::unscored> unscored;
+      for (auto& one : written) unscored.push_back({&all[one.prompt], &one.what});
+      scorer->score(unscored);
+    }
     int const code = hand_over(given, all, written, effort, streams);
     if (code == 0 && !task.kept.empty()) std::remove(task.kept.c_str());
     return code;
@@ -295,5 +303,6 @@ int run(arguments& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return program::run<arguments>(argc, argv, {"sample", description, examples}, declare, run);
+  std::string const below = examples + sample::scorers_in_words();
+  return program::run<arguments>(argc, argv, {"sample", description, below.c_str()}, declare, run);
 }

@@ -298,7 +298,7 @@ int run(arguments& given) {
                                         model.words(), model.config().context, texts);
   language::say_rows({{"data", &rows}}, texts);
   bool const scores = language::is_of_a_reward_model(given.model.adapter);
-  auto const held = scores ? model.scorer(texts) : model.fixed(texts);
+  auto const held = scores ? model.scorer(texts, given.model.adapter) : model.fixed(texts);
   auto const held_near = held->reference(choice, {});
   auto policy = held->handle();
   auto reference = held_near->handle();

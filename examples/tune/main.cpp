@@ -24,6 +24,7 @@ all weights or a LoRA adapter, on a CPU. Rows come in any form that docs/guides/
   tune --model base.gguf --data pairs.jsonl --eval-data held-out.jsonl --reward-model --out rm
   tune --model base.gguf --adapter sft/adapter --data pairs.jsonl --beta 0.05 --out dpo
   tune --model base.gguf --prompts prompts.txt --online --n 4 --scorer sentiment --out online
+  tune --model base.gguf --prompts prompts.txt --online --n 4 --scorer reward:rm --out rlhf
   tune --model base.gguf --prompts prompts.txt --rounds 3 --scorer-command ./judge --out rounds
 
 Ctrl-C finishes the step and keeps it; the same command goes on from there, to the same bytes. So it does
@@ -44,6 +45,8 @@ Without preferences, from prompts alone, a judge (--scorer, --scorer-command) sc
 the best is preferred to the worst. --online draws them at every step from the model as it is then; --rounds draws
 for all prompts, trains on all pairs, and draws again from what was tuned: iterative DPO. What a round is held near is its own
 start; with --reference adapter-off, or with --full model:FILE, it is the first round's throughout.
+
+The judge may be a reward model: --scorer reward:FOLDER, of one that --reward-model made.
 
 Losses: losses --list. Supervised fine-tuning is --loss nll, nll_per_token or nll_per_batch_token: of pairs
 the chosen completion, of labelled rows the desirable ones, or rows of prompt and completion.
@@ -270,6 +273,8 @@ int run(tune::options& given) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::string const below = std::string(notes) + "\n\n" + sample::scorers_in_words();
   return program::run<tune::options>(
-      argc, argv, {.name = "tune", .description = description, .examples = notes}, declare, run);
+      argc, argv, {.name = "tune", .description = description, .examples = below.c_str()}, declare,
+      run);
 }

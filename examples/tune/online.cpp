@@ -28,15 +28,17 @@ online_prompts encoded(std::vector<prefer::data::turns> prompts, prefer::lm::tok
   return out;
 }
 
-online_judge::online_judge(make_pairs::judge_options const& by, row_kind kind,
-                           online_prompts const& prompts, prefer::lm::tokenizer const& words)
+online_judge::online_judge(make_pairs::judge& by, make_pairs::judge_options const& how,
+                           row_kind kind, online_prompts const& prompts,
+                           prefer::lm::tokenizer const& words)
     : by_(by),
+      how_(how),
       kind_(kind),
       prompts_(prompts),
       words_(words),
       form_(kind == row_kind::lists ? make_pairs::row_form::list
                                     : make_pairs::row_form::best_worst),
-      ranking_(by.ranked_as(form_)) {}
+      ranking_(how.ranked_as(form_)) {}
 
 std::vector<std::string> online_judge::sentences() const {
   return to_sentences(ranking_.counted(), form_);
@@ -44,8 +46,8 @@ std::vector<std::string> online_judge::sentences() const {
 
 std::uint64_t online_judge::identity() const {
   prefer::fingerprint out;
-  out.add("online").add(std::string_view(by_.scorer)).add(std::string_view(by_.command));
-  out.add(by_.min_margin).add(by_.keep_unfinished).add(static_cast<std::uint64_t>(kind_));
+  out.add("online").add(by_.identity());
+  out.add(how_.min_margin).add(how_.keep_unfinished).add(static_cast<std::uint64_t>(kind_));
   return out.value();
 }
 
@@ -64,7 +66,7 @@ void online_judge::look(std::span<prefer::written_completions const> all) {
       tokens += written.size();
     }
   }
-  make_pairs::score(by_, answers_);
+  by_.score(answers_);
   double score = 0;
   double completions = 0;
   for (auto const& each : answers_) {

@@ -46,7 +46,7 @@ struct drawn_numbers {
 /// are apart; of demonstrations the best.
 class online_judge {
  public:
-  online_judge(make_pairs::judge_options const& by, language::row_kind kind,
+  online_judge(make_pairs::judge& by, make_pairs::judge_options const& how, language::row_kind kind,
                online_prompts const& prompts, prefer::lm::tokenizer const& words);
 
   void look(std::span<prefer::written_completions const> all);
@@ -59,7 +59,8 @@ class online_judge {
   [[nodiscard]] std::vector<std::string> sentences() const;
 
  private:
-  make_pairs::judge_options const& by_;
+  make_pairs::judge& by_;
+  make_pairs::judge_options const& how_;
   language::row_kind kind_;
   online_prompts const& prompts_;
   prefer::lm::tokenizer const& words_;

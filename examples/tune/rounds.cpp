@@ -64,8 +64,8 @@ void write(std::string const& path, std::string const& text) {
 /// Draws completions, scores them and writes completions.jsonl and pairs.jsonl. What was drawn, in numbers.
 ///
 /// Errors  program::stop, with what is drawn kept beside them
-json draw(options const& of_round, std::vector<prefer::data::turns> const& prompts,
-          make_pairs::row_form form) {
+json draw(options const& of_round, make_pairs::judge& judge,
+          std::vector<prefer::data::turns> const& prompts, make_pairs::row_form form) {
   std::string const kept = of_round.out + "/completions.unfinished";
   std::vector<sample::answers> all;
   for (auto const& each : prompts) all.push_back({each, {}});
@@ -80,7 +80,7 @@ json draw(options const& of_round, std::vector<prefer::data::turns> const& promp
       *by, {.prompts = &prompts, .options = of_round.writing, .kept = kept, .settings = settings},
       [&](sample::written one) { all[one.prompt].completions.push_back(std::move(one.what)); });
   program::say(effort.sentence());
-  make_pairs::score(of_round.judge, all);
+  judge.score(all);
   make_pairs::ranking ranking(of_round.judge.ranked_as(form));
   sample::by_prompt score;
   std::string completions;
@@ -141,13 +141,15 @@ class finished_rounds {
   std::uint64_t tuned_ = 0;
 };
 
-json settings_of(options const& given, std::vector<prefer::data::turns> const& prompts) {
+json settings_of(options const& given, make_pairs::judge const& judge,
+                 std::vector<prefer::data::turns> const& prompts) {
   prefer::fingerprint input;
   for (auto const& each : prompts) input.add(std::string_view(prefer::data::to_json(each)));
   input.add(program::content_of(given.model.model));
   if (!given.model.adapter.empty()) {
     input.add(program::content_of(given.model.adapter + "/adapter_model.safetensors"));
   }
+  input.add(judge.identity());
   auto out = program::document();
   out["input"] = input.value();
   out["arguments"] = program::arguments_but({"--model", "--adapter", "--prompts", "--out",
@@ -250,7 +252,10 @@ int tune_in_rounds(options const& given, chosen_loss const& loss) {
   try {
     auto const prompts = sample::read_prompts(given.prompts);
     if (program::interrupted) throw program::stop();
-    finished_rounds done(given.out + "/rounds.unfinished", settings_of(given, prompts));
+    make_pairs::judge judge(given.judge,
+                            given.model);  // of all rounds, whatever model they begin with
+    judge.expect_room(prompts, given.writing.max_tokens);
+    finished_rounds done(given.out + "/rounds.unfinished", settings_of(given, judge, prompts));
     if (given.resume && !done.any()) {
       done.forget();
       prefer::refuse(prefer::backend_error("tune", given.out, "there is nothing to go on from"));
@@ -259,7 +264,7 @@ int tune_in_rounds(options const& given, chosen_loss const& loss) {
       auto const of_round = round_of(given, k);
       program::say("round " + std::to_string(k) + " of " + std::to_string(given.rounds));
       program::make_folder(of_round.out);
-      if (done.drawn() < k) done.add({{"drawn", draw(of_round, prompts, form)}});
+      if (done.drawn() < k) done.add({{"drawn", draw(of_round, judge, prompts, form)}});
       if (int const code = tune_once(of_round, loss, false); code != 0) return code;
       done.add({{"tuned", k}});
       std::error_code ignored;

@@ -119,6 +119,8 @@ void session::read(options const& given) {
     }
     prompts_ = encoded(sample::read_prompts(given.prompts), model_.words(),
                        given.writing.max_tokens, model_.config().context, texts_);
+    judge_.emplace(given.judge, given.model);
+    judge_->expect_room(prompts_->text, given.writing.max_tokens);
   } else {
     rows_ = rows_in_file(given.data, wanted);
     sets.push_back({"train", &rows_});
@@ -227,7 +229,7 @@ prefer::train_options session::train_options() const {
 void session::train(std::string const& checkpoint,
                     std::function<void(step_row const&)> const& on_row) {
   if (prompts_) {
-    online_judge judge(given_.judge, wanted_by(loss_).kind, *prompts_, model_.words());
+    online_judge judge(*judge_, given_.judge, wanted_by(loss_).kind, *prompts_, model_.words());
     auto how = given_.writing.how();
     how.stop_token = prompts_->end;
     auto policy = policy_->handle();

@@ -88,6 +88,7 @@ class session {
   prefer::token_sequences texts_;
   language::encoded_rows rows_;
   std::optional<online_prompts> prompts_;
+  std::optional<make_pairs::judge> judge_;  // of what is written to them
   std::optional<language::encoded_rows> held_out_;
   std::uint64_t rows_identity_ = 0;
   std::unique_ptr<language::held_policy> policy_;

@@ -16,6 +16,12 @@ concept gives_values =
              std::span<typename V::value_type> out) { model.values(batch, step_offset, out); };
 
 template <class V, class B>
+concept learns_values = requires(V& model, B const& batch, std::span<std::size_t const> step_offset,
+                                 std::span<typename V::value_type> out) {
+  model.learn_values(batch, step_offset, out);
+};
+
+template <class V, class B>
 concept takes_value_coefficients =
     requires(V& model, B const& batch, std::span<std::size_t const> step_offset,
              std::span<typename V::value_type const> coefficient) {
@@ -34,6 +40,7 @@ concept takes_value_coefficients =
 ///             those of a Policy: backward_values follows values of the same batch, the same bits come for any batch that a
 ///             completion is part of, views of parameters stay valid. `finish_backward()` and `parameters_moved()` as there,
 ///             where it has them
+/// Optional    `learn_values(batch, step_offset, out)`, where values keeps nothing: what backward_values follows in training
 template <class V, class B>
 concept ValueModel = detail::has_value_type<V> && detail::gives_values<V, B> &&
                      detail::takes_value_coefficients<V, B> && detail::has_parameters<V>;

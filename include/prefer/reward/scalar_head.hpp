@@ -38,6 +38,23 @@ concept Backbone = detail::has_value_type<M> && detail::has_parameters<M> &&
                      model.backward_features(batch, gradient);
                    };
 
+/// A backbone that has features of each step of a completion too, which a value model is made of.
+///
+/// Asked for   `step_features(batch, step_offset, out)`, which writes them, one step after another [steps, width], completion i of
+///             the batch having the steps [step_offset[i], step_offset[i + 1]), see ValueModel; `backward_step_features(batch,
+///             step_offset, gradient)`
+/// Semantics   of a language model those of a step are the hidden state from which its token is scored, and of the state after
+///             the end that of the last token. Otherwise those of features
+/// Optional    `learn_step_features(batch, step_offset, out)`, as learn_features
+template <class M, class B>
+concept StepBackbone =
+    Backbone<M, B> && requires(M& model, B const& batch, std::span<std::size_t const> step_offset,
+                               std::span<typename M::value_type> out,
+                               std::span<typename M::value_type const> gradient) {
+      model.step_features(batch, step_offset, out);
+      model.backward_step_features(batch, step_offset, gradient);
+    };
+
 namespace detail {
 
 template <class M, class B>
@@ -46,13 +63,19 @@ concept learns_features =
       model.learn_features(batch, out);
     };
 
+template <class M, class B>
+concept learns_step_features = requires(
+    M& model, B const& batch, std::span<std::size_t const> step_offset,
+    std::span<typename M::value_type> out) { model.learn_step_features(batch, step_offset, out); };
+
 }  // namespace detail
 
-/// A scalar head on a backbone: a reward model that is trained as a policy is, by `bradley_terry`.
+/// A scalar head on a backbone: a reward model that is trained as a policy is, by `bradley_terry`; on a StepBackbone a
+/// ValueModel as well, for `ppo_method`. One object is used as one of the two.
 ///
-///   score = sum_f weight_f * feature_f
+///   score = sum_f weight_f * feature_f        value_t = sum_f weight_f * feature_{t,f}
 ///
-/// There is no bias: scores of one prompt are compared, and it cancels.
+/// There is no bias: scores of one prompt are compared, and it cancels; TRL's value head has none either.
 ///
 /// Parameters  those of the backbone, and "score.weight" [width], initially 0
 /// Source      Ziegler et al. 2019, arXiv:1909.08593, section 2.1; Ouyang et al. 2022, arXiv:2203.02155
@@ -91,17 +114,41 @@ class scalar_head {
   template <class B>
     requires Backbone<M, B>
   void backward(B const& batch, std::span<value_type const> coefficient) {
-    std::size_t const width = weight_.size();
-    expects_size(coefficient.size() * width, feature_.size(), "scalar_head::backward",
-                 "coefficient times width");
-    for (std::size_t i = 0; i != coefficient.size(); ++i) {
-      for (std::size_t f = 0; f != width; ++f) {
-        gradient_[f] += coefficient[i] * feature_[i * width + f];
-        feature_[i * width + f] = coefficient[i] * weight_[f];
-      }
-    }
+    give_back(coefficient, "scalar_head::backward");
     backbone_.backward_features(batch, std::span<value_type const>(feature_));
   }
+
+  // A ValueModel.
+
+  template <class B>
+    requires StepBackbone<M, B>
+  void values(B const& batch, std::span<std::size_t const> step_offset, std::span<value_type> out) {
+    feature_.resize(out.size() * weight_.size());
+    backbone_.step_features(batch, step_offset, std::span<value_type>(feature_));
+    tell(out);
+  }
+  /// The same with what the backbone keeps for backward_values: what ppo_method asks where it learns.
+  template <class B>
+    requires StepBackbone<M, B>
+  void learn_values(B const& batch, std::span<std::size_t const> step_offset,
+                    std::span<value_type> out) {
+    feature_.resize(out.size() * weight_.size());
+    if constexpr (detail::learns_step_features<M, B>) {
+      backbone_.learn_step_features(batch, step_offset, std::span<value_type>(feature_));
+    } else {
+      backbone_.step_features(batch, step_offset, std::span<value_type>(feature_));
+    }
+    tell(out);
+  }
+  /// Follows values or learn_values of the same batch.
+  template <class B>
+    requires StepBackbone<M, B>
+  void backward_values(B const& batch, std::span<std::size_t const> step_offset,
+                       std::span<value_type const> coefficient) {
+    give_back(coefficient, "scalar_head::backward_values");
+    backbone_.backward_step_features(batch, step_offset, std::span<value_type const>(feature_));
+  }
+
   /// Tokens that the backbone reads, for micro-batches by their number.
   template <class B>
     requires detail::counts_group_tokens<M>
@@ -159,10 +206,65 @@ class scalar_head {
     }
   }
 
+  // Adds to the head's gradient, and turns the features that are kept into theirs.
+  void give_back(std::span<value_type const> coefficient, char const* where) {
+    std::size_t const width = weight_.size();
+    expects_size(coefficient.size() * width, feature_.size(), where, "coefficient times width");
+    for (std::size_t i = 0; i != coefficient.size(); ++i) {
+      for (std::size_t f = 0; f != width; ++f) {
+        gradient_[f] += coefficient[i] * feature_[i * width + f];
+        feature_[i * width + f] = coefficient[i] * weight_[f];
+      }
+    }
+  }
+
   M backbone_;
   std::vector<value_type> weight_;    // [width]
   std::vector<value_type> gradient_;  // [width]
-  std::vector<value_type> feature_;   // [N, width] of the last batch
+  std::vector<value_type> feature_;   // [completions or steps, width] of the last batch
+};
+
+/// A backbone that somebody else trains: a head on it learns alone, and adds nothing to its gradients. So a value model reads the
+/// hidden states of the policy itself, which takes no second adapter and no second backward pass.
+///
+///   prefer::scalar_head values(prefer::borrowed_backbone(policy));
+///
+/// Borrowed, and outlives it; features are those of what it is at that time.
+template <class M>
+class borrowed_backbone {
+ public:
+  using value_type = typename M::value_type;
+
+  explicit borrowed_backbone(M& of) : of_(&of) {}
+
+  [[nodiscard]] std::size_t width() const { return of_->width(); }
+  template <class B>
+    requires Backbone<M, B>
+  void features(B const& batch, std::span<value_type> out) {
+    of_->features(batch, out);
+  }
+  template <class B>
+    requires Backbone<M, B>
+  void backward_features(B const& /*batch*/, std::span<value_type const> /*gradient*/) {}
+  template <class B>
+    requires StepBackbone<M, B>
+  void step_features(B const& batch, std::span<std::size_t const> step_offset,
+                     std::span<value_type> out) {
+    of_->step_features(batch, step_offset, out);
+  }
+  template <class B>
+    requires StepBackbone<M, B>
+  void backward_step_features(B const& /*batch*/, std::span<std::size_t const> /*step_offset*/,
+                              std::span<value_type const> /*gradient*/) {}
+  [[nodiscard]] std::vector<parameter<value_type>> parameters() const { return {}; }
+  [[nodiscard]] std::uint64_t identity() const
+    requires detail::identified<M const>
+  {
+    return of_->identity();
+  }
+
+ private:
+  M* of_;
 };
 
 /// How often each token follows each other, the prompt standing before the first: a backbone without parameters, for which a

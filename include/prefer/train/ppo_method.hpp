@@ -41,6 +41,9 @@ struct value_training {
   non_negative clip = 0.2;    ///< of clipped_value
   adamw_options optimizer = {};
   double max_gradient_norm = std::numeric_limits<double>::infinity();
+  /// Completions that it is asked about at once, forward and backward; 0: all of a step. Memory, and no bit of a model whose
+  /// gradients do not depend on how a batch is cut, such as lm::llama.
+  std::size_t micro_batch = 0;
 };
 
 struct ppo_options {
@@ -120,7 +123,15 @@ class ppo_method {
     std::vector<parameter<parameter_type>> const parameters = values_->parameters();
     std::span<parameter<parameter_type> const> const numbers = view_of(parameters);
     zero_gradients(numbers);
-    double loss[] = {mine.empty() ? 0.0 : add_gradient(of, mine, 1.0 / static_cast<double>(steps))};
+    double const share = 1.0 / static_cast<double>(steps);
+    std::size_t const at_once =
+        options_.value.micro_batch == 0 ? mine.size() : options_.value.micro_batch;
+    double loss[] = {0.0};
+    for (std::size_t begin = 0; begin < mine.size(); begin += at_once) {
+      std::size_t const left = mine.size() - begin;
+      add_gradient(of, mine.subspan(begin, left < at_once ? left : at_once), share, loss[0]);
+    }
+    loss[0] *= share;
     if constexpr (requires { values_->finish_backward(); }) values_->finish_backward();
     sum_gradients(numbers, all, room_);
     all.all_sum(loss);
@@ -258,12 +269,17 @@ class ppo_method {
     if (all.size() > 1) value_ = all.all_gather(view_of(value_));
   }
 
-  // Adds the gradient of the mean value loss of these completions; gives their part of the mean.
-  double add_gradient(rollout const& of, std::span<std::uint32_t const> rows, double share) {
+  // Adds the gradient of the mean value loss of these completions, and their losses to `total`.
+  void add_gradient(rollout const& of, std::span<std::uint32_t const> rows, double share,
+                    double& total) {
     auto const batch = batch_of(
         of, [&](std::size_t k) { return rows[k]; }, rows.size());
     auto const steps = view_of(batch_step_);
-    values_->values(batch, steps, std::span<value_type>(said_));
+    if constexpr (detail::learns_values<V, choice_batch>) {
+      values_->learn_values(batch, steps, std::span<value_type>(said_));
+    } else {
+      values_->values(batch, steps, std::span<value_type>(said_));
+    }
     batch_value_.clear();
     batch_target_.clear();
     for (std::uint32_t const i : rows) {
@@ -283,11 +299,9 @@ class ppo_method {
                   {.value = std::span<value_type>(loss_),
                    .value_estimate = std::span<value_type>(coefficient_)},
                   nothing{}, {.reduce = reduction::none});
-    double total = 0.0;
     for (value_type const each : loss_) total += static_cast<double>(each);
     for (value_type& each : coefficient_) each *= static_cast<value_type>(share);
     values_->backward_values(batch, steps, std::span<value_type const>(coefficient_));
-    return total * share;
   }
 
   V* values_;

@@ -240,7 +240,8 @@ TEST_CASE("sample and make_pairs: what cannot be is refused in a sentence", "[ex
   sample.check_refused("--model missing.gguf hello", "missing.gguf", 1);
   sample.check_refused(at + "--raw hello --adapter missing", "missing", 1);
   sample.check_refused(at + "--raw hello --max-tokens 100000", "the model's context", 2);
-  sample.check_refused(at + "--raw hello --scorer taste", "expected sentiment or lengths", 2);
+  sample.check_refused(at + "--raw hello --scorer taste",
+                       "expected sentiment, lengths or reward:FOLDER", 2);
   sample.check_refused(at + "hello", "chat template", 1);
   sample.file("truncated.gguf", "GGUF");
   sample.check_refused("--model truncated.gguf --raw hello", "truncated.gguf", 1);

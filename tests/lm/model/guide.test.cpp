@@ -13,9 +13,13 @@
 #include <prefer/lm/text/open_tokenizer.hpp>
 #include <prefer/loss/bradley_terry.hpp>
 #include <prefer/loss/dpo.hpp>
+#include <prefer/loss/ppo.hpp>
 #include <prefer/reference/none.hpp>
 #include <prefer/reference/without_adapter.hpp>
 #include <prefer/reward/scalar_head.hpp>
+#include <prefer/train/annotators.hpp>
+#include <prefer/train/ppo_method.hpp>
+#include <prefer/train/rollouts.hpp>
 #include <prefer/train/trainer.hpp>
 #include <string>
 #include <vector>
@@ -118,6 +122,26 @@ TEST_CASE("docs: language models, from a model and a file of pairs to an adapter
     CHECK(ours == theirs);
     CHECK(ours[0] > ours[1]);
     CHECK(ours[2] > ours[3]);
+
+    // [ppo]
+    prefer::lm::llama<float> writer(base, texts, lora);
+    prefer::without_adapter start(writer);
+    prefer::scalar_head values(prefer::lm::llama<float>(base, texts, lora));  // a second adapter
+    prefer::rollouts source(
+        writer, texts.completions, data.prompt, prefer::learned_reward(reward), start,
+        prefer::ppo_method(
+            values, {.kl = {.coefficient = 0.05}, .value = {.rate = 1e-3, .micro_batch = 8}}),
+        {.prompts = 2,
+         .completions = 4,
+         .epochs = 2,
+         .sampling = {.max_tokens = 16, .stop_token = tokenizer.end_token()}});
+    prefer::trainer learning(writer, prefer::clipped_surrogate{}, start, source,
+                             {.micro_batch_tokens = 1024, .steps = 4, .rate = 1e-3});
+    learning.run();
+    // [/ppo]
+    CHECK(source.last().number == 2);
+    CHECK(source.last().kl != 0.0);
+    CHECK(source.method().value_loss() > 0.0);
   }
 
   // [full]

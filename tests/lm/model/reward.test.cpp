@@ -22,6 +22,7 @@
 #include <prefer/train/trainer.hpp>
 
 #include "gradient_facts.hpp"
+#include "list_and_pair.hpp"
 #include "tiny_models.hpp"
 
 // A scalar head on a llama: a reward model.
@@ -37,26 +38,8 @@ static_assert(Policy<reward_model, choice_batch>);
 namespace {
 
 using numbers = std::vector<double>;
-
-void fill_at_random(std::vector<parameter<double>> const& parameters, std::uint64_t seed) {
-  for (auto const& each : parameters) {
-    fill_normal(each.value, {.seed = seed++}, 0, 0.3);
-  }
-}
-
-// A list whose completions begin alike, one of which is what another begins with, and a pair.
-struct list_and_pair {
-  list_and_pair() {
-    auto const id = [&](test::token_list const& y) { return texts.completions.add(y); };
-    std::vector<std::uint32_t> const list = {id({1, 8, 2, 8}), id({1, 8}), id({1, 8, 4}), id({5})};
-    data.add_list(texts.prompts.add(test::token_list{2, 7}), list);
-    std::uint32_t const x = texts.prompts.add(test::token_list{3, 1, 4});
-    std::uint32_t const y = id({1, 5, 9, 2});
-    data.add_pair(x, y, id({6}));
-  }
-  token_sequences texts;
-  choice_data data;
-};
+using test::fill_at_random;
+using test::list_and_pair;
 
 numbers scores_of(reward_model& model, choice_batch const& batch) {
   numbers out(batch.completions());

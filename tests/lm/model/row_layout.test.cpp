@@ -7,6 +7,7 @@
 #include <prefer/lm/model/row_layout.hpp>
 
 using prefer::lm::row_layout;
+using prefer::lm::row_question;
 using prefer::lm::row_scoring;
 using prefer::lm::token_segment;
 
@@ -31,9 +32,9 @@ struct groups {
     return {.prompt = prompt, .completion = completion, .offset = offset};
   }
   [[nodiscard]] row_layout layout(prefer::lm::text_limits limits = {100, 100},
-                                  row_scoring scoring = row_scoring::tokens) const {
+                                  row_question const& asked = {}) const {
     row_layout out;
-    out.lay_out(batch(), texts, limits, 0, prompt.size(), "test", scoring);
+    out.lay_out(batch(), texts, limits, 0, prompt.size(), "test", asked);
     return out;
   }
 };
@@ -141,7 +142,7 @@ TEST_CASE("row_layout: where completions are scored, each is from the row of its
   groups const all = groups()
                          .add({9}, {{1, 2, 3, 4}, {1, 2, 7, 7}, {1, 2}, {5}, {1, 2}})
                          .add({1, 2}, {{3, 4, 5}, {3, 6}});
-  auto const of = all.layout({100, 100}, row_scoring::completions);
+  auto const of = all.layout({100, 100}, {row_scoring::completions});
   CHECK(listed(of.token()) == tokens{9, 1, 2, 3, 4, 7, 7, 5, 1, 2, 3, 4, 5, 6});
   REQUIRE(of.tokens() == 7);
   CHECK(listed(of.group_tokens()) == std::vector<std::size_t>{0, 5, 7});
@@ -159,10 +160,46 @@ TEST_CASE("row_layout: where completions are scored, each is from the row of its
     }
   }
   // The last token needs a position here.
-  CHECK_NOTHROW(all.layout({100, 5}, row_scoring::completions));
+  CHECK_NOTHROW(all.layout({100, 5}, {row_scoring::completions}));
   CHECK_THROWS_WITH(
-      all.layout({100, 4}, row_scoring::completions),
+      all.layout({100, 4}, {row_scoring::completions}),
       "test: row 0 (prompt 0, completion 0) takes 5 positions, the model's context is 4");
+}
+
+TEST_CASE(
+    "row_layout: where steps are scored, each is from the row of the token before, the last too",
+    "[lm][row_layout]") {
+  groups const all = groups().add({9, 8}, {{1, 2, 3}, {1, 2, 4}, {1, 2}}).add({1}, {{3}});
+  // The second was cut off: it has no state after its end.
+  std::vector<std::size_t> const steps = {0, 4, 7, 10, 12};
+  auto const of = all.layout({100, 100}, {row_scoring::steps, steps});
+  CHECK(listed(of.token()) == tokens{9, 8, 1, 2, 3, 1, 3});
+  CHECK(listed(of.group_tokens()) == std::vector<std::size_t>{0, 10, 12});
+  CHECK(listed(of.token_offset()) == steps);
+  auto const batch = all.batch();
+  for (std::size_t g = 0; g != batch.size(); ++g) {
+    for (std::size_t i = batch.offset[g]; i != batch.offset[g + 1]; ++i) {
+      auto const x = all.texts.prompts.tokens(batch.prompt[g]);
+      auto const y = all.texts.completions.tokens(batch.completion[i]);
+      tokens before(x.begin(), x.end());
+      for (std::size_t step = steps[i]; step != steps[i + 1]; ++step) {
+        CHECK(seen_from(of, of.scored_rows()[of.scored_from()[step]]) == before);
+        if (step - steps[i] != y.size()) before.push_back(y[step - steps[i]]);
+      }
+    }
+  }
+  // Without a state after the end the last token needs no position.
+  groups const one = groups().add({9, 8}, {{1, 2}});
+  std::vector<std::size_t> const cut = {0, 2};
+  std::vector<std::size_t> const ended = {0, 3};
+  std::vector<std::size_t> const other = {0, 4};
+  CHECK_NOTHROW(one.layout({100, 3}, {row_scoring::steps, cut}));
+  CHECK_THROWS_WITH(
+      one.layout({100, 3}, {row_scoring::steps, ended}),
+      "test: row 0 (prompt 0, completion 0) takes 4 positions, the model's context is 3");
+  CHECK_THROWS_WITH(one.layout({100, 9}, {row_scoring::steps, other}),
+                    "test: row 0 (prompt 0, completion 0) has 2 tokens and 4 steps; expected as "
+                    "many, or one more");
 }
 
 TEST_CASE("row_layout: a text longer than the context and a token that is none are refused by row",

@@ -128,7 +128,7 @@ enum class prepared {
 struct linear_options {
   std::size_t vocabulary_block = 512;  ///< logits that exist at once, of each row
   prepared for_backward = prepared::nothing;
-  std::size_t keep_bytes = std::size_t{86}
+  std::size_t keep_bytes = std::size_t{76}
                            << 20;  ///< of exponentials; the rows beyond are computed again
   /// Blocks that no token lies in, and whose probabilities are all at most this, are left out of the backward pass, for a
   /// tile of rows at a time. The derivative by a logit then misses at most

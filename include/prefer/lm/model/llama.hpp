@@ -16,6 +16,7 @@
 #include <prefer/batch/token_sequences.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
+#include <prefer/lm/model/feature_rows.hpp>
 #include <prefer/lm/model/learnt_batch.hpp>
 #include <prefer/lm/model/llama_base.hpp>
 #include <prefer/lm/model/llama_head.hpp>
@@ -48,8 +49,9 @@ namespace prefer::inline v0_1::lm {
 /// `token_log_prob` keep nothing, take little memory for any number of rows, and a `backward` after them computes the
 /// forward pass again. Dropout of an adapter is part of `evaluate` alone.
 ///
-/// It is a Backbone too, so that a scalar_head on it is a reward model: the features of a completion are the hidden state of
-/// its last token, behind the last norm, and nothing of the output layer is computed.
+/// It is a StepBackbone too, so that a scalar_head on it is a reward model and a value model: the features of a completion are
+/// the hidden state of its last token, behind the last norm, those of a step the state from which its token is scored, or
+/// behind the end the last token's; nothing of the output layer is computed.
 ///
 ///   prefer::scalar_head reward(prefer::lm::llama<float>(base, texts, prefer::lm::lora_options{.rank = 16}));
 ///
@@ -111,7 +113,7 @@ class llama {
             .adapter = adapter_ ? &*adapter_ : nullptr};
   }
   [[nodiscard]] llama_view<T> view_without_adapter() const {
-    expects_adapter("llama: it has no adapter that could be left out");
+    expects(has_adapter(), "llama: it has no adapter that could be left out");
     return {.weights = &base_->weights()};
   }
   [[nodiscard]] llama_options<T> const& options() const { return options_; }
@@ -175,8 +177,7 @@ class llama {
       completion_output::mean_logit | completion_output::token_accuracy;
 
   void evaluate(choice_batch const& batch, completion_outputs<T> const& wanted) {
-    prefer::detail::expects_outputs(gives - prefer::detail::against_a_reference, wanted.wanted(),
-                                    "llama::evaluate");
+    prefer::detail::expects_outputs(against_nobody, wanted.wanted(), "llama::evaluate");
     forget();
     learn(batch, wanted, nullptr, "llama::evaluate");
   }
@@ -194,16 +195,15 @@ class llama {
   }
 
   void backward(choice_batch const& batch, completion_gradients<T> const& given) {
-    prefer::detail::expects_outputs(gives - prefer::detail::against_a_reference, given.given(),
-                                    "llama::backward");
-    if (!learnt_.is(batch, row_scoring::tokens)) learn(batch, {}, nullptr, "llama::backward");
+    prefer::detail::expects_outputs(against_nobody, given.given(), "llama::backward");
+    if (!learnt_.is(batch, {})) learn(batch, {}, nullptr, "llama::backward");
     give_back(given, nullptr);
   }
   template <LlamaReference<T> R>
   void backward(choice_batch const& batch, completion_gradients<T> const& given,
                 R const& reference) {
     if (given.divergence.empty()) return backward(batch, given);
-    bool const known = learnt_.is(batch, row_scoring::tokens) && !reference_.empty();
+    bool const known = learnt_.is(batch, {}) && !reference_.empty();
     if (!known) ask_reference(reference, batch, "llama::backward");
     output_layer<T> const other = reference_.layer();
     if (!known) learn(batch, {}, &other, "llama::backward");
@@ -215,39 +215,34 @@ class llama {
   }
   void parameters_moved() { forget(); }
 
-  // A Backbone, see prefer::scalar_head.
+  // A StepBackbone, see prefer::scalar_head: features of each completion, or of each of its steps, which offsets part as
+  // ValueModel says. Asking keeps nothing, as log_prob; learning keeps what going back reads, as evaluate.
 
   [[nodiscard]] std::size_t width() const { return config_.width; }  ///< of features
-  /// [completions, width]. Keeps nothing, as log_prob.
+  /// [completions, width]
   void features(choice_batch const& batch, std::span<T> out) {
-    expects_size(out.size(), batch.completions() * width(), "llama::features", "out");
-    in_parts(view(), batch, "llama::features", row_scoring::completions,
-             [&](std::size_t first, std::size_t count) {
-               tell_features(out.subspan(first * width(), count * width()));
-             });
+    ask_features(batch, {row_scoring::completions}, out, "llama::features");
   }
-  /// The same, and keeps what backward_features reads, as evaluate.
   void learn_features(choice_batch const& batch, std::span<T> out) {
-    expects_size(out.size(), batch.completions() * width(), "llama::learn_features", "out");
-    learn_rows(batch, row_scoring::completions, "llama::learn_features");
-    tell_features(out);
+    learn_features(batch, {row_scoring::completions}, out, "llama::learn_features");
   }
   /// Nothing where nothing of it trains, and a head on it learns alone.
   void backward_features(choice_batch const& batch, std::span<T const> gradient) {
-    expects_size(gradient.size(), batch.completions() * width(), "llama::backward_features",
-                 "gradient");
-    if (!trains()) return;
-    if (!learnt_.is(batch, row_scoring::completions)) {
-      learn_rows(batch, row_scoring::completions, "llama::backward_features");
-    }
-    auto const keep = groups_with_coefficients(layout_, gradient, width());
-    give_back_rows(keep, [&] {
-      d_feature_.assign(layout_.scored_rows().size() * width(), T(0));
-      for (std::size_t k = 0; k != gradient.size(); ++k) {
-        d_feature_[layout_.scored_from()[k / width()] * width() + k % width()] += gradient[k];
-      }
-      return std::span<T>(d_feature_);
-    });
+    give_back_features(batch, {row_scoring::completions}, gradient, "llama::backward_features");
+  }
+  /// [steps, width]
+  void step_features(choice_batch const& batch, std::span<std::size_t const> step_offset,
+                     std::span<T> out) {
+    ask_features(batch, {row_scoring::steps, step_offset}, out, "llama::step_features");
+  }
+  void learn_step_features(choice_batch const& batch, std::span<std::size_t const> step_offset,
+                           std::span<T> out) {
+    learn_features(batch, {row_scoring::steps, step_offset}, out, "llama::learn_step_features");
+  }
+  void backward_step_features(choice_batch const& batch, std::span<std::size_t const> step_offset,
+                              std::span<T const> gradient) {
+    give_back_features(batch, {row_scoring::steps, step_offset}, gradient,
+                       "llama::backward_step_features");
   }
 
   /// Completions of prompts of texts(), see SamplingPolicy; a token is drawn from what `token_log_prob` gives it, to
@@ -283,15 +278,14 @@ class llama {
   llama(llama_base<T> const& start, token_sequences const& texts, llama_options<T> const& options)
       : config_(start.config()), texts_(&texts), options_(options), pass_(config_) {}
 
-  void expects_adapter(char const* sentence) const { expects(adapter_.has_value(), sentence); }
   void expects_batch(choice_batch const& batch, char const* where) const {
     prefer::detail::expects_choices(batch, batch.completions(), texts_->prompts.size(),
                                     texts_->completions.size(), where);
   }
   void lay_out(choice_batch const& batch, std::size_t first, std::size_t count, char const* where,
-               row_scoring scoring = row_scoring::tokens) {
+               row_question const& asked = {}) {
     layout_.lay_out(batch, *texts_, {config_.vocabulary, config_.context}, first, count, where,
-                    scoring);
+                    asked);
   }
 
   void ask(llama_view<T> const& model, choice_batch const& batch,
@@ -299,26 +293,20 @@ class llama {
     std::vector<std::size_t> offset;
     token_offsets(batch, offset);
     wanted.expects_sizes(batch.completions(), offset.back(), where);
-    in_parts(model, batch, where, row_scoring::tokens, [&](std::size_t i, std::size_t count) {
-      completion_outputs<T> part;
-      if (!wanted.log_prob.empty()) part.log_prob = wanted.log_prob.subspan(i, count);
-      if (!wanted.token_log_prob.empty()) {
-        part.token_log_prob =
-            wanted.token_log_prob.subspan(offset[i], offset[i + count] - offset[i]);
-      }
-      head_.evaluate(options_.by, {pass_.hidden(), model.weights->output}, nullptr, layout_, part,
-                     prepared::nothing);
+    in_parts(model, batch, where, {}, [&](std::size_t i, std::size_t count) {
+      head_.evaluate(options_.by, {pass_.hidden(), model.weights->output}, nullptr, layout_,
+                     part_of(wanted, offset, i, count), prepared::nothing);
     });
   }
   // part(first completion, completions) behind a pass over each few groups that keeps nothing, because no number depends on
   // what else is in a pass.
   void in_parts(llama_view<T> const& model, choice_batch const& batch, char const* where,
-                row_scoring scoring, auto const& part) {
+                row_question const& asked, auto const& part) {
     forget();
     expects_batch(batch, where);
     for (std::size_t first = 0; first != batch.size();) {
       std::size_t const count = groups_within(batch, *texts_, first, rows_at_once);
-      lay_out(batch, first, count, where, scoring);
+      lay_out(batch, first, count, where, asked);
       pass_.forward(model, layout_, options_.by, kept::nothing);
       part(batch.offset[first], batch.offset[first + count] - batch.offset[first]);
       first += count;
@@ -328,24 +316,42 @@ class llama {
   // A forward pass that keeps what a backward pass reads, where anything trains.
   void learn(choice_batch const& batch, completion_outputs<T> const& wanted,
              output_layer<T> const* reference, char const* where) {
-    learn_rows(batch, row_scoring::tokens, where, wanted);
+    learn_rows(batch, {}, where, wanted);
     head_.evaluate(options_.by, {pass_.hidden(), view().weights->output}, reference, layout_,
                    wanted, prepares());
   }
-  void learn_rows(choice_batch const& batch, row_scoring scoring, char const* where,
+  void learn_rows(choice_batch const& batch, row_question const& asked, char const* where,
                   completion_outputs<T> const& wanted = {}) {
     learnt_.forget();
     expects_batch(batch, where);
-    lay_out(batch, 0, batch.size(), where, scoring);
+    lay_out(batch, 0, batch.size(), where, asked);
     wanted.expects_sizes(layout_.completions(), layout_.tokens(), where);
     pass_.forward(view(), layout_, options_.by, keeps(), dropout(batch));
-    learnt_.learn(batch, scoring);
+    learnt_.learn(batch, asked);
   }
-  void tell_features(std::span<T> out) const {
-    for (std::size_t i = 0; i != layout_.completions(); ++i) {
-      auto const row = pass_.hidden().subspan(layout_.scored_from()[i] * width(), width());
-      std::copy(row.begin(), row.end(), out.begin() + static_cast<std::ptrdiff_t>(i * width()));
-    }
+  void ask_features(choice_batch const& batch, row_question const& asked, std::span<T> out,
+                    char const* where) {
+    expects_features(batch, asked, out.size(), width(), where);
+    std::size_t told = 0;
+    in_parts(view(), batch, where, asked, [&](std::size_t, std::size_t) {
+      told += tell_features<T>(layout_, pass_.hidden(), width(), out.subspan(told));
+    });
+  }
+  void learn_features(choice_batch const& batch, row_question const& asked, std::span<T> out,
+                      char const* where) {
+    expects_features(batch, asked, out.size(), width(), where);
+    learn_rows(batch, asked, where);
+    tell_features<T>(layout_, pass_.hidden(), width(), out);
+  }
+  void give_back_features(choice_batch const& batch, row_question const& asked,
+                          std::span<T const> gradient, char const* where) {
+    expects_features(batch, asked, gradient.size(), width(), where);
+    if (!trains()) return;
+    if (!learnt_.is(batch, asked)) learn_rows(batch, asked, where);
+    give_back_rows(groups_with_coefficients(layout_, gradient, width()), [&] {
+      add_features(layout_, gradient, width(), d_feature_);
+      return std::span<T>(d_feature_);
+    });
   }
   [[nodiscard]] bool trains() const { return adapter_ || trained_; }
   [[nodiscard]] kept keeps() const {
@@ -363,13 +369,7 @@ class llama {
 
   [[nodiscard]] adapter_dropout dropout(choice_batch const& batch) {
     if (!adapter_ || adapter_->options().dropout == 0) return {};
-    dropout_rows_.clear();
-    for (std::size_t g = 0; g != batch.size(); ++g) {
-      std::uint64_t const row = batch.row.empty() ? g : batch.row[g];
-      for (std::size_t r = layout_.group_rows()[g]; r != layout_.group_rows()[g + 1]; ++r) {
-        dropout_rows_.push_back(row << 24 | (r - layout_.group_rows()[g]));
-      }
-    }
+    number_rows(layout_, batch, dropout_rows_);
     return {.share = adapter_->options().dropout,
             .seed = adapter_->options().seed,
             .draw = batch.draw,

@@ -14,6 +14,20 @@
 
 namespace prefer::inline v0_1::lm {
 
+/// The log-probabilities that are wanted of completions [first, first + count), whose tokens `offset` parts.
+template <std::floating_point T>
+[[nodiscard]] completion_outputs<T> part_of(completion_outputs<T> const& wanted,
+                                            std::span<std::size_t const> offset, std::size_t first,
+                                            std::size_t count) {
+  completion_outputs<T> out;
+  if (!wanted.log_prob.empty()) out.log_prob = wanted.log_prob.subspan(first, count);
+  if (!wanted.token_log_prob.empty()) {
+    out.token_log_prob =
+        wanted.token_log_prob.subspan(offset[first], offset[first + count] - offset[first]);
+  }
+  return out;
+}
+
 /// From what the output layer says of tokens and rows to what is wanted of completions, and back: linear_log_prob on the
 /// rows of a layout.
 ///

@@ -58,12 +58,12 @@ template <std::floating_point T>
            any_but_zero(given.token_log_prob, token, end_of_tokens);
   });
 }
-/// By the gradient of each completion's features [completions, width].
+/// By the gradient of the features of what is scored [completions or steps, width].
 template <std::floating_point T>
 [[nodiscard]] std::vector<unsigned char> groups_with_coefficients(row_layout const& layout,
                                                                   std::span<T const> gradient,
                                                                   std::size_t width) {
-  return groups_in_which(layout, [&](std::size_t first, std::size_t end, std::size_t, std::size_t) {
+  return groups_in_which(layout, [&](std::size_t, std::size_t, std::size_t first, std::size_t end) {
     return any_but_zero(gradient, first * width, end * width);
   });
 }

@@ -22,9 +22,16 @@ struct text_limits {
   std::size_t context = 0;
 };
 
-/// What rows are scored for: every token of a completion, from the row before it; or every completion, from the row of its
-/// last token.
-enum class row_scoring : std::uint8_t { tokens, completions };
+/// What rows are scored for: every token of a completion, from the row before it; every completion, from the row of its last
+/// token; or every step, which is a token's or the state after the end, from both.
+enum class row_scoring : std::uint8_t { tokens, completions, steps };
+
+/// What a batch is asked for. Of steps completion i has those in [step_offset[i], step_offset[i + 1]), which are as many as it
+/// has tokens, or one more, see ValueModel.
+struct row_question {
+  row_scoring scoring = row_scoring::tokens;
+  std::span<std::size_t const> step_offset = {};  ///< [completions + 1]
+};
 
 /// Rows [begin, end) of a batch.
 struct row_range {
@@ -50,8 +57,14 @@ struct row_range {
 ///
 ///   rows  a b c | d e | f      scored: e and f, each from its own row
 ///
-/// Errors  precondition_error naming the row of the data for a token that the vocabulary does not have, and for a
-///         prompt and completion that need more positions than there are; those of expects_choices
+/// Where steps are, the rows before all tokens are scored as well; a completion without a state after its end has no row for its
+/// last token:
+///
+///   rows  a b c | d e | f      scored: b, c, d, e and b, c, f
+///
+/// Errors  precondition_error naming the row of the data for a token that the vocabulary does not have, for a prompt and
+///         completion that need more positions than there are, and for steps that are no completion's; those of
+///         expects_choices
 class row_layout {
  public:
   static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
@@ -59,8 +72,8 @@ class row_layout {
   /// Lays out groups [first, first + count) of the batch; `where` is the caller's name.
   void lay_out(choice_batch const& batch, token_sequences const& texts, text_limits const& limits,
                std::size_t first, std::size_t count, char const* where,
-               row_scoring scoring = row_scoring::tokens) {
-    scoring_ = scoring;
+               row_question const& asked = {}) {
+    asked_ = asked;
     token_.clear();
     position_.clear();
     segments_.clear();
@@ -71,9 +84,10 @@ class row_layout {
       each->assign(1, 0);
     }
     for (std::size_t g = first; g != first + count; ++g) {
-      expects_group(batch, texts, limits, g, where, unread());
+      expects_group(batch, texts, limits, g, where);
       add_group(batch, texts, g);
     }
+    asked_.step_offset = {};  // the caller's
   }
 
   /// What is left where some groups are not computed any further; `keep` has one number for each group, 0 for those.
@@ -142,7 +156,7 @@ class row_layout {
   [[nodiscard]] std::span<token_segment const> segments() const { return segments_; }
 
   [[nodiscard]] std::span<std::size_t const> scored_rows() const { return scored_rows_; }
-  /// Of each scored token: which of scored_rows() it is scored from, and the token.
+  /// Of each scored token: which of scored_rows() it is scored from, and the token; of others the token of that row.
   [[nodiscard]] std::span<std::uint32_t const> scored_from() const { return scored_from_; }
   [[nodiscard]] std::span<std::uint32_t const> target() const { return target_; }
 
@@ -177,12 +191,14 @@ class row_layout {
     std::size_t first_row = 0;
   };
 
-  // Tokens at the end of a completion that have no row.
-  [[nodiscard]] std::size_t unread() const { return scoring_ == row_scoring::tokens ? 1 : 0; }
+  // Tokens at the end of completion i that have no row.
+  [[nodiscard]] std::size_t unread(std::size_t i, std::size_t tokens) const {
+    if (asked_.scoring != row_scoring::steps) return asked_.scoring == row_scoring::tokens ? 1 : 0;
+    return tokens + 1 - (asked_.step_offset[i + 1] - asked_.step_offset[i]);
+  }
 
-  static void expects_group(choice_batch const& batch, token_sequences const& texts,
-                            text_limits const& limits, std::size_t g, char const* where,
-                            std::size_t unread) {
+  void expects_group(choice_batch const& batch, token_sequences const& texts,
+                     text_limits const& limits, std::size_t g, char const* where) const {
     auto const refuse_row = [&](std::size_t i, std::string const& what) {
       refuse(std::string(where) + ": row " + std::to_string(batch.row.empty() ? g : batch.row[g]) +
              " (prompt " + std::to_string(batch.prompt[g]) + ", completion " +
@@ -191,7 +207,15 @@ class row_layout {
     auto const prompt = texts.prompts.tokens(batch.prompt[g]);
     for (std::size_t i = batch.offset[g]; i != batch.offset[g + 1]; ++i) {
       auto const completion = texts.completions.tokens(batch.completion[i]);
-      std::size_t const positions = prompt.size() + completion.size() - unread;
+      std::size_t const tokens = completion.size();
+      if (asked_.scoring == row_scoring::steps) {
+        std::size_t const steps = asked_.step_offset[i + 1] - asked_.step_offset[i];
+        if (steps != tokens && steps != tokens + 1) {
+          refuse_row(i, "has " + std::to_string(tokens) + " tokens and " + std::to_string(steps) +
+                            " steps; expected as many, or one more");
+        }
+      }
+      std::size_t const positions = prompt.size() + tokens - unread(i, tokens);
       if (positions > limits.context) {
         refuse_row(i, "takes " + std::to_string(positions) + " positions, the model's context is " +
                           std::to_string(limits.context));
@@ -211,7 +235,8 @@ class row_layout {
     nodes_.clear();
     auto const prompt = texts.prompts.tokens(batch.prompt[g]);
     for (std::size_t i = batch.offset[g]; i != batch.offset[g + 1]; ++i) {
-      sequences_.push_back({prompt, texts.completions.tokens(batch.completion[i]), unread()});
+      auto const completion = texts.completions.tokens(batch.completion[i]);
+      sequences_.push_back({prompt, completion, unread(i, completion.size())});
       grow(sequences_.size() - 1);
     }
     if (!nodes_.empty()) add_segments(0, token_segment::no_parent);
@@ -296,16 +321,18 @@ class row_layout {
     std::size_t at = 0;
     for (std::size_t p = of.prompt.size() - 1; p != of.size(); ++p) {
       if (p == nodes_[at].end) at = child_for(at, of[p]);
-      if (scoring_ == row_scoring::completions && p + 1 != of.size()) continue;
+      if (asked_.scoring == row_scoring::completions && p + 1 != of.size()) continue;
       std::size_t const row = nodes_[at].first_row + (p - nodes_[at].begin) - first_row;
       scored_by_[row] = 0;
       scored_from_.push_back(static_cast<std::uint32_t>(row));
-      target_.push_back(of.completion[p + of.unread - of.prompt.size()]);
+      // Who is asked for no token's probability is told which token the row is of.
+      target_.push_back(
+          asked_.scoring == row_scoring::tokens ? of.completion[p + 1 - of.prompt.size()] : of[p]);
     }
     token_offset_.push_back(target_.size());
   }
 
-  row_scoring scoring_ = row_scoring::tokens;
+  row_question asked_;
   std::vector<std::uint32_t> token_;
   std::vector<std::uint32_t> position_;
   std::vector<token_segment> segments_;
