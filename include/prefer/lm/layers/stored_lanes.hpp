@@ -122,7 +122,7 @@ inline void for_each_stored_lane(std::index_sequence<R...>, std::byte const* fir
   constexpr std::size_t width = lane<T>::width;
   std::byte const* const row[] = {first + R * bytes...};
   std::byte const* stream = first;
-  // Of `count` bytes that follow, each line of a cache once or twice.
+  // Each line of a cache once or twice.
   auto const ask_for = [&stream]<std::size_t Count>(std::integral_constant<std::size_t, Count>) {
     constexpr std::size_t asked = (Count + 63) / 64;
     for (std::size_t i = 0; i != asked; ++i) {
