@@ -58,13 +58,6 @@ std::uint64_t times_of(drawing_task const& task, std::size_t completions) {
   return (task.amount.per_person + completions - 1) / completions * parts;
 }
 
-std::uint64_t drawn_after(drawing_task const& task, std::size_t completions, std::uint64_t times) {
-  std::uint64_t const each = people_per_step(task, completions);
-  std::uint64_t const people = task.people.size();
-  std::uint64_t const parts = (people + each - 1) / each;
-  return completions * (times / parts * people + std::min(times % parts * each, people));
-}
-
 /// The policy in a wrapper that draws, and the start model beside it, for as long as a training takes.
 struct at_work {
   drawing_task const& task;
@@ -276,7 +269,11 @@ void ppo(drawing_task const& task) {
 
 void grpo(drawing_task const& task) {
   auto const method = prefer::grpo_method({.scale = prefer::reward_scale::none});
-  by_rollouts(task, prefer::grpo{.beta = task.strength}, method);
+  if (task.strength == 0.0) {  // without its KL term it is the clipped surrogate
+    by_rollouts(task, prefer::clipped_surrogate{}, method);
+  } else {
+    by_rollouts(task, prefer::grpo{.beta = task.strength}, method);
+  }
 }
 
 }  // namespace
@@ -300,14 +297,22 @@ std::uint64_t train_by_drawing(std::string const& method, drawing_task const& ta
   } else {
     prefer::refuse("recommend: unknown method " + method);
   }
-  std::size_t const completions = completions_of(method, task.amount);
-  return drawn_after(task, completions, times_of(task, completions));
+  return drawn_after(method, task, steps_of(method, task));
+}
+
+std::uint64_t steps_of(std::string const& method, drawing_task const& task) {
+  return times_of(task, completions_of(method, task.amount)) * passes_of(method, task.amount);
 }
 
 std::uint64_t drawn_after(std::string const& method, drawing_task const& task,
                           std::uint64_t steps) {
   std::size_t const passes = passes_of(method, task.amount);
-  return drawn_after(task, completions_of(method, task.amount), (steps + passes - 1) / passes);
+  std::size_t const completions = completions_of(method, task.amount);
+  std::uint64_t const times = (steps + passes - 1) / passes;
+  std::uint64_t const each = people_per_step(task, completions);
+  std::uint64_t const people = task.people.size();
+  std::uint64_t const parts = (people + each - 1) / each;
+  return completions * (times / parts * people + std::min(times % parts * each, people));
 }
 
 round_cost train_in_a_round(drawing_task const& task, std::size_t count, std::uint64_t round) {

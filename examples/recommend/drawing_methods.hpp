@@ -35,7 +35,7 @@ struct drawing_task {
   /// In which xpo and nash_md keep what they have worked out of the start's rows; changes no number.
   std::size_t kept_bytes = std::size_t{64} << 20;
   training_guard guard = {};
-  std::string unit;
+  std::string unit = {};
   /// What is told which policy moves, before it does.
   std::function<void(model&)> moves = {};
 };
@@ -44,6 +44,9 @@ struct drawing_task {
 ///
 /// Errors  program::stop
 std::uint64_t train_by_drawing(std::string const& method, drawing_task const& task);
+
+/// How many steps that takes.
+[[nodiscard]] std::uint64_t steps_of(std::string const& method, drawing_task const& task);
 
 /// Items that such a training has drawn after so many of its steps.
 [[nodiscard]] std::uint64_t drawn_after(std::string const& method, drawing_task const& task,
