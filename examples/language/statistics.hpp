@@ -9,6 +9,7 @@
 
 #include <prefer/text/number.hpp>
 
+#include "../program/estimate.hpp"
 #include "../program/json.hpp"
 
 namespace language {
@@ -21,16 +22,9 @@ struct mean_of_rows {
 };
 
 [[nodiscard]] inline mean_of_rows mean_of(std::span<double const> values) {
-  mean_of_rows out{.count = values.size()};
-  if (values.empty()) return out;
-  double sum = 0.0;
-  for (double const each : values) sum += each;
-  auto const n = static_cast<double>(values.size());
-  out.mean = sum / n;
-  if (values.size() == 1) return out;
-  double squares = 0.0;
-  for (double const each : values) squares += (each - out.mean) * (each - out.mean);
-  out.standard_error = std::sqrt(squares / (n - 1.0) / n);
+  program::moments const of = program::moments_of(values);
+  mean_of_rows out{.count = of.count, .mean = of.mean};
+  if (of.count > 1) out.standard_error = of.standard_error();
   return out;
 }
 

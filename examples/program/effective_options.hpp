@@ -24,19 +24,6 @@ inline json typed(std::string const& text) {
   return number.is_number() && number.dump() == text ? number : json(text);
 }
 
-/// Words of a default as the parser writes lists: [a,b].
-inline std::vector<std::string> words_of_default(std::string const& text) {
-  if (text.size() < 2 || text.front() != '[' || text.back() != ']') return {text};
-  std::vector<std::string> all;
-  std::string const inner = text.substr(1, text.size() - 2);
-  for (std::size_t at = 0; at < inner.size();) {
-    std::size_t const end = std::min(inner.find(',', at), inner.size());
-    all.push_back(inner.substr(at, end - at));
-    at = end + 1;
-  }
-  return all;
-}
-
 }  // namespace inside
 
 /// Every argument that results depend on, given or left to its default: all but these, which say where data come from,

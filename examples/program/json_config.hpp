@@ -31,6 +31,19 @@ inline bool is_setting(std::string const& name) {
   return name != "config" && name != "help" && name != "version";
 }
 
+/// Words of a default as the parser writes lists: [a,b].
+inline std::vector<std::string> words_of_default(std::string const& text) {
+  if (text.size() < 2 || text.front() != '[' || text.back() != ']') return {text};
+  std::vector<std::string> all;
+  std::string const inner = text.substr(1, text.size() - 2);
+  for (std::size_t at = 0; at < inner.size();) {
+    std::size_t const end = std::min(inner.find(',', at), inner.size());
+    all.push_back(inner.substr(at, end - at));
+    at = end + 1;
+  }
+  return all;
+}
+
 /// Reads flags from JSON for the parser. What stands on the command line goes before what stands in the file.
 class json_config : public CLI::Config {
  public:
@@ -68,6 +81,8 @@ class json_config : public CLI::Config {
         item.inputs = {"true"};
       } else {
         item.inputs = inputs_of(name, value);
+        // What holds anyway is not given: results name every flag, those too that go with others alone.
+        if (item.inputs == words_of_default(option.get_default_str())) continue;
       }
       given.push_back(std::move(item));
       taken_.insert("--" + name);

@@ -2,6 +2,7 @@
 #include "drawing_methods.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <prefer/batch/token_table.hpp>
@@ -57,13 +58,6 @@ std::uint64_t times_of(drawing_task const& task, std::size_t completions) {
   return (task.amount.per_person + completions - 1) / completions * parts;
 }
 
-std::uint64_t drawn_after(drawing_task const& task, std::size_t completions, std::uint64_t times) {
-  std::uint64_t const each = people_per_step(task, completions);
-  std::uint64_t const people = task.people.size();
-  std::uint64_t const parts = (people + each - 1) / each;
-  return completions * (times / parts * people + std::min(times % parts * each, people));
-}
-
 /// The policy in a wrapper that draws, and the start model beside it, for as long as a training takes.
 struct at_work {
   drawing_task const& task;
@@ -107,38 +101,106 @@ void online_dpo(drawing_task const& task) {
            prefer::drawn_preference{annotator{item_reward(task.reward)}});
 }
 
-/// Draws the first of two items by the policy, as it is then, and the second by a geometric mixture of it and the start.
+/// What is worked out of a person's row of the start model, which does not move: kept for as many people as fit, and worked
+/// out anew for the others.
+template <class Of>
+class kept_of_start {
+ public:
+  kept_of_start(drawing_task const& task, std::size_t bytes_of_item)
+      : start_(&task.start),
+        of_(task.start.prompts()),
+        left_(task.kept_bytes / (task.start.completions() * bytes_of_item)) {}
+
+  /// `make` makes it of the log-probabilities of all items.
+  template <class Make>
+  [[nodiscard]] Of const& operator()(std::uint32_t person, Make const& make) {
+    std::optional<Of>& kept = of_[person];
+    if (kept) return *kept;
+    std::vector<float> row(start_->completions());
+    start_->log_probs(person, row);
+    std::optional<Of>& into = left_ != 0 ? kept : last_;
+    left_ -= left_ != 0 ? 1 : 0;
+    return into.emplace(make(std::move(row)));
+  }
+
+ private:
+  model const* start_;
+  std::vector<std::optional<Of>> of_;  // of each person
+  std::optional<Of> last_;
+  std::size_t left_;
+};
+
+/// Draws from the start.
+class start_itself {
+ public:
+  explicit start_itself(drawing_task const& task) : sampler_(task, sizeof(double)) {}
+
+  [[nodiscard]] prefer::token_sampler const& operator()(std::uint32_t person,
+                                                        prefer::sampling_options const& how,
+                                                        std::span<float const>) {
+    return sampler_(person, [&](std::vector<float> const& row) {
+      prefer::token_sampler out(how);
+      out.take(std::span(row));
+      return out;
+    });
+  }
+
+ private:
+  kept_of_start<prefer::token_sampler> sampler_;
+};
+
+/// Draws from a half-and-half geometric mixture of the policy, as it is then, and the start.
 ///
-///   log_prob = share * policy's + (1 - share) * start's, normalised
+///   log_prob = (policy's + start's) / 2, normalised
+class half_and_half {
+ public:
+  explicit half_and_half(drawing_task const& task) : row_(task, sizeof(float)) {}
+
+  [[nodiscard]] prefer::token_sampler const& operator()(std::uint32_t person,
+                                                        prefer::sampling_options const& how,
+                                                        std::span<float const> policy) {
+    std::vector<float> const& start = row_(person, [](std::vector<float> row) { return row; });
+    mixed_.resize(policy.size());
+    for (std::size_t y = 0; y < mixed_.size(); ++y) {
+      mixed_[y] = static_cast<float>(0.5 * static_cast<double>(policy[y]) +
+                                     0.5 * static_cast<double>(start[y]));
+    }
+    sampler_.emplace(how).take(std::span<float const>(mixed_));
+    return *sampler_;
+  }
+
+ private:
+  kept_of_start<std::vector<float>> row_;
+  std::vector<float> mixed_;
+  std::optional<prefer::token_sampler> sampler_;
+};
+
+/// Draws the first of two items by the policy, as it is then, and the second by another.
+template <class Second>
 class two_writers {
  public:
-  two_writers(at_work const& here, double share) : here_(&here), share_(share) {}
+  explicit two_writers(at_work const& here) : here_(&here), second_(here.task) {}
 
   void sample(std::span<std::uint32_t const> people, prefer::sampling_options const& how,
               prefer::random_address const& from, prefer::token_table& into,
-              std::span<std::uint32_t> ids) const {
-    std::vector<float> policy(here_->task.start.completions());
-    std::vector<float> mixed(policy.size());
-    prefer::token_sampler draw(how);
+              std::span<std::uint32_t> ids) {
+    std::vector<float> row(here_->task.start.completions());
+    prefer::token_sampler first(how);
     prefer::random_address address = from;
     for (std::size_t i = 0; i < people.size(); ++i, ++address.index) {
       if (i % 2 == 0) {
-        here_->policy.policy().log_probs(people[i], policy);
-        here_->task.start.log_probs(people[i], mixed);
-        for (std::size_t y = 0; y < mixed.size(); ++y) {
-          mixed[y] = static_cast<float>(share_ * static_cast<double>(policy[y]) +
-                                        (1.0 - share_) * static_cast<double>(mixed[y]));
-        }
+        here_->policy.policy().log_probs(people[i], row);
+        first.take(std::span<float const>(row));
       }
       prefer::random_stream numbers(address);
-      std::uint32_t const item = draw(std::span<float const>(i % 2 == 0 ? policy : mixed), numbers);
+      std::uint32_t const item = (i % 2 == 0 ? first : second_(people[i], how, row)).next(numbers);
       ids[i] = into.add(std::span(&item, 1));
     }
   }
 
  private:
   at_work const* here_;
-  double share_;
+  Second second_;
 };
 
 /// A pair of which is known whether the start drew the chosen item.
@@ -168,14 +230,14 @@ struct against_the_mixture {
 
 void xpo(drawing_task const& task) {
   at_work here(task);
-  two_writers writers(here, 0.0);  // the start itself
+  two_writers<start_itself> writers(here);
   by_pairs(here, prefer::xpo{.beta = task.strength}, writers,
            against_the_start{{annotator{item_reward(task.reward)}}});
 }
 
 void nash_md(drawing_task const& task) {
   at_work here(task);
-  two_writers writers(here, 0.5);
+  two_writers<half_and_half> writers(here);
   by_pairs(here, prefer::nash_md{.beta = task.strength}, writers,
            against_the_mixture{annotator{item_reward(task.reward)}});
 }
@@ -207,7 +269,11 @@ void ppo(drawing_task const& task) {
 
 void grpo(drawing_task const& task) {
   auto const method = prefer::grpo_method({.scale = prefer::reward_scale::none});
-  by_rollouts(task, prefer::grpo{.beta = task.strength}, method);
+  if (task.strength == 0.0) {  // without its KL term it is the clipped surrogate
+    by_rollouts(task, prefer::clipped_surrogate{}, method);
+  } else {
+    by_rollouts(task, prefer::grpo{.beta = task.strength}, method);
+  }
 }
 
 }  // namespace
@@ -231,14 +297,22 @@ std::uint64_t train_by_drawing(std::string const& method, drawing_task const& ta
   } else {
     prefer::refuse("recommend: unknown method " + method);
   }
-  std::size_t const completions = completions_of(method, task.amount);
-  return drawn_after(task, completions, times_of(task, completions));
+  return drawn_after(method, task, steps_of(method, task));
+}
+
+std::uint64_t steps_of(std::string const& method, drawing_task const& task) {
+  return times_of(task, completions_of(method, task.amount)) * passes_of(method, task.amount);
 }
 
 std::uint64_t drawn_after(std::string const& method, drawing_task const& task,
                           std::uint64_t steps) {
   std::size_t const passes = passes_of(method, task.amount);
-  return drawn_after(task, completions_of(method, task.amount), (steps + passes - 1) / passes);
+  std::size_t const completions = completions_of(method, task.amount);
+  std::uint64_t const times = (steps + passes - 1) / passes;
+  std::uint64_t const each = people_per_step(task, completions);
+  std::uint64_t const people = task.people.size();
+  std::uint64_t const parts = (people + each - 1) / each;
+  return completions * (times / parts * people + std::min(times % parts * each, people));
 }
 
 round_cost train_in_a_round(drawing_task const& task, std::size_t count, std::uint64_t round) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -31,8 +32,10 @@ struct drawing_task {
   drawing_amount amount;
   prefer::train_options training;  ///< its steps follow from the amount
   double strength = 0.0;
+  /// In which xpo and nash_md keep what they have worked out of the start's rows; changes no number.
+  std::size_t kept_bytes = std::size_t{64} << 20;
   training_guard guard = {};
-  std::string unit;
+  std::string unit = {};
   /// What is told which policy moves, before it does.
   std::function<void(model&)> moves = {};
 };
@@ -41,6 +44,9 @@ struct drawing_task {
 ///
 /// Errors  program::stop
 std::uint64_t train_by_drawing(std::string const& method, drawing_task const& task);
+
+/// How many steps that takes.
+[[nodiscard]] std::uint64_t steps_of(std::string const& method, drawing_task const& task);
 
 /// Items that such a training has drawn after so many of its steps.
 [[nodiscard]] std::uint64_t drawn_after(std::string const& method, drawing_task const& task,

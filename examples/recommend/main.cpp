@@ -374,7 +374,11 @@ int run(arguments& given) {
   if (of_methods) recommend::expect_sense(given.methods, options, data);
   constexpr std::size_t models_of_methods =
       6;  // start, reward, policy, and copies held near or drawn from
-  recommend::expect_memory(recommend::memory_of(data, options, of_methods ? models_of_methods : 2),
+  auto memory = recommend::memory_of(data, options, of_methods ? models_of_methods : 2);
+  if (of_methods) {
+    memory.push_back({"rows of the start", static_cast<double>(given.methods.kept_bytes)});
+  }
+  recommend::expect_memory(memory,
                            given.memory > 0.0 ? given.memory * 1e9 : recommend::available_memory());
   program::stop_when_asked();
   std::string const name = of_methods ? "recommend_methods" : "recommend";

@@ -31,12 +31,12 @@ std::string strength_of(method_setting const& what) {
 }
 
 /// One seed has no error of its own.
-table_cell cell(std::size_t seeds, estimate const& e) {
+table_cell cell(std::size_t seeds, program::estimate const& e) {
   if (seeds < 2) return e.mean;
   return mean_spread{e.mean, e.error};
 }
 
-program::json json_of(estimate const& e) {
+program::json json_of(program::estimate const& e) {
   return {{"mean", program::number(e.mean)}, {"standard_error", program::number(e.error)}};
 }
 program::json json_of(method_setting const& what) {

@@ -165,6 +165,19 @@ void expect_sense(method_options const& how, study_options const& options,
         "the last part and not met in the first; expected some, or --met-again, which ranks what "
         "was met, too");
   }
+  // A value that nobody reads is not passed over. One that holds anyway may stand in a file of all flags.
+  method_options const unsaid;
+  auto const read_by = [&](char const* flag, bool said, std::vector<std::string> const& readers) {
+    if (!said || std::any_of(readers.begin(), readers.end(), has)) return;
+    std::string expected;
+    for (std::string const& each : readers) expected += (expected.empty() ? "" : " or ") + each;
+    prefer::refuse(std::string(flag) +
+                   ": found a value that none of these methods reads; expected " + expected +
+                   " among them");
+  };
+  read_by("--best-of", how.best_of != unsaid.best_of, {"best_of_n"});
+  read_by("--completions", how.completions != unsaid.completions, {"ppo", "rloo", "reinforce"});
+  read_by("--rounds", how.rounds != unsaid.rounds, {"iterative_dpo"});
   if (!options.losses.empty() && !has("dpo")) {
     prefer::refuse(
         "--loss: found losses without --method dpo, whose losses they are; expected dpo "

@@ -23,24 +23,6 @@ std::vector<method_row const*> rows_of(std::vector<method_row> const& rows,
   return out;
 }
 
-double variance(std::vector<double> const& values) {
-  if (values.size() < 2) return 0.0;
-  double mean = 0.0;
-  for (double const v : values) mean += v;
-  mean /= static_cast<double>(values.size());
-  double squares = 0.0;
-  for (double const v : values) squares += (v - mean) * (v - mean);
-  return squares / static_cast<double>(values.size() - 1);
-}
-
-estimate over_seeds(std::vector<double> const& values) {
-  estimate out;
-  auto const n = static_cast<double>(values.size());
-  for (double const v : values) out.mean += v / n;
-  out.error = std::sqrt(variance(values) / n);
-  return out;
-}
-
 /// NDCG@10 of [seed][person].
 using ranked = std::vector<std::vector<double>>;
 
@@ -60,7 +42,8 @@ ranked difference(ranked a, ranked const& b) {
 }
 
 /// Over the people whose number leaves `remainder` when divided by `divisor` and who are judged.
-estimate over_people(ranked const& of, std::size_t divisor = 1, std::size_t remainder = 0) {
+program::estimate over_people(ranked const& of, std::size_t divisor = 1,
+                              std::size_t remainder = 0) {
   std::vector<double> person;
   std::vector<double> seed(of.size());
   auto const seeds = static_cast<double>(of.size());
@@ -72,13 +55,12 @@ estimate over_people(ranked const& of, std::size_t divisor = 1, std::size_t rema
       seed[s] += of[s][p];
     }
   }
-  auto const people = static_cast<double>(person.size());
-  estimate out;
-  if (person.empty()) return out;
-  for (double const each : person) out.mean += each / people;
-  for (double& each : seed) each /= people;
-  out.error = std::sqrt(variance(person) / people + variance(seed) / seeds);
-  return out;
+  if (person.empty()) return {};
+  for (double& each : seed) each /= static_cast<double>(person.size());
+  program::moments const by_person = program::moments_of(person);
+  return {
+      .mean = by_person.mean,
+      .error = std::hypot(by_person.standard_error(), program::moments_of(seed).standard_error())};
 }
 
 std::vector<method_setting> settings_in(std::vector<method_row> const& rows) {
@@ -171,7 +153,7 @@ std::vector<method_summary> summarize(std::vector<method_row> const& rows) {
     auto const mean = [&](auto const& number) {
       std::vector<double> values;
       for (auto const* row : group) values.push_back(static_cast<double>(number(*row)));
-      return over_seeds(values);
+      return program::estimate_of(values);
     };
     method_summary s{.what = what, .seeds = group.size()};
     s.ndcg_at_10 = over_people(ndcg_of(group));
@@ -237,9 +219,9 @@ std::vector<equal_reward> at_equal_reward(std::vector<method_row> const& rows) {
     e.seeds = seconds.size();
     if (e.seeds != 0) {
       e.target /= static_cast<double>(e.seeds);
-      e.seconds = over_seeds(seconds);
-      e.dpo_seconds = over_seeds(dpo_seconds);
-      estimate const ratio = over_seeds(log_ratio);
+      e.seconds = program::estimate_of(seconds);
+      e.dpo_seconds = program::estimate_of(dpo_seconds);
+      program::estimate const ratio = program::estimate_of(log_ratio);
       e.times = std::exp(ratio.mean);
       if (e.seeds > 1) {
         double const half = student(e.seeds - 1) * ratio.error;

@@ -6,15 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "../program/estimate.hpp"
 #include "methods.hpp"
 
 namespace recommend {
-
-/// A mean and its standard error.
-struct estimate {
-  double mean = 0.0;
-  double error = 0.0;
-};
 
 /// One setting over seeds. NDCG@10 and its difference are means over people who have something to find and over seeds; their
 /// errors are those of both, in squares: other people, and other seeds, would have given other numbers. A mean over seeds
@@ -22,14 +17,15 @@ struct estimate {
 struct method_summary {
   method_setting what;
   std::size_t seeds = 0;
-  estimate ndcg_at_10 = {};
-  std::optional<estimate> over_dpo = {};  ///< the difference to dpo where it ranks best, paired
+  program::estimate ndcg_at_10 = {};
+  std::optional<program::estimate> over_dpo =
+      {};  ///< the difference to dpo where it ranks best, paired
   double hit_rate_at_10 = 0.0;
   double pair_accuracy = 0.0;
-  estimate kl_start = {};
-  estimate reward_gain = {};
+  program::estimate kl_start = {};
+  program::estimate reward_gain = {};
   std::optional<pair_judgement> reward = {};
-  estimate seconds = {};
+  program::estimate seconds = {};
   double reward_seconds = 0.0;
   double drawn_items = 0.0;
 };
@@ -42,8 +38,8 @@ struct method_summary {
 struct comparison {
   std::string method;
   std::vector<method_setting> chosen = {};  ///< by people of odd number, and of even
-  estimate ndcg_at_10 = {};
-  estimate over_dpo = {};  ///< paired by person and seed
+  program::estimate ndcg_at_10 = {};
+  program::estimate over_dpo = {};  ///< paired by person and seed
 };
 
 /// The start model, and every method that ran; nothing unless dpo did.
@@ -57,8 +53,8 @@ struct equal_reward {
   method_setting dpo;
   std::size_t seeds = 0;  ///< in which the target is above the start
   double target = 0.0;    ///< mean NDCG@10
-  estimate seconds = {};
-  estimate dpo_seconds = {};
+  program::estimate seconds = {};
+  program::estimate dpo_seconds = {};
   /// How many times dpo's, geometric mean, and its 95 % interval by Student's t of the logarithms; absent of one seed.
   double times = 0.0;
   std::optional<double> times_from = {};

@@ -3,19 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <span>
 #include <utility>
 
-#include <prefer/expects.hpp>
-#include <prefer/loss/dpo.hpp>
-#include <prefer/metrics/best_of_n.hpp>
-#include <prefer/model/softmax.hpp>
-#include <prefer/reference/cached.hpp>
+#include <prefer/loss/loss.hpp>
 #include <prefer/reference/none.hpp>
 #include <prefer/text/number.hpp>
 #include <prefer/train/trainer.hpp>
 
-#include "drawing_methods.hpp"
+#include "reward_policies.hpp"
 
 namespace recommend {
 
@@ -25,53 +20,10 @@ namespace {
 constexpr auto likelihood =
     prefer::unpaired_loss([](auto const& chosen) { return -chosen.log_prob; });
 
-std::vector<std::uint32_t> people_with_preferences(interactions const& data) {
-  std::vector<std::uint32_t> out;
-  for (std::uint32_t p = 0; p < data.people.size(); ++p) {
-    if (!data.people[p].train_preferences.empty()) out.push_back(p);
-  }
-  return out;
-}
-
 std::string unit_of(method_setting const& what, std::uint64_t seed) {
   return what.method + (what.loss.empty() ? "" : "-" + what.loss) +
          (what.strength ? "-" + prefer::text::shortest(*what.strength) : "") + "-" +
          std::to_string(seed);
-}
-
-/// Rows of one function of the start's log-probabilities and the rewards of each person.
-item_log_probs of_start_and_reward(
-    item_log_probs start, item_log_probs reward, std::size_t items, prefer::executor threads,
-    std::function<void(std::span<float>, std::span<float const>)> const& become) {
-  return [=](std::size_t first, std::size_t count, std::span<float> out) {
-    std::vector<float> rewards(out.size());
-    start(first, count, out);
-    reward(first, count, rewards);
-    threads.for_each_chunk(count, [&](std::size_t r) {
-      become(out.subspan(r * items, items),
-             std::span<float const>(rewards).subspan(r * items, items));
-    });
-  };
-}
-
-/// start * exp(reward / beta) / Z: what maximises the expected reward minus beta times the divergence from the start.
-void become_optimum(std::span<float> log_prob, std::span<float const> reward, double beta) {
-  for (std::size_t i = 0; i < log_prob.size(); ++i) {
-    log_prob[i] += static_cast<float>(static_cast<double>(reward[i]) / beta);
-  }
-  auto const normaliser = prefer::normalise(std::span<float const>(log_prob));
-  for (float& each : log_prob) each = normaliser.log_prob(each);
-}
-
-/// The item of the highest reward among n that the start draws, exactly.
-void become_best_of(std::span<float> log_prob, std::span<float const> reward, std::size_t n) {
-  std::vector<double> const said(log_prob.begin(), log_prob.end());
-  std::vector<double> const score(reward.begin(), reward.end());
-  auto const best = prefer::exact_best_of_n(said, score, n);
-  for (std::size_t i = 0; i < log_prob.size(); ++i) {
-    // What is never kept stands behind everything else, and adds nothing to a divergence.
-    log_prob[i] = static_cast<float>(std::log(std::max(best.probability[i], 1e-300)));
-  }
 }
 
 }  // namespace
@@ -206,16 +158,10 @@ item_log_probs method_study::policy_without_training(method_setting const& what)
   if (what.method == "start") return said_by_start;
   auto const rewards = said_by(reward_->policy(), threads_);
   if (what.method == "reward_model") return rewards;
-  double const strength = *what.strength;
-  if (what.method == "optimum") {
-    return of_start_and_reward(
-        said_by_start, rewards, data_.items, threads_,
-        [=](auto log_prob, auto reward) { become_optimum(log_prob, reward, strength); });
-  }
-  return of_start_and_reward(said_by_start, rewards, data_.items, threads_,
-                             [=](auto log_prob, auto reward) {
-                               become_best_of(log_prob, reward, static_cast<std::size_t>(strength));
-                             });
+  start_and_reward const of{
+      .start = said_by_start, .reward = rewards, .items = data_.items, .threads = threads_};
+  return what.method == "optimum" ? optimum_of(of, *what.strength)
+                                  : best_of_n(of, static_cast<std::size_t>(*what.strength));
 }
 
 void method_study::train(method_row& row, model& policy) {
@@ -269,6 +215,7 @@ drawing_task method_study::drawing(method_row const& row, model& policy, std::st
                        .rate = options_.tune_rate,
                        .threads = threads_},
           .strength = *row.what.strength,
+          .kept_bytes = how_.kept_bytes,
           .guard = guard_,
           .unit = unit,
           .moves = [this](model& moving) { policy_ = &moving; }};

@@ -27,6 +27,8 @@ struct method_options {
   std::size_t rounds = 3;       ///< of iterative_dpo
   double centering = 0.01;      ///< of the reward model, see prefer::bradley_terry
   std::size_t judgings = 0;     ///< in the course of a training
+  /// In which xpo and nash_md keep what they have worked out of the start's rows; changes no number.
+  std::size_t kept_bytes = std::size_t{64} << 20;
 };
 
 /// What --method may be, in the order of the table.

@@ -11,6 +11,7 @@
 #include <prefer/report/table.hpp>
 #include <prefer/text/number.hpp>
 
+#include "../program/estimate.hpp"
 #include "../program/kept_rows.hpp"
 
 namespace recommend {
@@ -22,14 +23,10 @@ bool same(setting const& a, study_row const& b) {
 }
 
 summary::spread spread_of(std::vector<study_row const*> const& rows, auto const& number) {
-  double mean = 0.0;
-  for (auto const* row : rows) mean += number(*row);
-  mean /= static_cast<double>(rows.size());
-  double squares = 0.0;
-  for (auto const* row : rows) squares += (number(*row) - mean) * (number(*row) - mean);
-  double const deviation =
-      rows.size() > 1 ? std::sqrt(squares / static_cast<double>(rows.size() - 1)) : 0.0;
-  return {mean, deviation};
+  std::vector<double> values;
+  for (auto const* row : rows) values.push_back(number(*row));
+  program::moments const of = program::moments_of(values);
+  return {of.mean, of.standard_deviation()};
 }
 
 /// One seed has no spread.

@@ -6,6 +6,7 @@
 #include <prefer/report/table.hpp>
 #include <prefer/text/number.hpp>
 
+#include "../program/estimate.hpp"
 #include "report.hpp"
 
 namespace recommend {
@@ -71,20 +72,19 @@ std::vector<tenth> who_gains(interactions const& data, std::vector<study_row> co
     for (std::size_t part = 0; part < parts; ++part) {
       std::size_t const first = order.size() * part / parts;
       std::size_t const last = order.size() * (part + 1) / parts;
-      auto const n = static_cast<double>(last - first);
       tenth row{.what = what, .number = part + 1, .people = last - first};
       row.fewest = data.people[order[first]].train_items.size();
       row.most = data.people[order[last - 1]].train_items.size();
+      std::vector<double> before;
+      std::vector<double> gain;
       for (std::size_t i = first; i < last; ++i) {
-        row.start += start[order[i]] / n;
-        row.gain += (tuned[order[i]] - start[order[i]]) / n;
+        before.push_back(start[order[i]]);
+        gain.push_back(tuned[order[i]] - start[order[i]]);
       }
-      double squares = 0.0;
-      for (std::size_t i = first; i < last; ++i) {
-        double const off = tuned[order[i]] - start[order[i]] - row.gain;
-        squares += off * off;
-      }
-      if (n > 1) row.half_width = 1.96 * std::sqrt(squares / (n - 1) / n);
+      program::estimate const gained = program::estimate_of(gain);
+      row.start = program::estimate_of(before).mean;
+      row.gain = gained.mean;
+      row.half_width = 1.96 * gained.error;
       out.push_back(row);
     }
   }

@@ -9,7 +9,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/text/number.hpp>
 
-#include "../sweep/statistics.hpp"
+#include "../program/estimate.hpp"
 
 namespace rlhf_claims {
 
@@ -25,7 +25,7 @@ found::found(std::vector<std::vector<measured>> const& seeds) {
                       "found: every seed measures the same things in the same order");
       if (!std::isnan(seed[i].value)) values.push_back(seed[i].value);
     }
-    auto const [mean, error] = sweep::estimate_of(values);
+    auto const [mean, error] = program::estimate_of(values);
     out.mean = mean;
     out.standard_error = values.size() < 2 ? std::numeric_limits<double>::quiet_NaN() : error;
     out.seeds = values.size();

@@ -2,8 +2,11 @@
 #include "compare.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <deque>
 #include <map>
-#include <optional>
+#include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -13,6 +16,7 @@
 #include "../program.hpp"
 #include "grid.hpp"
 #include "method_report.hpp"
+#include "ratings.hpp"
 
 namespace sweep {
 
@@ -22,7 +26,8 @@ constexpr char const* usual_betas = "0.05,0.1,0.2,0.5,1,2,5,10";
 constexpr char const* study_ns = "1,2,4,8,16,64,256,1024,4096,16384,65536";
 constexpr std::size_t few_pairs = 50;  // with which over-optimisation is plain to see
 constexpr char const* usual_steps = "1,2,5,10,20,50,100,200";
-constexpr std::size_t usual_batch = 64;             // with a reward model, draws cost nothing
+constexpr std::size_t usual_batch = 64;  // with a reward model, draws cost nothing
+constexpr double usual_rate_of_ratings = 0.003;
 constexpr std::size_t usual_batch_of_samples = 16;  // so that the usual budget gives 200 steps
 
 std::vector<std::shared_ptr<method const>> read_methods(std::string const& text) {
@@ -60,21 +65,54 @@ bool sweeps(comparison const& all, swept_number number) {
                      [&](auto const& each) { return each->swept() == number; });
 }
 
+/// Two items of a person at a time are the fewest that a method draws.
+std::size_t most_of_ratings(task const& of) {
+  return 2 * dynamic_cast<ratings const&>(of).data().people_with_preferences();
+}
+std::size_t usual_batch_of_ratings(task const& of) {
+  return std::clamp<std::size_t>(most_of_ratings(of) / group * group, group, 1024);
+}
+void expect_batch_of_ratings(task const& of, std::size_t batch) {
+  if (batch % group != 0) {
+    prefer::refuse("--batch: found " + std::to_string(batch) +
+                   "; on ratings expected a multiple of " + std::to_string(group) +
+                   ", as so many items of a person are drawn at a time");
+  }
+  std::size_t const most = std::max(most_of_ratings(of), group);
+  if (batch > most) {
+    prefer::refuse("--batch: found " + std::to_string(batch) + "; expected at most " +
+                   std::to_string(most) +
+                   ", two items of each person who has preferences, so that a step asks nobody "
+                   "twice");
+  }
+}
+
 ground make_ground(std::string const& name, budget_kind budget, method_arguments const& given,
                    shared_arguments const& shared) {
   task_options how = shared.task;
   how.name = name;
   bool const of_ratings = name == "ratings";
   if (how.pairs == 0) how.pairs = of_ratings ? 20000 : 200;
+  double const rate = shared.rate != 0.0 ? shared.rate
+                      : of_ratings       ? usual_rate_of_ratings
+                                         : method_options{}.rate;
+  how.rate = rate;  // of what a task trains itself
+  if (of_ratings && budget == budget_kind::samples) {
+    prefer::refuse(
+        "--budget samples: on ratings nobody has scored everything that a policy might "
+        "recommend; give --budget labels");
+  }
   std::uint64_t const amount = budget == budget_kind::labels ? how.pairs : given.samples;
   if (budget == budget_kind::samples) how.pairs = static_cast<std::size_t>(amount / 2);
   ground out{.name = name, .of = make_task(how), .options = {}};
   out.options.budget = budget;
   out.options.amount = amount;
   out.options.batch = given.batch != 0                ? static_cast<std::size_t>(given.batch)
+                      : of_ratings                    ? usual_batch_of_ratings(*out.of)
                       : budget == budget_kind::labels ? usual_batch
                                                       : usual_batch_of_samples;
-  out.options.rate = of_ratings ? how.rate : shared.rate != 0.0 ? shared.rate : out.options.rate;
+  if (of_ratings) expect_batch_of_ratings(*out.of, out.options.batch);
+  out.options.rate = rate;
   out.options.fit = given.fit == "adamw" ? reward_fit::adamw : reward_fit::descent;
   auto losses =
       read_losses("--loss", shared.loss.empty() ? "dpo" : shared.loss, out.of->token_columns());
@@ -114,28 +152,45 @@ void expect_flags_meant(comparison const& all, method_arguments const& given,
                 "--pairs goes with --budget labels; with samples give --samples");
 }
 
-/// All that is left to do on one problem, whose reward model is fitted once.
+/// All that is left to do on one problem, whose reward model is fitted once, by who comes first.
 struct job {
   std::size_t ground = 0;
   std::uint64_t seed = 0;
   label_noise noise = {};
   std::vector<method_setting> settings = {};
+  std::once_flag begun = {};
+  std::unique_ptr<arena const> on = {};
+  std::atomic<std::size_t> left = 0;  // settings that are not done
+
+  arena const& begin(comparison const& all) {
+    std::call_once(begun, [&] {
+      auto const& at = all.grounds[ground];
+      on = std::make_unique<arena const>(*at.of, at.of->make(seed, noise), seed, at.options);
+    });
+    return *on;
+  }
+  void end_one() {
+    if (--left == 0) on.reset();
+  }
 };
 
-std::vector<job> jobs_of(comparison const& all, method_results const& kept) {
-  std::vector<job> out;
+std::deque<job> jobs_of(comparison const& all, method_results const& kept) {
+  std::deque<job> out;
   // By seeds, so that what an interruption leaves compares all methods on the same problems.
   for (std::uint64_t seed = all.first_seed; seed <= all.last_seed(); ++seed) {
-    std::map<std::pair<std::size_t, double>, job> here;
+    std::map<std::pair<std::size_t, double>, job*> here;
     for (auto const& what : all.settings()) {
       if (kept.has(what, seed)) continue;
-      job& one = here[{what.ground, what.noise.flip}];
-      one.ground = what.ground;
-      one.seed = seed;
-      one.noise = what.noise;
-      one.settings.push_back(what);
+      job*& one = here[{what.ground, what.noise.flip}];
+      if (one == nullptr) {
+        one = &out.emplace_back();
+        one->ground = what.ground;
+        one->seed = seed;
+        one->noise = what.noise;
+      }
+      one->settings.push_back(what);
+      ++one->left;
     }
-    for (auto& [key, one] : here) out.push_back(std::move(one));
   }
   return out;
 }
@@ -190,7 +245,7 @@ void declare_methods(CLI::App& app, method_arguments& given,
                   ->capture_default_str());
   of_the_grid(app.add_option("--batch", given.batch,
                              "Completions that an online method writes at each step [64; of "
-                             "samples 16]")
+                             "samples 16; on ratings 1024]")
                   ->check(program::whole(2, 1000000)));
   of_the_grid(
       app.add_option("--first-seed", given.first_seed, "The seeds are this one and the next")
@@ -217,7 +272,8 @@ comparison comparison_of(method_arguments const& given, shared_arguments const& 
     all.grounds.push_back(make_ground("markov", budget_kind::labels, usual, few));
   }
   expect_flags_meant(all, given, shared);
-  all.betas = read_betas("--beta", shared.beta.empty() ? usual_betas : shared.beta);
+  all.betas =
+      read_betas("--beta", shared.beta.empty() ? usual_betas : shared.beta, least_beta::zero);
   all.ns = whole_numbers("--n", study ? study_ns : given.n, "completions");
   all.steps = whole_numbers("--steps", shared.steps.empty() ? usual_steps : shared.steps, "steps");
   all.flips = read_flips("--flip", shared.flip.empty() ? "0" : shared.flip);
@@ -226,6 +282,11 @@ comparison comparison_of(method_arguments const& given, shared_arguments const& 
   bool const costly = shared.task.name == "ratings" && !study;
   all.seeds = study ? 100 : shared.seeds != 0 ? shared.seeds : costly ? 3 : 20;
   if (!study && given.method != "all") expect_meaning(all);
+  for (auto const& one : all.methods) {
+    if (one->swept() != swept_number::beta || all.betas.front() != 0.0) continue;
+    std::string const why = one->why_not(all.grounds.front().options, 0.0);
+    if (!why.empty()) program::warn("--beta: " + one->name() + " is not run at 0: " + why);
+  }
   if (all.settings().empty()) prefer::refuse("--method all: none can be had here");
   return all;
 }
@@ -238,28 +299,27 @@ int compare(method_arguments const& given, shared_arguments const& shared) {
   program::expect_folder(shared.output, {"sweep.csv", "sweep.csv.journal", "sweep.html"});
   program::claim const alone(csv);
   method_results kept(csv, all);
-  auto const jobs = jobs_of(all, kept);
-  std::size_t left = 0;
-  for (auto const& each : jobs) left += each.settings.size();
+  auto jobs = jobs_of(all, kept);
+  std::vector<std::pair<job*, std::size_t>> runs;
+  for (auto& each : jobs) {
+    for (std::size_t s = 0; s < each.settings.size(); ++s) runs.emplace_back(&each, s);
+  }
   std::size_t const total = all.settings().size() * all.seeds;
-  if (left < total) {
-    program::say(std::to_string(total) + " runs, of which " + std::to_string(total - left) +
+  if (runs.size() < total) {
+    program::say(std::to_string(total) + " runs, of which " + std::to_string(total - runs.size()) +
                  " are in " + csv + " already");
   }
 
   prefer::thread_pool pool(shared.threads);
   {
-    program::progress shown(left);
-    pool.executor().for_each_chunk(jobs.size(), [&](std::size_t j) {
+    program::progress shown(runs.size());
+    pool.executor().for_each_chunk(runs.size(), [&](std::size_t r) {
       if (program::interrupted) return;
-      auto const& one = jobs[j];
-      auto const& at = all.grounds[one.ground];
-      arena const on(*at.of, at.of->make(one.seed, one.noise), one.seed, at.options);
-      for (auto const& what : one.settings) {
-        if (program::interrupted) return;
-        kept.add(what, one.seed, all.methods[what.method]->run(on, what.number));
-        shown.advance(1, "seed " + std::to_string(one.seed));
-      }
+      auto& [one, setting] = runs[r];
+      auto const& what = one->settings[setting];
+      kept.add(what, one->seed, all.methods[what.method]->run(one->begin(all), what.number));
+      one->end_one();
+      shown.advance(1, "seed " + std::to_string(one->seed));
     });
   }
   kept.finish();

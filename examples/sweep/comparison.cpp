@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "comparison.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <string_view>
 #include <utility>
 
 #include <prefer/expects.hpp>
@@ -16,19 +18,41 @@ using prefer::text::shortest;
 
 constexpr char const* header =
     "settings,task,budget,amount,fit,method,loss,number,flip,bias,seed,judged,"
-    "step,labels,scored,written,reward,kl_start,kl_bound,best_reward,learned_reward,bytes,seconds";
+    "step,labels,scored,written,reward,kl_start,kl_bound,best_reward,learned_reward,"
+    "pair_accuracy,reward_of_tenths,bytes,peak_bytes,seconds";
 constexpr std::size_t key_fields = 12;
 constexpr std::uint64_t judgements = 5;  // of a run, at most
 
 std::string optional_number(std::optional<double> value) { return value ? shortest(*value) : ""; }
 
-std::string numbers_of(progress_point const& at, std::uint64_t bytes) {
+/// Numbers in one field.
+std::string joined(std::vector<double> const& numbers) {
+  std::string out;
+  for (double const one : numbers) {
+    if (!out.empty()) out += ';';
+    out += shortest(one);
+  }
+  return out;
+}
+
+std::vector<double> split_numbers(std::string_view field) {
+  std::vector<double> out;
+  while (!field.empty()) {
+    std::size_t const end = std::min(field.find(';'), field.size());
+    out.push_back(number_in_field(field.substr(0, end)).value_or(NAN));
+    field.remove_prefix(std::min(end + 1, field.size()));
+  }
+  return out;
+}
+
+std::string numbers_of(progress_point const& at, method_run const& of) {
   return std::to_string(at.step) + "," + std::to_string(at.spent.labels) + "," +
          std::to_string(at.spent.scored) + "," + std::to_string(at.spent.written) + "," +
          shortest(at.quality.reward) + "," + shortest(at.quality.kl_start) + "," +
          optional_number(at.kl_bound) + "," + optional_number(at.quality.best_reward) + "," +
-         optional_number(at.learned_reward) + "," + std::to_string(bytes) + "," +
-         prefer::text::fixed(at.seconds, 6);
+         optional_number(at.learned_reward) + "," + optional_number(at.quality.pair_accuracy) +
+         "," + joined(at.quality.reward_of_tenths) + "," + std::to_string(of.held.bytes()) + "," +
+         std::to_string(of.peak_bytes) + "," + prefer::text::fixed(at.seconds, 6);
 }
 
 }  // namespace
@@ -47,7 +71,6 @@ std::vector<double> comparison::numbers_of(ground const& at, method const& one) 
 }
 
 bool comparison::has(ground const& at, method const& one) const {
-  if (at.name == "ratings" && !one.from_pairs()) return false;
   auto const& how = at.options;
   for (double const number : numbers_of(at, one)) {
     if (one.why_not(how, number).empty()) return true;
@@ -85,23 +108,25 @@ std::string comparison::text() const {
   return out.append(" rounds=").append(std::to_string(how.rounds));
 }
 
+namespace {
+
+bool any_has(comparison const& all, ground const& at, double beta) {
+  return std::any_of(all.methods.begin(), all.methods.end(), [&](auto const& each) {
+    return each->swept() == swept_number::beta && each->why_not(at.options, beta).empty();
+  });
+}
+
+}  // namespace
+
 void expect_meaning(comparison const& all) {
   for (auto const& at : all.grounds) {
     std::string const budget = name_of(at.options.budget);
-    if (at.name == "ratings" && at.options.budget == budget_kind::samples) {
-      prefer::refuse(
-          "--budget samples: on ratings nobody has scored everything that a policy might "
-          "recommend; give --budget labels");
-    }
     for (auto const& one : all.methods) {
-      if (at.name == "ratings" && !one->from_pairs()) {
-        prefer::refuse("--method " + one->name() +
-                       ": on ratings there are the methods that learn from pairs alone, dpo and "
-                       "sft_on_chosen; the program recommend has the others there");
-      }
       for (double const number : all.numbers_of(at, *one)) {
         std::string const why = one->why_not(at.options, number);
         if (why.empty()) continue;
+        bool const at_zero = one->swept() == swept_number::beta && number == 0.0;
+        if (at_zero && all.has(at, *one) && any_has(all, at, number)) continue;
         prefer::refuse("--method " + one->name() + " with --budget " + budget + ": " + why);
       }
     }
@@ -132,8 +157,8 @@ bool method_results::has(method_setting const& what, std::uint64_t seed) const {
 void method_results::add(method_setting const& what, std::uint64_t seed, method_run const& run) {
   std::vector<row_file::row> out;
   for (std::size_t i = 0; i < run.points.size(); ++i) {
-    out.push_back({key(what, seed, i + 1 == run.points.size() ? 0 : i + 1),
-                   numbers_of(run.points[i], run.held.bytes())});
+    out.push_back(
+        {key(what, seed, i + 1 == run.points.size() ? 0 : i + 1), numbers_of(run.points[i], run)});
   }
   rows_.add(out);
 }
@@ -165,11 +190,14 @@ std::vector<method_results::run_result> method_results::at(method_setting const&
                             .spent = {whole(1), whole(2), whole(3)},
                             .quality = {.reward = number(4).value_or(NAN),
                                         .kl_start = number(5).value_or(NAN),
-                                        .best_reward = number(7)},
+                                        .best_reward = number(7),
+                                        .reward_of_tenths = split_numbers(field[10]),
+                                        .pair_accuracy = number(9)},
                             .learned_reward = number(8),
                             .kl_bound = number(6),
-                            .seconds = number(10).value_or(0.0)});
-      one.bytes = whole(9);
+                            .seconds = number(13).value_or(0.0)});
+      one.bytes = whole(11);
+      one.peak_bytes = whole(12);
     }
     if (!one.points.empty()) out.push_back(std::move(one));
   }

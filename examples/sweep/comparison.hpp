@@ -59,7 +59,8 @@ struct comparison {
   [[nodiscard]] std::string text() const;
 };
 
-/// Refuses in a sentence what has no meaning: a method that a task or a budget does not have.
+/// Refuses in a sentence what has no meaning: a method that a task or a budget does not have. A beta of 0 that one of the methods
+/// has may be among the betas.
 ///
 /// Errors  precondition_error
 void expect_meaning(comparison const& all);
@@ -78,6 +79,7 @@ class method_results {
     std::uint64_t seed = 0;
     std::vector<progress_point> points = {};  ///< the last is where the run ended
     std::uint64_t bytes = 0;
+    std::uint64_t peak_bytes = 0;
   };
   /// Every seed's run, in the order of the seeds.
   [[nodiscard]] std::vector<run_result> at(method_setting const& what) const;

@@ -43,9 +43,6 @@ class exact_learner final : public learner {
                found != problem_->all().reference.end()) {
       fixed_ = &found->second;
     }
-    std::vector<std::uint32_t> every(problem_->all().start.size());
-    for (std::size_t i = 0; i < every.size(); ++i) every[i] = static_cast<std::uint32_t>(i);
-    every_ = list(std::move(every));
   }
 
   void log_prob(std::span<double> chosen, std::span<double> rejected) override {
@@ -133,12 +130,12 @@ class exact_learner final : public learner {
     numbers const all = every_log_prob();
     if (!average_) return problem_->judge(all, fixed_);
     numbers reference(all.size());
-    average_->log_prob(every_.batch(), std::span(reference));
+    average_->log_prob(every().batch(), std::span(reference));
     return problem_->judge(all, &reference);
   }
   [[nodiscard]] numbers every_log_prob() override {
-    numbers all(every_.completion.size());
-    policy_.log_prob(every_.batch(), all);
+    numbers all(problem_->all().start.size());
+    policy_.log_prob(every().batch(), all);
     return all;
   }
 
@@ -154,6 +151,13 @@ class exact_learner final : public learner {
     std::vector<std::uint32_t> completion;
     std::vector<std::size_t> offset;
   };
+
+  /// All completions that there are; made when somebody judges.
+  [[nodiscard]] list every() const {
+    std::vector<std::uint32_t> all(problem_->all().start.size());
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint32_t>(i);
+    return list(std::move(all));
+  }
 
   void reference_numbers() {
     if (average_) {
@@ -196,7 +200,6 @@ class exact_learner final : public learner {
   std::optional<prefer::moving_average<P, prefer::ema>> average_;
   std::uint64_t steps_ = 0;
   list pairs_;
-  list every_;
   numbers numbers_;  // one per completion of pairs_
 };
 

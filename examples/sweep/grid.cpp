@@ -31,12 +31,14 @@ std::vector<std::string> split(std::string_view text, char separator) {
   }
 }
 
-double beta_of(std::string const& argument, std::string const& text) {
+double beta_of(std::string const& argument, std::string const& text, least_beta least) {
   auto const value = read_number<double>(text);
-  if (!value || !(*value > 0.0) || !std::isfinite(*value)) {
-    refuse(argument + ": " + in_quotes(text) + " is not a finite number greater than zero");
+  bool const zero = least == least_beta::zero;
+  if (!value || !(*value > 0.0 || (zero && *value == 0.0)) || !std::isfinite(*value)) {
+    refuse(argument + ": " + in_quotes(text) + " is not a finite number " +
+           (zero ? "of at least zero" : "greater than zero"));
   }
-  return *value;
+  return *value == 0.0 ? 0.0 : *value;  // -0 is 0
 }
 
 double three_digits(double value) {
@@ -46,7 +48,8 @@ double three_digits(double value) {
   return *read_number<double>(std::string_view(buffer, static_cast<std::size_t>(end - buffer)));
 }
 
-void add_range(std::string const& argument, std::string const& text, std::vector<double>& out) {
+void add_range(std::string const& argument, std::string const& text, least_beta least,
+               std::vector<double>& out) {
   auto const parts = split(text, ':');
   bool const three = parts.size() == 3;
   std::string const form = three ? parts[2].substr(0, 3) : "";
@@ -56,8 +59,9 @@ void add_range(std::string const& argument, std::string const& text, std::vector
     refuse(argument + ": " + in_quotes(text) +
            " is not a range; expected LOW:HIGH:logN or LOW:HIGH:linN, such as 0.01:5:log8");
   }
-  double const low = beta_of(argument, parts[0]);
-  double const high = beta_of(argument, parts[1]);
+  if (form == "log") least = least_beta::above_zero;
+  double const low = beta_of(argument, parts[0], least);
+  double const high = beta_of(argument, parts[1], least);
   if (!(low < high)) refuse(argument + ": " + in_quotes(text) + " must rise from LOW to HIGH");
   if (*count < 2 || *count > 1000) {
     refuse(argument + ": " + in_quotes(text) + " has " + std::to_string(*count) +
@@ -113,13 +117,14 @@ std::vector<setting> grid::settings() const {
   return out;
 }
 
-std::vector<double> read_betas(std::string const& argument, std::string const& text) {
+std::vector<double> read_betas(std::string const& argument, std::string const& text,
+                               least_beta least) {
   std::vector<double> out;
   for (auto const& piece : split(text, ',')) {
     if (piece.find(':') != std::string::npos) {
-      add_range(argument, piece, out);
+      add_range(argument, piece, least, out);
     } else {
-      out.push_back(beta_of(argument, piece));
+      out.push_back(beta_of(argument, piece, least));
     }
   }
   return sorted_without_repeats(argument, out);

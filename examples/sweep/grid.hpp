@@ -48,10 +48,12 @@ struct grid {
 
 /// Reads "0.1,0.5,1" and ranges LOW:HIGH:logN and LOW:HIGH:linN, which commas may join. The inner numbers of
 /// a range are rounded to three significant digits, so that they can be read and written. Ascending, no number
-/// twice.
+/// twice. A beta of a loss is above 0; a coefficient of the KL divergence may be 0, too.
 ///
 /// Errors  precondition_error that quotes `argument` and the piece that is wrong
-[[nodiscard]] std::vector<double> read_betas(std::string const& argument, std::string const& text);
+enum class least_beta { above_zero, zero };
+[[nodiscard]] std::vector<double> read_betas(std::string const& argument, std::string const& text,
+                                             least_beta least = least_beta::above_zero);
 
 /// Reads "0,0.1,0.3": probabilities of at most 1/2, ascending.
 [[nodiscard]] std::vector<double> read_flips(std::string const& argument, std::string const& text);

@@ -77,11 +77,19 @@ beta 1 descends, so that neither has the better fit; --fit adamw as is usual.
 the true reward, --samples; a pair is two of them, labelled with the odds
 exp(r_a - r_b); best_of_n gives an answer for each n. What was spent is in
 sweep.csv. One rule for all optimizers: AdamW at --rate [0.1], which falls to 0;
-dpo and sft_on_chosen descend as above for 200 steps and for --steps. On ratings
-there are dpo and sft_on_chosen, by labels.
+dpo and sft_on_chosen descend as above for 200 steps and for --steps. A beta of 0
+is no KL term at all, which ppo, rloo, reinforce and grpo can do without.
+
+On ratings, too, every method runs, by labels: nobody has scored everything, so
+that there are no samples. Methods draw items as the program recommend has them,
+--batch [1024] at a step for 200 steps at --rate [0.003], and ask a reward model
+that begins with the start; so does iterative_dpo, for nobody can be asked about
+what they never rated. The judge is NDCG@10 on held-out ratings. No policy is
+known to be best: the yardstick is rlhf_optimum alone.
 
 Reward and KL of every policy are sums over all completions; rewards are compared
-at equal KL, seed by seed.
+at equal KL, seed by seed. sweep.csv has the time of each run and the most memory
+that it held at once.
 
 Scores, for losses that read them. Rewards (rebel, info_nca, nca, exo, lipo) are
 the true R, or the stars of a rating, whatever the label says: flips do not
@@ -103,6 +111,7 @@ constexpr char const* examples =
   sweep --task ratings --ratings ml-100k.inter --loss dpo --beta 0.1,1
   sweep --method dpo,ppo,best_of_n --pairs 50 --seeds 50 --output out/methods
   sweep --task markov --method dpo,online_dpo,rloo --budget labels,samples
+  sweep --task ratings --ratings ml-100k.inter --method all --beta 0.5,1,2
 
 --loss takes what `losses --list` shows. The report calls the beta with the
 highest mean reward a loss's best; it is chosen on the seeds that it is reported
@@ -203,9 +212,13 @@ void declare(CLI::App& app, arguments& given) {
                                     "Epochs of maximum likelihood behind a ratings start")
                          ->check(program::whole(1, 10000))
                          ->capture_default_str());
-  of_task("ratings", app.add_option("--rate", given.task.rate, "Learning rate on ratings")
-                         ->check(program::positive_and_finite())
-                         ->capture_default_str());
+  of_task(
+      "ratings",
+      app.add_option("--rate", given.task.rate,
+                     "Learning rate on ratings; that of every method with --method, where it is "
+                     "0.1, and 0.003 on ratings")
+          ->check(program::positive_and_finite())
+          ->capture_default_str());
   sweep::declare_methods(app, given.methods, of_the_grid);
   app.add_option("--output", given.output, "Folder for sweep.csv and sweep.html")
       ->type_name("FOLDER")

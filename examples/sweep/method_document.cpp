@@ -35,7 +35,8 @@ json averages_of(comparison const& all, ground_findings const& of) {
                    {"kl_start", estimate_json(each.kl)},
                    {"kl_bound", optional_json(each.kl_bound)},
                    {"to_frontier", estimate_json(each.distance)},
-                   {"learned_reward", estimate_json(each.learned)}});
+                   {"learned_reward", estimate_json(each.learned)},
+                   {"pair_accuracy", estimate_json(each.pair_accuracy)}});
   }
   return out;
 }
@@ -78,6 +79,7 @@ json costs_of(comparison const& all, ground_findings const& of) {
   for (auto const& each : of.costs) {
     out.push_back({{"method", all.methods[each.method]->name()},
                    {"seconds", estimate_json(each.seconds)},
+                   {"peak_bytes", estimate_json(each.peak_bytes)},
                    {"bytes", each.bytes},
                    {"labels", each.spent.labels},
                    {"scored", each.spent.scored},

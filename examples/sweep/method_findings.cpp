@@ -32,8 +32,12 @@ struct settled {
   }
 };
 
-std::vector<double> rewards(settled const& of) {
-  return of.each([](progress_point const& p) { return p.quality.reward; });
+judged reward_of(judgement const& quality) { return {quality.reward, quality.reward_of_tenths}; }
+
+std::vector<judged> rewards(settled const& of) {
+  std::vector<judged> out;
+  for (auto const& run : of.runs) out.push_back(reward_of(run.points.back().quality));
+  return out;
 }
 std::vector<double> kls(settled const& of) {
   return of.each([](progress_point const& p) { return p.quality.kl_start; });
@@ -45,55 +49,80 @@ method_setting_mean mean_of(settled const& one) {
                           .kl = estimate_of(kls(one)),
                           .distance = {},
                           .learned = {},
-                          .kl_bound = one.runs.front().points.back().kl_bound};
-  std::vector<double> distance, learned;
+                          .kl_bound = one.runs.front().points.back().kl_bound,
+                          .pair_accuracy = {}};
+  std::vector<double> distance, learned, accuracy;
   for (auto const& run : one.runs) {
     auto const& at = run.points.back();
     if (at.quality.best_reward) distance.push_back(*at.quality.best_reward - at.quality.reward);
     if (at.learned_reward) learned.push_back(*at.learned_reward);
+    if (at.quality.pair_accuracy) accuracy.push_back(*at.quality.pair_accuracy);
   }
   if (!distance.empty()) out.distance = estimate_of(distance);
   if (!learned.empty()) out.learned = estimate_of(learned);
+  if (!accuracy.empty()) out.pair_accuracy = estimate_of(accuracy);
   return out;
 }
 
-/// The starts of all seeds; empty for a task whose completions cannot be listed.
-std::vector<std::shared_ptr<problem const>> problems_of(comparison const& all, ground const& at) {
-  std::vector<std::shared_ptr<problem const>> out;
-  if (!at.of->why_no_best().empty()) return out;
+/// Where methods begin.
+struct beginning {
+  std::shared_ptr<problem const> given;
+  exact_problem const* exact = nullptr;  // where there is a frontier
+  judged start_reward;
+};
+
+std::vector<beginning> beginnings_of(comparison const& all, ground const& at) {
+  std::vector<beginning> out;
   for (std::uint64_t seed = all.first_seed; seed <= all.last_seed(); ++seed) {
-    out.push_back(at.of->make(seed, {}));
+    auto const given = at.of->make(seed, {});
+    auto const* const exact = dynamic_cast<exact_problem const*>(given.get());
+    judged const start = exact != nullptr
+                             ? judged(expectation(exact->all().start, exact->all().reward))
+                             : reward_of(given->start("start")->judge());
+    out.push_back({given, exact, start});
   }
   return out;
 }
 
-exact_problem const& exact(std::shared_ptr<problem const> const& one) {
-  return dynamic_cast<exact_problem const&>(*one);
+/// reward_at of the mean and of every part.
+std::optional<judged> reward_at(std::vector<judgement const*> const& policies, judged const& start,
+                                double kl) {
+  auto const on_the_line = [&](double begin, auto const& reward) {
+    std::vector<kl_and_reward> line;
+    for (auto const* each : policies) line.push_back({each->kl_start, reward(*each)});
+    return sweep::reward_at(std::move(line), begin, kl);
+  };
+  auto const value = on_the_line(start.value, [](judgement const& of) { return of.reward; });
+  if (!value) return std::nullopt;
+  judged out(*value);
+  for (std::size_t p = 0; p < start.parts.size(); ++p) {
+    out.parts.push_back(*on_the_line(
+        start.parts[p], [p](judgement const& of) { return of.reward_of_tenths.at(p); }));
+  }
+  return out;
 }
 
 level level_at(double kl, std::vector<std::size_t> const& methods, comparison const& all,
-               std::vector<settled> const& runs,
-               std::vector<std::shared_ptr<problem const>> const& problems) {
+               std::vector<settled> const& runs, std::vector<beginning> const& beginnings) {
   level out{.kl = kl};
-  std::vector<std::vector<double>> by_seed(methods.size());
+  std::vector<std::vector<judged>> by_seed(methods.size());
   std::vector<double> frontier;
-  for (auto const& each : problems) frontier.push_back(exact(each).best_reward(kl));
-  out.frontier = estimate_of(frontier);
+  for (auto const& each : beginnings) {
+    if (each.exact != nullptr) frontier.push_back(each.exact->best_reward(kl));
+  }
+  if (!frontier.empty()) out.frontier = estimate_of(frontier);
   for (std::size_t m = 0; m < methods.size(); ++m) {
-    for (std::size_t s = 0; s < problems.size(); ++s) {
-      auto const& numbers = exact(problems[s]).all();
-      std::vector<kl_and_reward> policies;
+    for (std::size_t s = 0; s < beginnings.size(); ++s) {
+      std::vector<judgement const*> policies;
       for (auto const& one : runs) {
         if (one.what.method != methods[m]) continue;
-        auto const& quality = one.runs[s].points.back().quality;
-        policies.push_back({quality.kl_start, quality.reward});
+        policies.push_back(&one.runs[s].points.back().quality);
       }
-      auto const reward =
-          reward_at(std::move(policies), expectation(numbers.start, numbers.reward), kl);
+      auto const reward = reward_at(policies, beginnings[s].start_reward, kl);
       if (!reward) break;
       by_seed[m].push_back(*reward);
     }
-    bool const whole = by_seed[m].size() == problems.size();
+    bool const whole = by_seed[m].size() == beginnings.size();
     out.reward.push_back(whole ? std::optional(estimate_of(by_seed[m])) : std::nullopt);
   }
   std::vector<std::size_t> ranked;
@@ -133,7 +162,7 @@ std::vector<curve_point> along_training(settled const& one) {
     curve_point at{.number = one.what.number, .step = one.runs.front().points[i].step};
     for (auto const& run : one.runs) {
       if (run.points.size() != points) return {};
-      at.truth.push_back(run.points[i].quality.reward);
+      at.truth.push_back(reward_of(run.points[i].quality));
       at.learned.push_back(run.points[i].learned_reward.value_or(NAN));
       at.kl.push_back(run.points[i].quality.kl_start);
     }
@@ -145,14 +174,17 @@ std::vector<curve_point> along_training(settled const& one) {
 run_cost cost_of(std::size_t method, std::vector<settled> const& runs) {
   run_cost out{.method = method, .bytes = runs.front().runs.front().bytes};
   std::vector<double> seconds(runs.front().runs.size(), 0.0);
+  std::vector<double> peak(seconds);
   for (auto const& one : runs) {
     for (std::size_t s = 0; s < seconds.size(); ++s) {
       seconds[s] += one.runs[s].points.back().seconds / static_cast<double>(runs.size());
+      peak[s] += static_cast<double>(one.runs[s].peak_bytes) / static_cast<double>(runs.size());
     }
     // Of best_of_n these depend on n, and the last is the largest.
     out.spent = one.runs.front().points.back().spent;
   }
   out.seconds = estimate_of(seconds);
+  out.peak_bytes = estimate_of(peak);
   return out;
 }
 
@@ -193,7 +225,10 @@ std::string sentences(comparison const& all, ground_findings const& of) {
     auto const& one = *all.methods[most->what.method];
     out += "The most reward of all, " + with_error(most->reward) + ", is that of " + one.name() +
            " at " + name_of(one.swept()) + " " + shortest(most->what.number) + ", " +
-           fixed(most->kl.mean, 2) + " nats from the start. ";
+           fixed(most->kl.mean, 2) + " nats from the start";
+    // The true reward of an exact task is a sum, and ratings are a sample of what people like.
+    out +=
+        of.levels.front().frontier ? ". " : "; it is the best of those judged, which flatters it. ";
   }
   if (at.options.budget == budget_kind::labels) {
     std::string turned;
@@ -301,11 +336,9 @@ std::vector<ground_findings> findings_of(comparison const& all, method_results c
         found.methods.push_back(what.method);
       }
     }
-    auto const problems = problems_of(all, at);
-    if (!problems.empty()) {
-      for (double const kl : levels) {
-        found.levels.push_back(level_at(kl, found.methods, all, runs, problems));
-      }
+    auto const beginnings = beginnings_of(all, at);
+    for (double const kl : levels) {
+      found.levels.push_back(level_at(kl, found.methods, all, runs, beginnings));
     }
     for (std::size_t const m : found.methods) {
       std::vector<settled> own;
@@ -314,7 +347,7 @@ std::vector<ground_findings> findings_of(comparison const& all, method_results c
       }
       found.costs.push_back(cost_of(m, own));
       if (all.methods[m]->swept() == swept_number::beta) std::reverse(own.begin(), own.end());
-      if (at.options.budget != budget_kind::labels || problems.empty()) continue;
+      if (at.options.budget != budget_kind::labels) continue;
       auto turn = turn_of(along_numbers(own));
       turn.method = m;
       found.turns.push_back(turn);

@@ -8,10 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "../program/estimate.hpp"
 #include "comparison.hpp"
-#include "statistics.hpp"
+#include "judged.hpp"
 
 namespace sweep {
+
+using program::estimate;
+using program::estimate_of;
+using program::paired_difference;
 
 /// A policy of one seed.
 struct kl_and_reward {
@@ -53,7 +58,8 @@ struct turning_point {
 /// What a run takes.
 struct run_cost {
   std::size_t method = 0;
-  estimate seconds = {};  ///< over seeds, mean over what is swept
+  estimate seconds = {};     ///< over seeds, mean over what is swept
+  estimate peak_bytes = {};  ///< likewise
   std::uint64_t bytes = 0;
   spending spent = {};
 };
@@ -65,6 +71,7 @@ struct method_setting_mean {
   std::optional<estimate> distance;  ///< to the frontier, at each seed's own KL
   std::optional<estimate> learned;
   std::optional<double> kl_bound;
+  std::optional<estimate> pair_accuracy;
 };
 
 struct ground_findings {
@@ -85,7 +92,7 @@ struct ground_findings {
 struct curve_point {
   double number = 0.0;
   std::uint64_t step = 0;
-  std::vector<double> truth = {};
+  std::vector<judged> truth = {};
   std::vector<double> learned = {};
   std::vector<double> kl = {};
 };

@@ -28,6 +28,9 @@ std::string title_of(ground const& at) {
          (adamw ? ", reward model by AdamW" : "");
 }
 
+/// Whether the best policy is known.
+bool known(ground const& at) { return at.of->why_no_best().empty(); }
+
 /// Methods in pictures of at most six, as even as it goes.
 std::vector<std::vector<std::size_t>> families_of(std::vector<std::size_t> const& methods) {
   std::vector<std::vector<std::size_t>> out;
@@ -89,21 +92,27 @@ plot::line_plot against_kl(comparison const& all, ground_findings const& of,
     }
     if (!line.points.empty()) out.add(std::move(line));
   }
-  if (missing || out.series.empty() || !at.of->why_no_best().empty()) return out;
+  if (missing || out.series.empty() || !known(at)) return out;
   auto best = frontier_of(all, at, 0.8 * low, 1.25 * high);
   if (!best.points.empty()) out.add(std::move(best));
   return out;
 }
 
-/// True and learned reward against sqrt(KL), the strongest pull first, in units of R.
+/// Which rewards a picture has: both where they have one unit.
+enum class rewards_drawn { both, truth, learned };
+
+/// True and learned reward against sqrt(KL), the strongest pull first.
 plot::line_plot over_optimisation(comparison const& all, ground_findings const& of,
-                                  std::vector<std::string> const& names) {
+                                  std::vector<std::string> const& names, rewards_drawn drawn) {
   auto const& at = all.grounds[of.ground];
-  plot::line_plot out{.title = title_of(at),
-                      .x = {.label = "sqrt of KL(policy || start), nats"},
-                      .y = {.label = "true reward, and the learned one (dashed)"},
-                      .width = 620,
-                      .height = 420};
+  plot::line_plot out{
+      .title = title_of(at),
+      .x = {.label = "sqrt of KL(policy || start), nats"},
+      .y = {.label = drawn == rewards_drawn::both    ? "true reward, and the learned one (dashed)"
+                     : drawn == rewards_drawn::truth ? at.of->reward_name()
+                                                     : "learned reward, nats"},
+      .width = 620,
+      .height = 420};
   for (auto const& name : names) {
     plot::series truth{.name = name};
     plot::series learned{.name = name + ", learned", .markers = false, .dashed = true};
@@ -115,13 +124,21 @@ plot::line_plot over_optimisation(comparison const& all, ground_findings const& 
       learned.points.push_back({.x = x, .y = each.learned->mean});
     }
     if (truth.points.empty()) continue;
-    out.add(std::move(truth));
-    out.add(std::move(learned));
+    if (drawn != rewards_drawn::learned) out.add(std::move(truth));
+    if (drawn != rewards_drawn::truth) out.add(std::move(learned));
   }
   return out;
 }
 
+constexpr char const* judged_by_people =
+    "The same people judge all seeds: errors are those over seeds and over tenths of the people, "
+    "added in squares. Held-out pairs are the share of these people's held-out preferences that "
+    "log(policy / start) orders as they do, for rlhf_optimum that of the reward model. KL is a sum "
+    "over all items, mean over people. iterative_dpo asks the reward model, too: nobody can be "
+    "asked about what they never rated. ";
+
 sheet at_equal_kl(comparison const& all, ground_findings const& of) {
+  auto const& at = all.grounds[of.ground];
   sheet out{.words = 1, .header = {"reward at a KL of"}, .rows = {}};
   for (auto const& each : of.levels) out.header.push_back(shortest(each.kl));
   for (std::size_t m = 0; m < of.methods.size(); ++m) {
@@ -146,25 +163,32 @@ sheet at_equal_kl(comparison const& all, ground_findings const& of) {
                          ? with_sign(each.apart->mean / each.apart->error, 1)
                          : "-");
   }
-  out.rows.insert(out.rows.end(), {frontier, best, next, apart, errors});
+  if (known(at)) out.rows.push_back(frontier);
+  out.rows.insert(out.rows.end(), {best, next, apart, errors});
   return out;
 }
 
 sheet everything(comparison const& all, ground_findings const& of) {
-  bool const known = all.grounds[of.ground].of->why_no_best().empty();
-  bool const learned = std::any_of(of.settings.begin(), of.settings.end(),
-                                   [](auto const& each) { return each.learned.has_value(); });
+  bool const frontier = known(all.grounds[of.ground]);
+  auto const any = [&](auto member) {
+    return std::any_of(of.settings.begin(), of.settings.end(),
+                       [&](auto const& each) { return (each.*member).has_value(); });
+  };
+  bool const learned = any(&method_setting_mean::learned);
+  bool const accuracy = any(&method_setting_mean::pair_accuracy);
   sheet out{.words = 1, .header = {"method", "swept", "reward", "KL to start"}, .rows = {}};
-  if (known) out.header.push_back("to frontier");
+  if (frontier) out.header.push_back("to frontier");
   if (learned) out.header.push_back("learned reward");
+  if (accuracy) out.header.push_back("held-out pairs");
   out.header.push_back("log n - (n - 1) / n");
   for (auto const& each : of.settings) {
     auto const& one = *all.methods[each.what.method];
     std::vector<std::string> row = {one.name(),
                                     name_of(one.swept()) + " " + shortest(each.what.number),
                                     with_error(each.reward), with_error(each.kl)};
-    if (known) row.push_back(each.distance ? with_error(*each.distance) : "-");
+    if (frontier) row.push_back(each.distance ? with_error(*each.distance) : "-");
     if (learned) row.push_back(each.learned ? with_error(*each.learned) : "-");
+    if (accuracy) row.push_back(each.pair_accuracy ? with_error(*each.pair_accuracy) : "-");
     row.push_back(each.kl_bound ? fixed(*each.kl_bound, 3) : "");
     out.rows.push_back(std::move(row));
   }
@@ -193,15 +217,17 @@ sheet turns(comparison const& all, ground_findings const& of) {
 }
 
 sheet costs(comparison const& all, ground_findings const& of) {
-  sheet out{
-      .words = 1,
-      .header = {"method", "milliseconds a run", "bytes of models", "labels", "scored", "written"},
-      .rows = {}};
+  sheet out{.words = 1,
+            .header = {"method", "milliseconds a run", "peak kB", "kB of models", "labels",
+                       "scored", "written"},
+            .rows = {}};
   for (auto const& each : of.costs) {
     out.rows.push_back({all.methods[each.method]->name(),
                         with_error({1e3 * each.seconds.mean, 1e3 * each.seconds.error}),
-                        std::to_string(each.bytes), std::to_string(each.spent.labels),
-                        std::to_string(each.spent.scored), std::to_string(each.spent.written)});
+                        with_error({1e-3 * each.peak_bytes.mean, 1e-3 * each.peak_bytes.error}, 1),
+                        fixed(1e-3 * static_cast<double>(each.bytes), 1),
+                        std::to_string(each.spent.labels), std::to_string(each.spent.scored),
+                        std::to_string(each.spent.written)});
   }
   return out;
 }
@@ -217,9 +243,8 @@ page method_page(comparison const& all, std::vector<ground_findings> const& foun
   for (auto const& of : found) {
     auto const& at = all.grounds[of.ground];
     std::string const seeds = std::to_string(all.seeds);
-    bool const known = at.of->why_no_best().empty();
-    section findings{.title = title_of(at), .tables = {}, .note = of.text};
-    if (known) findings.tables.push_back(at_equal_kl(all, of));
+    bool const frontier = known(at);
+    section findings{.title = title_of(at), .tables = {at_equal_kl(all, of)}, .note = of.text};
     for (auto const& family : families_of(of.methods)) {
       for (bool const missing : {false, true}) {
         auto const picture = against_kl(all, of, family, missing);
@@ -232,21 +257,27 @@ page method_page(comparison const& all, std::vector<ground_findings> const& foun
          .tables = {everything(all, of)},
          .note = "Reward is the " + at.of->reward_name() + ". Mean ± standard error over " + seeds +
                  " seeds, each with its own " + at.of->drawn_by_seed() + ". " +
-                 (known ? "Reward and KL are sums over all completions. Rewards at equal KL are "
-                          "on the line over sqrt(KL) between two runs of a seed, and "
-                          "differences seed by seed; \"-\" where a seed does not get there."
-                        : at.of->why_no_best())});
+                 (frontier ? "Reward and KL are sums over all completions. " : judged_by_people) +
+                 "Rewards at equal KL are on the line over sqrt(KL) between two runs of a seed, "
+                 "and differences seed by seed; \"-\" where a seed does not get there." +
+                 (frontier ? "" : " " + at.of->why_no_best())});
     if (!of.turns.empty()) {
-      section over{.title = title_of(at) + ": true and learned reward",
-                   .tables = {turns(all, of)},
-                   .note =
-                       "The learned reward is that of the reward model of these labels, in "
-                       "units of R and 0 for the start, whether or not a method raises it. The "
-                       "true reward turns where it falls by more than two standard errors until "
-                       "the end while the learned one rises: along what is swept, the strongest "
-                       "pull first, and along the training with the weakest."};
-      auto const picture = over_optimisation(all, of, {"ppo", "best_of_n", "rlhf_optimum"});
-      if (!picture.series.empty()) over.draw(picture);
+      section over{
+          .title = title_of(at) + ": true and learned reward",
+          .tables = {turns(all, of)},
+          .note = "The learned reward is that of the reward model of these labels, in " +
+                  std::string(frontier ? "units of R" : "nats") +
+                  " and 0 for the start, whether or not a method raises it. The "
+                  "true reward turns where it falls by more than two standard errors until "
+                  "the end while the learned one rises: along what is swept, the strongest "
+                  "pull first, and along the training with the weakest."};
+      auto const drawn = frontier ? std::vector{rewards_drawn::both}
+                                  : std::vector{rewards_drawn::truth, rewards_drawn::learned};
+      for (auto const which : drawn) {
+        auto const picture =
+            over_optimisation(all, of, {"ppo", "best_of_n", "rlhf_optimum"}, which);
+        if (!picture.series.empty()) over.draw(picture);
+      }
       out.add(std::move(over));
     }
     out.add(
@@ -254,9 +285,11 @@ page method_page(comparison const& all, std::vector<ground_findings> const& foun
          .tables = {costs(all, of)},
          .note = "Processor time of one run, the fitting of its reward model included, mean over "
                  "what is "
-                 "swept. Bytes of models: four numbers per parameter of what is trained (value, "
-                 "gradient, two moments) and one of what is only asked, as " +
-                 seeds + " seeds have them alike. " + explained});
+                 "swept. Peak: the most memory that a run held at once besides the problem and its "
+                 "pairs, measured, or that the fitting of its reward model did. Of models: four "
+                 "numbers per parameter of what is trained (value, gradient, two moments) and one "
+                 "of what is only asked. " +
+                 explained});
   }
   return out;
 }

@@ -26,6 +26,10 @@ struct judgement {
   double kl_start = 0.0;                   ///< KL(policy || start policy), nats
   double kl_reference = 0.0;               ///< KL(policy || reference), nats
   std::optional<double> best_reward = {};  ///< the most that any policy gets with this kl_start
+  /// Where people judge: the reward of each tenth of them, or of each where there are fewer than ten; empty for one.
+  std::vector<double> reward_of_tenths = {};
+  /// Share of held-out preferences that log(policy / start) orders as they are, where there are any.
+  std::optional<double> pair_accuracy = {};
 };
 
 /// A point of the frontier that no policy is above.

@@ -41,7 +41,8 @@ std::string hexadecimal(std::uint64_t value) {
   return text;
 }
 
-class ratings_problem final : public problem, public std::enable_shared_from_this<ratings_problem> {
+class ratings_problem final : public ratings_pairs,
+                              public std::enable_shared_from_this<ratings_problem> {
  public:
   ratings_problem(ratings const& of, std::size_t pairs, std::uint64_t seed,
                   label_noise const& noise);
@@ -52,6 +53,7 @@ class ratings_problem final : public problem, public std::enable_shared_from_thi
   [[nodiscard]] std::unique_ptr<learner> start(std::string const& reference) const override;
   [[nodiscard]] std::optional<optimum> best(double) const override { return std::nullopt; }
 
+  [[nodiscard]] prefer::choice_data const& labelled() const override { return pairs_; }
   [[nodiscard]] ratings const& of() const { return of_; }
   [[nodiscard]] std::uint64_t seed() const { return seed_; }
   [[nodiscard]] prefer::choice_batch batch() const { return pairs_.batch(); }
@@ -130,7 +132,7 @@ sides ratings_problem::scores(prefer::score_kind kind) const {
 }
 
 /// A policy under AdamW, and one of the task's references.
-class ratings_learner final : public learner {
+class ratings_learner final : public ratings_policy {
  public:
   ratings_learner(std::shared_ptr<ratings_problem const> of, std::string const& reference)
       : problem_(std::move(of)),
@@ -182,12 +184,12 @@ class ratings_learner final : public learner {
   [[nodiscard]] judgement judge() override {
     auto const& data = problem_->of().data();
     model start = problem_->of().trained(problem_->seed(), false);
-    auto const policy = recommend::said_by(policy_);
-    auto const quality = recommend::judge(data, policy, recommend::said_by(start));
-    judgement out{.reward = quality.ndcg_at_10.value(), .kl_start = quality.kl_start};
+    auto const policy = said();
+    judgement out = judge_ratings(data, policy, recommend::said_by(start));
     out.kl_reference = recommend::mean_divergence(data, policy, said_by_reference());
     return out;
   }
+  [[nodiscard]] recommend::item_log_probs said() override { return recommend::said_by(policy_); }
 
  private:
   void reference(prefer::choice_batch const& batch, std::span<float> out) {
@@ -252,6 +254,25 @@ std::unique_ptr<learner> ratings_problem::start(std::string const& reference) co
 }
 
 }  // namespace
+
+judgement judge_ratings(recommend::interactions const& data,
+                        recommend::item_log_probs const& policy,
+                        recommend::item_log_probs const& start) {
+  auto const quality = recommend::judge(data, policy, start);
+  judgement out{.reward = quality.ndcg_at_10.value(), .kl_start = quality.kl_start};
+  std::vector<double> judges;
+  for (float const one : quality.ndcg_of) {
+    if (!std::isnan(one)) judges.push_back(static_cast<double>(one));
+  }
+  std::size_t const parts = std::min<std::size_t>(10, judges.size());
+  for (std::size_t part = 0; part < parts && parts > 1; ++part) {
+    double sum = 0.0;
+    double count = 0.0;
+    for (std::size_t k = part; k < judges.size(); k += parts, ++count) sum += judges[k];
+    out.reward_of_tenths.push_back(sum / count);
+  }
+  return out;
+}
 
 ratings::ratings(task_options const& options)
     : options_(options), data_(recommend::read_ratings(options.ratings, {})), popular_(data_) {

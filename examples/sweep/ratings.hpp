@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include <prefer/batch/choices.hpp>
 #include <recommend/interactions.hpp>
 #include <recommend/popularity.hpp>
 #include <recommend/ranking.hpp>
@@ -17,6 +18,24 @@
 #include "problem.hpp"
 
 namespace sweep {
+
+/// A learner of ratings.
+class ratings_policy : public learner {
+ public:
+  /// What its policy says of every item; it does not move meanwhile.
+  [[nodiscard]] virtual recommend::item_log_probs said() = 0;
+};
+
+/// Labelled pairs of ratings, which a seed draws.
+class ratings_pairs : public problem {
+ public:
+  [[nodiscard]] virtual prefer::choice_data const& labelled() const = 0;
+};
+
+/// How good a policy is on ratings, next to the start.
+[[nodiscard]] judgement judge_ratings(recommend::interactions const& data,
+                                      recommend::item_log_probs const& policy,
+                                      recommend::item_log_probs const& start);
 
 /// People who rated items, from a file: a prompt is a person, a completion an item, the policy a softmax over all
 /// items of a product of factors. Data and split are those of the program recommend.

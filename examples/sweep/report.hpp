@@ -6,14 +6,18 @@
 #include <string>
 #include <vector>
 
+#include "../program/estimate.hpp"
 #include "../program/json.hpp"
 #include "grid.hpp"
 #include "page.hpp"
 #include "problem.hpp"
 #include "results.hpp"
-#include "statistics.hpp"
 
 namespace sweep {
+
+using program::estimate;
+using program::estimate_of;
+using program::paired_difference;
 
 /// A loss with a reference at the beta whose mean reward is highest.
 struct best_setting {

@@ -116,7 +116,9 @@ TEST_CASE("recommend --method: gives the same numbers with any number of threads
   methods_folder const folder;
   std::vector<std::vector<csv_row>> results;
   std::string const what =
-      quick + "--method dpo iterative_dpo online_dpo rloo reinforce --beta 1 --seeds 1 ";
+      quick +
+      "--method dpo iterative_dpo online_dpo xpo nash_md ppo rloo reinforce best_of_n "
+      "sft_on_chosen --beta 1 --seeds 1 ";
   for (std::string const threads : {"1", "2"}) {
     auto const run = folder.run(what + "--json --threads " + threads + " --output " + threads);
     REQUIRE(run.code == 0);
@@ -128,9 +130,16 @@ TEST_CASE("recommend --method: gives the same numbers with any number of threads
       CHECK(document["rows"][r].at("kl_start") == number(results.back()[r], "kl_start"));
       CHECK(document["rows"][r].at("ndcg_at_10") == number(results.back()[r], "ndcg_at_10"));
     }
-    CHECK(document.at("against_dpo").size() == 8);  // with start, reward model and optimum
+    CHECK(document.at("against_dpo").size() == 13);  // with start, reward model and optimum
   }
   CHECK(results[0] == results[1]);
+  // The options of the last document are a file of all flags, those too that go with others alone.
+  folder.file(
+      "again.json",
+      program::json::parse(folder.run(what + "--json --output 3").out).at("options").dump());
+  CHECK(folder.run("--config again.json --quiet --output 4").code == 0);
+  CHECK(without(rows_of(folder.content("4/recommend_methods.csv")),
+                {"seconds", "reward_seconds"}) == results[0]);
 }
 
 TEST_CASE("recommend --method: no policy gets more than the optimum, and who draws gets half of it",
@@ -160,6 +169,42 @@ TEST_CASE("recommend --method: no policy gets more than the optimum, and who dra
       }
     }
   }
+}
+
+TEST_CASE("recommend --method: what is kept of the start's rows changes no number",
+          "[examples][recommend][methods]") {
+  methods_folder const folder;
+  auto const data = folder.data();
+  auto const with = [&](std::size_t bytes) {
+    recommend::study_options options = thorough;
+    options.tune_epochs = 1;
+    std::string out;
+    for (auto& each :
+         rows_of_study(data, {.methods = {"xpo", "nash_md"}, .kept_bytes = bytes}, options)) {
+      each.seconds = each.reward_seconds = 0.0;
+      out += recommend::kept_json_of(each).dump() + "\n";
+    }
+    return out;
+  };
+  std::string const all = with(std::size_t{1} << 20);
+  CHECK(with(0) == all);
+  CHECK(with(3 * data.items * sizeof(double)) ==
+        all);  // three people's samplers, six people's rows
+}
+
+TEST_CASE("recommend --method: the optimum of the smallest beta keeps the highest reward alone",
+          "[examples][recommend][methods]") {
+  methods_folder const folder;
+  recommend::study_options options = thorough;
+  options.betas = {1e-320, 1e-6};
+  auto const rows = rows_of_study(folder.data(), {.methods = {"best_of_n"}}, options);
+  REQUIRE(rows[2].what.method == "optimum");
+  for (auto const& row : rows) {
+    INFO(row.what.method << ' ' << row.what.strength.value_or(0.0));
+    CHECK(std::isfinite(row.quality.kl_start));
+    CHECK(row.reward_gain <= rows[2].reward_gain);
+  }
+  CHECK(rows[3].reward_gain == Approx(rows[2].reward_gain).epsilon(1e-6));
 }
 
 TEST_CASE("recommend --method: the best of one is the start, and of more it is within its bound",
@@ -275,7 +320,7 @@ TEST_CASE("recommend --method: a study stopped at any step goes on to the same b
                                          .start_epochs = 1,
                                          .tune_epochs = 1,
                                          .pairs_per_person = 4};
-  recommend::method_options how{.methods = {"iterative_dpo", "online_dpo", "ppo"}, .rounds = 2};
+  recommend::method_options how{.methods = recommend::known_methods(), .best_of = {2}, .rounds = 2};
   auto const settings = recommend::settings_of(how, options);
   // Stopped after each number of steps, so often at most.
   auto const rows_stopped_at = [&](int every, int times = 1000) {
@@ -330,6 +375,9 @@ TEST_CASE("recommend --method: what has no meaning is refused in a sentence",
   refused("--method dpo --centering -1", "--centering: found \"-1\"");
   refused("--method ppo --normaliser sampled --samples 4", "--method ppo: found a normaliser");
   refused("--method ppo --loss kto", "--loss: found losses without --method dpo");
+  refused("--method dpo --best-of 3", "--best-of: found a value that none of these methods reads");
+  refused("--method dpo --completions 3", "expected ppo or rloo or reinforce among them");
+  refused("--method ppo --rounds 2", "--rounds: found a value that none of these methods reads");
   refused("--method dpo --reference none", "--method does not go with --reference");
   refused("--best-of 2", "--best-of requires --method");
 

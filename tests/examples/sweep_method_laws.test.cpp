@@ -11,7 +11,9 @@
 #include <sweep/method_findings.hpp>
 #include <sweep/methods/arena.hpp>
 #include <sweep/methods/method.hpp>
+#include <sweep/methods/run_meter.hpp>
 #include <sweep/objective.hpp>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -187,4 +189,45 @@ TEST_CASE("sweep: a turn is a fall beyond two standard errors while the learned 
   along[2].truth = {0.6, 0.4};
   along[2].learned = {0.9, 0.9};
   CHECK_FALSE(sweep::turn_of(along).found);
+}
+
+TEST_CASE("sweep: where people judge, a mean has their error beside that over seeds",
+          "[examples][sweep][methods]") {
+  // Seeds 1 and 2: mean 3/2, error 1/2. Tenths 1 and 2 of each, means over seeds 1 and 3: error 1.
+  std::vector<sweep::judged> const seeds = {{1.0, {0.0, 2.0}}, {2.0, {2.0, 4.0}}};
+  auto const mean = sweep::estimate_of(seeds);
+  CHECK(mean.mean == Approx(1.5));
+  CHECK(mean.error == Approx(std::sqrt(0.25 + 1.0)));
+  // What all people and seeds share is in no difference.
+  auto const apart = sweep::paired_difference(
+      seeds, std::vector<sweep::judged>{{0.5, {-1.0, 1.5}}, {1.5, {1.0, 3.5}}});
+  CHECK(apart.mean == Approx(0.5));
+  CHECK(apart.error == Approx(0.25));  // of the differences 1 and 1/2 of the parts
+}
+
+TEST_CASE("sweep: a meter has the most bytes that were held at once, judging left out",
+          "[examples][sweep][methods]") {
+  struct alignas(128) wide {
+    char bytes[128] = {};
+  };
+  auto const before = std::make_unique<std::vector<char>>(10000);
+  sweep::run_meter meter;
+  { std::vector<char> const one(1000); }
+  std::vector<char> const kept(400);
+  { std::vector<wide> const two(4); }
+  meter.hold();
+  CHECK(meter.peak_bytes() == 1000);
+  std::vector<char> const judging(5000);
+  before->clear();
+  before->shrink_to_fit();
+  meter.go();
+  { std::vector<char> const three(550); }
+  meter.hold();
+  CHECK(meter.peak_bytes() == 1000);
+  meter.go();
+  { std::vector<wide> const four(5); }  // 640 beside 400
+  std::thread([] { std::vector<char> const elsewhere(7000); }).join();
+  meter.hold();
+  CHECK(meter.peak_bytes() == 1040);
+  CHECK(meter.seconds() >= 0.0);
 }

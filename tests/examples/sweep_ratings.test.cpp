@@ -4,8 +4,10 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <map>
 #include <prefer/version.hpp>
 #include <string>
+#include <sweep/methods/method.hpp>
 #include <sweep/ratings.hpp>
 #include <vector>
 
@@ -119,4 +121,62 @@ TEST_CASE("sweep: pairs of ratings are a person's likes over their dislikes, and
     CHECK(policy->judge().kl_start == Approx(0.0).margin(1e-6));
     CHECK_FALSE(problem->best(1.0));
   }
+}
+
+TEST_CASE("sweep: every method runs on ratings, and none has more than the optimum of its reward",
+          "[examples][sweep][methods]") {
+  sweep_folder const place;
+  place.file("tiny.inter", tiny_ratings());
+  std::string const what =
+      "--task ratings --ratings tiny.inter --factors 4 --start-epochs 2 --pairs 60 --rate 0.1 "
+      "--method all --beta 1 --n 1,4 --steps 5 --batch 8 --seeds 2 ";
+  auto const run = place.run(what + "--threads 2 --output out");
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  CHECK_THAT(run.out, Contains("No frontier is drawn") && Contains("KL of 0.1") &&
+                          !Contains("\nthe frontier") && !Contains("to frontier"));
+  CHECK_THAT(place.content("out/sweep.html"), !Contains("no policy is above"));
+  auto const rows = rows_of(place.content("out/sweep.csv"));
+  auto const gain = [](csv_row const& row) {
+    return number(row, "learned_reward") - number(row, "kl_start");  // beta is 1
+  };
+  for (std::string const seed : {"1", "2"}) {
+    std::map<std::string, csv_row> last;
+    for (auto const& row : rows) {
+      if (row.at("seed") == seed && row.at("judged") == "last") {
+        last[row.at("method") + (row.at("method") == "best_of_n" ? row.at("number") : "")] = row;
+      }
+    }
+    REQUIRE(last.size() == sweep::names_of_methods().size() + 1);
+    double const most = gain(last.at("rlhf_optimum"));
+    CHECK(most > 0.0);
+    for (auto const& [name, row] : last) {
+      INFO(name);
+      CHECK(number(row, "labels") == 60);
+      CHECK(number(row, "scored") == 0);
+      CHECK(row.at("best_reward").empty());
+      CHECK(number(row, "reward") >= 0.0);
+      CHECK(number(row, "reward") <= 1.0);
+      CHECK(gain(row) <= most + 1e-4);  // sums of float
+      CHECK(number(row, "peak_bytes") > 0.0);
+      CHECK_FALSE(row.at("reward_of_tenths").empty());
+    }
+    for (char const* name : {"online_dpo", "xpo", "ppo", "rloo", "reinforce"}) {
+      INFO(name);
+      CHECK(gain(last.at(name)) > 0.5 * most);
+    }
+    CHECK(number(last.at("best_of_n1"), "kl_start") == Approx(0.0).margin(1e-5));
+    CHECK(number(last.at("best_of_n4"), "kl_start") <= std::log(4.0) - 0.75 + 1e-5);
+    // 200 steps of 8 items, two of a person or four: 11 people in three parts of 4, 4, 3 or in six of two, the last of one.
+    CHECK(number(last.at("online_dpo"), "written") == 2 * (66 * 11 + 2 * 4));
+    CHECK(number(last.at("rloo"), "written") == 4 * (33 * 11 + 2 * 2));
+    CHECK(number(last.at("ppo"), "written") == number(last.at("rloo"), "written"));
+    CHECK(number(last.at("ppo"), "step") == 4 * 200);
+    CHECK(number(last.at("iterative_dpo"), "written") == 4 * 2 * 2 * 11);  // 60 pairs and more
+    CHECK(number(last.at("dpo"), "written") == 0);
+  }
+  // Threads change no number but the seconds, memory among them.
+  REQUIRE(place.run(what + "--threads 1 --output one").code == 0);
+  CHECK(without(rows_of(place.content("one/sweep.csv")), {"seconds"}) ==
+        without(rows, {"seconds"}));
 }

@@ -233,6 +233,30 @@ TEST_CASE("online: a checkpoint belongs to its source", "[train][online]") {
   std::filesystem::remove(path);
 }
 
+TEST_CASE(
+    "online: a checkpoint belongs to the reward model that the run found, whatever was written "
+    "since",
+    "[train][online]") {
+  auto const path = std::filesystem::temp_directory_path() / "prefer_online_judge.ckpt";
+  auto const with = [&](double fitted, auto&& work) {
+    fresh problem;
+    chain model(4, problem.table, reference_logits());
+    learned_reward const judge(model);
+    model.parameters().front().value[0] = fitted;  // after the judge was made
+    sampled source(problem.policy, problem.table, ids(10, prompt), best_and_worst{judge},
+                   {.completions = 3, .sampling = {.max_tokens = 2}});
+    trainer run(problem.policy, dpo{}, problem.reference, source, {.steps = 9});
+    work(run);
+  };
+  with(1.5, [&](auto& run) {
+    for (int step = 0; step != 4; ++step) run.step();  // which write into the model's table
+    run.save(path.string());
+  });
+  with(1.5, [&](auto& run) { CHECK_NOTHROW(run.resume(path.string())); });
+  with(2.5, [&](auto& run) { CHECK_THROWS_AS(run.resume(path.string()), backend_error); });
+  std::filesystem::remove(path);
+}
+
 TEST_CASE("online: a step without an example leaves the parameters and counts", "[train][online]") {
   fresh problem;
   sampled source(problem.policy, problem.table, ids(4, prompt),

@@ -30,7 +30,7 @@ using namespace resume_subjects;
 
 namespace {
 
-using no_reference = prefer::no_reference<double>;
+using prefer::no_reference;
 
 using step_values = std::vector<double>;
 step_values values_of(step_report const& r) {
@@ -93,7 +93,7 @@ struct saved_run {
   std::string path = folder / "checkpoint";
   choice_data data = small::pairs(10);
   train_options options{.batch_size = 4, .epochs = 2, .seed = 5, .rate = 0.05};
-  no_reference reference;
+  no_reference<double> reference;
 
   saved_run() {
     auto policy = small::policy<table>();
@@ -187,7 +187,7 @@ TEST_CASE("resume: a cached reference goes on by its identity", "[train][resume]
 
 TEST_CASE("resume: counts, patience and best values of early stopping go on", "[train][resume]") {
   auto const data = small::pairs(20);
-  no_reference reference;
+  no_reference<double> reference;
   temporary_folder folder;
   std::string const path = folder / "checkpoint";
   train_options const options{.batch_size = 2, .rate = 0.05};
@@ -227,7 +227,7 @@ TEST_CASE("resume: counts, patience and best values of early stopping go on", "[
 
 TEST_CASE("resume: a run that had stopped early stays stopped", "[train][resume]") {
   auto const data = small::pairs(20);
-  no_reference reference;
+  no_reference<double> reference;
   temporary_folder folder;
   auto policy = small::policy<table>();
   trainer run(policy, prefer::dpo{}, reference, data, {.batch_size = 2});
@@ -299,7 +299,7 @@ TEST_CASE("resume: another loss, beta, seed, batch size, rate or optimizer is re
 
 TEST_CASE("resume: losses without a name are told apart by what they compute", "[train][resume]") {
   auto const data = small::pairs(10);
-  no_reference reference;
+  no_reference<double> reference;
   temporary_folder folder;
   auto policy = small::policy<table>();
   auto const weighted = [](double strength) {

@@ -122,7 +122,7 @@ TEST_CASE("trainer: uses logits for losses of margins alone, and only if allowed
     }
   };
   auto const data = small::with_lengths(small::pairs(4));
-  no_reference reference;
+  no_reference<double> reference;
   counting policy(small::prompts, small::completions);
   trainer(policy, prefer::dpo{}, reference, data).step();
   CHECK(policy.scored == 1);
@@ -145,7 +145,7 @@ TEST_CASE("trainer: a batch with a statistic is scored once if it is not cut", "
     }
   };
   auto const data = small::labelled(8);
-  no_reference reference;
+  no_reference<double> reference;
   counting policy(small::prompts, small::completions);
   trainer(policy, prefer::kto{}, reference, data, {.batch_size = 8}).step();
   CHECK(policy.scored == 1);
@@ -172,7 +172,7 @@ TEST_CASE("trainer: a step's report agrees with a calculation by hand", "[train]
 
 TEST_CASE("trainer: what does not apply to a step is NaN in its report", "[train][trainer]") {
   table policy(small::prompts, small::completions);
-  no_reference reference;
+  no_reference<double> reference;
   auto const data = small::labelled(5);
   auto const report = trainer(policy, prefer::kto{}, reference, data).step();
   CHECK(std::isnan(report.gradient_norm));  // no limit: not measured
@@ -232,7 +232,7 @@ TEST_CASE("trainer: a clipped gradient has the length that is allowed", "[train]
 TEST_CASE("trainer: the learning rate of each step is the schedule's", "[train][trainer]") {
   // Gradient descent on -log_prob of completion 0 of 2: the move is rate * (1 - p).
   table policy(1, 2);
-  no_reference reference;
+  no_reference<double> reference;
   choice_data data;
   data.add_labelled(0, 0, true);
   double const scale = small::gradient_descent_scale;
@@ -251,7 +251,7 @@ TEST_CASE("trainer: the learning rate of each step is the schedule's", "[train][
 TEST_CASE("trainer: weights multiply losses, and the mean still divides by the batch",
           "[train][trainer]") {
   table policy(1, 2);  // uniform: each loss is ln 2
-  no_reference reference;
+  no_reference<double> reference;
   choice_data data;
   data.add_pair(0, 0, 1);
   data.add_pair(0, 1, 0);
@@ -263,7 +263,7 @@ TEST_CASE("trainer: weights multiply losses, and the mean still divides by the b
 TEST_CASE("trainer: a row's own beta takes the place of the loss's", "[train][trainer]") {
   // At a margin of 0, IPO's loss is 1 / (2 beta)^2: 1 and 1/4.
   table policy(1, 2);
-  no_reference reference;
+  no_reference<double> reference;
   choice_data data;
   data.add_pair(0, 0, 1);
   data.add_pair(0, 1, 0);
@@ -275,7 +275,7 @@ TEST_CASE("trainer: lengths divide log-probabilities per token", "[train][traine
   // Both completions have the log-probability -ln 2, so SimPO's margin without a target is
   // beta * (-ln 2 / 2 + ln 2 / 4) = -ln 2 with beta 4.
   table policy(1, 2);
-  no_reference reference;
+  no_reference<double> reference;
   choice_data data;
   data.add_pair(0, 0, 1);
   data.length = {2, 4};
@@ -286,7 +286,7 @@ TEST_CASE("trainer: lengths divide log-probabilities per token", "[train][traine
 
 TEST_CASE("trainer: a loss that reads lengths is not given any by default", "[train][trainer]") {
   table policy(small::prompts, small::completions);
-  no_reference reference;
+  no_reference<double> reference;
   auto const data = small::pairs(4);
   CHECK(message_of([&] { trainer(policy, prefer::simpo{}, reference, data); }) ==
         "trainer: this loss reads length, which the data does not have; a completion that is one "
@@ -296,7 +296,7 @@ TEST_CASE("trainer: a loss that reads lengths is not given any by default", "[tr
 TEST_CASE("trainer: a row's own target margin reaches the loss", "[train][trainer]") {
   // A margin of 0 against targets of 1 and 3.
   table policy(1, 2);
-  no_reference reference;
+  no_reference<double> reference;
   choice_data data;
   data.add_pair(0, 0, 1);
   data.add_pair(0, 1, 0);

@@ -19,7 +19,7 @@ TEST_CASE("trainer: borrows its data, so a temporary does not compile", "[train]
   STATIC_REQUIRE(trains_on<table, prefer::dpo, choice_data const&>);
   STATIC_REQUIRE_FALSE(trains_on<table, prefer::dpo, choice_data>);
   STATIC_REQUIRE_FALSE(trains_on<table, prefer::dpo, choice_data const>);
-  using any = trainer<table, prefer::dpo, no_reference>;
+  using any = trainer<table, prefer::dpo, no_reference<double>>;
   STATIC_REQUIRE_FALSE(std::is_copy_constructible_v<any>);
   STATIC_REQUIRE_FALSE(std::is_copy_assignable_v<any>);
 }

@@ -20,7 +20,7 @@ using namespace trainer_subjects;
 
 TEST_CASE("trainer: refuses a beta schedule that cannot hold", "[train][trainer]") {
   table policy(small::prompts, small::completions);
-  no_reference reference;
+  no_reference<double> reference;
   auto data = small::pairs(4);
   auto const formula = prefer::pair_loss([](auto const& p) { return -p.log_prob_margin(); });
   CHECK(message_of(
@@ -43,7 +43,7 @@ TEST_CASE("trainer: refuses a beta schedule that cannot hold", "[train][trainer]
 
 TEST_CASE("trainer: refuses options that make no sense", "[train][trainer]") {
   table policy(small::prompts, small::completions);
-  no_reference reference;
+  no_reference<double> reference;
   auto const data = small::pairs(4);
   auto const refusal = [&](train_options const& options) {
     return message_of([&] { trainer(policy, prefer::dpo{}, reference, data, options); });
@@ -57,7 +57,7 @@ TEST_CASE("trainer: refuses options that make no sense", "[train][trainer]") {
 
 TEST_CASE("trainer: refuses data that does not fit the loss", "[train][trainer]") {
   table policy(small::prompts, small::completions);
-  no_reference reference;
+  no_reference<double> reference;
   auto const refusal = [&](auto const& loss, choice_data const& data) {
     return message_of([&] { trainer(policy, loss, reference, data).step(); });
   };
@@ -89,7 +89,7 @@ TEST_CASE("trainer: refuses data that does not fit the loss", "[train][trainer]"
 
 TEST_CASE("trainer: refuses columns of a wrong size", "[train][trainer]") {
   table policy(small::prompts, small::completions);
-  no_reference reference;
+  no_reference<double> reference;
   auto const refusal = [&](auto&& change) {
     auto data = small::pairs(4);
     change(data);
@@ -118,7 +118,7 @@ TEST_CASE("trainer: refuses columns of a wrong size", "[train][trainer]") {
 
 TEST_CASE("trainer: refuses lengths and betas that are not positive numbers", "[train][trainer]") {
   table policy(small::prompts, small::completions);
-  no_reference reference;
+  no_reference<double> reference;
   auto data = small::pairs(2);
   for (float const bad : {0.0f, -1.0f, not_a_number}) {
     data.length = {1, 1, bad, 1};
@@ -140,7 +140,7 @@ TEST_CASE("trainer: refuses lengths and betas that are not positive numbers", "[
 
 TEST_CASE("trainer: an id that the policy does not have stops the step", "[train][trainer]") {
   table policy(small::prompts, small::completions);
-  no_reference reference;
+  no_reference<double> reference;
   choice_data data;
   data.add_pair(0, 0, small::completions);
   auto const before = state_of(policy);
@@ -190,7 +190,7 @@ TEST_CASE("trainer: a gradient that is not finite moves nothing", "[train][train
     void finish_backward() { parameters()[0].gradient[0] = infinity; }
   };
   exploding policy(1, 2);
-  no_reference reference;
+  no_reference<double> reference;
   choice_data data;
   data.add_pair(0, 0, 1);
   trainer run(policy, prefer::dpo{}, reference, data, {.max_gradient_norm = 1});
@@ -200,7 +200,7 @@ TEST_CASE("trainer: a gradient that is not finite moves nothing", "[train][train
 
 TEST_CASE("trainer: a step that failed leaves no trace in those that follow", "[train][trainer]") {
   auto const data = small::pairs(23);
-  no_reference reference;
+  no_reference<double> reference;
   train_options const options{.batch_size = 8, .micro_batch_size = 3, .epochs = 2, .rate = 0.05};
   auto const start = small::values<double>(small::prompts * small::completions);
 
@@ -244,7 +244,7 @@ TEST_CASE("trainer: an error of finish_backward reaches the caller each time", "
   };
   auto const data = small::with_lengths(small::pairs(5));
   auto const start = small::values<double>(small::prompts * small::completions);
-  no_reference reference;
+  no_reference<double> reference;
   broken policy(small::prompts, small::completions, start);
   trainer run(policy, prefer::simpo{}, reference, data);
   policy.is_broken = true;
@@ -263,7 +263,7 @@ TEST_CASE("trainer: an error of finish_backward reaches the caller each time", "
 TEST_CASE("trainer: starts from no gradient, whatever was left behind", "[train][trainer]") {
   auto const data = small::with_lengths(small::pairs(5));
   auto const start = small::values<double>(small::prompts * small::completions);
-  no_reference reference;
+  no_reference<double> reference;
   table clean(small::prompts, small::completions, start);
   trainer(clean, prefer::simpo{}, reference, data).step();
 

@@ -24,7 +24,7 @@ TEST_CASE("trainer: beta follows its schedule", "[train][trainer]") {
   // From 1/2 to 1 in two steps; IPO's loss at a margin of 0 is 1 / (2 beta)^2. The rate is too small to
   // move a logit.
   table policy(1, 2);
-  no_reference reference;
+  no_reference<double> reference;
   choice_data data;
   data.add_pair(0, 0, 1);
   trainer run(policy, prefer::ipo_sum{.beta = 7.0}, reference, data, {.steps = 4, .rate = 1e-300},
@@ -81,7 +81,7 @@ TEST_CASE("trainer: the seed alone decides the order of rows", "[train][trainer]
 
 TEST_CASE("trainer: steps are counted from epochs unless they are given", "[train][trainer]") {
   table policy(small::prompts, small::completions);
-  no_reference reference;
+  no_reference<double> reference;
   auto const data = small::pairs(10);
   auto const planned = [&](train_options const& options) {
     return trainer(policy, prefer::dpo{}, reference, data, options).steps_planned();
@@ -98,7 +98,7 @@ TEST_CASE("trainer: steps are counted from epochs unless they are given", "[trai
 
 TEST_CASE("trainer: a plan without steps does nothing", "[train][trainer]") {
   auto policy = small::policy<table>();
-  no_reference reference;
+  no_reference<double> reference;
   auto const data = small::pairs(10);
   auto const before = state_of(policy);
   trainer run(policy, prefer::dpo{}, reference, data, {.epochs = 0});
@@ -110,7 +110,7 @@ TEST_CASE("trainer: a callback that returns false interrupts, and the run can go
           "[train][trainer]") {
   auto const data = small::pairs(20);
   auto policy = small::policy<table>();
-  no_reference reference;
+  no_reference<double> reference;
   train_options const options{.batch_size = 4, .epochs = 2};
   trainer run(policy, prefer::dpo{}, reference, data, options);
   CHECK(run.run([](step_report const& r) { return r.step < 3; }) ==
@@ -127,7 +127,7 @@ TEST_CASE("trainer: a callback that returns false interrupts, and the run can go
 TEST_CASE("trainer: stops early, and ends with its best parameters where asked",
           "[train][trainer]") {
   auto const data = small::pairs(20);
-  no_reference reference;
+  no_reference<double> reference;
   train_options const options{.batch_size = 2, .epochs = 2, .rate = 0.05};  // 20 steps
   for (bool const restore : {false, true}) {
     auto policy = small::policy<table>();
@@ -155,7 +155,7 @@ TEST_CASE("trainer: stops early, and ends with its best parameters where asked",
 TEST_CASE("trainer: an improvement counts from min_improvement on, and NaN is none",
           "[train][trainer]") {
   auto const data = small::pairs(20);
-  no_reference reference;
+  no_reference<double> reference;
   auto const steps_until_stop = [&](std::vector<double> const& scores, double min_improvement) {
     auto policy = small::policy<table>();
     trainer run(policy, prefer::dpo{}, reference, data, {.batch_size = 2});
@@ -176,7 +176,7 @@ TEST_CASE("trainer: an improvement counts from min_improvement on, and NaN is no
 TEST_CASE("trainer: evaluates every so many steps and at the end", "[train][trainer]") {
   auto const data = small::pairs(10);
   auto policy = small::policy<table>();
-  no_reference reference;
+  no_reference<double> reference;
   trainer run(policy, prefer::dpo{}, reference, data, {.batch_size = 1});
   std::vector<std::uint64_t> at;
   run.run([](step_report const&) {}, {.every = 4},

@@ -29,7 +29,7 @@ using small::message_of;
 using small::state_of;
 
 using table = prefer::tabular<double>;
-using no_reference = prefer::no_reference<double>;
+using prefer::no_reference;
 
 inline double const infinity = std::numeric_limits<double>::infinity();
 inline float const not_a_number = std::numeric_limits<float>::quiet_NaN();
@@ -134,7 +134,7 @@ struct remembering {
 // One prompt, completions with probabilities 1/3 and 2/3; each is preferred once.
 struct two_by_hand {
   table policy{1, 2, {0.0, std::numbers::ln2}};
-  no_reference reference;
+  no_reference<double> reference;
   choice_data data;
   two_by_hand() {
     data.add_pair(0, 1, 0);
@@ -144,7 +144,7 @@ struct two_by_hand {
 
 template <class P, class L, class D>
 constexpr bool trains_on =
-    requires(P& p, L l, no_reference& r, D&& d) { trainer(p, l, r, static_cast<D&&>(d)); };
+    requires(P& p, L l, no_reference<double>& r, D&& d) { trainer(p, l, r, static_cast<D&&>(d)); };
 
 // An engine that counts how often it is used.
 struct counting_engine {

@@ -162,6 +162,22 @@ bool in_a_cycle(include_graph const& graph, std::string const& header) {
   return false;
 }
 
+/// What a header includes after its first line that is neither a directive nor a comment.
+std::vector<std::string> includes_after_code(std::string const& text) {
+  std::size_t begin = 0;  // of the code, in bytes
+  bool continued = false;
+  for (std::string const& line : tree::lines_of(text)) {
+    auto const first = line.find_first_not_of(" \t");
+    bool const code =
+        first != std::string::npos && line[first] != '#' && line.compare(first, 2, "//") != 0;
+    if (code && !continued) break;
+    continued = (continued || (first != std::string::npos && line[first] == '#')) &&
+                !line.empty() && line.back() == '\\';
+    begin += line.size() + 1;
+  }
+  return tree::includes_of(begin < text.size() ? text.substr(begin) : "");
+}
+
 bool is_standard(std::string const& included) {
   return included.find_first_of("/.") == std::string::npos;
 }
@@ -225,6 +241,25 @@ TEST_CASE("include direction: our headers are included by their full name",
     std::string const text = tree::read(tree::header_root / header);
     INFO(header);
     CHECK(text.find("#include \"") == std::string::npos);
+  }
+}
+
+TEST_CASE("include direction: an include after the first line of code is found",
+          "[tree][include_direction]") {
+  CHECK(
+      includes_after_code("// #include <a>\n#pragma once\n\n#if B\n#include <b>\n#endif\nint c;\n")
+          .empty());
+  CHECK(includes_after_code("#include <a>\nint b;\n  # include <c>\n") ==
+        std::vector<std::string>{"c"});
+  CHECK(includes_after_code("#define A \\\n  1\n#include <b>\n").empty());
+}
+
+TEST_CASE("include direction: a header includes before its first line of code",
+          "[tree][include_direction]") {
+  // cmake/lone_headers.cmake rests on it: what a header includes may then stand before it.
+  for (auto const& [header, included] : headers()) {
+    CAPTURE(header);
+    CHECK(includes_after_code(tree::read(tree::header_root / header)).empty());
   }
 }
 

@@ -24,7 +24,7 @@ constexpr double adamw_rate = 0.05;
 /// Trains a reward model and asks it about every completion.
 template <class M>
 fitted_reward fitted(M model, exact_problem const& of, reward_fit fit) {
-  stopwatch const watch;
+  run_meter meter;
   auto const pairs = labelled_pairs(of);
   if (fit == reward_fit::descent) {
     // The step of dpo is 4 / beta; a sequence moves as many scores as it has tokens.
@@ -48,7 +48,9 @@ fitted_reward fitted(M model, exact_problem const& of, reward_fit fit) {
   double const at_start = expectation(of.all().start, out.reward);
   for (double& each : out.reward) each -= at_start;
   for (auto const& each : model.parameters()) out.parameters += each.value.size();
-  out.seconds = watch.seconds();
+  meter.hold();
+  out.seconds = meter.seconds();
+  out.peak_bytes = meter.peak_bytes();
   return out;
 }
 
@@ -94,7 +96,12 @@ arena::arena(task const& of, std::shared_ptr<problem const> given, std::uint64_t
       exact_(dynamic_cast<exact_problem const*>(given_.get())),
       seed_(seed),
       options_(options) {
-  if (exact_ == nullptr) return;
+  if (exact_ == nullptr) {
+    ratings_ =
+        std::make_unique<ratings_arena>(dynamic_cast<ratings const&>(of),
+                                        dynamic_cast<ratings_pairs const&>(*given_), seed, options);
+    return;
+  }
   if (by_labels()) {
     learned_ = fit_reward(*exact_, options.fit);
     reward_ = learned_.reward;
@@ -137,6 +144,10 @@ prefer::choice_data labelled_pairs(exact_problem const& of) {
     out.add_pair(0, completion[i], completion[i + 1]);
   }
   return out;
+}
+
+method_run method::run(arena const& on, double number) const {
+  return on.is_exact() ? run_listed(on, number) : run_on_ratings(on, number);
 }
 
 std::vector<std::shared_ptr<method const>> all_methods() {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <time.h>
-
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,14 +17,20 @@
 
 #include "../exact.hpp"
 #include "method.hpp"
+#include "ratings_arena.hpp"
+#include "run_meter.hpp"
 
 namespace sweep {
+
+inline constexpr std::size_t group = 4;       ///< completions that are compared with one another
+inline constexpr std::size_t ppo_epochs = 4;  ///< over each rollout
 
 /// A reward for each completion, fitted on labelled pairs.
 struct fitted_reward {
   numbers reward;  ///< of every completion, nats of preference; the start's expectation is 0
   std::size_t parameters = 0;
-  double seconds = 0.0;  ///< that it took
+  double seconds = 0.0;          ///< that it took
+  std::uint64_t peak_bytes = 0;  ///< most memory that it took at once
 };
 
 /// What a seed gives to the methods: a problem, what may be spent, and what the labels have taught.
@@ -34,6 +39,7 @@ struct fitted_reward {
 /// has learned from them estimates r, and so dpo and RLHF of the same beta look for the same policy, start * exp(r / beta) / Z.
 class arena {
  public:
+  /// `options` is borrowed.
   arena(task const& of, std::shared_ptr<problem const> given, std::uint64_t seed,
         method_options const& options);
 
@@ -42,6 +48,9 @@ class arena {
   [[nodiscard]] std::uint64_t seed() const { return seed_; }
   [[nodiscard]] method_options const& options() const { return options_; }
   [[nodiscard]] bool by_labels() const { return options_.budget == budget_kind::labels; }
+
+  /// Of ratings.
+  [[nodiscard]] ratings_arena const& on_ratings() const { return *ratings_; }
 
   // Of a problem whose completions can be listed:
 
@@ -66,6 +75,7 @@ class arena {
   method_options const& options_;
   fitted_reward learned_;
   numbers reward_;
+  std::unique_ptr<ratings_arena const> ratings_;
 };
 
 /// Fits what the labelled pairs of a problem say by Bradley-Terry: on a bandit one free score per action, on sequences a score
@@ -81,12 +91,11 @@ class writing_policy {
  public:
   using policy_type = prefer::bigram<double>;
 
-  explicit writing_policy(exact_problem const& of)
+  /// What lists all completions, which only judging needs, is not on the meter.
+  writing_policy(exact_problem const& of, run_meter& meter)
       : shape_(of.start_tokens()),
-        table_(prefer::token_table::all_of_length(shape_.vocabulary, shape_.length)),
-        policy_(shape_.vocabulary, table_, shape_.logits) {
-    for (std::uint32_t i = 0; i < table_.size(); ++i) every_.push_back(i);
-  }
+        table_(every_completion(shape_, meter)),
+        policy_(shape_.vocabulary, table_, shape_.logits) {}
   writing_policy(writing_policy const&) = delete;
   writing_policy& operator=(writing_policy const&) = delete;
 
@@ -97,10 +106,14 @@ class writing_policy {
   [[nodiscard]] std::size_t parameters() const { return shape_.logits.size(); }
   /// Of every completion.
   [[nodiscard]] numbers log_prob() {
-    numbers out(every_.size());
+    std::size_t count = 1;
+    for (std::size_t t = 0; t < shape_.length; ++t) count *= shape_.vocabulary;
+    std::vector<std::uint32_t> every(count);
+    for (std::uint32_t i = 0; i < count; ++i) every[i] = i;
     std::vector<std::uint32_t> const prompt = {0};
-    std::vector<std::size_t> const offset = {0, every_.size()};
-    policy_.log_prob({prompt, every_, offset}, out);
+    std::vector<std::size_t> const offset = {0, count};
+    numbers out(count);
+    policy_.log_prob({prompt, every, offset}, out);
     return out;
   }
   /// What of_completion says of these tokens.
@@ -117,25 +130,16 @@ class writing_policy {
   }
 
  private:
+  static prefer::token_table every_completion(token_policy const& shape, run_meter& meter) {
+    meter.hold();
+    auto out = prefer::token_table::all_of_length(shape.vocabulary, shape.length);
+    meter.go();
+    return out;
+  }
+
   token_policy shape_;
   prefer::token_table table_;
   policy_type policy_;
-  std::vector<std::uint32_t> every_;
-};
-
-/// Seconds that this thread has computed since it was made: those in which others had the processor do not count.
-class stopwatch {
- public:
-  [[nodiscard]] double seconds() const { return now() - begin_; }
-
- private:
-  [[nodiscard]] static double now() {
-    timespec time{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-  }
-
-  double begin_ = now();
 };
 
 /// Options of a trainer over `steps` steps.
@@ -160,21 +164,26 @@ class stopwatch {
           .asked = copies * parameters + (on.by_labels() ? on.learned().parameters : 0)};
 }
 
-/// Runs a trainer to its end, judged on the way. `spent(step)` says what was used until then.
-///
-/// `seconds_before` are those of what was fitted for it.
+/// The most memory that a run takes at once which asks the reward model: while that is fitted, or after it, beside its scores.
+[[nodiscard]] inline std::uint64_t peak_with_reward_model(arena const& on, run_meter const& meter) {
+  if (!on.by_labels()) return meter.peak_bytes();
+  std::uint64_t const scores = on.learned().reward.size() * sizeof(double);
+  return std::max(on.learned().peak_bytes, scores + meter.peak_bytes());
+}
+
+/// Runs a trainer of a method that asks a reward to its end, judged on the way. `spent(step)` says what was used until then.
 template <class Trainer, class Spent>
-void train_and_judge(Trainer& training, writing_policy& writer, arena const& on,
-                     double seconds_before, Spent const& spent, method_run& out) {
-  stopwatch const watch;
-  double judging = 0.0;
+void train_and_judge(Trainer& training, writing_policy& writer, arena const& on, run_meter& meter,
+                     Spent const& spent, method_run& out) {
   for (std::uint64_t const until : arena::judged_at(training.steps_planned())) {
     while (training.steps_done() < until) (void)training.step();
-    stopwatch const judged;
+    meter.hold();
     out.points.push_back(on.judge(writer.log_prob(), until, spent(until)));
-    out.points.back().seconds = seconds_before + watch.seconds() - judging - judged.seconds();
-    judging += judged.seconds();
+    out.points.back().seconds = on.learned().seconds + meter.seconds();
+    meter.go();
   }
+  meter.hold();
+  out.peak_bytes = peak_with_reward_model(on, meter);
 }
 
 }  // namespace sweep

@@ -6,6 +6,7 @@
 
 #include <prefer/loss/dpo.hpp>
 #include <prefer/random/distributions.hpp>
+#include <recommend/drawing_methods.hpp>
 
 #include "arena.hpp"
 #include "descent.hpp"
@@ -25,23 +26,24 @@ class iterative_dpo final : public method {
   [[nodiscard]] std::string what() const override {
     return "dpo in rounds, each on new pairs of the policy as it is then and held near it";
   }
-  [[nodiscard]] std::string why_not(method_options const& how, double) const override {
+  [[nodiscard]] std::string why_not(method_options const& how, double beta) const override {
+    std::string const why = how.why_no_pairs(beta);
+    if (!why.empty()) return why;
     std::uint64_t const pairs = how.budget == budget_kind::labels ? how.amount : how.amount / 2;
     if (pairs >= how.rounds) return {};
     return "it needs a pair for each of its " + std::to_string(how.rounds) + " rounds";
   }
 
-  [[nodiscard]] method_run run(arena const& on, double beta) const override {
+ private:
+  [[nodiscard]] method_run run_listed(arena const& on, double beta) const override {
     auto const& how = on.options();
     std::uint64_t const pairs = on.given().drawn();
     std::uint64_t const rounds = how.rounds;
-    writing_policy writer(on.exact());
-    method_run out{
-        .points = {},
-        .held = {.trained = on.exact().start_parameters(), .asked = on.exact().start_parameters()}};
-    double seconds = 0.0;
+    run_meter meter;
+    writing_policy writer(on.exact(), meter);
+    std::size_t const parameters = on.exact().start_parameters();
+    method_run out{.points = {}, .held = {.trained = parameters, .asked = parameters}};
     for (std::uint64_t round = 0; round < rounds; ++round) {
-      stopwatch const watch;
       std::uint64_t const begin = pairs * round / rounds;
       std::uint64_t const end = pairs * (round + 1) / rounds;
       auto const data = written_pairs(on, writer, round, begin, end);
@@ -52,17 +54,57 @@ class iterative_dpo final : public method {
               {.step = 4.0 / held / static_cast<double>(writer.shape().length),
                .steps = how.steps,
                .drawn = static_cast<std::size_t>(end - begin)});
-      seconds += watch.seconds();
+      meter.hold();
       spending const spent{.labels = on.by_labels() ? end : 0,
                            .scored = on.by_labels() ? 0 : 2 * end,
                            .written = 2 * end};
       out.points.push_back(on.judge(writer.log_prob(), (round + 1) * how.steps, spent));
-      out.points.back().seconds = seconds;
+      out.points.back().seconds = meter.seconds();
+      meter.go();
     }
+    meter.hold();
+    out.peak_bytes = meter.peak_bytes();
+    return out;
+  }
+  /// Nobody can be asked about items that they never rated, so that the rounds are the reward model's to judge.
+  [[nodiscard]] method_run run_on_ratings(arena const& on, double beta) const override {
+    auto const& how = on.options();
+    auto const& at = on.on_ratings();
+    method_run out{
+        .points = {},
+        .held = {
+            .trained = at.parameters(), .asked = 2 * at.parameters(), .number = sizeof(float)}};
+    run_meter meter;
+    recommend::model policy = at.start();
+    recommend::reward_model reward = at.reward();
+    std::size_t const people = at.people().size();
+    std::size_t const count = (how.amount + how.rounds * people - 1) / (how.rounds * people);
+    std::uint64_t drawn = 0;
+    for (std::uint64_t round = 1; round <= how.rounds; ++round) {
+      auto const cost =
+          recommend::train_in_a_round({.policy = policy,
+                                       .start = at.start(),
+                                       .reward = reward,
+                                       .people = at.people(),
+                                       .amount = {},
+                                       .training = {.batch_size = 2 * count * people,
+                                                    .steps = how.steps,
+                                                    .seed = on.seed(),
+                                                    .rate = how.rate},
+                                       .strength = beta * static_cast<double>(how.rounds)},
+                                      count, round);
+      meter.hold();
+      drawn += cost.items;
+      out.points.push_back(
+          at.judge(recommend::said_by(policy), round * how.steps, at.spent(drawn)));
+      out.points.back().seconds = at.reward_seconds() + meter.seconds();
+      meter.go();
+    }
+    meter.hold();
+    out.peak_bytes = std::max(at.reward_peak_bytes(), meter.peak_bytes());
     return out;
   }
 
- private:
   /// Pairs number [begin, end), labelled as those of the problem are. Two equal completions make none.
   static prefer::choice_data written_pairs(arena const& on, writing_policy& writer,
                                            std::uint64_t round, std::uint64_t begin,

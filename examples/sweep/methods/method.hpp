@@ -44,6 +44,12 @@ struct method_options {
 
   /// Steps of a method that writes `batch` completions at each: with a budget of samples until it is spent.
   [[nodiscard]] std::size_t online_steps() const;
+  /// Why methods that compare two completions by beta times a log-ratio cannot have this beta, likewise.
+  [[nodiscard]] static std::string why_no_pairs(double beta) {
+    return beta > 0.0 ? ""
+                      : "beta multiplies what is compared, or divides by it, so that with 0 no "
+                        "pair says anything";
+  }
   /// Why no such step can be had, or the budget not be spent by them, as the end of a sentence; else empty.
   [[nodiscard]] std::string why_no_online_steps(std::size_t completions) const;
 };
@@ -80,15 +86,19 @@ struct progress_point {
 struct held_models {
   std::size_t trained = 0;  ///< parameters, all models together
   std::size_t asked = 0;
+  std::size_t number = sizeof(double);  ///< bytes of a parameter
 
   [[nodiscard]] std::uint64_t bytes() const {
-    return sizeof(double) * (4 * static_cast<std::uint64_t>(trained) + asked);
+    return number * (4 * static_cast<std::uint64_t>(trained) + asked);
   }
 };
 
 struct method_run {
   std::vector<progress_point> points;
   held_models held = {};
+  /// Most memory that it took at once besides the problem, measured, judging left out and the fitting of its reward model
+  /// included.
+  std::uint64_t peak_bytes = 0;
 };
 
 /// A way from preferences or rewards to a policy.
@@ -101,8 +111,6 @@ class method {
   [[nodiscard]] virtual swept_number swept() const { return swept_number::beta; }
   /// Whether --loss is for it.
   [[nodiscard]] virtual bool reads_loss() const { return false; }
-  /// Whether it learns from pairs alone, which every task has; others want all completions listed.
-  [[nodiscard]] virtual bool from_pairs() const { return false; }
   /// Whether it is what others look for and no way to get there, so that it is not ranked among them.
   [[nodiscard]] virtual bool is_yardstick() const { return false; }
   /// Why it cannot be had so, as the end of a sentence; empty where it can.
@@ -111,12 +119,18 @@ class method {
     return {};
   }
   /// A run at one value of what is swept. Equal arguments, equal bits, the seconds aside. Thread-safe.
-  [[nodiscard]] virtual method_run run(arena const& on, double number) const = 0;
+  [[nodiscard]] method_run run(arena const& on, double number) const;
 
  protected:
   method() = default;
   method(method const&) = default;
   method& operator=(method const&) = default;
+
+ private:
+  /// Where all completions can be listed.
+  [[nodiscard]] virtual method_run run_listed(arena const& on, double number) const = 0;
+  /// On ratings; unless it is overridden, by recommend's method of that name, which draws items and asks the reward model.
+  [[nodiscard]] virtual method_run run_on_ratings(arena const& on, double number) const;
 };
 
 /// Every method, in the order of the report. To add one: a file like best_of_n.cpp, and a line in `all_methods`.

@@ -73,12 +73,19 @@ class nash_md final : public method {
     return "a policy gradient towards winning against a half-and-half geometric mixture of the "
            "policy and the start; what it looks for is an equilibrium, not the frontier";
   }
-  [[nodiscard]] std::string why_not(method_options const& how, double) const override {
+  [[nodiscard]] std::string why_not(method_options const& how, double beta) const override {
+    if (beta == 0.0) {
+      return "its equilibrium is that of a preference which is held near the start; without a hold "
+             "nothing says that it gets to one";
+    }
     return how.why_no_online_steps(2);
   }
-  [[nodiscard]] method_run run(arena const& on, double beta) const override {
+
+ private:
+  [[nodiscard]] method_run run_listed(arena const& on, double beta) const override {
     std::size_t const pairs = on.options().batch / 2;
-    writing_policy writer(on.exact());
+    run_meter meter;
+    writing_policy writer(on.exact(), meter);
     auto start = prefer::frozen(writer.policy());
     mixture_writer mixture(writer.policy(), writer.shape().logits);
     two_writers both(writer.policy(), mixture);
@@ -92,7 +99,7 @@ class nash_md final : public method {
     prefer::trainer training(writer.policy(), prefer::nash_md{.beta = beta}, start, source,
                              falling_rate(on.options().rate, on.options().online_steps()));
     method_run out{.points = {}, .held = with_reward_model(on, 2)};
-    train_and_judge(training, writer, on, on.learned().seconds, spent_in_pairs(on), out);
+    train_and_judge(training, writer, on, meter, spent_in_pairs(on), out);
     return out;
   }
 };

@@ -33,11 +33,15 @@ class online_dpo final : public method {
   [[nodiscard]] std::string what() const override {
     return "dpo on pairs that the policy writes anew at each step";
   }
-  [[nodiscard]] std::string why_not(method_options const& how, double) const override {
-    return how.why_no_online_steps(2);
+  [[nodiscard]] std::string why_not(method_options const& how, double beta) const override {
+    std::string const why = how.why_no_pairs(beta);
+    return why.empty() ? how.why_no_online_steps(2) : why;
   }
-  [[nodiscard]] method_run run(arena const& on, double beta) const override {
-    writing_policy writer(on.exact());
+
+ private:
+  [[nodiscard]] method_run run_listed(arena const& on, double beta) const override {
+    run_meter meter;
+    writing_policy writer(on.exact(), meter);
     auto start = prefer::frozen(writer.policy());
     prefer::sampled source(
         writer.policy(), writer.table(), std::vector<std::uint32_t>(on.options().batch / 2, 0),
@@ -46,7 +50,7 @@ class online_dpo final : public method {
     prefer::trainer training(writer.policy(), prefer::dpo{.beta = beta}, start, source,
                              falling_rate(on.options().rate, on.options().online_steps()));
     method_run out{.points = {}, .held = with_reward_model(on, 1)};
-    train_and_judge(training, writer, on, on.learned().seconds, spent_in_pairs(on), out);
+    train_and_judge(training, writer, on, meter, spent_in_pairs(on), out);
     return out;
   }
 };
@@ -74,11 +78,15 @@ class xpo final : public method {
     return "dpo on pairs of a completion of the policy and one of the start, with an optimism of "
            "1e-5";
   }
-  [[nodiscard]] std::string why_not(method_options const& how, double) const override {
-    return how.why_no_online_steps(2);
+  [[nodiscard]] std::string why_not(method_options const& how, double beta) const override {
+    std::string const why = how.why_no_pairs(beta);
+    return why.empty() ? how.why_no_online_steps(2) : why;
   }
-  [[nodiscard]] method_run run(arena const& on, double beta) const override {
-    writing_policy writer(on.exact());
+
+ private:
+  [[nodiscard]] method_run run_listed(arena const& on, double beta) const override {
+    run_meter meter;
+    writing_policy writer(on.exact(), meter);
     auto start = prefer::frozen(writer.policy());
     auto reference_writes = writer.policy();
     two_writers both(writer.policy(), reference_writes);
@@ -89,7 +97,7 @@ class xpo final : public method {
     prefer::trainer training(writer.policy(), prefer::xpo{.beta = beta}, start, source,
                              falling_rate(on.options().rate, on.options().online_steps()));
     method_run out{.points = {}, .held = with_reward_model(on, 1)};
-    train_and_judge(training, writer, on, on.learned().seconds, spent_in_pairs(on), out);
+    train_and_judge(training, writer, on, meter, spent_in_pairs(on), out);
     return out;
   }
 };

@@ -23,13 +23,11 @@ namespace sweep {
 
 namespace {
 
-constexpr std::size_t group = 4;       // completions that are compared with one another
-constexpr std::size_t ppo_epochs = 4;  // over each rollout
-
 /// Trains by rollouts of a step's completions, `completions` of them for each prompt, each serving for `epochs` steps.
 template <class Method, class Loss>
-method_run train(arena const& on, writing_policy& writer, Method method, Loss loss,
-                 std::size_t completions, std::size_t epochs, std::size_t value_parameters) {
+method_run train(arena const& on, run_meter& meter, writing_policy& writer, Method method,
+                 Loss loss, std::size_t completions, std::size_t epochs,
+                 std::size_t value_parameters) {
   std::size_t const batch = on.options().batch;
   auto start = prefer::frozen(writer.policy());
   prefer::rollouts source(writer.policy(), writer.table(),
@@ -49,7 +47,7 @@ method_run train(arena const& on, writing_policy& writer, Method method, Loss lo
     if (!on.by_labels()) return {.scored = written, .written = written};
     return {.labels = on.given().drawn(), .written = 2 * on.given().drawn() + written};
   };
-  train_and_judge(training, writer, on, on.learned().seconds, spent, out);
+  train_and_judge(training, writer, on, meter, spent, out);
   return out;
 }
 
@@ -64,13 +62,16 @@ class ppo final : public method {
   [[nodiscard]] std::string why_not(method_options const& how, double) const override {
     return how.why_no_online_steps(1);
   }
-  [[nodiscard]] method_run run(arena const& on, double beta) const override {
-    writing_policy writer(on.exact());
+
+ private:
+  [[nodiscard]] method_run run_listed(arena const& on, double beta) const override {
+    run_meter meter;
+    writing_policy writer(on.exact(), meter);
     auto const& shape = writer.shape();
     prefer::state_values<double> values(shape.vocabulary, writer.table(), shape.length);
     // The row of the prompt is all that one token has of states.
     std::size_t const parameters = shape.length == 1 ? 1 : shape.vocabulary * shape.length;
-    return train(on, writer,
+    return train(on, meter, writer,
                  prefer::ppo_method(values, {.kl = {.coefficient = beta},
                                              .horizon = {.lambda = 0.95},
                                              .value = {.rate = on.options().rate}}),
@@ -88,10 +89,13 @@ class rloo final : public method {
   [[nodiscard]] std::string why_not(method_options const& how, double) const override {
     return how.why_no_online_steps(group);
   }
-  [[nodiscard]] method_run run(arena const& on, double beta) const override {
-    writing_policy writer(on.exact());
-    return train(on, writer, prefer::rloo_method({.kl = {.coefficient = beta}}), prefer::rloo{},
-                 group, 1, 0);
+
+ private:
+  [[nodiscard]] method_run run_listed(arena const& on, double beta) const override {
+    run_meter meter;
+    writing_policy writer(on.exact(), meter);
+    return train(on, meter, writer, prefer::rloo_method({.kl = {.coefficient = beta}}),
+                 prefer::rloo{}, group, 1, 0);
   }
 };
 
@@ -104,9 +108,12 @@ class reinforce final : public method {
   [[nodiscard]] std::string why_not(method_options const& how, double) const override {
     return how.why_no_online_steps(1);
   }
-  [[nodiscard]] method_run run(arena const& on, double beta) const override {
-    writing_policy writer(on.exact());
-    return train(on, writer, prefer::reinforce_method({.kl = {.coefficient = beta}}),
+
+ private:
+  [[nodiscard]] method_run run_listed(arena const& on, double beta) const override {
+    run_meter meter;
+    writing_policy writer(on.exact(), meter);
+    return train(on, meter, writer, prefer::reinforce_method({.kl = {.coefficient = beta}}),
                  prefer::reinforce{}, 1, 1, 0);
   }
 };
@@ -122,10 +129,18 @@ class grpo final : public method {
   [[nodiscard]] std::string why_not(method_options const& how, double) const override {
     return how.why_no_online_steps(group);
   }
-  [[nodiscard]] method_run run(arena const& on, double beta) const override {
-    writing_policy writer(on.exact());
-    return train(on, writer, prefer::grpo_method({.scale = prefer::reward_scale::none}),
-                 prefer::grpo{.beta = beta}, group, 1, 0);
+
+ private:
+  [[nodiscard]] method_run run_listed(arena const& on, double beta) const override {
+    run_meter meter;
+    writing_policy writer(on.exact(), meter);
+    auto const train_by = [&](auto const& loss) {
+      return train(on, meter, writer, prefer::grpo_method({.scale = prefer::reward_scale::none}),
+                   loss, group, 1, 0);
+    };
+    // Without its KL term grpo is the clipped surrogate.
+    return beta == 0.0 ? train_by(prefer::clipped_surrogate{})
+                       : train_by(prefer::grpo{.beta = beta});
   }
 };
 

@@ -22,18 +22,18 @@ namespace prefer::inline v0_1 {
 
 /// A reward model as the reward of what was written, in one pass for all completions of a prompt.
 ///
-/// The model is borrowed, outlives it, and reads the table that completions are written into.
+/// The model is borrowed, outlives it, and reads the table that completions are written into. It may be trained after this was
+/// made: scores and identity are of the model as it is when they are asked for.
 template <RewardModel<choice_batch> M>
 class learned_reward {
  public:
-  explicit learned_reward(M& model) : model_(&model), identity_(identity_of_reference(model)) {}
+  explicit learned_reward(M& model) : model_(&model) {}
 
-  /// Of the model, every number of it, as it was when this was made: before anything was written into its table, and the same
-  /// for whoever goes on from a checkpoint.
+  /// Of the model, every number of it and what its table holds. A trainer asks when it is made, before it has anything written.
   [[nodiscard]] std::uint64_t identity() const
     requires detail::identified_reference<M>
   {
-    return fingerprint().add("learned_reward").add(identity_).value();
+    return fingerprint().add("learned_reward").add(identity_of_reference(*model_)).value();
   }
 
   void operator()(written_completions const& written, std::span<double> out) const {
@@ -49,7 +49,6 @@ class learned_reward {
 
  private:
   M* model_;
-  std::uint64_t identity_;
 };
 
 /// Prefers what has the higher reward, always; of equal ones either with probability 1/2.

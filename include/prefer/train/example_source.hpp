@@ -111,7 +111,8 @@ template <class S>
 ///
 /// Asked for   `gather(step, part, out)`, which puts this process's part of the batch of a step, counted from 0, into
 ///             `out`; `steps_per_epoch()`, after how many steps all there is was seen once, at least 1; `identity()`,
-///             equal for sources that give equal batches, which a checkpoint must agree with
+///             equal for sources that give equal batches, which a checkpoint must agree with: of what examples are not known
+///             before it is asked for when the trainer is made
 /// Semantics   a batch depends on the step, and on the policy as it is at that step where the policy writes it, but not
 ///             on which steps were asked for before, nor on how many processes share it: so a run continues from the
 ///             number of its step. What is random has an address that names the step

@@ -206,9 +206,10 @@ class trainer {
         check_lengths(loss_, policy_, *data);
         check_completions(policy_, *data);
       }
-      // At once, because texts that are sampled may be added to what an identity stands for.
+      // At once, because texts that are sampled may be added to what an identity stands for, and what judges them may move.
       if constexpr (detail::identified<P>) base_ = identity_of_base(policy_);
       if constexpr (detail::identified<R>) held_near_ = identity_of_reference(reference_);
+      if (known() == nullptr) drawn_from_ = static_cast<std::uint64_t>(source_.identity());
       use(options_.threads);
       gradient_.discard();
       if constexpr (several) detail::expect_equal_starts(identity(), parameters(), all);
@@ -243,11 +244,12 @@ class trainer {
   // Computed when it is first asked for, because it may take in every number of a large model.
   [[nodiscard]] checkpoint_identity const& identity() const {
     if (!identity_) {
-      identity_ = {.run = run_fingerprint(options_, passes_.takes_logits && options_.allow_logits,
-                                          loss_, beta_, parameters()),
-                   .data = static_cast<std::uint64_t>(source_.identity()),
-                   .reference = held_near_ ? *held_near_ : identity_of_reference(reference_),
-                   .base = base_ ? *base_ : identity_of_base(policy_)};
+      identity_ = {
+          .run = run_fingerprint(options_, passes_.takes_logits && options_.allow_logits, loss_,
+                                 beta_, parameters()),
+          .data = drawn_from_ ? *drawn_from_ : static_cast<std::uint64_t>(source_.identity()),
+          .reference = held_near_ ? *held_near_ : identity_of_reference(reference_),
+          .base = base_ ? *base_ : identity_of_base(policy_)};
     }
     return *identity_;
   }
@@ -334,6 +336,7 @@ class trainer {
   training_progress<parameter_type, loss_memory<L>> now_;
   std::optional<std::uint64_t> base_;
   std::optional<std::uint64_t> held_near_;
+  std::optional<std::uint64_t> drawn_from_;  // where examples are not known before
   mutable std::optional<checkpoint_identity> identity_;
   detail::policy_gradient<P, Processes> gradient_;
   detail::batch_passes<P, L, R, several> passes_;
