@@ -89,6 +89,7 @@ set(prefer_lm_headers
   lm/text/splitter.hpp
   lm/text/token_index.hpp
   lm/text/tokenizer.hpp
+  lm/text/tokenizer_beside.hpp
   lm/text/tokenizer_data.hpp
   lm/text/tokenizer_folder.hpp
   lm/text/tokenizer_gguf.hpp

@@ -9,8 +9,8 @@
 #include <prefer/lm/files/finite.hpp>
 #include <prefer/lm/files/gguf_model.hpp>
 #include <prefer/lm/files/safetensors_model.hpp>
+#include <prefer/lm/text/tokenizer_beside.hpp>
 #include <prefer/lm/text/tokenizer_folder.hpp>
-#include <prefer/lm/text/tokenizer_gguf.hpp>
 #include <prefer/lm/text/tokenizer_writing.hpp>
 
 #include "../program.hpp"
@@ -58,58 +58,6 @@ void write_adapter(request const& what, lm::model_file const& model,
   done.files = {what.output + "/adapter_model.safetensors", what.output + "/adapter_config.json"};
 }
 
-/// What transformers reads beside the weights: of a folder its own files, of GGUF files made from its metadata.
-void write_tokenizer(request const& what, lm::model_file const& model, conversion& done) {
-  if (auto const* const gguf = model.gguf()) {
-    if (gguf->has_key("tokenizer.ggml.tokens")) {
-      lm::write_tokenizer_folder(what.output, lm::read_tokenizer_gguf(*gguf),
-                                 model.config().context);
-      for (auto const* const name :
-           {"tokenizer.json", "tokenizer_config.json", "generation_config.json"}) {
-        done.files.push_back(what.output + "/" + name);
-      }
-    } else {
-      done.warnings.push_back(what.model + " has no tokenizer, so none was written");
-    }
-    return;
-  }
-  bool tokenizer = false;
-  for (std::string const name :
-       {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja",
-        "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt"}) {
-    auto const from = model.beside(name);
-    if (!from) continue;
-    tokenizer = tokenizer || name == "tokenizer.json";
-    auto const to = fs::path(what.output) / name;
-    if (fs::exists(to) && fs::equivalent(*from, to)) continue;
-    auto const bytes = prefer::read_bytes(from->string());
-    prefer::atomic_file file(to.string());
-    file.write(bytes.data(), bytes.size());
-    file.commit();
-    done.files.push_back(to.string());
-  }
-  if (!tokenizer)
-    done.warnings.push_back(what.model + " has no tokenizer.json, so none was written");
-}
-
-/// The tokens that a config.json names besides.
-lm::json tokens_of_config(lm::model_file const& model) {
-  lm::json more = lm::json::object();
-  if (auto const* const gguf = model.gguf()) {
-    for (auto const& [key, name] : {std::pair("tokenizer.ggml.bos_token_id", "bos_token_id"),
-                                    std::pair("tokenizer.ggml.eos_token_id", "eos_token_id"),
-                                    std::pair("tokenizer.ggml.padding_token_id", "pad_token_id")}) {
-      if (auto const id = gguf->whole_number(key)) more[name] = *id;
-    }
-    return more;
-  }
-  auto const config = lm::read_json_object("config", model.beside("config.json")->string());
-  for (auto const* const name : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
-    if (auto const* const value = prefer::data::find_field(config, name)) more[name] = *value;
-  }
-  return more;
-}
-
 template <class Changes>
 void write_model(request const& what, lm::model_file const& model, Changes const& changes,
                  lm::model_output const& output, conversion& done) {
@@ -131,9 +79,17 @@ void write_model(request const& what, lm::model_file const& model, Changes const
     program::make_folder(what.output);
     expect_room(what.output + "/model.safetensors", bytes);
     written = lm::write_safetensors_model(what.output, model, changes, output,
-                                          tokens_of_config(model), what.shard_bytes);
+                                          lm::tokens_of_config(model), what.shard_bytes);
     done.files = written.files;
-    write_tokenizer(what, model, done);
+    auto const words = lm::write_tokenizer_beside(what.output, model);
+    done.files.insert(done.files.end(), words.begin(), words.end());
+    bool const found =
+        model.gguf() != nullptr ? !words.empty() : model.beside("tokenizer.json").has_value();
+    if (!found) {
+      done.warnings.push_back(
+          what.model + (model.gguf() != nullptr ? " has no tokenizer" : " has no tokenizer.json") +
+          ", so none was written");
+    }
   }
   done.tensors = written.tensors;
   done.bytes = written.bytes;
@@ -148,6 +104,10 @@ conversion run(request const& what, prefer::executor threads,
                std::function<void(std::size_t, std::string const&)> const& before) {
   conversion done;
   lm::model_file const model(what.model);
+  if (model.has_head()) {
+    model.at().refuse(
+        "is a reward model: it has a head, and what is converted here are models that write");
+  }
   lm::expect_finite(model, threads);
   std::optional<lm::adapter<float>> adapter;
   if (!what.adapter.empty()) adapter = read_adapter(what, model, done);

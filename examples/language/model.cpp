@@ -14,7 +14,6 @@
 #include <prefer/lm/arithmetic/weight_products.hpp>
 #include <prefer/lm/files/any_adapter.hpp>
 #include <prefer/lm/files/gguf_model.hpp>
-#include <prefer/lm/files/json_file.hpp>
 #include <prefer/lm/files/model_file.hpp>
 #include <prefer/lm/files/safetensors_model.hpp>
 #include <prefer/lm/files/weight_changes.hpp>
@@ -24,6 +23,7 @@
 #include <prefer/lm/model/lora.hpp>
 #include <prefer/lm/model/saved_adapter.hpp>
 #include <prefer/lm/text/open_tokenizer.hpp>
+#include <prefer/lm/text/tokenizer_beside.hpp>
 #include <prefer/parallel/thread_pool.hpp>
 #include <prefer/reference/frozen.hpp>
 #include <prefer/reference/moving_average.hpp>
@@ -50,24 +50,6 @@ lm::weight_storage storage_of(model_options const& options) {
   return how == "file" ? lm::weight_storage::as_stored : lm::weight_storage::values;
 }
 
-/// Errors  backend_error where the two vocabularies differ
-void expect_same_words(lm::tokenizer const& policy, lm::tokenizer const& reference,
-                       std::string const& path) {
-  auto const refuse = [&](std::string const& reason) {
-    prefer::refuse(prefer::backend_error("reference", path, reason));
-  };
-  if (policy.vocabulary() != reference.vocabulary()) {
-    refuse("it has a vocabulary of " + std::to_string(reference.vocabulary()) +
-           " tokens; expected the policy's, " + std::to_string(policy.vocabulary()));
-  }
-  for (std::uint32_t id = 0; id != policy.vocabulary(); ++id) {
-    if (policy.bytes(id) == reference.bytes(id)) continue;
-    refuse("its token " + std::to_string(id) + " is \"" + std::string(reference.bytes(id)) +
-           "\", and the policy's is \"" + std::string(policy.bytes(id)) +
-           "\"; expected the same vocabulary");
-  }
-}
-
 /// A reference that is another model.
 class another_model final : public held_reference {
  public:
@@ -83,6 +65,14 @@ class another_model final : public held_reference {
   std::unique_ptr<held_policy> held_;
   held_policy* asked_;
 };
+
+/// Whether an adapter on disk is a reward model's. False where there is none to be read.
+bool has_head(std::string const& adapter) {
+  std::error_code ignored;
+  std::filesystem::path const folder = adapter;
+  if (!std::filesystem::exists(folder / "adapter_config.json", ignored)) return false;
+  return !lm::read_peft_adapter<float>(folder).head.empty();
+}
 
 /// The weights that somebody holds, by where they lie and how they are held: a policy, its reference and its judge may be
 /// adapters of one file.
@@ -136,6 +126,12 @@ struct model::parts {
   [[nodiscard]] std::unique_ptr<held_policy> scorer_of_adapter(prefer::token_sequences const& texts,
                                                                std::string const& path,
                                                                adapter_options const& adapter);
+  void expect_writer() const {
+    if (!file.has_head()) return;
+    file.at().refuse(
+        "is a reward model: it has a head, and gives scores where others write; expected one that "
+        "writes");
+  }
   bool warned = false;  // of what the adapter was trained on
 
  private:
@@ -232,35 +228,14 @@ class policy_of final : public held_policy {
     if (file_.gguf() != nullptr) {
       lm::write_gguf_model(path, file_, changes, output, [](auto&) {});
     } else {
-      lm::write_safetensors_model(path, file_, changes, output, tokens_of_config());
-      copy_words(path);
+      lm::write_safetensors_model(path, file_, changes, output, lm::tokens_of_config(file_));
+      (void)lm::write_tokenizer_beside(path, file_);
     }
   }
 
   [[nodiscard]] llama& policy() { return policy_; }
 
  private:
-  /// The tokens that config.json names, which a tokenizer begins and ends with.
-  [[nodiscard]] lm::json tokens_of_config() const {
-    auto const config = lm::read_json_object("config", file_.beside("config.json")->string());
-    lm::json out = lm::json::object();
-    for (char const* const name : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
-      if (auto const* const value = prefer::data::find_field(config, name)) out[name] = *value;
-    }
-    return out;
-  }
-  /// The files of the tokenizer, which are the base's.
-  void copy_words(std::string const& folder) const {
-    for (char const* const name :
-         {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-          "generation_config.json", "chat_template.jinja"}) {
-      auto const from = file_.beside(name);
-      if (!from) continue;
-      std::filesystem::copy_file(*from, std::filesystem::path(folder) / name,
-                                 std::filesystem::copy_options::overwrite_existing);
-    }
-  }
-
   model_options const& options_;
   lm::model_file const& file_;
   lm::tokenizer const& words_;
@@ -275,7 +250,11 @@ class scorer_of final : public held_policy {
 
   template <class... Parts>
   scorer_of(model_options const& options, lm::model_file const& file, Parts&&... of)
-      : options_(options), file_(file), model_(llama(std::forward<Parts>(of)...)) {}
+      : options_(options), file_(file), model_(llama(std::forward<Parts>(of)...)) {
+    if (!file.has_head()) return;
+    auto const head = file.head<float>();
+    std::copy(head.begin(), head.end(), model_.weight().begin());
+  }
 
   prefer::any_policy<float> handle() override { return prefer::any_policy<float>(model_); }
   std::size_t trained() override {
@@ -312,8 +291,13 @@ class scorer_of final : public held_policy {
     lm::name_base(saved, file_);
     lm::write_peft_adapter(folder, saved, options_.model);
   }
-  void save_model(std::string const&, prefer::executor) override {
-    prefer::refuse("save_model: of a reward model an adapter and a head are saved");
+  void save_model(std::string const& path, prefer::executor threads) override {
+    prefer::expects(!has_adapter(), "save_model: what trains is an adapter");
+    auto const parameters = model_.backbone().parameters();
+    lm::trained_parameters<float> const changes(parameters);
+    lm::write_safetensors_model(path, file_, changes, {.head = model_.weight(), .threads = threads},
+                                lm::tokens_of_config(file_));
+    (void)lm::write_tokenizer_beside(path, file_);
   }
 
  private:
@@ -396,11 +380,13 @@ std::unique_ptr<held_policy> model::fixed(prefer::token_sequences const& texts) 
   return parts_->options.adapter.empty() ? start(texts) : with_adapter(texts, {});
 }
 std::unique_ptr<held_policy> model::start(prefer::token_sequences const& texts) {
+  parts_->expect_writer();
   return std::make_unique<policy_of>(parts_->options, parts_->file, parts_->words, parts_->base(),
                                      texts, lm::llama_options<float>{.by = parts_->by});
 }
 std::unique_ptr<held_policy> model::with_adapter(prefer::token_sequences const& texts,
                                                  adapter_options const& adapter) {
+  parts_->expect_writer();
   auto const [how, saved] =
       parts_->begun_as(parts_->options.adapter, adapter, lm::adapter_use::texts);
   auto out =
@@ -411,7 +397,14 @@ std::unique_ptr<held_policy> model::with_adapter(prefer::token_sequences const& 
 }
 std::unique_ptr<held_policy> model::scorer(prefer::token_sequences const& texts,
                                            std::string const& adapter) {
-  if (!is_of_a_reward_model(adapter)) {
+  if (adapter.empty()) {
+    if (!parts_->file.has_head()) {
+      parts_->file.at().refuse("has no head, so it gives no scores; expected a reward model");
+    }
+    return std::make_unique<scorer_of>(parts_->options, parts_->file, parts_->base(), texts,
+                                       lm::llama_options<float>{.by = parts_->by});
+  }
+  if (!has_head(adapter)) {
     prefer::refuse(prefer::backend_error(
         "adapter", adapter,
         "it has no head, so it gives no scores; expected the adapter of a reward model"));
@@ -423,21 +416,29 @@ std::unique_ptr<held_policy> model::scorer_with_adapter(prefer::token_sequences 
   return parts_->scorer_of_adapter(texts, parts_->options.adapter, adapter);
 }
 std::unique_ptr<held_policy> model::whole(prefer::token_sequences const& texts) {
+  parts_->expect_writer();
   auto const base = parts_->base();
   parts_->weights.reset();  // the policy has its own from here on
   return std::make_unique<policy_of>(parts_->options, parts_->file, parts_->words, *base, texts,
                                      lm::full_fine_tuning{},
                                      lm::llama_options<float>{.by = parts_->by});
 }
+std::unique_ptr<held_policy> model::whole_scorer(prefer::token_sequences const& texts) {
+  auto const base = parts_->base();
+  parts_->weights.reset();
+  return std::make_unique<scorer_of>(parts_->options, parts_->file, *base, texts,
+                                     lm::full_fine_tuning{},
+                                     lm::llama_options<float>{.by = parts_->by});
+}
 bool model::is_gguf() const { return parts_->file.gguf() != nullptr; }
 
-bool is_of_a_reward_model(std::string const& adapter) {
+bool is_reward_model(model_options const& options) {
+  if (!options.adapter.empty()) return has_head(options.adapter);
   std::error_code ignored;
-  std::filesystem::path const folder = adapter;
-  if (adapter.empty() || !std::filesystem::exists(folder / "adapter_config.json", ignored)) {
-    return false;
-  }
-  return !lm::read_peft_adapter<float>(folder).head.empty();
+  std::filesystem::path const model = options.model;
+  bool const folder = std::filesystem::is_directory(model, ignored) ||
+                      model.filename().string().find(".safetensors") != std::string::npos;
+  return folder && std::filesystem::exists(model, ignored) && lm::model_file(model).has_head();
 }
 
 }  // namespace language

@@ -121,13 +121,16 @@ class model {
                                                           adapter_options const& adapter);
   /// All of it trains. The weights are the policy's from here on, and are read again for another.
   [[nodiscard]] std::unique_ptr<held_policy> whole(prefer::token_sequences const& texts);
-  /// Nothing of it trains: the reward model that an adapter on disk makes of it, whose log_prob is a score.
+  /// Nothing of it trains: the reward model that an adapter on disk makes of it, or without one that it is, whose log_prob is a
+  /// score.
   [[nodiscard]] std::unique_ptr<held_policy> scorer(prefer::token_sequences const& texts,
                                                     std::string const& adapter);
   /// A reward model that trains, adapter and head: the one of its options where there is one, else a new one; of an adapter
   /// without a head the head is new.
   [[nodiscard]] std::unique_ptr<held_policy> scorer_with_adapter(
       prefer::token_sequences const& texts, adapter_options const& adapter);
+  /// A reward model of which all trains, with the head that it has, or a new one. As of `whole`, the weights are its own.
+  [[nodiscard]] std::unique_ptr<held_policy> whole_scorer(prefer::token_sequences const& texts);
   /// It is one GGUF file, not a folder.
   [[nodiscard]] bool is_gguf() const;
 
@@ -136,7 +139,7 @@ class model {
   std::unique_ptr<parts> parts_;
 };
 
-/// Whether an adapter on disk is a reward model's. False where there is none to be read.
-[[nodiscard]] bool is_of_a_reward_model(std::string const& adapter);
+/// Whether a model on disk, with the adapter of its options, is a reward model. False where there is none to be read.
+[[nodiscard]] bool is_reward_model(model_options const& options);
 
 }  // namespace language

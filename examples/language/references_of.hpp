@@ -3,14 +3,18 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include <prefer/batch/choices.hpp>
+#include <prefer/expects.hpp>
 #include <prefer/lm/model/llama.hpp>
+#include <prefer/lm/text/tokenizer.hpp>
 #include <prefer/reference/any_reference.hpp>
 #include <prefer/reference/cached.hpp>
 
@@ -61,6 +65,24 @@ inline prefer::cached<float> cached_rows(llama& policy, rows_to_cache const& row
   auto out = prefer::cached<float>::of(slices, *rows.data, rows.made_of);
   if (!rows.path.empty()) out.save(rows.path);
   return out;
+}
+
+/// Errors  backend_error where the two vocabularies differ
+inline void expect_same_words(prefer::lm::tokenizer const& policy,
+                              prefer::lm::tokenizer const& reference, std::string const& path) {
+  auto const refuse = [&](std::string const& reason) {
+    prefer::refuse(prefer::backend_error("reference", path, reason));
+  };
+  if (policy.vocabulary() != reference.vocabulary()) {
+    refuse("it has a vocabulary of " + std::to_string(reference.vocabulary()) +
+           " tokens; expected the policy's, " + std::to_string(policy.vocabulary()));
+  }
+  for (std::uint32_t id = 0; id != policy.vocabulary(); ++id) {
+    if (policy.bytes(id) == reference.bytes(id)) continue;
+    refuse("its token " + std::to_string(id) + " is \"" + std::string(reference.bytes(id)) +
+           "\", and the policy's is \"" + std::string(policy.bytes(id)) +
+           "\"; expected the same vocabulary");
+  }
 }
 
 template <class R, class P = llama>

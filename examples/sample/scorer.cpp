@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -83,27 +85,44 @@ class built_in final : public scorer {
   std::string name_;
 };
 
-/// The adapter of a reward model: a folder of tune's, or what lies in it.
-std::string adapter_in(std::string const& folder) {
+/// A reward model on disk: an adapter with a head, or a model with one, of which the other is empty.
+struct reward_place {
+  std::string adapter;
+  std::string model;
+};
+
+/// A folder of tune's, or what lies in it.
+reward_place reward_in(std::string const& folder) {
   std::error_code ignored;
   for (std::string const& path : {folder + "/adapter", folder}) {
-    if (fs::exists(path + "/adapter_config.json", ignored)) return path;
+    if (fs::exists(path + "/adapter_config.json", ignored)) return {path, ""};
   }
-  prefer::refuse(prefer::backend_error("--scorer reward", folder,
-                                       "there is no reward model; expected a folder that tune "
-                                       "--reward-model wrote, or its adapter"));
+  for (std::string const& path : {folder + "/model", folder}) {
+    if (fs::exists(path + "/config.json", ignored)) return {"", path};
+  }
+  prefer::refuse(prefer::backend_error(
+      "--scorer reward", folder,
+      "there is no reward model; expected a folder that tune --reward-model wrote, or what lies in "
+      "it: adapter or model"));
 }
 
-/// One or several reward models, adapters of one model.
+/// One or several reward models.
 class reward_models final : public scorer {
  public:
-  reward_models(scorer_options const& given, language::model_options const& model)
-      : given_(given), model_(model) {
+  /// `base` is what adapters are of.
+  reward_models(scorer_options const& given, language::model_options const& base) : given_(given) {
     std::vector<prefer::any_policy<float>> members;
+    bool any_adapter = false;
     for (auto const& folder : folders_of(given.name)) {
-      held_.push_back(model_.scorer(texts_, adapter_in(folder)));
+      auto const place = reward_in(folder);
+      any_adapter = any_adapter || place.model.empty();
+      auto& model = opened(base, place);
+      held_.push_back(model.scorer(texts_, place.adapter));
       members.push_back(held_.back()->handle());
-      members.back().use(model_.threads());
+      members.back().use(model.threads());
+    }
+    if (!given.model.empty() && !any_adapter) {
+      prefer::refuse("--scorer-model: " + given.name + " is a whole model, and no adapter of one");
     }
     all_.emplace(std::move(members), given.deviations);
   }
@@ -121,15 +140,18 @@ class reward_models final : public scorer {
   void expect_room(std::span<data::turns const> prompts, std::size_t most) const override {
     for (auto const& each : prompts) {
       // An answer that was cut gets the end of its turn besides.
-      expect_room(each, language::prompt_tokens(each, model_.words()).size() + most + 1,
+      expect_room(each, language::prompt_tokens(each, words()).size() + most + 1,
                   "answers to it may have ");
     }
   }
   [[nodiscard]] std::uint64_t identity() const override {
     prefer::fingerprint out;
-    out.add("reward").add(model_.identity()).add(model_.words().identity()).add(given_.deviations);
+    out.add("reward").add(words().identity()).add(given_.deviations);
+    for (auto const& [path, model] : models_) out.add(model->identity());
     for (auto const& folder : folders_of(given_.name)) {
-      out.add(program::content_of(adapter_in(folder) + "/adapter_model.safetensors"));
+      auto const place = reward_in(folder);
+      if (!place.model.empty()) continue;  // among the models
+      out.add(program::content_of(place.adapter + "/adapter_model.safetensors"));
     }
     return out.value();
   }
@@ -138,12 +160,37 @@ class reward_models final : public scorer {
   static constexpr std::size_t prompts_at_once = 8;
   static constexpr std::size_t completions_of_a_group = 16;
 
+  /// The model of a member, each once; their tokens are the same.
+  language::model& opened(language::model_options const& base, reward_place const& place) {
+    language::model_options how = base;
+    if (!place.model.empty()) {
+      how.model = place.model;
+      how.chat_template.clear();
+    }
+    if (how.model.empty()) {
+      prefer::refuse("--scorer " + given_.name + " needs --scorer-model FILE, which " +
+                     place.adapter + " is an adapter of");
+    }
+    auto& out = models_[how.model];
+    if (out) return *out;
+    out = std::make_unique<language::model>(how);
+    if (first_ == nullptr) first_ = out.get();
+    context_ = std::min(context_, out->config().context);
+    if (out->words().identity() != words().identity()) {
+      prefer::refuse(prefer::backend_error(
+          "--scorer reward", how.model,
+          "its tokenizer is another than that of the first; expected members of one tokenizer"));
+    }
+    return *out;
+  }
+  [[nodiscard]] prefer::lm::tokenizer const& words() const { return first_->words(); }
+
   void expect_room(data::turns const& prompt, std::size_t tokens, char const* what) const {
-    if (tokens <= model_.config().context) return;
+    if (tokens <= context_) return;
     prefer::refuse("--scorer " + given_.name + ": the prompt " + language::in_short(prompt) +
                    " and " + what + std::to_string(tokens) +
                    " tokens; expected no more than the reward model's context, " +
-                   std::to_string(model_.config().context));
+                   std::to_string(context_));
   }
 
   /// The first of them, as many as are asked about at once. How many that are.
@@ -155,12 +202,12 @@ class reward_models final : public scorer {
     std::vector<std::size_t> offset = {0};
     while (completion.size() != all.size() && prompt.size() != prompts_at_once) {
       data::turns const& asked = *all[completion.size()].prompt;
-      auto const tokens = language::prompt_tokens(asked, model_.words());
+      auto const tokens = language::prompt_tokens(asked, words());
       prompt.push_back(texts_.prompts.add(tokens));
       while (completion.size() != all.size() && all[completion.size()].prompt == &asked &&
              completion.size() - offset.back() != completions_of_a_group) {
         auto const& text = all[completion.size()].what->text;
-        auto const answer = language::completion_tokens(turns_of(asked, text), model_.words());
+        auto const answer = language::completion_tokens(turns_of(asked, text), words());
         if (answer.empty()) {
           prefer::refuse("--scorer " + given_.name + ": a completion of the prompt " +
                          language::in_short(asked) + " has no token that could be scored");
@@ -185,8 +232,10 @@ class reward_models final : public scorer {
   }
 
   scorer_options given_;
-  language::model model_;
-  prefer::token_sequences texts_;  // of what is asked about now
+  std::map<std::string, std::unique_ptr<language::model>> models_;  // by their paths
+  language::model* first_ = nullptr;
+  std::size_t context_ = std::numeric_limits<std::size_t>::max();  // of the shortest
+  prefer::token_sequences texts_;                                  // of what is asked about now
   std::vector<std::unique_ptr<language::held_policy>> held_;
   std::optional<prefer::reward_ensemble<prefer::any_policy<float>>> all_;
 };
@@ -226,8 +275,9 @@ std::string scorers_in_words() {
          lengths        its words
          reward:FOLDER  the score of a reward model that tune --reward-model wrote there; of
                         several, reward:A,B,C, the mean less --scorer-deviations of theirs
-A reward model is an adapter of --model, whose weights it then shares, or of --scorer-model, and
-is asked as score would ask it: the completion with the end of its turn.
+A reward model is an adapter of --model, whose weights it then shares, or of --scorer-model, or a
+model of its own (tune --reward-model --full), and is asked as score would ask it: the completion
+with the end of its turn.
 )";
 }
 
@@ -239,10 +289,6 @@ std::unique_ptr<scorer> open_scorer(scorer_options const& given,
   if (!given.model.empty() && given.model != writer.model) {
     model.model = given.model;
     model.chat_template.clear();
-  }
-  if (model.model.empty()) {
-    prefer::refuse("--scorer " + given.name +
-                   " needs --scorer-model FILE, which its reward model is an adapter of");
   }
   model.adapter.clear();
   return std::make_unique<reward_models>(given, model);

@@ -42,7 +42,7 @@ summary goes to standard error:
   margin     reward of chosen minus that of rejected
   accuracy   the share of rows whose margin is above 0; a tie is a miss
 
-Where the adapter is a reward model's (tune --reward-model), its scores stand in place of the
+Where the adapter, or the model, is a reward model's (tune --reward-model), its scores stand in place of the
 policy's log-probabilities, there is no reference, and the summary says how well they are calibrated.)";
 
 constexpr char const* examples =
@@ -200,14 +200,14 @@ program::json document_of(summary const& all) {
 
 language::reference_choice reference_of(arguments const& given) {
   using kind = language::reference_choice::kind;
-  bool const scores = language::is_of_a_reward_model(given.model.adapter);
+  bool const scores = language::is_reward_model(given.model);
+  std::string const of = given.model.adapter.empty() ? given.model.model : given.model.adapter;
   if (scores && !given.reference.empty() && given.reference != "none") {
-    prefer::refuse("--reference " + given.reference + ": " + given.model.adapter +
+    prefer::refuse("--reference " + given.reference + ": " + of +
                    " is a reward model's, and its scores are held against nothing");
   }
   if (scores && !given.outputs.empty()) {
-    prefer::refuse("--outputs: " + given.model.adapter +
-                   " is a reward model's, and gives scores alone");
+    prefer::refuse("--outputs: " + of + " is a reward model's, and gives scores alone");
   }
   if (given.reference.empty()) {
     return {.is = scores || given.model.adapter.empty() ? kind::none : kind::adapter_off};
@@ -297,7 +297,7 @@ int run(arguments& given) {
   auto const rows = language::read_rows(given.data, {.kind = kind, .takes = extra}, given.rows,
                                         model.words(), model.config().context, texts);
   language::say_rows({{"data", &rows}}, texts);
-  bool const scores = language::is_of_a_reward_model(given.model.adapter);
+  bool const scores = language::is_reward_model(given.model);
   auto const held = scores ? model.scorer(texts, given.model.adapter) : model.fixed(texts);
   auto const held_near = held->reference(choice, {});
   auto policy = held->handle();

@@ -52,7 +52,8 @@ Losses: losses --list. Supervised fine-tuning is --loss nll, nll_per_token or nl
 the chosen completion, of labelled rows the desirable ones, or rows of prompt and completion.
 
 A reward model (--reward-model) is what a policy's judge is trained as: a linear head on the last token's hidden state, and the
-adapter below it. adapter/ holds both, as PEFT saves a sequence classifier; score --adapter reads it.
+adapter below it. adapter/ holds both, as PEFT saves a sequence classifier; score --adapter reads it. With --full all weights
+train, and model/ is a folder as transformers saves one, whatever --model was; score --model reads it.
 
 In --out: metrics.csv and metrics.jsonl, a row a step; curves.svg; summary.json; the adapter in PEFT's
 layout in adapter/, or with --full the model. summary.json says what every number is. With --rounds such a
@@ -60,7 +61,8 @@ folder for each round, round-1 and so on, with the pairs it learned from; rounds
 
 void declare_training(CLI::App& app, tune::options& given) {
   app.add_flag("--reward-model", given.reward_model,
-               "Train a reward model: an adapter and a head, which score completions");
+               "Train a reward model, which scores completions: a head, and an adapter or all "
+               "weights below it");
   app.add_option("--loss", given.loss,
                  "A loss by its name here or in TRL [dpo; with --reward-model bradley_terry]")
       ->type_name("NAME")
@@ -94,7 +96,8 @@ void declare_training(CLI::App& app, tune::options& given) {
          "batch's largest")
       ->check(program::between(0, 0.999))
       ->capture_default_str();
-  app.add_option("--lr", given.rate, "Peak learning rate [2e-4; with --full 1e-6]")
+  app.add_option("--lr", given.rate,
+                 "Peak learning rate [2e-4; with --full 1e-6, with --reward-model too 1e-5]")
       ->check(program::positive_and_finite());
   app.add_option("--schedule", given.schedule, "How the learning rate falls after its warm-up")
       ->check(program::one_of({"constant", "linear", "cosine"}))
@@ -220,7 +223,6 @@ void expect_reward_model(tune::options const& given) {
   };
   without(given.draws(), "--online and --rounds",
           "it learns from pairs that somebody judged, --data");
-  without(given.full, "--full", "what it trains and writes is an adapter and a head");
   without(!given.merge.empty(), "--merge", "a file of the model has no place for a head");
   without(given.sample_every != 0, "--sample-every", "it writes no answers");
   without(!given.reference.empty() && given.reference != "none", "--reference",

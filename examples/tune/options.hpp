@@ -43,7 +43,7 @@ struct options {
   std::size_t accumulate = 1;
   std::size_t micro_tokens = 1024;
   double skip_settled = 0.0;
-  double rate = 0.0;  ///< 0: 2e-4 with an adapter, 1e-6 without
+  double rate = 0.0;  ///< 0: 2e-4 with an adapter; without one 1e-6, and 1e-5 under a new head
   std::string schedule = "cosine";
   double warmup = 0.1;  ///< share of all steps
   double weight_decay = 0.0;
@@ -59,7 +59,10 @@ struct options {
   std::string merge;
 
   [[nodiscard]] bool draws() const { return online || rounds != 0; }
-  [[nodiscard]] double peak_rate() const { return rate != 0.0 ? rate : full ? 1e-6 : 2e-4; }
+  [[nodiscard]] double peak_rate() const {
+    if (rate != 0.0) return rate;
+    return !full ? 2e-4 : reward_model ? 1e-5 : 1e-6;
+  }
   [[nodiscard]] std::size_t rows_per_step() const { return batch * accumulate; }
 };
 

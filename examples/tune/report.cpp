@@ -196,7 +196,8 @@ std::string text_of(session& of, options const& given, final_report const& repor
 
 std::string model_path(session& of, options const& given) {
   if (!given.full) return given.out + "/adapter";
-  return given.out + (of.model().is_gguf() ? "/model.gguf" : "/model");
+  // GGUF has no place for a head.
+  return given.out + (of.model().is_gguf() && !given.reward_model ? "/model.gguf" : "/model");
 }
 
 void expect_merge(std::string const& path) {

@@ -92,9 +92,10 @@ session::session(options const& given, chosen_loss loss)
   if (program::interrupted) throw program::stop();
   language::adapter_options adapter = given.adapter;
   adapter.seed = given.seed;
-  policy_ = given.full           ? model_.whole(texts_)
-            : given.reward_model ? model_.scorer_with_adapter(texts_, adapter)
-                                 : model_.with_adapter(texts_, adapter);
+  policy_ = given.full && given.reward_model ? model_.whole_scorer(texts_)
+            : given.full                     ? model_.whole(texts_)
+            : given.reward_model             ? model_.scorer_with_adapter(texts_, adapter)
+                                             : model_.with_adapter(texts_, adapter);
   choose_reference();
   if (held_out_) {
     program::progress bar(held_out_->data.size(), "held-out rows");

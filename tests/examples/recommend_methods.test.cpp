@@ -116,7 +116,9 @@ TEST_CASE("recommend --method: gives the same numbers with any number of threads
   methods_folder const folder;
   std::vector<std::vector<csv_row>> results;
   std::string const what =
-      quick + "--method dpo iterative_dpo online_dpo rloo reinforce --beta 1 --seeds 1 ";
+      quick +
+      "--method dpo iterative_dpo online_dpo xpo nash_md ppo rloo reinforce best_of_n "
+      "sft_on_chosen --beta 1 --seeds 1 ";
   for (std::string const threads : {"1", "2"}) {
     auto const run = folder.run(what + "--json --threads " + threads + " --output " + threads);
     REQUIRE(run.code == 0);
@@ -128,7 +130,7 @@ TEST_CASE("recommend --method: gives the same numbers with any number of threads
       CHECK(document["rows"][r].at("kl_start") == number(results.back()[r], "kl_start"));
       CHECK(document["rows"][r].at("ndcg_at_10") == number(results.back()[r], "ndcg_at_10"));
     }
-    CHECK(document.at("against_dpo").size() == 8);  // with start, reward model and optimum
+    CHECK(document.at("against_dpo").size() == 13);  // with start, reward model and optimum
   }
   CHECK(results[0] == results[1]);
   // The options of the last document are a file of all flags, those too that go with others alone.
@@ -318,7 +320,7 @@ TEST_CASE("recommend --method: a study stopped at any step goes on to the same b
                                          .start_epochs = 1,
                                          .tune_epochs = 1,
                                          .pairs_per_person = 4};
-  recommend::method_options how{.methods = {"iterative_dpo", "online_dpo", "ppo"}, .rounds = 2};
+  recommend::method_options how{.methods = recommend::known_methods(), .best_of = {2}, .rounds = 2};
   auto const settings = recommend::settings_of(how, options);
   // Stopped after each number of steps, so often at most.
   auto const rows_stopped_at = [&](int every, int times = 1000) {

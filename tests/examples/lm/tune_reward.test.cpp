@@ -90,6 +90,69 @@ TEST_CASE(
   CHECK_THAT(policy.err, Contains("it is a reward model's"));
 }
 
+TEST_CASE("tune --reward-model --full: a model folder with a head, which score and a judge read",
+          "[examples][tune][reward]") {
+  workplace const place;
+  // A GGUF file has no place for the head: what comes of it is a folder too, with its tokenizer.
+  REQUIRE(place.shell("'" PREFER_EXAMPLE_CONVERT "' --quiet --model " + tiny +
+                      "llama_tied --output tiny.gguf 2>.err") == 0);
+  for (std::string const base : {tiny + "llama_tied", std::string("tiny.gguf")}) {
+    INFO(base);
+    std::string const of = "--products eigen --model ";
+    auto const run = place.run(of + base +
+                               " --data pairs.jsonl --batch 4 --quiet --reward-model --full "
+                               "--eval-data held-out.jsonl --epochs 8 --lr 0.003 --out rm");
+    INFO(run.err);
+    REQUIRE(run.code == 0);
+    CHECK_FALSE(place.has("rm/adapter"));
+    CHECK_FALSE(place.has("rm/model.gguf"));
+    auto const held_out = place.summary("rm").at("held_out");
+    CHECK(held_out.at("before").at("reward_margin").at("mean") == 0.0);
+    CHECK(held_out.at("after").at("accuracy").at("mean") == 1.0);
+
+    std::string const scoring = "'" PREFER_EXAMPLE_SCORE "' --quiet " + of;
+    REQUIRE(place.shell(scoring + "rm/model --json --data held-out.jsonl >scored.json 2>.err") ==
+            0);
+    auto const scored = json::parse(place.content("scored.json"));
+    CHECK(scored.at("reward_model") == true);
+    CHECK(scored.at("summary").at("reward_margin").at("mean").get<double>() ==
+          Approx(held_out.at("after").at("reward_margin").at("mean").get<double>()).epsilon(1e-4));
+    auto const row = json::parse(lines_of(place.content("held-out.jsonl")).front());
+    json const written = {{"prompt", row.at("prompt")}, {"completion", row.at("chosen")}};
+    json const other = {{"prompt", row.at("prompt")}, {"completion", row.at("rejected")}};
+    place.file("done.jsonl", written.dump() + "\n" + other.dump() + "\n");
+    REQUIRE(place.shell("'" PREFER_EXAMPLE_MAKE_PAIRS
+                        "' --quiet --products eigen --completions done.jsonl "
+                        "--scorer reward:rm >pairs.out 2>.err") == 0);
+    auto const pair = json::parse(place.content("pairs.out"));
+    CHECK(pair.at("score_chosen") == scored.at("rows").at(0).at("policy_chosen"));
+    CHECK(pair.at("score_rejected") == scored.at("rows").at(0).at("policy_rejected"));
+  }
+
+  // Going on from it, and who has no use for it.
+  auto const more = place.run(
+      "--products eigen --model rm/model --data pairs.jsonl --batch 4 --quiet --reward-model "
+      "--full --epochs 1 --lr 1e-7 --out more");
+  INFO(more.err);
+  REQUIRE(more.code == 0);
+  CHECK(place.summary("more").at("first_loss").get<double>() < 0.2);
+  auto const refused = [&](std::string const& command, std::string const& sentence) {
+    CHECK(place.shell(command + " >.out 2>.err") != 0);
+    CHECK_THAT(place.content(".err"), Contains(sentence));
+  };
+  refused("'" PREFER_EXAMPLE_SAMPLE "' --quiet --products eigen --model rm/model --raw hello",
+          "it has a head, and gives scores where others write");
+  refused("'" PREFER_EXAMPLE_TUNE "' --quiet --model rm/model --data pairs.jsonl --out policy",
+          "it has a head, and gives scores where others write");
+  refused("'" PREFER_EXAMPLE_CONVERT "' --quiet --model rm/model --output rm.gguf",
+          "it has a head, and what is converted here are models that write");
+  refused("'" PREFER_EXAMPLE_MAKE_PAIRS
+          "' --quiet --completions done.jsonl --scorer reward:rm "
+          "--scorer-model " +
+              tiny + "llama_tied",
+          "is a whole model, and no adapter of one");
+}
+
 TEST_CASE("score: a reward model that PEFT saved gives the scores that transformers gives",
           "[examples][score][reward]") {
   // reward.json has them for prompts and completions of ids; here the adapter is read and answers for texts.
@@ -121,7 +184,6 @@ TEST_CASE("tune --reward-model: what it goes without is refused in a sentence",
   };
   refused("--loss bradley_terry", "it ranks scores, and a policy gives log-probabilities");
   refused("--reward-model --loss dpo", "it is over log-probabilities, and a reward model gives");
-  refused("--reward-model --full", "--reward-model goes without --full");
   refused("--reward-model --merge m.gguf", "--reward-model goes without --merge");
   refused("--reward-model --sample-every 1", "--reward-model goes without --sample-every");
   refused("--reward-model --reference frozen", "--reward-model goes without --reference");

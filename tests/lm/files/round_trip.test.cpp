@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
+#include <cstddef>
 #include <filesystem>
+#include <span>
 #include <string>
+#include <vector>
 
 #include <prefer/lm/files/gguf_model.hpp>
+#include <prefer/lm/files/json_file.hpp>
 #include <prefer/lm/files/safetensors_model.hpp>
+#include <prefer/lm/files/safetensors_writer.hpp>
 
 #include <support/temporary_folder.hpp>
 
@@ -96,6 +101,50 @@ TEST_CASE("round trip: a model in several files with an index is the model in on
   lm::write_safetensors_model(folder, start, lm::no_changes<float>{}, {}, lm::json::object(),
                               80'000);
   CHECK(lm::model_file(folder).config() == start.config());
+}
+
+TEST_CASE("round trip: a folder keeps the head of a reward model, and needs no output matrix then",
+          "[lm][files][reward]") {
+  lm::model_file const start(tiny_path("llama_heads"));  // whose output matrix is its own
+  std::vector<float> const head(start.config().width, 0.25F);
+  temporary_folder const here;
+  for (std::size_t const shard_bytes : {std::size_t{1} << 30, std::size_t{80'000}}) {
+    auto const folder = here / std::to_string(shard_bytes);
+    lm::write_safetensors_model(folder, start, lm::no_changes<float>{}, {.head = head},
+                                lm::json::object(), shard_bytes);
+    lm::model_file const back(folder);
+    REQUIRE(back.has_head());
+    CHECK(back.head<float>() == head);
+    CHECK(numbers<float>(back, "lm_head.weight") == numbers<float>(start, "lm_head.weight"));
+    CHECK(back.identity() != start.identity());
+    auto const config = lm::read_json_object("config", folder + "/config.json");
+    CHECK(*prefer::data::find_field(config, "architectures") ==
+          lm::json{"LlamaForSequenceClassification"});
+    CHECK(*prefer::data::find_field(config, "id2label") == lm::json{{"0", "LABEL_0"}});
+  }
+  CHECK_FALSE(start.has_head());
+  CHECK_THROWS_WITH(lm::write_gguf_model(here / "model.gguf", start, lm::no_changes<float>{},
+                                         {.head = head}, without_tokenizer),
+                    "write_gguf_model: GGUF has no place for a head");
+
+  // As transformers writes one: without lm_head.weight.
+  fs::create_directory(here / "theirs");
+  fs::copy_file(here / std::to_string(std::size_t{1} << 30) + "/config.json",
+                here / "theirs/config.json");
+  lm::safetensors_writer file(here / "theirs/model.safetensors");
+  for (auto const& name : start.names()) {
+    if (name != "lm_head.weight") file.declare(name, tensor_type::f32, start.shape(name));
+  }
+  file.declare("score.weight", tensor_type::f32, {1, head.size()});
+  for (auto const& name : start.names()) {
+    auto const values = numbers<float>(start, name);
+    if (name != "lm_head.weight") file.write(std::as_bytes(std::span(values)));
+  }
+  file.write(std::as_bytes(std::span(head)));
+  file.commit();
+  lm::model_file const theirs(here / "theirs");
+  CHECK(theirs.head<float>() == head);
+  CHECK_FALSE(theirs.has("lm_head.weight"));
 }
 
 TEST_CASE("round trip: the identity of a model is of its numbers and what they mean",

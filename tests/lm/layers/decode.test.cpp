@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstddef>
@@ -36,7 +37,9 @@ weight_matrix<T> stored_matrix(tensor_type type, std::size_t rows, std::size_t c
     for (std::size_t i = 0; i != bytes.size(); i += 2) put(i, bfloat16(normal(numbers)));
   } else {
     for (std::byte& each : bytes) each = static_cast<std::byte>(numbers() & 0xff);
-    for (std::size_t i = 0; i != bytes.size(); i += lm::block_bytes(type)) put(i, half(0.02));
+    for (std::size_t i = 0; i != bytes.size(); i += lm::block_bytes(type)) {
+      put(i, half(0.02 * normal(numbers)));
+    }
     if (type == tensor_type::q4_1) {
       for (std::size_t i = 2; i < bytes.size(); i += lm::block_bytes(type)) put(i, half(-0.1));
     }
@@ -169,6 +172,17 @@ TEST_CASE("multiply_vectors: several products at once, on threads, are each alon
   CHECK(serial == multiply(pool.executor()));
   // Both matrices begin with the same numbers.
   for (std::size_t r = 0; r != 3; ++r) CHECK(serial[260 + 3 + r] == serial[130 + r]);
+}
+
+TEST_CASE("multiply_vectors: every piece of its rows is taken once, whoever takes it",
+          "[lm][vector_products]") {
+  thread_pool pool(3);
+  for (std::size_t const pieces : {0u, 1u, 2u, 3u, 4u, 100u}) {
+    std::vector<std::atomic<int>> taken(pieces);
+    lm::detail::for_each_piece_in_streams(pool.executor(), pieces,
+                                          [&](std::size_t piece) { ++taken[piece]; });
+    for (auto const& each : taken) CHECK(each == 1);
+  }
 }
 
 TEST_CASE("key_value_cache: attention to it has the bits of attention over the whole sequence",

@@ -83,6 +83,7 @@ written_model write_gguf_model(std::string const& path, model_file const& base,
                                Changes const& changes, model_output const& output,
                                AddTokenizer const& add_tokenizer) {
   namespace d = detail;
+  expects(output.head.empty(), "write_gguf_model: GGUF has no place for a head");
   auto const plan = d::plan_output(base, changes, output.matrices, true);
   gguf_writer file(path);
   // The embedding's type stands for all.

@@ -34,7 +34,8 @@ enum class weight_storage { values, bf16, as_stored };
 ///   auto const output = file.matrix<float>("model.layers.0.mlp.up_proj.weight", weight_storage::values);
 ///
 /// Every tensor that the configuration asks for is there and has its shape, and no other is, but for those that a reader
-/// needs nothing of: an output matrix beside `tie_word_embeddings`, and tabulated rotations.
+/// needs nothing of: an output matrix beside `tie_word_embeddings`, and tabulated rotations. A folder may hold a reward model, as
+/// transformers saves a sequence classifier with one label: a head beside the tensors, and then no output matrix is asked for.
 ///
 /// Errors  backend_error with the file, what was found and what was expected
 class model_file {
@@ -45,11 +46,16 @@ class model_file {
       contents_.at.refuse("is said to have " + std::to_string(config.layers) + " layers and has " +
                           std::to_string(contents_.tensors.size()) + " tensors");
     }
+    head_ = !contents_.gguf && contents_.tensors.count(std::string(detail::name_of_head)) != 0;
+    // Nothing of the output layer is computed for a score.
+    if (head_ && contents_.tensors.count("lm_head.weight") == 0)
+      contents_.config.tied_output = true;
     expected_ = expected_tensors(config);
     for (std::size_t i = 0; i != expected_.size(); ++i) {
       by_name_.emplace(expected_[i].name, i);
       check_tensor(expected_[i]);
     }
+    if (head_) check_tensor(head_of(config));
     check_strangers();
   }
 
@@ -89,6 +95,18 @@ class model_file {
     return require(name).shape;
   }
   [[nodiscard]] tensor_type type(std::string_view name) const { return stored(require(name)).type; }
+
+  /// Whether it is a reward model, see prefer::scalar_head.
+  [[nodiscard]] bool has_head() const noexcept { return head_; }
+  /// The head of a reward model [width].
+  template <std::floating_point T>
+  [[nodiscard]] std::vector<T> head() const {
+    expects(head_, "model_file::head: it is no reward model");
+    std::vector<T> out(config().width);
+    auto const& tensor = stored(head_of(config()));
+    dequantise<T>(tensor.type, tensor.bytes, out);
+    return out;
+  }
 
   /// Threads share what has to be converted.
   template <std::floating_point T>
@@ -151,12 +169,14 @@ class model_file {
       sum.add(c.rope_scaling->factor).add(c.rope_scaling->low_frequency_factor);
       sum.add(c.rope_scaling->high_frequency_factor).add(c.rope_scaling->original_context);
     }
-    for (auto const& expected : expected_) {
+    auto const add = [&](expected_tensor const& expected) {
       auto const& tensor = stored(expected);
       sum.add(expected.name).add(tensor.type);
       auto const* const bytes = reinterpret_cast<unsigned char const*>(tensor.bytes.data());
       sum.add(std::span<unsigned char const>(bytes, tensor.bytes.size()));
-    }
+    };
+    for (auto const& expected : expected_) add(expected);
+    if (head_) add(head_of(c));
     return sum.value();
   }
 
@@ -166,6 +186,9 @@ class model_file {
   void shape(std::string_view) const&& = delete;
 
  private:
+  [[nodiscard]] static expected_tensor head_of(llama_config const& config) {
+    return {.name = std::string(detail::name_of_head), .gguf = {}, .shape = {1, config.width}};
+  }
   [[nodiscard]] std::string const& name_in_file(expected_tensor const& expected) const {
     return contents_.gguf ? expected.gguf : expected.name;
   }
@@ -208,7 +231,8 @@ class model_file {
           name == "rope_freqs.weight" ||
           (name.size() > rotations.size() &&
            std::string_view(name).substr(name.size() - rotations.size()) == rotations);
-      if (known.count(name) == 0 && !tied_output && !tabulated) {
+      bool const head = head_ && name == detail::name_of_head;
+      if (known.count(name) == 0 && !tied_output && !tabulated && !head) {
         contents_.at.refuse("tensor " + data::in_quotes(name, 80) + " of shape " +
                             shape_text(tensor.shape) + " is of no model of the architecture " +
                             config().architecture + " with this configuration");
@@ -275,6 +299,7 @@ class model_file {
   detail::model_contents contents_;
   std::vector<expected_tensor> expected_;
   std::unordered_map<std::string, std::size_t> by_name_;
+  bool head_ = false;
 };
 
 }  // namespace prefer::inline v0_1::lm

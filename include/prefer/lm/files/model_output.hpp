@@ -23,6 +23,8 @@ namespace prefer::inline v0_1::lm {
 struct model_output {
   /// Type of matrices; nothing: as they are stored, but F32 for what changed or has no such form in the file's format.
   std::optional<tensor_type> matrices = {};
+  /// Of a reward model, written as transformers saves a sequence classifier with one label [width]; a folder alone has a place for it.
+  std::span<float const> head = {};
   executor threads = {};
   /// Called before each tensor is computed and written; what it throws leaves the old content in place.
   std::function<void(std::string const& tensor)> before_tensor = {};

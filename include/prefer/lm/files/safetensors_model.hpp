@@ -70,6 +70,16 @@ namespace detail {
   return written;
 }
 
+/// The same of a reward model.
+inline void make_classifier(json& config) {
+  std::string name = config["architectures"][0];
+  std::string const writes = "ForCausalLM";
+  name.replace(name.find(writes), writes.size(), "ForSequenceClassification");
+  config["architectures"] = {name};
+  config["id2label"] = {{"0", "LABEL_0"}};
+  config["label2id"] = {{"LABEL_0", 0}};
+}
+
 inline void write_text(std::filesystem::path const& path, std::string const& text) {
   atomic_file file(path.string());
   file.write(text);
@@ -113,6 +123,8 @@ written_model write_safetensors_model(std::filesystem::path const& folder, model
   for (auto const& each : plan.tensors) {
     sizes.push_back(d::bytes_of_plan(each));
   }
+  std::size_t const head = sizes.size();  // behind them
+  if (!output.head.empty()) sizes.push_back(output.head.size_bytes());
   auto const begins = d::shard_ends(sizes, shard_bytes);
   std::size_t const shards = begins.size() - 1;
   json map = json::object();
@@ -123,15 +135,21 @@ written_model write_safetensors_model(std::filesystem::path const& folder, model
     }
     safetensors_writer file((folder / name).string());
     for (std::size_t i = begins[shard]; i != begins[shard + 1]; ++i) {
+      if (i == head) {
+        file.declare(std::string(d::name_of_head), tensor_type::f32, {1, output.head.size()});
+        map[std::string(d::name_of_head)] = name;
+        continue;
+      }
       file.declare(plan.tensors[i].expected.name, plan.tensors[i].type,
                    plan.tensors[i].expected.shape);
       map[plan.tensors[i].expected.name] = name;
     }
     for (std::size_t i = begins[shard]; i != begins[shard + 1]; ++i) {
-      auto const bytes = d::bytes_of(plan.tensors[i], base, changes, false, output);
-      file.write(bytes);
+      auto const bytes = i == head ? std::vector<std::byte>()
+                                   : d::bytes_of(plan.tensors[i], base, changes, false, output);
+      file.write(i == head ? std::as_bytes(output.head) : std::span<std::byte const>(bytes));
       ++written.tensors;
-      written.bytes += bytes.size();
+      written.bytes += sizes[i];
     }
     file.commit();
     written.files.push_back((folder / name).string());
@@ -145,6 +163,7 @@ written_model write_safetensors_model(std::filesystem::path const& folder, model
   std::filesystem::remove(folder /
                           (shards > 1 ? "model.safetensors" : "model.safetensors.index.json"));
   json config = d::config_to_json(plan.config, plan.tensors.front().type);
+  if (!output.head.empty()) d::make_classifier(config);
   for (auto const& [name, value] : more.items()) config[name] = value;
   d::write_text(folder / "config.json", config.dump(2) + "\n");
   written.files.push_back((folder / "config.json").string());

@@ -20,6 +20,13 @@ struct expected_tensor {
   std::size_t rotated_heads = 0;
 };
 
+namespace detail {
+
+/// The head of a reward model, as transformers and scalar_head call it.
+inline constexpr std::string_view name_of_head = "score.weight";
+
+}  // namespace detail
+
 namespace detail::layer_parts {
 
 /// A linear map or vector of each layer: its name in Hugging Face's layer and in GGUF's block.

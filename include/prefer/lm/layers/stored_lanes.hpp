@@ -7,6 +7,7 @@
 #include <cstring>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <prefer/lm/arithmetic/lanes.hpp>
 #include <prefer/lm/files/dequantise.hpp>
@@ -19,9 +20,10 @@ namespace prefer::inline v0_1::lm::detail {
 /// A row of blocks of Q8_0, where a type of numbers stands for what a row is made of.
 struct q8_0_block;
 
-// How far ahead of a row memory is asked for. A row's numbers come in one stream: of four rows at a time, as for a matrix, a
-// core reads a quarter less a second.
-inline constexpr std::size_t bytes_ahead = 4096;
+// How far ahead of what is read memory is asked for: for the second-level cache, which waits for more lines at once than
+// the first, and near by for the first.
+inline constexpr std::size_t far_ahead = 16384;
+inline constexpr std::size_t near_ahead = 2048;
 
 #if PREFER_VECTOR_LANES
 // Integers of a lane's width, extended to 32 bits. g++ 12 makes of a conversion of bytes one scalar move for each, so that
@@ -98,39 +100,62 @@ template <class Stored, class T>
   }
 }
 
-/// The scale of a block, by the instruction where there is one.
-[[nodiscard]] inline float scale_of_block(std::byte const* block) {
-#if defined(__F16C__) && PREFER_VECTOR_LANES
-  return __builtin_ia32_vcvtph2ps(prefer::detail::vector<short, 8>{number_at<short>(block)})[0];
-#else
-  return half_at(block);
-#endif
+/// Every half as a float, in the order of bits. A scale that is read here is spread over a lane on its way from memory; to
+/// convert it first takes half as many shuffles and multiplications as its block does.
+[[nodiscard]] inline float const* floats_of_halves() {
+  static auto const all = [] {
+    std::vector<float> out(std::size_t{1} << 16);
+    for (std::size_t bits = 0; bits != out.size(); ++bits) {
+      out[bits] = prefer::detail::float_of_half(static_cast<std::uint16_t>(bits));
+    }
+    return out;
+  }();
+  return all.data();
 }
 
-/// f(first column, columns, their numbers) for each lane of a row; the numbers behind its last column are 0.
-template <class Stored, class T, class F>
-inline void for_each_stored_lane(std::byte const* row, std::size_t columns, F&& f) {
+/// f(first column, columns, the numbers of row R...) for each lane of the rows R..., which follow each other from `first` on,
+/// `bytes` each; the numbers behind the last column are 0. Several rows at once are one stream for memory, and as many sums
+/// that do not wait for each other.
+template <class Stored, class T, std::size_t... R, class F>
+inline void for_each_stored_lane(std::index_sequence<R...>, std::byte const* first,
+                                 std::size_t bytes, std::size_t columns, F&& f) {
   constexpr std::size_t width = lane<T>::width;
+  std::byte const* const row[] = {first + R * bytes...};
+  std::byte const* stream = first;
+  // Each line of a cache once or twice.
+  auto const ask_for = [&stream]<std::size_t Count>(std::integral_constant<std::size_t, Count>) {
+    constexpr std::size_t asked = (Count + 63) / 64;
+    for (std::size_t i = 0; i != asked; ++i) {
+      __builtin_prefetch(stream + i * Count / asked + far_ahead, 0, 2);
+      __builtin_prefetch(stream + i * Count / asked + near_ahead);
+    }
+    stream += Count;
+  };
   if constexpr (std::is_same_v<Stored, q8_0_block>) {
     // A scale for 32 signed bytes; the product is exact.
-    for (std::size_t k = 0; k != columns; k += 32, row += 34) {
-      __builtin_prefetch(row + bytes_ahead);
-      lane<T> const scale = static_cast<double>(scale_of_block(row));
+    constexpr std::size_t block = 34;
+    float const* const scales = floats_of_halves();
+    for (std::size_t k = 0, at = 0; k != columns; k += 32, at += block) {
+      lane<T> const scale[] = {
+          static_cast<double>(scales[number_at<std::uint16_t>(row[R] + at)])...};
+      ask_for(std::integral_constant<std::size_t, sizeof...(R) * block>());
       [&]<std::size_t... I>(std::index_sequence<I...>) {
-        (f(k + I * width, width, scale * load_stored<signed char, T>(row + 2 + I * width)), ...);
+        auto const some = [&](std::size_t i) {
+          f(k + i, width, (scale[R] * load_stored<signed char, T>(row[R] + at + 2 + i))...);
+        };
+        (some(I * width), ...);
       }(std::make_index_sequence<32 / width>());
     }
   } else {
     std::size_t k = 0;
     for (; k + width <= columns; k += width) {
-      std::byte const* const at = row + k * sizeof(Stored);
-      __builtin_prefetch(at + bytes_ahead);
-      f(k, width, load_stored<Stored, T>(at));
+      ask_for(std::integral_constant<std::size_t, sizeof...(R) * width * sizeof(Stored)>());
+      f(k, width, load_stored<Stored, T>(row[R] + k * sizeof(Stored))...);
     }
     if (k == columns) return;
-    std::byte last[width * sizeof(Stored)] = {};
-    std::memcpy(last, row + k * sizeof(Stored), (columns - k) * sizeof(Stored));
-    f(k, columns - k, load_stored<Stored, T>(last));
+    std::byte last[sizeof...(R)][width * sizeof(Stored)] = {};
+    (std::memcpy(last[R], row[R] + k * sizeof(Stored), (columns - k) * sizeof(Stored)), ...);
+    f(k, columns - k, load_stored<Stored, T>(last[R])...);
   }
 }
 

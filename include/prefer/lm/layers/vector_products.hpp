@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include <prefer/expects.hpp>
 #include <prefer/lm/arithmetic/lanes.hpp>
@@ -37,10 +41,13 @@ struct vector_product {
 
 namespace detail {
 
-// Bytes of rows that are worth a thread's attention, and chunks that every thread takes of a product beyond: few, because
-// where a chunk begins nothing was asked for ahead, and enough for threads to end together.
-inline constexpr std::size_t bytes_per_chunk = 32768;
-inline constexpr std::size_t chunks_per_thread = 8;
+// Bytes of rows that a thread takes at a time: few, so that threads end together.
+inline constexpr std::size_t bytes_at_once = 8192;
+// Rows that go together where there is one vector: as many as keep sums from waiting for each other at the pace of memory.
+template <class Stored, class T>
+inline constexpr std::size_t rows_together = std::is_same_v<Stored, T>            ? 1
+                                             : std::is_same_v<Stored, q8_0_block> ? 3
+                                                                                  : 2;
 
 /// Rows [begin, end) of a product, for all sequences. Every sum is that of the numbers of a row as T times a vector's,
 /// lane by lane in their order, behind them an adapter's; lanes are added by halves at the end. For one sequence and for
@@ -72,14 +79,13 @@ class product_rows {
     std::size_t const bytes = row_bytes(of_.matrix->type(), columns_);
     std::byte const* const rows = of_.matrix->row_bytes(begin, end - begin).data();
     if (sequences_ == 1) {
-      for (std::size_t r = begin; r != end; ++r) {
-        lane<T> total = 0.0;
-        add_row<Stored>(rows + (r - begin) * bytes, columns_, of_.in, total);
-        if (of_.rank != 0) {
-          add_row<T>(reinterpret_cast<std::byte const*>(of_.up + r * of_.rank), of_.rank, of_.low,
-                     total);
-        }
-        finish(r, 0, sum(total));
+      constexpr std::size_t together = rows_together<Stored, T>;
+      std::size_t r = begin;
+      for (; r + together <= end; r += together) {
+        multiply_rows<Stored>(std::make_index_sequence<together>(), rows + (r - begin) * bytes, r);
+      }
+      for (; r != end; ++r) {
+        multiply_rows<Stored>(std::index_sequence<0>(), rows + (r - begin) * bytes, r);
       }
       return;
     }
@@ -87,7 +93,8 @@ class product_rows {
     multiply_tiles(begin, end, [&](std::size_t first, std::size_t count, T* to) {
       for (std::size_t r = 0; r != count; ++r) {
         T* const numbers = to + r * columns_;
-        for_each_stored_lane<Stored, T>(rows + (first + r - begin) * bytes, columns_,
+        for_each_stored_lane<Stored, T>(std::index_sequence<0>(),
+                                        rows + (first + r - begin) * bytes, bytes, columns_,
                                         [&](std::size_t k, std::size_t some, lane<T> of) {
                                           store_first(of, numbers + k, some);
                                         });
@@ -97,7 +104,7 @@ class product_rows {
   void multiply_values(std::size_t begin, std::size_t end) const {
     for (std::size_t r = begin; r < end; r += rows_at_once) {
       T const* const rows = of_.matrix->values().data() + r * columns_;
-      bool const more = r + 2 * rows_at_once <= end;
+      bool const more = r + 2 * rows_at_once <= of_.matrix->rows();
       multiply_tile_of_rows(rows, r, at_most(rows_at_once, end - r),
                             more ? rows + rows_at_once * columns_ : nullptr);
     }
@@ -158,11 +165,24 @@ class product_rows {
     }
     return pass < rows_at_once ? next + pass * columns_ : of_.in;
   }
-  template <class Stored>
-  static void add_row(std::byte const* row, std::size_t columns, T const* in, lane<T>& total) {
-    for_each_stored_lane<Stored, T>(row, columns, [&](std::size_t k, std::size_t some, lane<T> of) {
-      total = prefer::detail::multiply_add(of, load_first(in + k, some), total);
-    });
+  // The rows r + R... with the only vector.
+  template <class Stored, std::size_t... R>
+  void multiply_rows(std::index_sequence<R...> these, std::byte const* rows, std::size_t r) const {
+    lane<T> sums[] = {(static_cast<void>(R), lane<T>(0.0))...};
+    auto const add_products_with = [&sums](T const* in) {
+      return [&sums, in](std::size_t k, std::size_t some, auto const&... of) {
+        auto const x = load_first(in + k, some);
+        ((sums[R] = prefer::detail::multiply_add(of, x, sums[R])), ...);
+      };
+    };
+    for_each_stored_lane<Stored, T>(these, rows, row_bytes(of_.matrix->type(), columns_), columns_,
+                                    add_products_with(of_.in));
+    if (of_.rank != 0) {
+      auto const* const up = reinterpret_cast<std::byte const*>(of_.up + r * of_.rank);
+      for_each_stored_lane<T, T>(these, up, of_.rank * sizeof(T), of_.rank,
+                                 add_products_with(of_.low));
+    }
+    (finish(r + R, 0, sum(sums[R])), ...);
   }
   void finish(std::size_t r, std::size_t sequence, T value) const {
     if (!of_.bias.empty()) value += of_.bias[r];
@@ -175,6 +195,32 @@ class product_rows {
   std::size_t columns_;
 };
 
+/// f(piece) for every piece in [0, pieces). A thread takes pieces one after the other from a stream of its own, so that what
+/// it asks for ahead is what it reads next; then it takes what others have left.
+template <class F>
+void for_each_piece_in_streams(executor threads, std::size_t pieces, F const& f) {
+  struct alignas(64) stream {
+    std::atomic<std::size_t> next;
+    std::size_t end;
+  };
+  std::size_t const count = at_most(threads.concurrency(), pieces);
+  std::vector<stream> streams(count);
+  for (std::size_t s = 0; s != count; ++s) {
+    streams[s].next.store(pieces * s / count, std::memory_order_relaxed);
+    streams[s].end = pieces * (s + 1) / count;
+  }
+  threads.for_each_chunk(count, [&](std::size_t own) {
+    for (std::size_t s = 0; s != count; ++s) {
+      auto& [next, end] = streams[(own + s) % count];
+      for (;;) {
+        std::size_t const piece = next.fetch_add(1, std::memory_order_relaxed);
+        if (piece >= end) break;
+        f(piece);
+      }
+    }
+  });
+}
+
 }  // namespace detail
 
 /// Several products at once, which do not read what another one writes. Every weight is read once for all sequences.
@@ -183,31 +229,27 @@ class product_rows {
 template <std::floating_point T>
 void multiply_vectors(std::span<vector_product<T> const> products, std::size_t sequences,
                       executor threads) {
-  std::size_t bytes = 0;
-  for (auto const& each : products) bytes += each.matrix->bytes_held();
-  std::size_t const bytes_per_chunk = detail::at_least(
-      detail::bytes_per_chunk, bytes / (detail::chunks_per_thread * threads.concurrency()));
-  // Whole tiles, so that none is computed for rows that are dropped.
-  auto const rows_per_chunk = [&](vector_product<T> const& of) {
-    std::size_t const tile =
-        (row_bytes(of.matrix->type(), of.matrix->columns()) + 1) * detail::rows_at_once;
-    return (bytes_per_chunk / tile + 1) * detail::rows_at_once;
-  };
-  auto const chunks_of = [&](vector_product<T> const& of) {
-    return (of.matrix->rows() + rows_per_chunk(of) - 1) / rows_per_chunk(of);
-  };
-  std::size_t chunks = 0;
   for (auto const& each : products) {
     expects(each.bias.empty() || each.bias.size() == each.matrix->rows(),
             "multiply_vectors: a bias has one number for each row of its matrix");
-    chunks += chunks_of(each);
   }
-  threads.for_each_chunk(chunks, [&](std::size_t chunk) {
+  // Whole tiles, so that none is computed for rows that are dropped.
+  auto const rows_of_piece = [](vector_product<T> const& of) {
+    std::size_t const tile =
+        (row_bytes(of.matrix->type(), of.matrix->columns()) + 1) * detail::rows_at_once;
+    return (detail::bytes_at_once / tile + 1) * detail::rows_at_once;
+  };
+  auto const pieces_of = [&](vector_product<T> const& of) {
+    return (of.matrix->rows() + rows_of_piece(of) - 1) / rows_of_piece(of);
+  };
+  std::size_t pieces = 0;
+  for (auto const& each : products) pieces += pieces_of(each);
+  detail::for_each_piece_in_streams(threads, pieces, [&](std::size_t piece) {
     std::size_t p = 0;
-    for (; chunk >= chunks_of(products[p]); ++p) chunk -= chunks_of(products[p]);
-    std::size_t const rows = rows_per_chunk(products[p]);
+    for (; piece >= pieces_of(products[p]); ++p) piece -= pieces_of(products[p]);
+    std::size_t const rows = rows_of_piece(products[p]);
     detail::product_rows<T>(products[p], sequences)
-        .multiply(chunk * rows, detail::at_most(products[p].matrix->rows(), (chunk + 1) * rows));
+        .multiply(piece * rows, detail::at_most(products[p].matrix->rows(), (piece + 1) * rows));
   });
 }
 

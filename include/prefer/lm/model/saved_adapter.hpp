@@ -7,23 +7,17 @@
 #include <cstddef>
 #include <set>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <prefer/data/place.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/lm/files/adapter.hpp>
+#include <prefer/lm/files/tensor_names.hpp>
 #include <prefer/lm/model/lora.hpp>
 #include <prefer/policy/parameter.hpp>
 
 namespace prefer::inline v0_1::lm {
-
-namespace detail {
-
-inline constexpr std::string_view name_of_head = "score.weight";  // scalar_head's parameter
-
-}  // namespace detail
 
 /// How a policy is made that goes on from an adapter on disk: the same maps, with their ranks and scales; by targets where
 /// all maps of all layers are alike.
