@@ -45,11 +45,15 @@ json levels_of(comparison const& all, ground_findings const& of) {
   json out = json::array();
   for (auto const& each : of.levels) {
     json rewards = json::object();
+    json over_dpo = json::object();
     for (std::size_t m = 0; m < of.methods.size(); ++m) {
-      rewards[all.methods[of.methods[m]]->name()] = estimate_json(each.reward[m]);
+      std::string const name = all.methods[of.methods[m]]->name();
+      rewards[name] = estimate_json(each.reward[m]);
+      over_dpo[name] = estimate_json(each.over_dpo[m]);
     }
     out.push_back({{"kl", number(each.kl)},
                    {"reward", std::move(rewards)},
+                   {"over_dpo", std::move(over_dpo)},
                    {"frontier", estimate_json(each.frontier)},
                    {"best", name_json(all, each.best)},
                    {"next", name_json(all, each.next)},

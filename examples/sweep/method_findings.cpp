@@ -125,6 +125,14 @@ level level_at(double kl, std::vector<std::size_t> const& methods, comparison co
     bool const whole = by_seed[m].size() == beginnings.size();
     out.reward.push_back(whole ? std::optional(estimate_of(by_seed[m])) : std::nullopt);
   }
+  auto const dpo = std::find_if(methods.begin(), methods.end(),
+                                [&](std::size_t m) { return all.methods[m]->name() == "dpo"; });
+  for (std::size_t m = 0; m < methods.size(); ++m) {
+    auto const d = static_cast<std::size_t>(dpo - methods.begin());
+    bool const both = d < methods.size() && d != m && out.reward[d] && out.reward[m];
+    out.over_dpo.push_back(both ? std::optional(paired_difference(by_seed[m], by_seed[d]))
+                                : std::nullopt);
+  }
   std::vector<std::size_t> ranked;
   for (std::size_t m = 0; m < methods.size(); ++m) {
     if (out.reward[m] && !all.methods[methods[m]]->is_yardstick()) ranked.push_back(m);

@@ -36,6 +36,8 @@ struct level {
   double kl = 0.0;
   std::vector<std::optional<estimate>> reward =
       {};  ///< of each method; nothing where a seed does not get there
+  /// Of each method minus that of dpo, seed by seed, where both get there; nothing for dpo itself.
+  std::vector<std::optional<estimate>> over_dpo = {};
   std::optional<estimate> frontier = {};  ///< of the best policy there is
   std::optional<std::size_t> best = {};   ///< a method, yardsticks left out
   std::optional<std::size_t> next = {};

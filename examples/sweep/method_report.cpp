@@ -168,6 +168,23 @@ sheet at_equal_kl(comparison const& all, ground_findings const& of) {
   return out;
 }
 
+/// Empty where there is no dpo to compare with.
+sheet over_dpo(comparison const& all, ground_findings const& of) {
+  sheet out{.words = 1, .header = {"over dpo at a KL of"}, .rows = {}};
+  for (auto const& each : of.levels) out.header.push_back(shortest(each.kl));
+  for (std::size_t m = 0; m < of.methods.size(); ++m) {
+    std::vector<std::string> row = {all.methods[of.methods[m]]->name()};
+    bool any = false;
+    for (auto const& each : of.levels) {
+      auto const& apart = each.over_dpo[m];
+      any = any || apart;
+      row.push_back(apart ? with_error(*apart, 4) : "-");
+    }
+    if (any) out.rows.push_back(std::move(row));
+  }
+  return out;
+}
+
 sheet everything(comparison const& all, ground_findings const& of) {
   bool const frontier = known(all.grounds[of.ground]);
   auto const any = [&](auto member) {
@@ -245,6 +262,8 @@ page method_page(comparison const& all, std::vector<ground_findings> const& foun
     std::string const seeds = std::to_string(all.seeds);
     bool const frontier = known(at);
     section findings{.title = title_of(at), .tables = {at_equal_kl(all, of)}, .note = of.text};
+    auto against = over_dpo(all, of);
+    if (!against.rows.empty()) findings.tables.push_back(std::move(against));
     for (auto const& family : families_of(of.methods)) {
       for (bool const missing : {false, true}) {
         auto const picture = against_kl(all, of, family, missing);

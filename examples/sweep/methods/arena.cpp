@@ -38,6 +38,8 @@ fitted_reward fitted(M model, exact_problem const& of, reward_fit fit) {
                             {.batch_size = pairs.size(), .steps = adamw_steps, .rate = adamw_rate});
     fitting.run();
   }
+  meter.hold();
+  run_meter listing;  // which takes time, and memory only where all completions are listed
   std::size_t const count = of.all().start.size();
   std::vector<std::uint32_t> every(count);
   for (std::uint32_t i = 0; i < every.size(); ++i) every[i] = i;
@@ -48,8 +50,8 @@ fitted_reward fitted(M model, exact_problem const& of, reward_fit fit) {
   double const at_start = expectation(of.all().start, out.reward);
   for (double& each : out.reward) each -= at_start;
   for (auto const& each : model.parameters()) out.parameters += each.value.size();
-  meter.hold();
-  out.seconds = meter.seconds();
+  listing.hold();
+  out.seconds = meter.seconds() + listing.seconds();
   out.peak_bytes = meter.peak_bytes();
   return out;
 }

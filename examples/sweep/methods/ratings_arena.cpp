@@ -57,7 +57,10 @@ progress_point ratings_arena::judge(recommend::item_log_probs const& policy, std
   auto const& data = of_.data();
   progress_point out{
       .step = step, .spent = spent, .quality = judge_ratings(data, policy, known_.start)};
-  out.quality.pair_accuracy = recommend::judge_pairs(data, policy, 1.0, known_.start).accuracy;
+  // The start says nothing next to itself.
+  if (out.quality.kl_start != 0.0) {
+    out.quality.pair_accuracy = recommend::judge_pairs(data, policy, 1.0, known_.start).accuracy;
+  }
   out.learned_reward = recommend::mean_score(data, policy, known_.reward) - start_reward_;
   return out;
 }
