@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <optional>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -19,6 +20,10 @@ using json = nlohmann::ordered_json;
 /// A number at full precision; what JSON has no number for is the string "inf", "-inf" or "nan".
 [[nodiscard]] inline json number(double value) {
   return std::isfinite(value) ? json(value) : json(prefer::text::shortest(value));
+}
+/// null for one that is not there.
+[[nodiscard]] inline json number(std::optional<double> const& value) {
+  return value ? number(*value) : json();
 }
 
 /// What every document begins with.

@@ -11,6 +11,7 @@
 #include <prefer/text/number.hpp>
 
 #include "../program/kept_rows.hpp"
+#include "report.hpp"
 
 namespace recommend {
 
@@ -60,15 +61,6 @@ void for_each_method_number(Row& row, auto const& visit) {
   visit("reward_gain", row.reward_gain);
   visit("seconds", row.seconds);
   visit("reward_seconds", row.reward_seconds);
-}
-
-program::json json_number(double value) { return program::number(value); }
-program::json json_number(std::optional<double> const& value) {
-  return value ? program::number(*value) : program::json();
-}
-prefer::report::csv_field field(double value) { return value; }
-prefer::report::csv_field field(std::optional<double> const& value) {
-  return value ? prefer::report::csv_field(*value) : prefer::report::csv_field("");
 }
 
 method_setting setting_in(program::json const& kept) {
@@ -159,7 +151,7 @@ program::json json_of(method_row const& row) {
   program::json out = json_of(row.what);
   out["seed"] = row.seed;
   for_each_method_number(
-      row, [&](char const* name, auto const& value) { out[name] = json_number(value); });
+      row, [&](char const* name, auto const& value) { out[name] = program::number(value); });
   out["drawn_items"] = row.drawn_items;
   out["reward"] = row.reward ? json_of(*row.reward) : program::json();
   return out;
@@ -246,8 +238,8 @@ program::json json_of(std::vector<equal_reward> const& all) {
     row["seconds"] = reached ? json_of(e.seconds) : program::json();
     row["dpo_seconds"] = reached ? json_of(e.dpo_seconds) : program::json();
     row["times"] = reached ? program::number(e.times) : program::json();
-    row["times_from"] = json_number(e.times_from);
-    row["times_to"] = json_number(e.times_to);
+    row["times_from"] = program::number(e.times_from);
+    row["times_to"] = program::number(e.times_to);
     out.push_back(std::move(row));
   }
   return out;

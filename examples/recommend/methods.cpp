@@ -16,10 +16,6 @@ namespace recommend {
 
 namespace {
 
-/// The negative log-likelihood of what was chosen.
-constexpr auto likelihood =
-    prefer::unpaired_loss([](auto const& chosen) { return -chosen.log_prob; });
-
 std::string unit_of(method_setting const& what, std::uint64_t seed) {
   return what.method + (what.loss.empty() ? "" : "-" + what.loss) +
          (what.strength ? "-" + prefer::text::shortest(*what.strength) : "") + "-" +

@@ -38,15 +38,6 @@ prefer::report::table_cell cell(summary const& row, summary::spread const& s) {
 prefer::report::table_cell cell(summary const& row, std::optional<summary::spread> const& s) {
   return s ? cell(row, *s) : prefer::report::table_cell("-");
 }
-prefer::report::csv_field field(double number) { return number; }
-prefer::report::csv_field field(std::optional<double> const& number) {
-  return number ? prefer::report::csv_field(*number) : prefer::report::csv_field("");
-}
-
-program::json json_number(double value) { return program::number(value); }
-program::json json_number(std::optional<double> const& value) {
-  return value ? program::number(*value) : program::json();
-}
 
 /// By what the best beta of a loss is chosen: NDCG@10, or pair accuracy where nothing is to be found.
 double merit(summary const& s) { return s.ndcg_at_10 ? s.ndcg_at_10->mean : s.pair_accuracy.mean; }
@@ -156,7 +147,7 @@ program::json json_of(study_row const& row) {
                        {"reference", row.reference},
                        {"seed", row.seed}};
   for_each_number(row,
-                  [&](char const* name, auto const& value) { out[name] = json_number(value); });
+                  [&](char const* name, auto const& value) { out[name] = program::number(value); });
   return out;
 }
 

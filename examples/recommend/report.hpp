@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <prefer/report/csv.hpp>
+
 #include "../program/json.hpp"
 #include "study.hpp"
 
@@ -68,6 +70,11 @@ void for_each_number(Row& row, auto const& visit) {
   visit("kl_start", row.quality.kl_start);
   visit("seconds", row.seconds);
   visit("pairs_per_second", row.pairs_per_second);
+}
+
+/// A number of a row, or an empty field where there is none.
+[[nodiscard]] inline prefer::report::csv_field field(std::optional<double> const& number) {
+  return number ? prefer::report::csv_field(*number) : prefer::report::csv_field("");
 }
 
 /// The numbers of a row in full.

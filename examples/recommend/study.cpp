@@ -32,10 +32,6 @@ double seconds_since(clock::time_point begin) {
   return std::chrono::duration<double>(clock::now() - begin).count();
 }
 
-/// A loss of one's own: the negative log-likelihood of what people did.
-constexpr auto likelihood =
-    prefer::unpaired_loss([](auto const& event) { return -event.log_prob; });
-
 prefer::choice_data events_of(interactions const& data) {
   prefer::choice_data out;
   for (std::uint32_t p = 0; p < data.people.size(); ++p) {

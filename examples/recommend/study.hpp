@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <prefer/loss/loss.hpp>
 #include <prefer/parallel/executor.hpp>
 #include <prefer/train/trainer.hpp>
 
@@ -17,6 +18,10 @@
 #include "ranking.hpp"
 
 namespace recommend {
+
+/// A loss of one's own: the negative log-likelihood of what people did, or chose.
+inline constexpr auto likelihood =
+    prefer::unpaired_loss([](auto const& event) { return -event.log_prob; });
 
 /// What to run. The defaults are those of the table in the README.
 struct study_options {

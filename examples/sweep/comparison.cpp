@@ -16,11 +16,11 @@ namespace {
 
 using prefer::text::shortest;
 
-constexpr char const* header =
+constexpr char const* method_header =
     "settings,task,budget,amount,fit,method,loss,number,flip,bias,seed,judged,"
     "step,labels,scored,written,reward,kl_start,kl_bound,best_reward,learned_reward,"
     "pair_accuracy,reward_of_tenths,bytes,peak_bytes,seconds";
-constexpr std::size_t key_fields = 12;
+constexpr std::size_t method_key_fields = 12;
 constexpr std::uint64_t judgements = 5;  // of a run, at most
 
 std::string optional_number(std::optional<double> value) { return value ? shortest(*value) : ""; }
@@ -134,7 +134,7 @@ void expect_meaning(comparison const& all) {
 }
 
 method_results::method_results(std::string const& path, comparison const& all)
-    : all_(all), rows_(path, header, key_fields, all.text()) {}
+    : all_(all), rows_(path, method_header, method_key_fields, all.text()) {}
 
 std::string method_results::key(method_setting const& what, std::uint64_t seed,
                                 std::uint64_t judged) const {

@@ -19,8 +19,6 @@ namespace plot = prefer::report;
 using prefer::text::fixed;
 using prefer::text::shortest;
 
-constexpr std::size_t most_curves = 6;  // as many markers and colours as are easily told apart
-
 std::string title_of(ground const& at) {
   bool const adamw =
       at.options.budget == budget_kind::labels && at.options.fit == reward_fit::adamw;

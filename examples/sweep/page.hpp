@@ -18,6 +18,9 @@ struct sheet {
   std::vector<std::vector<std::string>> rows = {};
 };
 
+/// As many markers and colours as are easily told apart.
+inline constexpr std::size_t most_curves = 6;
+
 /// A heading with what stands below it, in this order.
 struct section {
   std::string title;

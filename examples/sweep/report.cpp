@@ -15,8 +15,6 @@ namespace plot = prefer::report;
 using prefer::text::fixed;
 using prefer::text::shortest;
 
-constexpr std::size_t most_curves = 6;  // as many markers and colours as are easily told apart
-
 struct curve {
   std::string name;
   std::size_t loss = 0;

@@ -16,8 +16,8 @@ namespace sweep {
 
 namespace {
 
-constexpr double start_spread = 1.2;
-constexpr double reference_tilt = 0.7;
+constexpr double transition_spread = 1.2;
+constexpr double transition_tilt = 0.7;
 constexpr std::size_t transitions = sequences::vocabulary * sequences::vocabulary;
 
 /// sum_t of[y_{t-1}, y_t] for every sequence; the prompt, token 0, stands before the first.
@@ -98,13 +98,13 @@ std::vector<std::string> sequences::references() const {
 
 std::shared_ptr<problem const> sequences::make(std::uint64_t seed, label_noise const& noise) const {
   double const per_token = 1.0 / std::sqrt(static_cast<double>(length));
-  numbers const start = draw_normal(transitions, seed, drawn::start, start_spread);
+  numbers const start = draw_normal(transitions, seed, drawn::start, transition_spread);
   numbers const worth = draw_normal(transitions, seed, drawn::reward, 1.0);
   numbers near = start;
-  numbers far = draw_normal(transitions, seed, drawn::far, start_spread);
+  numbers far = draw_normal(transitions, seed, drawn::far, transition_spread);
   for (std::size_t i = 0; i < transitions; ++i) {
-    near[i] += reference_tilt * worth[i];
-    far[i] += reference_tilt * worth[i];
+    near[i] += transition_tilt * worth[i];
+    far[i] += transition_tilt * worth[i];
   }
   exact_numbers all;
   all.start = all_log_probs(table_, start);

@@ -8,10 +8,10 @@ namespace sweep {
 namespace {
 
 // As recommend fits it.
-constexpr double usual_centering = 0.01;
-constexpr std::size_t usual_batch = 1024;
-constexpr std::uint64_t usual_epochs = 6;
-constexpr double usual_rate = 0.005;
+constexpr double fitted_centering = 0.01;
+constexpr std::size_t fitted_batch = 1024;
+constexpr std::uint64_t fitted_epochs = 6;
+constexpr double fitted_rate = 0.005;
 
 recommend::reward_model fitted(recommend::model const& start, prefer::choice_data const& pairs,
                                std::uint64_t seed, method_options const& how) {
@@ -22,11 +22,11 @@ recommend::reward_model fitted(recommend::model const& start, prefer::choice_dat
     training.steps = how.steps;
     training.rate = how.rate;
   } else {
-    training.batch_size = usual_batch;
-    training.epochs = usual_epochs;
-    training.rate = usual_rate;
+    training.batch_size = fitted_batch;
+    training.epochs = fitted_epochs;
+    training.rate = fitted_rate;
   }
-  return recommend::fit_reward(start, pairs, as_dpo ? 0.0 : usual_centering, training, {}, {});
+  return recommend::fit_reward(start, pairs, as_dpo ? 0.0 : fitted_centering, training, {}, {});
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ TEST_CASE("tune --reward-model --full: a model folder with a head, which score a
   // A GGUF file has no place for the head: what comes of it is a folder too, with its tokenizer.
   REQUIRE(place.shell("'" PREFER_EXAMPLE_CONVERT "' --quiet --model " + tiny +
                       "llama_tied --output tiny.gguf 2>.err") == 0);
-  for (std::string const base : {tiny + "llama_tied", std::string("tiny.gguf")}) {
+  for (std::string const& base : {tiny + "llama_tied", std::string("tiny.gguf")}) {
     INFO(base);
     std::string const of = "--products eigen --model ";
     auto const run = place.run(of + base +
