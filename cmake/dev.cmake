@@ -25,6 +25,13 @@ if(PROJECT_IS_TOP_LEVEL)
   endif()
 endif()
 
+# Who builds everything links a hundred programs: gold, which comes with ld, takes half of ld's time for each.
+find_program(PREFER_GOLD ld.gold)
+mark_as_advanced(PREFER_GOLD)
+if(PREFER_TESTS_IN_PIECES AND PREFER_GOLD)
+  add_link_options(-fuse-ld=gold)
+endif()
+
 # prefer_missing(<variable> <need>...): which of the needs are not here. A need is a component of prefer or
 # the name of a package.
 function(prefer_missing variable)
