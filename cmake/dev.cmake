@@ -28,7 +28,7 @@ endif()
 # Who builds everything links a hundred programs: gold, which comes with ld, takes half of ld's time for each.
 find_program(PREFER_GOLD ld.gold)
 mark_as_advanced(PREFER_GOLD)
-if(PREFER_TESTS_IN_PIECES AND PREFER_GOLD)
+if(PREFER_TESTS_IN_PIECES AND PREFER_GOLD AND NOT PREFER_SANITIZE)  # which exports what gold warns of
   add_link_options(-fuse-ld=gold)
 endif()
 
