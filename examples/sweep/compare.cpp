@@ -132,8 +132,12 @@ void expect_flags_meant(comparison const& all, method_arguments const& given,
     return std::any_of(all.grounds.begin(), all.grounds.end(),
                        [&](ground const& each) { return each.options.budget == kind; });
   };
-  bool const loss = std::any_of(all.methods.begin(), all.methods.end(),
-                                [](auto const& each) { return each->reads_loss(); });
+  auto const any_method = [&](auto const& has) {
+    return std::any_of(all.methods.begin(), all.methods.end(),
+                       [&](auto const& each) { return has(*each); });
+  };
+  bool const loss = any_method([](method const& each) { return each.reads_loss(); });
+  method_arguments const usual;
   refuse_unless(
       shared.loss.empty() || loss,
       "--loss goes with --method dpo, and of these methods none reads it: " + given.method);
@@ -150,6 +154,17 @@ void expect_flags_meant(comparison const& all, method_arguments const& given,
                 "--fit is of reward models, and with --budget samples none is fitted");
   refuse_unless(labels || shared.task.pairs == 0,
                 "--pairs goes with --budget labels; with samples give --samples");
+  refuse_unless(budget(budget_kind::samples) || given.samples == usual.samples,
+                "--samples goes with --budget samples; with labels give --pairs");
+  refuse_unless(given.n == usual.n || sweeps(all, swept_number::n),
+                "--n goes with --method best_of_n, and it is not among these: " + given.method);
+  bool const on_ratings = shared.task.name == "ratings";
+  refuse_unless(given.fit == usual.fit ||
+                    any_method([&](method const& each) { return each.asks_reward(on_ratings); }),
+                "--fit is of reward models, and of these methods none asks one: " + given.method);
+  refuse_unless(
+      given.batch == 0 || any_method([](method const& each) { return each.writes_batches(); }),
+      "--batch is of methods that write at each step, and these do not: " + given.method);
 }
 
 /// All that is left to do on one problem, whose reward model is fitted once, by who comes first.

@@ -143,6 +143,10 @@ TEST_CASE("sweep: methods without a meaning are refused in a sentence",
   check_refused("--method pp0", "--method: no method is named \"pp0\"");
   check_refused("--method dpo,,ppo", "--method: no method is named \"\"");
   check_refused("--method dpo --budget label", "there is no budget of \"label\"; did you mean");
+  check_refused("--method dpo --n 5", "--n goes with --method best_of_n");
+  check_refused("--method dpo --samples 64", "--samples goes with --budget samples");
+  check_refused("--method dpo,iterative_dpo --fit adamw", "of these methods none asks one");
+  check_refused("--method best_of_n --batch 8", "--batch is of methods that write at each step");
   check_refused("--method best_of_n --n 0", "--n: \"0\" is not a number of completions from 1");
   check_refused("--method best_of_n --budget samples --samples 32 --n 64",
                 "one answer takes 64 scored completions, and there are 32 to spend");

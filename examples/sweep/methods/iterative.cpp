@@ -23,6 +23,7 @@ namespace {
 class iterative_dpo final : public method {
  public:
   [[nodiscard]] std::string name() const override { return "iterative_dpo"; }
+  [[nodiscard]] bool asks_reward(bool on_ratings) const override { return on_ratings; }
   [[nodiscard]] std::string what() const override {
     return "dpo in rounds, each on new pairs of the policy as it is then and held near it";
   }

@@ -111,6 +111,10 @@ class method {
   [[nodiscard]] virtual swept_number swept() const { return swept_number::beta; }
   /// Whether --loss is for it.
   [[nodiscard]] virtual bool reads_loss() const { return false; }
+  /// Whether it asks a reward model where labels are the budget, so that --fit is for it.
+  [[nodiscard]] virtual bool asks_reward(bool /*on_ratings*/) const { return true; }
+  /// Whether it writes a batch of completions at each step, so that --batch is for it.
+  [[nodiscard]] virtual bool writes_batches() const { return false; }
   /// Whether it is what others look for and no way to get there, so that it is not ranked among them.
   [[nodiscard]] virtual bool is_yardstick() const { return false; }
   /// Why it cannot be had so, as the end of a sentence; empty where it can.

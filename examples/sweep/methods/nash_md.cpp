@@ -69,6 +69,7 @@ against_the_mixture(F) -> against_the_mixture<F>;
 class nash_md final : public method {
  public:
   [[nodiscard]] std::string name() const override { return "nash_md"; }
+  [[nodiscard]] bool writes_batches() const override { return true; }
   [[nodiscard]] std::string what() const override {
     return "a policy gradient towards winning against a half-and-half geometric mixture of the "
            "policy and the start; what it looks for is an equilibrium, not the frontier";

@@ -49,6 +49,7 @@ method_run descend(arena const& on, loss_choice const& loss, std::optional<doubl
 class dpo final : public method {
  public:
   [[nodiscard]] std::string name() const override { return "dpo"; }
+  [[nodiscard]] bool asks_reward(bool) const override { return false; }
   [[nodiscard]] std::string what() const override {
     return "a loss over the pairs, which were drawn from the start once";
   }
@@ -71,6 +72,7 @@ class dpo final : public method {
 class sft_on_chosen final : public method {
  public:
   [[nodiscard]] std::string name() const override { return "sft_on_chosen"; }
+  [[nodiscard]] bool asks_reward(bool) const override { return false; }
   [[nodiscard]] std::string what() const override {
     return "maximum likelihood of what was chosen, with nothing but the number of steps to hold it "
            "near the start";

@@ -30,6 +30,7 @@ prefer::sampled_options pairs_of(arena const& on, writing_policy const& writer) 
 class online_dpo final : public method {
  public:
   [[nodiscard]] std::string name() const override { return "online_dpo"; }
+  [[nodiscard]] bool writes_batches() const override { return true; }
   [[nodiscard]] std::string what() const override {
     return "dpo on pairs that the policy writes anew at each step";
   }
@@ -74,6 +75,7 @@ against_the_reference(F) -> against_the_reference<F>;
 class xpo final : public method {
  public:
   [[nodiscard]] std::string name() const override { return "xpo"; }
+  [[nodiscard]] bool writes_batches() const override { return true; }
   [[nodiscard]] std::string what() const override {
     return "dpo on pairs of a completion of the policy and one of the start, with an optimism of "
            "1e-5";

@@ -54,6 +54,7 @@ method_run train(arena const& on, run_meter& meter, writing_policy& writer, Meth
 class ppo final : public method {
  public:
   [[nodiscard]] std::string name() const override { return "ppo"; }
+  [[nodiscard]] bool writes_batches() const override { return true; }
   [[nodiscard]] std::string what() const override {
     return "a clipped policy gradient of the reward per token, with a value for every state, "
            "lambda 0.95 and " +
@@ -82,6 +83,7 @@ class ppo final : public method {
 class rloo final : public method {
  public:
   [[nodiscard]] std::string name() const override { return "rloo"; }
+  [[nodiscard]] bool writes_batches() const override { return true; }
   [[nodiscard]] std::string what() const override {
     return "a policy gradient whose baseline is the mean of the other " +
            std::to_string(group - 1) + " completions of a group";
@@ -102,6 +104,7 @@ class rloo final : public method {
 class reinforce final : public method {
  public:
   [[nodiscard]] std::string name() const override { return "reinforce"; }
+  [[nodiscard]] bool writes_batches() const override { return true; }
   [[nodiscard]] std::string what() const override {
     return "a policy gradient whose baseline is a running mean of rewards";
   }
@@ -121,6 +124,7 @@ class reinforce final : public method {
 class grpo final : public method {
  public:
   [[nodiscard]] std::string name() const override { return "grpo"; }
+  [[nodiscard]] bool writes_batches() const override { return true; }
   [[nodiscard]] std::string what() const override {
     return "a policy gradient whose baseline is the mean of a group of " + std::to_string(group) +
            ", not divided by its deviation, with the KL divergence by k3 in the loss, which leads "
