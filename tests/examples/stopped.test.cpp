@@ -180,8 +180,10 @@ TEST_CASE("recommend: a polite kill keeps finished runs, and the same command go
   std::string const what =
       "--ratings ratings.inter --beta 0.1 1 --factors 4 --start-epochs 40 --epochs 2 --pairs 20 "
       "--batch-size 4 --seeds 6 --output ";
-  place.file("stop.sh", stop_by("TERM", "'" PREFER_EXAMPLE_RECOMMEND "' " + what + "part",
-                                "[ -s part/recommend.csv.unfinished ]"));
+  place.file("stop.sh",
+             stop_by("TERM", "'" PREFER_EXAMPLE_RECOMMEND "' " + what + "part",
+                     // what the rows belong to, and one of them
+                     "[ \"$(cat part/recommend.csv.unfinished 2>.none | wc -l)\" -ge 2 ]"));
   CHECK(place.shell("timeout 60 bash stop.sh 2>/dev/null") == 0);
   CHECK(place.content("stopped.code") == "143\n");
   CHECK_THAT(place.content("stopped.err"),
