@@ -52,6 +52,11 @@ struct method_options {
   }
   /// Why no such step can be had, or the budget not be spent by them, as the end of a sentence; else empty.
   [[nodiscard]] std::string why_no_online_steps(std::size_t completions) const;
+  /// Why no pairs can be written and learned from at each step, as the end of a sentence; empty where they can.
+  [[nodiscard]] std::string why_no_online_pairs(double beta) const {
+    std::string const why = why_no_pairs(beta);
+    return why.empty() ? why_no_online_steps(2) : why;
+  }
 };
 
 /// What is swept of a method.

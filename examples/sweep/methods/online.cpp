@@ -35,8 +35,7 @@ class online_dpo final : public method {
     return "dpo on pairs that the policy writes anew at each step";
   }
   [[nodiscard]] std::string why_not(method_options const& how, double beta) const override {
-    std::string const why = how.why_no_pairs(beta);
-    return why.empty() ? how.why_no_online_steps(2) : why;
+    return how.why_no_online_pairs(beta);
   }
 
  private:
@@ -81,8 +80,7 @@ class xpo final : public method {
            "1e-5";
   }
   [[nodiscard]] std::string why_not(method_options const& how, double beta) const override {
-    std::string const why = how.why_no_pairs(beta);
-    return why.empty() ? how.why_no_online_steps(2) : why;
+    return how.why_no_online_pairs(beta);
   }
 
  private:
