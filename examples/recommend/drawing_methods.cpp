@@ -50,12 +50,16 @@ std::size_t people_per_step(drawing_task const& task, std::size_t completions) {
   return std::clamp<std::size_t>(task.amount.per_step / completions, 1, task.people.size());
 }
 
+/// Times that items are drawn until each of all people came once.
+std::uint64_t times_for_all(drawing_task const& task, std::size_t completions) {
+  std::size_t const each = people_per_step(task, completions);
+  return (task.people.size() + each - 1) / each;
+}
 /// Times that items are drawn: each of all people comes once before anybody comes again.
 std::uint64_t times_of(drawing_task const& task, std::size_t completions) {
   if (task.amount.times != 0) return task.amount.times;
-  std::size_t const each = people_per_step(task, completions);
-  std::uint64_t const parts = (task.people.size() + each - 1) / each;
-  return (task.amount.per_person + completions - 1) / completions * parts;
+  return (task.amount.per_person + completions - 1) / completions *
+         times_for_all(task, completions);
 }
 
 /// The policy in a wrapper that draws, and the start model beside it, for as long as a training takes.
@@ -311,7 +315,7 @@ std::uint64_t drawn_after(std::string const& method, drawing_task const& task,
   std::uint64_t const times = (steps + passes - 1) / passes;
   std::uint64_t const each = people_per_step(task, completions);
   std::uint64_t const people = task.people.size();
-  std::uint64_t const parts = (people + each - 1) / each;
+  std::uint64_t const parts = times_for_all(task, completions);
   return completions * (times / parts * people + std::min(times % parts * each, people));
 }
 

@@ -105,7 +105,7 @@ void method_study::start(std::uint64_t seed) {
   (void)study_.start(seed);
   model& start = study_.start_model();
   prefer::choice_data const& pairs = study_.pairs();
-  clock_ = {};
+  clock_ = program::cpu_clock();
   clock_.go();
   reward_.emplace(fit_reward(start, pairs, how_.centering,
                              {.batch_size = options_.batch_size,

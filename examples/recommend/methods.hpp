@@ -10,7 +10,7 @@
 
 #include <prefer/parallel/executor.hpp>
 
-#include "cpu_clock.hpp"
+#include "../program/cpu_clock.hpp"
 #include "drawing_methods.hpp"
 #include "interactions.hpp"
 #include "ranking.hpp"
@@ -117,7 +117,7 @@ class method_study {
   model* policy_ = nullptr;
   method_row* row_ = nullptr;
   std::uint64_t steps_before_ = 0;
-  cpu_clock clock_;
+  program::cpu_clock clock_;
 };
 
 }  // namespace recommend

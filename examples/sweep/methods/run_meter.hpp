@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <time.h>
-
 #include <cstdint>
 
+#include "../../program/cpu_clock.hpp"
 #include "../heap.hpp"
 
 namespace sweep {
@@ -13,11 +12,14 @@ namespace sweep {
 /// it was not held: what others do in between does not count, nor does what is judged. One meter is at work at a time.
 class run_meter {
  public:
-  run_meter() { heap_of_this_thread().most = before_; }
+  run_meter() {
+    heap_of_this_thread().most = before_;
+    clock_.go();
+  }
 
   void hold() {
     auto const& heap = heap_of_this_thread();
-    seconds_ += now() - since_;
+    clock_.hold();
     most_ = heap.most;
     held_ = heap.held;
   }
@@ -27,28 +29,21 @@ class run_meter {
     std::int64_t const left = heap.held - held_;
     before_ += left;
     heap.most = most_ + left;
-    since_ = now();
+    clock_.go();
   }
 
   // Of a meter that is held:
 
-  [[nodiscard]] double seconds() const { return seconds_; }
+  [[nodiscard]] double seconds() const { return clock_.seconds(); }
   [[nodiscard]] std::uint64_t peak_bytes() const {
     return static_cast<std::uint64_t>(most_ - before_);
   }
 
  private:
-  [[nodiscard]] static double now() {
-    timespec time{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-  }
-
   std::int64_t before_ = heap_of_this_thread().held;
   std::int64_t most_ = 0;
   std::int64_t held_ = 0;
-  double seconds_ = 0.0;
-  double since_ = now();
+  program::cpu_clock clock_{CLOCK_THREAD_CPUTIME_ID};
 };
 
 }  // namespace sweep
