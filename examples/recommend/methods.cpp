@@ -164,7 +164,7 @@ void method_study::train(method_row& row, model& policy) {
   policy_ = &policy;
   row_ = &row;
   steps_before_ = 0;
-  clock_ = {};
+  clock_ = program::cpu_clock();
   if (how_.judgings != 0) add_to_course(0);
   method_setting const& what = row.what;
   std::string const unit = unit_of(what, seed_);
