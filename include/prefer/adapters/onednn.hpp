@@ -75,14 +75,19 @@ struct onednn_library {
         "dnnl_sgemm");
   }
   [[nodiscard]] static row_rule rows_alike(product<float> const&) {
-    std::size_t const tile = has_avx512() ? 16 : 48;
+    std::size_t const tile = has(dnnl_cpu_isa_avx512_core) ? 16 : 48;
     return {.least = tile, .multiple = tile};
   }
 
   /// Whether this processor multiplies bfloat16: AVX-512, better with its instructions for it, best with matrix units.
-  [[nodiscard]] static bool has_bfloat16() { return has_avx512(); }
+  [[nodiscard]] static bool has_bfloat16() { return has(dnnl_cpu_isa_avx512_core); }
 
+  /// A row's bits must not depend on how many rows there are. oneDNN cuts a deep product into parts by that number, or by
+  /// whether rows lie next to each other (seen whole up to 896 terms with matrix units, up to 384 with AVX-512 alone), and
+  /// adds to what was there before or after the terms are added up, by how results lie in memory: so depths are cut and
+  /// results added here.
   void multiply(bfloat16_product const& p) const {
+    static std::size_t const most_depth = has(dnnl_cpu_isa_avx512_core_amx) ? 768 : 384;
     if (p.depth <= most_depth && !p.add) {
       multiply_at_once(p);
       return;
@@ -111,11 +116,6 @@ struct onednn_library {
   }
 
  private:
-  /// A row's bits must not depend on how many rows there are. oneDNN cuts a deeper product into parts by that number (896 is
-  /// the deepest that was seen to be left whole), and adds to what was there before or after the terms are added up, by how
-  /// results lie in memory: so depths are cut and results added here.
-  static constexpr std::size_t most_depth = 768;
-
   static void multiply_at_once(bfloat16_product const& p) {
     using memory = dnnl::memory;
     using numbers = memory::data_type;
@@ -153,10 +153,9 @@ struct onednn_library {
   }
 
   /// Sets of instructions are numbered so that what a larger one has is in its bits.
-  static bool has_avx512() {
-    static bool const has = (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) &
-                             dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
-    return has;
+  static bool has(dnnl_cpu_isa_t instructions) {
+    auto const bits = static_cast<unsigned>(instructions);
+    return (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) & bits) == bits;
   }
   static void expects_done(dnnl_status_t status, char const* call) {
     if (status == dnnl_success) return;
