@@ -77,7 +77,7 @@ TEST_CASE("bigram: rows of the prompts alone say what a whole table says of one 
   test::outcome<bigram<double>> const ours(part, data, coefficient);
   test::outcome<bigram<double>> const theirs(whole, data, coefficient);
   CHECK(test::same_bytes(ours.log_prob, theirs.log_prob));
-  CHECK(part.parameters()[0].shape == std::vector<std::size_t>{2, 5});
+  CHECK(part.parameters()[0].shape == tensor_shape{2, 5});
   REQUIRE(ours.gradient.size() == 10);
   for (std::size_t i = 0; i != 10; ++i) CHECK(ours.gradient[i] == theirs.gradient[i]);
   auto const written = [](bigram<double> const& by) {
