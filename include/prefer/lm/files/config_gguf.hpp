@@ -31,7 +31,7 @@ inline std::size_t gguf_count(gguf_file const& file, std::string const& key) {
 [[nodiscard]] inline llama3_rope scaling_through(std::vector<double> const& frequencies,
                                                  std::vector<float> const& divisors, double factor,
                                                  double context) {
-  constexpr double near = 1e-6;
+  constexpr double edge = 1e-6;
   struct plane {
     double turns = 0;  // in the context
     double share = 0;  // 0: divided by the factor; 1: left as it is
@@ -42,9 +42,9 @@ inline std::size_t gguf_count(gguf_file const& file, std::string const& key) {
   for (std::size_t i = 0; i != frequencies.size(); ++i) {
     double const turns = context * frequencies[i] / (2 * std::numbers::pi);
     double const share = (1 / static_cast<double>(divisors[i]) - 1 / factor) / (1 - 1 / factor);
-    if (share <= near) slow = std::fmax(slow, turns);
-    if (share >= 1 - near) fast = std::fmin(fast, turns);
-    if (share > near && share < 1 - near) between.push_back({turns, share});
+    if (share <= edge) slow = std::fmax(slow, turns);
+    if (share >= 1 - edge) fast = std::fmin(fast, turns);
+    if (share > edge && share < 1 - edge) between.push_back({turns, share});
   }
   llama3_rope out{.factor = factor, .original_context = context};
   if (between.size() > 1) {
