@@ -78,6 +78,7 @@ set(prefer_lm_headers
   lm/text/byte_alphabet.hpp
   lm/text/byte_pair_merges.hpp
   lm/text/byte_vocabulary.hpp
+  lm/text/chat_comparison.hpp
   lm/text/chat_detection.hpp
   lm/text/chat_form.hpp
   lm/text/chat_rendering.hpp
@@ -87,6 +88,9 @@ set(prefer_lm_headers
   lm/text/pre_tokenizer_table.hpp
   lm/text/special_tokens.hpp
   lm/text/splitter.hpp
+  lm/text/template_expression.hpp
+  lm/text/template_parser.hpp
+  lm/text/template_program.hpp
   lm/text/token_index.hpp
   lm/text/tokenizer.hpp
   lm/text/tokenizer_beside.hpp

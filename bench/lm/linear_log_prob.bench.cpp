@@ -120,7 +120,7 @@ void extra_memory(benchmark::State& state, lm::products<float> by, form what) {
   state.counters["extra_MB"] = extra / 1e6;
 }
 
-[[maybe_unused]] int const all = [] {
+[[maybe_unused]] int const all_layers = [] {
   for (auto const& by : measure::libraries()) {
     std::string library(by.name());
     library = library.substr(0, library.find(' '));

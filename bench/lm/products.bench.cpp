@@ -84,7 +84,7 @@ void products(benchmark::State& state, matrix_of_weights const& of, bool rounded
   state.SetLabel(of.name);
 }
 
-[[maybe_unused]] int const all = [] {
+[[maybe_unused]] int const all_products = [] {
   for (bool const rounded : {false, true}) {
     for (auto const& each : matrices) {
       benchmark::RegisterBenchmark(

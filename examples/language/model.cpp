@@ -71,7 +71,7 @@ bool has_head(std::string const& adapter) {
   std::error_code ignored;
   std::filesystem::path const folder = adapter;
   if (!std::filesystem::exists(folder / "adapter_config.json", ignored)) return false;
-  return !lm::read_peft_adapter<float>(folder).head.empty();
+  return lm::is_peft_reward_model(folder);
 }
 
 /// The weights that somebody holds, by where they lie and how they are held: a policy, its reference and its judge may be

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include <prefer/data/encode.hpp>
 #include <prefer/data/tokenizer.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/text/utf8.hpp>
@@ -11,26 +12,12 @@ namespace language {
 
 std::vector<std::uint32_t> prompt_tokens(prefer::data::turns const& prompt,
                                          prefer::lm::tokenizer const& words) {
-  std::vector<std::uint32_t> out;
-  if (prompt.is_text()) {
-    if (auto const begin = words.begin_token()) out.push_back(*begin);
-    words.encode(prompt.text(), out);
-  } else {
-    words.encode(prompt.messages(), prefer::data::turn_part::prompt, out);
-  }
-  return out;
+  return prefer::data::encode_part(prompt, prefer::data::turn_part::prompt, words);
 }
 
 std::vector<std::uint32_t> completion_tokens(prefer::data::turns const& completion,
                                              prefer::lm::tokenizer const& words) {
-  std::vector<std::uint32_t> out;
-  if (completion.is_text()) {
-    words.encode(completion.text(), out);
-    if (auto const end = words.end_token()) out.push_back(*end);
-  } else {
-    words.encode(completion.messages(), prefer::data::turn_part::completion, out);
-  }
-  return out;
+  return prefer::data::encode_part(completion, prefer::data::turn_part::completion, words);
 }
 
 std::optional<std::uint32_t> end_of_answer(prefer::data::turns const& prompt,

@@ -2,9 +2,11 @@
 #include "rows.hpp"
 
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iterator>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -224,7 +226,10 @@ class reader {
     if (error != std::errc{} || end != json.data() + json.size()) {
       refuse("found " + json + "; expected a number");
     }
-    return static_cast<float>(value);
+    bool const fits = std::fabs(value) <= std::numeric_limits<float>::max();
+    float const out = fits ? static_cast<float>(value) : 0.0F;
+    if (out == 0.0F && value != 0.0) refuse("found " + json + ", which a float does not hold");
+    return out;
   }
 
   wanted_rows wanted_;

@@ -41,13 +41,17 @@ constexpr std::string_view by_reward = "reward:";
 
 bool is_reward(std::string_view name) { return name.substr(0, by_reward.size()) == by_reward; }
 
-/// Between commas; one of them may be empty.
+/// Between commas; one of them may be empty. Behind a backslash a comma is a comma of the name.
 std::vector<std::string> folders_of(std::string_view name) {
-  std::vector<std::string> out;
-  for (std::size_t at = by_reward.size(); at <= name.size();) {
-    std::size_t const end = std::min(name.find(',', at), name.size());
-    out.emplace_back(name.substr(at, end - at));
-    at = end + 1;
+  std::vector<std::string> out(1);
+  for (std::size_t at = by_reward.size(); at < name.size(); ++at) {
+    if (name.substr(at, 2) == "\\,") {
+      out.back() += name[++at];
+    } else if (name[at] == ',') {
+      out.emplace_back();
+    } else {
+      out.back() += name[at];
+    }
   }
   return out;
 }
@@ -103,7 +107,7 @@ reward_place reward_in(std::string const& folder) {
   prefer::refuse(prefer::backend_error(
       "--scorer reward", folder,
       "there is no reward model; expected a folder that tune --reward-model wrote, or what lies in "
-      "it: adapter or model"));
+      "it: adapter or model (a comma that belongs to a name is written \\,)"));
 }
 
 /// One or several reward models.
@@ -275,6 +279,7 @@ std::string scorers_in_words() {
          lengths        its words
          reward:FOLDER  the score of a reward model that tune --reward-model wrote there; of
                         several, reward:A,B,C, the mean less --scorer-deviations of theirs
+                        (a comma that belongs to a name is written \,)
 A reward model is an adapter of --model, whose weights it then shares, or of --scorer-model, or a
 model of its own (tune --reward-model --full), and is asked as score would ask it: the completion
 with the end of its turn.

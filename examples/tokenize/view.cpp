@@ -8,6 +8,7 @@
 
 #include <prefer/data/encode.hpp>
 #include <prefer/lm/text/chat_rendering.hpp>
+#include <prefer/lm/text/normal_form.hpp>
 #include <prefer/lm/text/utf8_stream.hpp>
 
 namespace tokenize {
@@ -29,21 +30,28 @@ void add_token(written_part& part, lm::tokenizer const& words, std::optional<std
   part.by_template.insert(part.by_template.end(), words.bytes(*id).size(), true);
 }
 
+/// How many bytes the tokens of a text have, which are those of its normal form where the tokenizer makes it.
+std::size_t bytes_of(std::string const& text, lm::tokenizer const& words) {
+  return words.puts_into_normal_form_c() ? lm::normal_form_c(text).size() : text.size();
+}
+
 written_part part_of(data::turns const& from, data::turn_part which, lm::tokenizer const& words) {
   written_part part;
   bool const prompt = which == data::turn_part::prompt;
   if (from.is_text()) {
     if (prompt) add_token(part, words, words.begin_token());
     words.encode(from.text(), part.tokens);
-    part.by_template.insert(part.by_template.end(), from.text().size(), false);
+    part.by_template.resize(part.by_template.size() + bytes_of(from.text(), words), false);
     if (!prompt) add_token(part, words, words.end_token());
     return part;
   }
   lm::chat_text const pieces = prompt ? render_prompt(words.chat(), from.messages())
                                       : render_completion(words.chat(), from.messages());
   words.encode(pieces, part.tokens);
+  std::string text;
   for (lm::chat_piece const& each : pieces) {
-    part.by_template.insert(part.by_template.end(), each.text.size(), each.by_template);
+    text += each.text;
+    part.by_template.resize(bytes_of(text, words), each.by_template);
   }
   return part;
 }
@@ -55,11 +63,15 @@ std::vector<fed_token> fed(written_part const& part, lm::tokenizer const& words,
   std::size_t at = 0;
   for (std::size_t i = 0; i < part.tokens.size(); ++i) {
     std::size_t const size = words.bytes(part.tokens[i]).size();
-    auto const from = part.by_template.begin() + static_cast<std::ptrdiff_t>(at);
-    auto const of_template = std::count(from, from + static_cast<std::ptrdiff_t>(size), true);
-    writer const by = of_template == 0                                   ? writer::row
-                      : of_template == static_cast<std::ptrdiff_t>(size) ? writer::template_
-                                                                         : writer::both;
+    // A token that is found before texts are put into normal form may be longer than that.
+    std::size_t const known = part.by_template.size();
+    auto const from = part.by_template.begin() + static_cast<std::ptrdiff_t>(std::min(at, known));
+    auto const to =
+        part.by_template.begin() + static_cast<std::ptrdiff_t>(std::min(at + size, known));
+    auto const of_template = std::count(from, to, true);
+    writer const by = of_template == 0           ? writer::row
+                      : of_template == to - from ? writer::template_
+                                                 : writer::both;
     bool const kept = i < begin || (i >= first && i < last);
     out.push_back({part.tokens[i], text_of(words, part.tokens[i]), by, !kept});
     at += size;

@@ -122,13 +122,20 @@ namespace detail {
 
 }  // namespace detail
 
-/// Throws precondition_error unless `number` is in its range; other numbers have none.
+/// Throws precondition_error unless `number` is in its range. That of a plain number is all that are finite: with a target
+/// margin of minus infinity each pair is won beyond doubt, and nothing is learned.
 ///
 ///   expects_in_range(beta, "dpo", "beta");   // dpo: beta is -1, expected a finite number greater than zero
 template <class Number>
 constexpr void expects_in_range(Number const& number, char const* owner, char const* name) {
   if constexpr (requires { number.in_range(); }) {
     if (!number.in_range()) detail::out_of_range(owner, name, number.given(), Number::expected());
+  } else if constexpr (std::is_floating_point_v<Number>) {
+    bool const finite = number > -std::numeric_limits<Number>::infinity() &&
+                        number < std::numeric_limits<Number>::infinity();
+    if (!finite) {
+      detail::out_of_range(owner, name, static_cast<double>(number), "expected a finite number");
+    }
   }
 }
 

@@ -5,6 +5,8 @@
 // name, for tools), model/ (policies that are ready made, one header each), advantage/ and the losses of policy
 // gradients (ppo, grpo, rloo), diagnosis/ (what is wrong with a batch or a run), the thread pool, and the components.
 
+#include <prefer/dialect.hpp>
+
 #include <prefer/aggregation/aggregation.hpp>
 #include <prefer/aggregation/ld_dpo_weights.hpp>
 #include <prefer/aggregation/mean_tokens.hpp>
@@ -37,7 +39,6 @@
 #include <prefer/beta/adaptive.hpp>
 #include <prefer/beta/schedule.hpp>
 #include <prefer/bounded.hpp>
-#include <prefer/dialect.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
 #include <prefer/file/archive_format.hpp>

@@ -1,5 +1,6 @@
-# cmake -DCOMPILER=... -DSOURCE=... -DINCLUDE=... [-DSYSTEM=<flag>|<flag>...] -P check.cmake
+# cmake -DCOMPILER=... -DSOURCE=... -DINCLUDE=... [-DSYSTEM=<flag>|<flag>...] [-DPRECOMPILED=<flag>|<flag>...] -P check.cmake
 #
+# PRECOMPILED is how prefer.hpp is given precompiled to a source that has it among its first lines, which are all includes.
 # The source begins with lines `// expect: <phrase>`, at least one: compilation must fail and its output must contain the
 # phrases; one of `// expect first: <phrase>` must be in the first error or warning. `// expect compiles` is for the control: it must compile without a word. `// flags: <flag>...` may follow.
 
@@ -30,8 +31,12 @@ foreach(line IN LISTS lines)
   endif()
 endforeach()
 string(REPLACE "|" ";" SYSTEM "${SYSTEM}")
+string(REPLACE "|" ";" PRECOMPILED "${PRECOMPILED}")
+if(flags OR NOT text MATCHES "^(//[^\n]*\n|\n|#include [^\n]*\n)*#include <prefer/prefer\\.hpp>")
+  set(PRECOMPILED "")
+endif()
 execute_process(
-  COMMAND "${COMPILER}" -std=c++20 -fsyntax-only -Wall -Wextra ${flags} "-I${INCLUDE}" ${SYSTEM} "${SOURCE}"
+  COMMAND "${COMPILER}" -std=c++20 -fsyntax-only -Wall -Wextra ${flags} "-I${INCLUDE}" ${PRECOMPILED} ${SYSTEM} "${SOURCE}"
   RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
 
 if(first_line STREQUAL "// expect compiles")

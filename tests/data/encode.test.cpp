@@ -275,6 +275,39 @@ TEST_CASE("encode: weight, beta and scores of rows become columns", "[data][enco
         "data::encode: line 2: lacks scores, which rows before have");
   CHECK(refusal(R"(,"score_chosen":3)", "") ==
         "data::encode: line 1: one of score_chosen and score_rejected is missing");
+  for (char const* const name : {"weight", "beta", "score_chosen", "score_rejected"}) {
+    for (char const* const value : {"1e39", "1e-46"}) {
+      std::string const said = std::string(",\"") + name + "\":" + value;
+      bool const score = said.find("score") != std::string::npos;
+      std::string const other = said.find("chosen") != std::string::npos ? ",\"score_rejected\":1"
+                                                                         : ",\"score_chosen\":1";
+      std::string const first = said + (score ? other : "");
+      CHECK(refusal(first.c_str(), "") == std::string("data::encode: line 1: ") + name + " is " +
+                                              (value == std::string("1e39") ? "1e+39" : value) +
+                                              ", which a float does not hold");
+    }
+  }
+}
+
+TEST_CASE("encode: a part alone has the tokens that it has in a row", "[data][encode]") {
+  using data::turn_part;
+  auto const check = [](std::string const& row, auto const& tokenizer) {
+    prefer::token_sequences sequences;
+    std::vector<preference_pair> rows;
+    for (auto const& each : data::pairs_in(row + "\n")) rows.push_back(each);
+    auto const all = encode(rows, tokenizer, sequences);
+    auto const& first = rows.at(0);
+    CHECK(data::encode_part(first.prompt, turn_part::prompt, tokenizer) ==
+          of(sequences.prompts, all.prompt[0]));
+    CHECK(data::encode_part(first.chosen, turn_part::completion, tokenizer) ==
+          of(sequences.completions, all.completion[0]));
+    CHECK(data::encode_part(first.rejected, turn_part::completion, tokenizer) ==
+          of(sequences.completions, all.completion[1]));
+  };
+  check(R"({"prompt":"ab","chosen":"c","rejected":"d"})", chat_letters{});
+  check(R"({"prompt":[{"role":"user","content":"ab"}],"chosen":[{"role":"assistant",)"
+        R"("content":"c"}],"rejected":[{"role":"assistant","content":"d"}]})",
+        chat_letters{});
 }
 
 TEST_CASE("encode: messages go through the chat template, or are refused", "[data][encode]") {

@@ -32,30 +32,30 @@ inline constexpr std::size_t list_inputs = inputs_of<list_columns>;
 /// Calls with_length<N>() where `length` is N and no longer than shuffled_length; whether it was.
 template <class WithLength>
 [[nodiscard]] bool for_short_length(std::size_t length, WithLength const& with_length) {
-  return [&]<std::size_t... I>(std::index_sequence<I...>) {
-    return ((length == I + 1 && (with_length.template operator()<I + 1>(), true)) || ...);
+  return [&]<std::size_t... Is>(std::index_sequence<Is...>) {
+    return ((length == Is + 1 && (with_length.template operator()<Is + 1>(), true)) || ...);
   }(std::make_index_sequence<shuffled_length>());
 }
 
 /// Groups of lists of N numbers that follow one another in memory, to lanes.
 template <std::size_t N, class Lane, class T = typename Lane::value_type>
 [[gnu::flatten]] void lists_to_lanes(T const* lists, std::size_t groups, T* lanes) {
-  [&]<std::size_t... I>(std::index_sequence<I...>) {
+  [&]<std::size_t... Is>(std::index_sequence<Is...>) {
     for (std::size_t g = 0; g < groups; ++g) {
       std::size_t const first = g * N * Lane::width;
       auto const apart =
-          deinterleaved(std::array<Lane, N>{Lane::load(lists + first + I * Lane::width)...});
-      (apart[I].store(lanes + first + I * Lane::width), ...);
+          deinterleaved(std::array<Lane, N>{Lane::load(lists + first + Is * Lane::width)...});
+      (apart[Is].store(lanes + first + Is * Lane::width), ...);
     }
   }(std::make_index_sequence<N>());
 }
 /// The way back.
 template <std::size_t N, class Lane, class T = typename Lane::value_type>
 [[gnu::flatten]] void lanes_to_lists(Lane const* lanes, std::size_t groups, T* lists) {
-  [&]<std::size_t... I>(std::index_sequence<I...>) {
+  [&]<std::size_t... Is>(std::index_sequence<Is...>) {
     for (std::size_t g = 0; g < groups; ++g) {
-      auto const together = interleaved(std::array<Lane, N>{lanes[g * N + I]...});
-      (together[I].store(lists + (g * N + I) * Lane::width), ...);
+      auto const together = interleaved(std::array<Lane, N>{lanes[g * N + Is]...});
+      (together[Is].store(lists + (g * N + Is) * Lane::width), ...);
     }
   }(std::make_index_sequence<N>());
 }

@@ -2,13 +2,17 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <iterator>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <unordered_map>
 #include <utility>
@@ -62,13 +66,15 @@ class optional_numbers {
     if (!same_as_before(row.score_chosen.has_value(), !into_.score.empty(), "scores", row.line)) {
       return;
     }
-    into_.score.push_back(static_cast<float>(*row.score_chosen));
-    into_.score.push_back(static_cast<float>(*row.score_rejected));
+    into_.score.push_back(narrow(*row.score_chosen, "score_chosen", row.line));
+    into_.score.push_back(narrow(*row.score_rejected, "score_rejected", row.line));
   }
   void add(unpaired_example const& row) { add_common(row); }
   void add(scored_completions const& row) {
     add_common(row);
-    for (double const score : row.score) into_.score.push_back(static_cast<float>(score));
+    for (double const score : row.score) {
+      into_.score.push_back(narrow(score, "a score", row.line));
+    }
   }
 
  private:
@@ -76,11 +82,24 @@ class optional_numbers {
   void add_common(Row const& row) {
     if (row.weight && into_.weight.empty()) into_.weight.assign(into_.size() - 1, 1.0f);
     if (row.weight || !into_.weight.empty()) {
-      into_.weight.push_back(static_cast<float>(row.weight.value_or(1.0)));
+      into_.weight.push_back(narrow(row.weight.value_or(1.0), "weight", row.line));
     }
     if (same_as_before(row.beta.has_value(), !into_.beta.empty(), "a beta", row.line)) {
-      into_.beta.push_back(static_cast<float>(*row.beta));
+      into_.beta.push_back(narrow(*row.beta, "beta", row.line));
     }
+  }
+
+  /// Columns are floats: a number that would become an infinity there, or 0 where it is none, is another number.
+  [[nodiscard]] float narrow(double value, char const* what, std::size_t line) const {
+    bool const fits = std::fabs(value) <= std::numeric_limits<float>::max();
+    float const out = fits ? static_cast<float>(value) : 0.0f;
+    if (out == 0.0f && value != 0.0) {
+      char digits[32];
+      std::snprintf(digits, sizeof digits, "%.6g", value);
+      refuse_row(caller_, line,
+                 std::string(what) + " is " + digits + ", which a float does not hold");
+    }
+    return out;
   }
 
   [[nodiscard]] bool same_as_before(bool here, bool before, char const* what,
@@ -125,6 +144,21 @@ class interned_sequences {
   std::unordered_multimap<std::uint64_t, std::uint32_t> known_;
 };
 
+/// What stands before a prompt that is a text; a template writes its own before messages.
+template <Tokenizer T>
+std::optional<std::uint32_t> begin_of(T const& tokenizer, turns const& prompt) {
+  std::optional<std::uint32_t> begin;
+  if constexpr (requires { tokenizer.begin_token(); }) begin = tokenizer.begin_token();
+  return prompt.is_text() ? begin : std::nullopt;
+}
+/// What stands behind a completion that is a text and was not cut.
+template <Tokenizer T>
+std::optional<std::uint32_t> end_of(T const& tokenizer, turns const& completion) {
+  std::optional<std::uint32_t> end;
+  if constexpr (requires { tokenizer.end_token(); }) end = tokenizer.end_token();
+  return completion.is_text() ? end : std::nullopt;
+}
+
 /// Tokens of a part of a row, and how many were cut off.
 struct cut_tokens {
   std::vector<std::uint32_t> token = {};
@@ -143,7 +177,7 @@ class part_encoder {
     cut_tokens out;
     std::optional<std::uint32_t> begin;
     if constexpr (requires { tokenizer_.begin_token(); }) begin = tokenizer_.begin_token();
-    if (begin && part.is_text()) out.token.push_back(*begin);
+    if (auto const first = begin_of(tokenizer_, part)) out.token.push_back(*first);
     if (context.empty()) {
       encode(part, turn_part::prompt, line, out.token);
     } else {
@@ -161,10 +195,7 @@ class part_encoder {
                                       std::size_t line) const {
     cut_tokens out;
     encode(part, turn_part::completion, line, out.token);
-    if constexpr (requires { tokenizer_.end_token(); }) {
-      std::optional<std::uint32_t> const end = tokenizer_.end_token();
-      if (end && part.is_text()) out.token.push_back(*end);
-    }
+    if (auto const end = end_of(tokenizer_, part)) out.token.push_back(*end);
     std::size_t const room = limits_.total - std::min(prompt_tokens, limits_.total);
     std::size_t const most = std::min(limits_.completion, room);
     if (out.token.size() <= most) return out;
@@ -267,6 +298,26 @@ inline void add_row(choice_data& data, scored_completions const&, std::uint32_t 
 }
 
 }  // namespace detail
+
+/// The tokens of a prompt alone, or of a completion alone, as `encode` feeds it from a row that nothing is cut of.
+///
+/// Errors  backend_error: what the tokenizer refuses
+template <ChatTokenizer T>
+[[nodiscard]] std::vector<std::uint32_t> encode_part(turns const& part, turn_part which,
+                                                     T const& tokenizer) {
+  std::vector<std::uint32_t> out;
+  if (!part.is_text()) {
+    tokenizer.encode(part.messages(), which, out);
+    return out;
+  }
+  bool const prompt = which == turn_part::prompt;
+  auto const begin = prompt ? detail::begin_of(tokenizer, part) : std::nullopt;
+  auto const end = prompt ? std::nullopt : detail::end_of(tokenizer, part);
+  if (begin) out.push_back(*begin);
+  tokenizer.encode(std::string_view(part.text()), out);
+  if (end) out.push_back(*end);
+  return out;
+}
 
 /// Preferences between token sequences, from preferences between texts: the road from a file to a policy over tokens.
 ///

@@ -205,19 +205,19 @@ template <class L, class Statistics>
   }
 }
 
-template <std::size_t I, class T, class Whole, class Make>
+template <std::size_t Is, class T, class Whole, class Make>
 constexpr void keep(Whole& whole, Make const& make) {
-  if constexpr (!std::same_as<T, nothing>) kept_at<I, T>(whole) = make();
+  if constexpr (!std::same_as<T, nothing>) kept_at<Is, T>(whole) = make();
 }
 
 /// The place of a part's memory, or one that nobody keeps.
-template <std::size_t I, class T, class Whole, class Use>
+template <std::size_t Is, class T, class Whole, class Use>
 constexpr auto with_memory(Whole& whole, Use const& use) {
   if constexpr (std::same_as<T, nothing>) {
     nothing none;
     return use(none);
   } else {
-    return use(kept_at<I, T>(whole));
+    return use(kept_at<Is, T>(whole));
   }
 }
 
@@ -235,9 +235,9 @@ template <Loss L, class Statistics>
       return with_memory<0, own_memory_t<L>>(
           memory, [&](auto& own) { return prepare_own(loss, batch, own); });
     });
-    for_each_part(loss, [&]<std::size_t I, class P>(place<I>, P const& part) {
-      keep<I, loss_state<P>>(out, [&] {
-        return with_memory<I, loss_memory<P>>(
+    for_each_part(loss, [&]<std::size_t Is, class P>(place<Is>, P const& part) {
+      keep<Is, loss_state<P>>(out, [&] {
+        return with_memory<Is, loss_memory<P>>(
             memory, [&](auto& its) { return prepare_all(part, batch, its); });
       });
     });

@@ -149,10 +149,10 @@ struct nca {
       S const s = list_beta * list[i].log_ratio();
       auto const above = s > 0.0;
       S const left = select(above, -s, s);
-      S const small = sigmoid(left);
-      S const large = S(1.0) - small;
+      S const lower = sigmoid(left);
+      S const upper = S(1.0) - lower;
       loss = loss + (select(above, share, -p) * s + (p + share) * softplus(left));
-      out[i] = list_beta * (share * select(above, large, small) - p * select(above, small, large));
+      out[i] = list_beta * (share * select(above, upper, lower) - p * select(above, lower, upper));
     }
     return loss;
   }

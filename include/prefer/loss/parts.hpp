@@ -56,18 +56,18 @@ template <class L>
 using parts_of_t = typename parts_of<L>::type;
 
 /// One thing of several that are kept side by side in Whole; what is nothing takes no room.
-template <class Whole, std::size_t I, class T>
+template <class Whole, std::size_t Is, class T>
 struct kept {
   T value = {};
 };
-template <class Whole, std::size_t I>
-struct kept<Whole, I, nothing> {};
+template <class Whole, std::size_t Is>
+struct kept<Whole, Is, nothing> {};
 
 template <class Indices, class... T>
 struct kept_together;
-template <std::size_t... I, class... T>
-struct kept_together<std::index_sequence<I...>, T...>
-    : kept<kept_together<std::index_sequence<I...>, T...>, I, T>... {};
+template <std::size_t... Is, class... T>
+struct kept_together<std::index_sequence<Is...>, T...>
+    : kept<kept_together<std::index_sequence<Is...>, T...>, Is, T>... {};
 
 /// The first that is not nothing; nothing if all are.
 template <class... T>
@@ -88,7 +88,7 @@ using side_by_side = std::conditional_t<((std::same_as<T, nothing> ? 0 : 1) + ..
                                         kept_together<std::index_sequence_for<T...>, T...>>;
 
 /// Number I of what is kept side by side, of type T.
-template <std::size_t I, class T, class Whole>
+template <std::size_t Is, class T, class Whole>
 [[nodiscard]] constexpr decltype(auto) kept_at([[maybe_unused]] Whole& whole) {
   using plain = std::remove_const_t<Whole>;
   if constexpr (std::same_as<T, nothing>) {
@@ -96,9 +96,9 @@ template <std::size_t I, class T, class Whole>
   } else if constexpr (std::same_as<T, plain>) {
     return (whole);
   } else if constexpr (std::is_const_v<Whole>) {
-    return (static_cast<kept<plain, I, T> const&>(whole).value);
+    return (static_cast<kept<plain, Is, T> const&>(whole).value);
   } else {
-    return (static_cast<kept<plain, I, T>&>(whole).value);
+    return (static_cast<kept<plain, Is, T>&>(whole).value);
   }
 }
 
@@ -171,12 +171,12 @@ template <class L>
 namespace detail {
 
 /// Where a part is kept beside the others; 0 is the place of the loss's own.
-template <std::size_t I>
-using place = std::integral_constant<std::size_t, I>;
+template <std::size_t Is>
+using place = std::integral_constant<std::size_t, Is>;
 
-template <class Visit, std::size_t... I, class... P>
-constexpr void visit_parts(Visit const& visit, std::index_sequence<I...>, P&... part) {
-  (visit(place<I + 1>{}, part), ...);
+template <class Visit, std::size_t... Is, class... P>
+constexpr void visit_parts(Visit const& visit, std::index_sequence<Is...>, P&... part) {
+  (visit(place<Is + 1>{}, part), ...);
 }
 /// Calls visit(its place, part) for each part in order, not for the parts of parts; nothing for a loss without.
 template <class L, class Visit>
@@ -204,15 +204,15 @@ struct part_with_state {
   }
 };
 
-template <class L, class Record, std::size_t... I, class... P>
+template <class L, class Record, std::size_t... Is, class... P>
 [[nodiscard]] constexpr auto apply_with_parts(L const& loss, Record const& record,
-                                              loss_state<L> const& state, std::index_sequence<I...>,
-                                              P const&... part) {
+                                              loss_state<L> const& state,
+                                              std::index_sequence<Is...>, P const&... part) {
   if constexpr (std::same_as<own_state_t<L>, nothing>) {
-    return loss(record, part_with_state<P>{part, kept_at<I + 1, loss_state<P>>(state)}...);
+    return loss(record, part_with_state<P>{part, kept_at<Is + 1, loss_state<P>>(state)}...);
   } else {
     return loss(record, kept_at<0, own_state_t<L>>(state),
-                part_with_state<P>{part, kept_at<I + 1, loss_state<P>>(state)}...);
+                part_with_state<P>{part, kept_at<Is + 1, loss_state<P>>(state)}...);
   }
 }
 

@@ -374,8 +374,8 @@ void for_each_state_metric(L const& loss, loss_state<L> const& state, auto&& vis
   if constexpr (requires { L::metrics(own_state_of(loss, state), visit); }) {
     L::metrics(own_state_of(loss, state), visit);
   }
-  detail::for_each_part(loss, [&]<std::size_t I, class P>(detail::place<I>, P const& part) {
-    for_each_state_metric(part, detail::kept_at<I, loss_state<P>>(state), visit);
+  detail::for_each_part(loss, [&]<std::size_t Is, class P>(detail::place<Is>, P const& part) {
+    for_each_state_metric(part, detail::kept_at<Is, loss_state<P>>(state), visit);
   });
 }
 

@@ -81,22 +81,22 @@ inline constexpr std::size_t low_tile_rows = 3;
 inline constexpr std::size_t tile_lanes = registers == 32 ? 4 : 2;
 
 // to = from + A * B for a full tile, where row r of A lies at a[r], one element every `step`.
-template <class T, std::size_t Lanes, std::size_t... I>
-inline void multiply_tile(std::index_sequence<I...>, T const* const* a, std::size_t step,
+template <class T, std::size_t Lanes, std::size_t... Is>
+inline void multiply_tile(std::index_sequence<Is...>, T const* const* a, std::size_t step,
                           T const* b, std::size_t b_stride, std::size_t depth, T const* from,
                           std::size_t from_stride, T* to, std::size_t to_stride) {
   using pack = lane<T>;
   constexpr std::size_t width = pack::width;
-  T const* const row[] = {a[I / Lanes]...};
+  T const* const row[] = {a[Is / Lanes]...};
   // Element I of the tile is lane I % Lanes of row I / Lanes: indices that the compiler knows, so that the tile lives
   // in registers.
-  pack sum[] = {pack::load(from + I / Lanes * from_stride + I % Lanes * width)...};
+  pack sum[] = {pack::load(from + Is / Lanes * from_stride + Is % Lanes * width)...};
   for (std::size_t k = 0; k != depth; ++k, b += b_stride) {
     std::size_t const at = k * step;
-    pack const right[] = {pack::load(b + I % Lanes * width)...};
-    ((sum[I] = multiply_add(pack(row[I][at]), right[I], sum[I])), ...);
+    pack const right[] = {pack::load(b + Is % Lanes * width)...};
+    ((sum[Is] = multiply_add(pack(row[Is][at]), right[Is], sum[Is])), ...);
   }
-  (sum[I].store(to + I / Lanes * to_stride + I % Lanes * width), ...);
+  (sum[Is].store(to + Is / Lanes * to_stride + Is % Lanes * width), ...);
 }
 
 // The same for the first `rows` rows and `columns` columns of a tile: in a full tile of its own, so that every element
@@ -196,22 +196,22 @@ namespace detail {
 
 // Elements I... of a and b strung together. Compilers make one shuffle of it; nvcc takes no pack as the indices of
 // __builtin_shufflevector.
-template <std::size_t... I, class V>
+template <std::size_t... Is, class V>
 [[nodiscard]] inline V pick(V a, V b) {
-  constexpr std::size_t width = sizeof...(I);
-  return V{(I < width ? a[I % width] : b[I % width])...};
+  constexpr std::size_t width = sizeof...(Is);
+  return V{(Is < width ? a[Is % width] : b[Is % width])...};
 }
 
 // One round of a transposition: out rows 2i and 2i + 1 are rows i and i + W/2, their elements in turn. After as many
 // rounds as W has doublings, columns are rows.
-template <class T, std::size_t W, std::size_t... I>
-inline void interleave_halves(lane<T, W> (&row)[W], std::index_sequence<I...>) {
+template <class T, std::size_t W, std::size_t... Is>
+inline void interleave_halves(lane<T, W> (&row)[W], std::index_sequence<Is...>) {
   lane<T, W> out[W];
   for (std::size_t i = 0; i != W / 2; ++i) {
     auto const a = row[i].v;
     auto const b = row[i + W / 2].v;
-    out[2 * i].v = pick<(I / 2 + I % 2 * W)...>(a, b);
-    out[2 * i + 1].v = pick<(I / 2 + W / 2 + I % 2 * W)...>(a, b);
+    out[2 * i].v = pick<(Is / 2 + Is % 2 * W)...>(a, b);
+    out[2 * i + 1].v = pick<(Is / 2 + W / 2 + Is % 2 * W)...>(a, b);
   }
   for (std::size_t i = 0; i != W; ++i) row[i] = out[i];
 }

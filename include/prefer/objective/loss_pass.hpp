@@ -197,9 +197,9 @@ constexpr S differentiate_list(L const& loss, loss_state<L> const& state,
   if constexpr (has_list_coefficients<L, S>) {
     value = list_coefficients(loss, list, out, room);
   } else if constexpr (has_list_rule<L, S>()) {
-    for_each_part(loss, [&]<std::size_t I, class P>(place<I>, P const& part) {
-      loss_state<P> const& its_state = kept_at<I, loss_state<P>>(state);
-      if constexpr (I == 1) {
+    for_each_part(loss, [&]<std::size_t Is, class P>(place<Is>, P const& part) {
+      loss_state<P> const& its_state = kept_at<Is, loss_state<P>>(state);
+      if constexpr (Is == 1) {
         value = differentiate_list(part, its_state, list, out, room);
       } else {
         std::span<S> const own = room.first(out.size());

@@ -109,8 +109,8 @@ void for_each_term(double factor, L const& loss, loss_state<L> const& state, Vis
   if constexpr (is_weighted_sum<L>) {
     double own = factor;
     if constexpr (requires { loss.weight; }) own = factor * loss.weight;
-    for_each_part(loss, [&]<std::size_t I, class P>(place<I>, P const& part) {
-      for_each_term(own, part, kept_at<I, loss_state<P>>(state), visit);
+    for_each_part(loss, [&]<std::size_t Is, class P>(place<Is>, P const& part) {
+      for_each_term(own, part, kept_at<Is, loss_state<P>>(state), visit);
     });
   } else {
     visit(factor * loss, state);  // a multiple has no state of its own

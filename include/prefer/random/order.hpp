@@ -49,11 +49,11 @@ template <class = on_demand>
                                                                     random_stream& numbers) {
   expects(count <= n, "sample_without_replacement: count must be at most n");
   // An open-addressing set at most half full; `n` is no member and marks an empty slot.
-  std::size_t const slots = std::bit_ceil(2 * count + 1);
-  std::vector<std::uint64_t> set(slots, n);
-  auto const slot_of = [&set, slots, n](std::uint64_t member) {
-    auto slot = static_cast<std::size_t>(member * 0x9E3779B97F4A7C15U >> 32) & (slots - 1);
-    while (set[slot] != n && set[slot] != member) slot = (slot + 1) & (slots - 1);
+  std::size_t const places = std::bit_ceil(2 * count + 1);
+  std::vector<std::uint64_t> set(places, n);
+  auto const slot_of = [&set, places, n](std::uint64_t member) {
+    auto slot = static_cast<std::size_t>(member * 0x9E3779B97F4A7C15U >> 32) & (places - 1);
+    while (set[slot] != n && set[slot] != member) slot = (slot + 1) & (places - 1);
     return slot;
   };
   std::vector<std::uint64_t> sample;

@@ -19,20 +19,22 @@ namespace prefer::inline v0_1 {
 
 namespace detail {
 
-template <std::size_t I, class R>
+template <std::size_t Is, class R>
 struct numbered_reference {
   R value;
 };
 
 template <class Numbers, class... R>
 struct numbered_references;
-template <std::size_t... I, class... R>
-struct numbered_references<std::index_sequence<I...>, R...> : numbered_reference<I, R>... {
-  explicit numbered_references(R... parts) : numbered_reference<I, R>{std::move(parts)}... {}
+template <std::size_t... Is, class... R>
+struct numbered_references<std::index_sequence<Is...>, R...> : numbered_reference<Is, R>... {
+  explicit numbered_references(R... parts) : numbered_reference<Is, R>{std::move(parts)}... {}
 
-  void for_each(auto&& visit) { (visit(static_cast<numbered_reference<I, R>&>(*this).value), ...); }
+  void for_each(auto&& visit) {
+    (visit(static_cast<numbered_reference<Is, R>&>(*this).value), ...);
+  }
   void for_each(auto&& visit) const {
-    (visit(static_cast<numbered_reference<I, R> const&>(*this).value), ...);
+    (visit(static_cast<numbered_reference<Is, R> const&>(*this).value), ...);
   }
 };
 

@@ -39,23 +39,23 @@ template <class From, std::size_t W, std::size_t L>
   lane_element const from = From::of(i, k);
   return from.lane == L ? W + from.element : from.lane == 0 && L == 1 ? from.element : k;
 }
-template <class From, std::size_t I, std::size_t L, class T, std::size_t W, std::size_t... K>
+template <class From, std::size_t Is, std::size_t L, class T, std::size_t W, std::size_t... K>
 [[nodiscard]] inline vector<T, W> with_those_of(lane<T, W> const& next, vector<T, W> made,
                                                 std::index_sequence<K...>) {
-  return picked<T, W>(made, next.v, std::index_sequence<pick<From, W, L>(I, K)...>());
+  return picked<T, W>(made, next.v, std::index_sequence<pick<From, W, L>(Is, K)...>());
 }
 /// The lane whose elements are taken from any of the others, one lane after the other.
-template <class From, std::size_t I, class T, std::size_t W, std::size_t N, std::size_t... L>
+template <class From, std::size_t Is, class T, std::size_t W, std::size_t N, std::size_t... L>
 [[nodiscard]] inline lane<T, W> taken_from(std::array<lane<T, W>, N> const& lanes,
                                            std::index_sequence<L...>) {
   vector<T, W> made = lanes[0].v;
-  ((made = with_those_of<From, I, L + 1>(lanes[L + 1], made, std::make_index_sequence<W>())), ...);
+  ((made = with_those_of<From, Is, L + 1>(lanes[L + 1], made, std::make_index_sequence<W>())), ...);
   return lane<T, W>(made);
 }
-template <class From, class T, std::size_t W, std::size_t N, std::size_t... I>
+template <class From, class T, std::size_t W, std::size_t N, std::size_t... Is>
 [[nodiscard]] inline std::array<lane<T, W>, N> taken_from_all(
-    std::array<lane<T, W>, N> const& lanes, std::index_sequence<I...>) {
-  return {taken_from<From, I>(lanes, std::make_index_sequence<N - 1>())...};
+    std::array<lane<T, W>, N> const& lanes, std::index_sequence<Is...>) {
+  return {taken_from<From, Is>(lanes, std::make_index_sequence<N - 1>())...};
 }
 
 /// The elements First, First + Step, ... of two lanes in a row.

@@ -47,13 +47,13 @@ template <class V>
   return mask ? a : b;
 }
 /// The elements numbered I, those of b after those of a.
-template <class T, std::size_t W, std::size_t... I>
-[[nodiscard]] inline vector<T, sizeof...(I)> picked(vector<T, W> a, vector<T, W> b,
-                                                    std::index_sequence<I...>) {
+template <class T, std::size_t W, std::size_t... Is>
+[[nodiscard]] inline vector<T, sizeof...(Is)> picked(vector<T, W> a, vector<T, W> b,
+                                                     std::index_sequence<Is...>) {
 #if defined(__CUDACC__)  // whose front end expands no pack there
-  return vector<T, sizeof...(I)>{(I < W ? a[I % W] : b[I % W])...};
+  return vector<T, sizeof...(Is)>{(Is < W ? a[Is % W] : b[Is % W])...};
 #else
-  return __builtin_shufflevector(a, b, static_cast<int>(I)...);
+  return __builtin_shufflevector(a, b, static_cast<int>(Is)...);
 #endif
 }
 #else
@@ -122,10 +122,10 @@ template <class T, std::size_t W>
   for (std::size_t i = 0; i < W; ++i) a[i] = mask[i] != 0 ? a[i] : b[i];
   return a;
 }
-template <class T, std::size_t W, std::size_t... I>
-[[nodiscard]] inline vector<T, sizeof...(I)> picked(vector<T, W> a, vector<T, W> b,
-                                                    std::index_sequence<I...>) {
-  return {{(I < W ? a[I] : b[I - W])...}};
+template <class T, std::size_t W, std::size_t... Is>
+[[nodiscard]] inline vector<T, sizeof...(Is)> picked(vector<T, W> a, vector<T, W> b,
+                                                     std::index_sequence<Is...>) {
+  return {{(Is < W ? a[Is] : b[Is - W])...}};
 }
 #endif
 
@@ -204,9 +204,9 @@ template <class T, std::size_t W>
     return a[0] + a[1];
   } else {
     using narrower = lane<T, W / 2>;
-    return [a]<std::size_t... I>(std::index_sequence<I...>) {
-      return sum(narrower(detail::picked<T, W>(a.v, a.v, std::index_sequence<I...>())) +
-                 narrower(detail::picked<T, W>(a.v, a.v, std::index_sequence<(W / 2 + I)...>())));
+    return [a]<std::size_t... Is>(std::index_sequence<Is...>) {
+      return sum(narrower(detail::picked<T, W>(a.v, a.v, std::index_sequence<Is...>())) +
+                 narrower(detail::picked<T, W>(a.v, a.v, std::index_sequence<(W / 2 + Is)...>())));
     }(std::make_index_sequence<W / 2>());
   }
 }

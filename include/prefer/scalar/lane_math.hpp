@@ -261,12 +261,12 @@ template <class T, std::size_t W>
 [[nodiscard]] inline lane<T, W> log1mexp(lane<T, W> x) {
   using L = lane<T, W>;
   // log(-expm1(x)) near 0 and log1p(-exp(x)) elsewhere, whose logarithm is taken once, of either argument.
-  auto const near = x > L(-0.69314718055994530942);
+  auto const close = x > L(-0.69314718055994530942);
   L const e = exp(x);
   L const rest = L(1.0) - e;
   L const rounded_off = (L(1.0) - rest) - e;
-  L const out = log(select(near, -expm1(x), rest));
-  return select(near, out, out + rounded_off / rest);
+  L const out = log(select(close, -expm1(x), rest));
+  return select(close, out, out + rounded_off / rest);
 }
 
 template <class T, std::size_t W>

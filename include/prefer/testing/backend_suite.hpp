@@ -120,10 +120,10 @@ class backend_suite : private findings {
     auto const sums =
         on_.for_each_record(batch, both_log_probs{}, std::array<typename B::result, 2>{});
     std::array<double, 2> const got = on_.read(sums);
-    expect(near(got[0], sum_of(sums[0])) && near(got[1], sum_of(sums[1])),
+    expect(is_near(got[0], sum_of(sums[0])) && is_near(got[1], sum_of(sums[1])),
            "two numbers read together are not what each is alone");
     std::array<double, 2> const swapped = on_.read(std::array{sums[1], sums[0]});
-    expect(near(got[0], swapped[1]) && near(got[1], swapped[0]),
+    expect(is_near(got[0], swapped[1]) && is_near(got[1], swapped[0]),
            "numbers are read in another order");
   }
 

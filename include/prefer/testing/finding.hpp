@@ -65,13 +65,13 @@ class findings {
       return;
     }
     for (std::size_t i = 0; i < got.size(); ++i) {
-      if (near(got[i], wanted[i], floor)) continue;
+      if (is_near(got[i], wanted[i], floor)) continue;
       say(what + ": number " + std::to_string(i) + " of " + std::to_string(got.size()) + " is " +
           std::to_string(got[i]) + " in place of " + std::to_string(wanted[i]));
       return;
     }
   }
-  [[nodiscard]] bool near(double a, double b, double floor = 1.0) const {
+  [[nodiscard]] bool is_near(double a, double b, double floor = 1.0) const {
     if (a == b || (std::isnan(a) && std::isnan(b))) return true;
     double const size = std::fmax(floor, std::fmax(std::fabs(a), std::fabs(b)));
     return std::fabs(a - b) <= options_.relative * size;

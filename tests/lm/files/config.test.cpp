@@ -66,6 +66,50 @@ TEST_CASE("config: rotations in both of its forms are the same", "[lm][files]") 
   CHECK_THROWS_WITH(read(before), Catch::Contains("contradicts"));
 }
 
+TEST_CASE("config: the base of rotations may stand in either object, and none is for some layers",
+          "[lm][files]") {
+  for (char const* const name : {"rope_scaling", "rope_parameters"}) {
+    INFO(name);
+    auto scaled = llama3;
+    scaled["rope_theta"] = 500000.0;
+    auto const config = with("llama", name, scaled);
+    CHECK(config.rope_theta == 500000);
+    CHECK(config.rope_scaling.has_value());
+    auto fields = smallest("llama");
+    fields[name] = {{"full_attention", {{"rope_type", "default"}, {"rope_theta", 50.0}}}};
+    CHECK_THAT(message_of([&] { read(fields); }), Catch::Contains("has rotations of its own for"));
+    fields[name] = scaled;
+    fields["rope_theta"] = 10000.0;
+    CHECK_THAT(message_of([&] { read(fields); }), Catch::Contains("contradicts the one in"));
+    fields["rope_theta"] = 500000.0;
+    fields[name]["partial_rotary_factor"] = 0.5;
+    CHECK_THAT(message_of([&] { read(fields); }), Catch::Contains("whole heads are rotated"));
+  }
+}
+
+TEST_CASE("config: a window that a file leaves out is that of transformers", "[lm][files]") {
+  CHECK(read(smallest("mistral")).window == 4096);
+  CHECK(with("mistral", "sliding_window", nullptr).window == 0);
+  CHECK(read(smallest("qwen2")).window == 0);
+  // Of 28 layers none has a window unless the file says below which layer there is none.
+  auto fields = smallest("qwen3");
+  fields["use_sliding_window"] = true;
+  CHECK(read(fields).window == 0);
+  fields["max_window_layers"] = 0;
+  CHECK(read(fields).window == 4096);
+  // Kinds of layers are Qwen's; in the others transformers does not look at them.
+  for (char const* const type : {"llama", "mistral"}) {
+    fields = smallest(type);
+    fields["sliding_window"] = 8;
+    bool const slides = fields["model_type"] == "mistral";
+    fields["layer_types"] = json::array();
+    for (int i = 0; i != 4; ++i) {
+      fields["layer_types"].push_back(slides ? "full_attention" : "sliding_attention");
+    }
+    CHECK_THAT(message_of([&] { read(fields); }), Catch::Contains("layer_types"));
+  }
+}
+
 TEST_CASE("config: the scaling of Llama 3 divides slow planes by its factor, fast ones by 1",
           "[lm][files]") {
   lm::llama3_rope const scaling{};

@@ -133,3 +133,39 @@ TEST_CASE("config of gguf: divisors of frequencies are the scaling that gives th
   CHECK(slow.rope_scaling->divisor(1.0) == 1);
   CHECK(slow.rope_scaling->divisor(0.01) == 8);
 }
+
+TEST_CASE("config of gguf: any scaling of Llama 3's form comes back from its divisors",
+          "[lm][files]") {
+  lm::llama_config config;
+  for (std::size_t const head : {2u, 6u, 20u, 64u, 128u}) {
+    for (double const theta : {100.0, 10000.0, 500000.0}) {
+      for (double const factor : {2.0, 8.0, 32.0}) {
+        for (double const low : {1.0, 1.5}) {
+          for (double const high : {4.0, 7.5}) {
+            for (double const context : {16.0, 100.0, 8192.0}) {
+              config.head_size = head;
+              config.rope_theta = theta;
+              config.rope_scaling.reset();
+              auto const frequencies = lm::rope_frequencies(config);
+              lm::llama3_rope const given{.factor = factor,
+                                          .low_frequency_factor = low,
+                                          .high_frequency_factor = high,
+                                          .original_context = context};
+              std::vector<float> divisors;
+              for (double const each : frequencies) {
+                divisors.push_back(static_cast<float>(given.divisor(each)));
+              }
+              INFO(head << " " << theta << " " << factor << " " << low << " " << high << " "
+                        << context);
+              auto const found = lm::detail::scaling_of_divisors(frequencies, divisors, {});
+              REQUIRE(found.has_value());
+              for (std::size_t i = 0; i != frequencies.size(); ++i) {
+                CHECK(found->divisor(frequencies[i]) == Approx(divisors[i]).epsilon(1e-4));
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}

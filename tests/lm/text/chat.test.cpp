@@ -2,8 +2,10 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <prefer/lm/text/chat_comparison.hpp>
 #include <prefer/lm/text/chat_detection.hpp>
 #include <prefer/lm/text/chat_rendering.hpp>
+#include <prefer/lm/text/template_program.hpp>
 #include <prefer/lm/text/tokenizer.hpp>
 #include <string>
 #include <vector>
@@ -74,6 +76,139 @@ TEST_CASE("chat: prompts and answers are those of transformers, for every family
         CHECK(behind.size() <= 1);
       }
     }
+  }
+}
+
+TEST_CASE("chat: a template that is run writes what transformers writes", "[lm][text][golden]") {
+  std::ifstream file(PREFER_GOLDEN_DIR "/chat_templates/chat_templates.json");
+  auto const golden = nlohmann::json::parse(file);
+  for (auto const& entry : golden["templates"]) {
+    INFO(entry["name"]);
+    lm::detail::template_program const program(entry["template"].get<std::string>());
+    for (auto const& each : entry["cases"]) {
+      nlohmann::json given = {{"messages", each["messages"]},
+                              {"add_generation_prompt", true},
+                              {"enable_thinking", false},
+                              {"bos_token", golden["begin"]},
+                              {"eos_token", golden["end"]}};
+      auto const prompt = program.run(given);
+      CHECK(prompt.end == lm::detail::template_end::written);
+      CHECK(prompt.text == each["prompt"].get<std::string>());
+      given["add_generation_prompt"] = false;
+      for (auto const& whole : each["whole"]) {
+        given["messages"] = each["messages"];
+        given["messages"].push_back({{"role", "assistant"}, {"content", whole["answer"]}});
+        CHECK(program.run(given).text == whole["text"].get<std::string>());
+      }
+    }
+    lm::chat_form form = form_of(golden, entry);
+    auto const roles = form.refused_roles;
+    CHECK(lm::hold_against_template(form, entry["template"].get<std::string>(),
+                                    golden["begin"].get<std::string>()) ==
+          lm::template_agreement::agrees);
+    CHECK(form.refused_roles == roles);
+  }
+}
+
+TEST_CASE("chat: a template with a family's marks that writes something else is refused",
+          "[lm][text]") {
+  // What a template writes for each message, and for the answer that it opens.
+  auto const jinja = [](std::string const& each, std::string const& opens) {
+    return "{% for message in messages %}{{ " + each +
+           " }}{% endfor %}{% if add_generation_prompt %}{{ '" + opens + "' }}{% endif %}";
+  };
+  auto const held = [](std::string const& text) {
+    lm::chat_form form = lm::detect_chat(text);
+    form.end = "</s>";
+    (void)lm::hold_against_template(form, text, "<s>");
+    return form;
+  };
+  std::string const role = "'<|im_start|>' + message['role'] + '\n' + ";
+  std::string const opens = "<|im_start|>assistant\n";
+  CHECK(held(jinja(role + "message['content'] + '<|im_end|>\n'", opens)).family ==
+        lm::chat_family::chatml);
+  struct wrong {
+    std::string text;
+    char const* says;
+  };
+  for (wrong const& each :
+       {wrong{jinja(role + "message['content'] + '<|im_end|>'", opens), "<|im_end|><|im_start|>"},
+        wrong{jinja(role + "message['content'] + '<|im_end|>\n'", opens + "Well, "), "Well, "},
+        wrong{jinja(role + "message['content'].strip() + '<|im_end|>\n'", opens), "user\\nWhat"},
+        wrong{jinja(role + "message['content'] | replace('h', 'H') + '<|im_end|>\n'", opens),
+              "WHat"},
+        wrong{jinja("'<|im_start|>' + message['role'] | upper + '\n' + message['content'] + "
+                    "'<|im_end|>\n'",
+                    "<|im_start|>ASSISTANT\n"),
+              "USER"},
+        wrong{jinja("'<|start_header_id|>' + message['role'] + '<|end_header_id|>\n' + "
+                    "message['content'] + '<|eot_id|>'",
+                    "<|start_header_id|>assistant<|end_header_id|>\n"),
+              "header_id|>\\n What"},
+        wrong{jinja("'<|user|>' + message['content'] + eos_token if message['role'] == 'user' else "
+                    "'<|assistant|>' + message['content'] + eos_token",
+                    "<|assistant|>"),
+              "<|user|> What"},
+        wrong{"{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST]' + '\n' + "
+              "message['content'] + '[/INST]' }}{% else %}{{ message['content'] + eos_token }}{% "
+              "endif %}{% endfor %}",
+              "[INST]\\n What"}}) {
+    INFO(each.text);
+    auto const form = held(each.text);
+    CHECK(form.family == lm::chat_family::none);
+    CHECK_THAT(form.unknown, Contains("has the marks of the family"));
+    CHECK_THAT(form.unknown, Contains(each.says));
+  }
+
+  // A template that leaves the system out writes the others' turns as the family does.
+  auto const users =
+      held("{% for message in messages %}{% if message['role'] != 'system' %}{{ " + role +
+           "message['content'] + '<|im_end|>\n' }}{% endif %}{% endfor %}{% if "
+           "add_generation_prompt %}{{ '" +
+           opens + "' }}{% endif %}");
+  CHECK(lm::joined(lm::render_prompt(users, {{"user", "Hi"}})) ==
+        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+  CHECK_THROWS_WITH(lm::render_prompt(users, {{"system", "Be brief."}, {"user", "Hi"}}),
+                    Contains("message 1: is by \"system\""));
+  auto const first = held(
+      "{% for message in messages %}{% if message['role'] != 'system' or "
+      "loop.first %}{{ " +
+      role +
+      "message['content'] + '<|im_end|>\n' }}{% endif %}{% endfor %}{% if "
+      "add_generation_prompt %}{{ '" +
+      opens + "' }}{% endif %}");
+  CHECK_NOTHROW(lm::render_prompt(first, {{"system", "Be brief."}, {"user", "Hi"}}));
+  CHECK_THROWS_WITH(
+      lm::render_prompt(
+          first,
+          {{"user", "Hi"}, {"assistant", "Hello"}, {"system", "Be brief."}, {"user", "Well?"}}),
+      Contains("message 3: is by \"system\""));
+}
+
+TEST_CASE("chat: a template that is not known, or does not end, is run no further", "[lm][text]") {
+  auto const end_of = [](std::string const& jinja) {
+    return lm::detail::template_program(jinja)
+        .run({{"messages", nlohmann::json::array({1, 2, 3})}, {"text", "ab"}})
+        .end;
+  };
+  using lm::detail::template_end;
+  CHECK(end_of("{{ text }}") == template_end::written);
+  CHECK(end_of("{{ raise_exception('no') }}") == template_end::raised);
+  std::string grows = "{% set x = text %}";
+  for (int i = 0; i != 60; ++i) grows += "{% set x = x + x %}";
+  std::string nested = "{{ text }}";
+  for (int i = 0; i != 12; ++i) {
+    nested = "{% for a in messages %}" + nested + "{% endfor %}";
+  }
+  for (std::string const& jinja :
+       {grows, nested, std::string(10000, '('), "{{ " + std::string(10000, '(') + " }}",
+        "{{ " + std::string(10000, '-') + "1 }}", std::string("{% if %}"), std::string("{% for"),
+        std::string("{% macro f() %}{% endmacro %}"), std::string("{{ strftime_now('%d') }}"),
+        std::string("{{ text | unknown }}"), std::string("{{ 'a' + 1 }}"),
+        std::string("{% set x = text.replace('', 'b') %}{% for a in text %}{% endfor %}")}) {
+    INFO(jinja.substr(0, 60));
+    bool const plain = jinja.front() == '(';
+    CHECK(end_of(jinja) == (plain ? template_end::written : template_end::beyond));
   }
 }
 

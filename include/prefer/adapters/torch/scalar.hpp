@@ -96,9 +96,10 @@ class scalar {
   friend scalar log1mexp(scalar const& a) {
     double const minus_log_2 = -0.6931471805599453;
     mask<T> const near_zero = a > scalar(minus_log_2);
-    scalar const near = select(near_zero, a, scalar(minus_log_2));
-    scalar const far = select(near_zero, scalar(minus_log_2), a);
-    return select(near_zero, log(-expm1(near)), scalar(at::log1p(at::neg(at::exp(far.numbers_)))));
+    scalar const nearer = select(near_zero, a, scalar(minus_log_2));
+    scalar const farther = select(near_zero, scalar(minus_log_2), a);
+    return select(near_zero, log(-expm1(nearer)),
+                  scalar(at::log1p(at::neg(at::exp(farther.numbers_)))));
   }
   friend scalar square(scalar const& a) { return a * a; }
   friend scalar relu(scalar const& a) { return scalar(at::relu(a.numbers_)); }

@@ -51,10 +51,10 @@ template <class T, std::size_t W>
     return a[0];
   } else {
     using narrower = lane<T, W / 2>;
-    return [a]<std::size_t... I>(std::index_sequence<I...>) {
+    return [a]<std::size_t... Is>(std::index_sequence<Is...>) {
       using prefer::detail::picked;
-      return largest(max(narrower(picked<T, W>(a.v, a.v, std::index_sequence<I...>())),
-                         narrower(picked<T, W>(a.v, a.v, std::index_sequence<(W / 2 + I)...>()))));
+      return largest(max(narrower(picked<T, W>(a.v, a.v, std::index_sequence<Is...>())),
+                         narrower(picked<T, W>(a.v, a.v, std::index_sequence<(W / 2 + Is)...>()))));
     }(std::make_index_sequence<W / 2>());
   }
 }

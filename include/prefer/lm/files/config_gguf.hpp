@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <limits>
+#include <numbers>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,8 +26,50 @@ inline std::size_t gguf_count(gguf_file const& file, std::string const& key) {
   return static_cast<std::size_t>(*value);
 }
 
+/// Some scaling of Llama 3's form by `factor` that divides these frequencies so, or nothing. Between its two ends the share
+/// that is left of a frequency is linear in it, so two planes there give both ends; fewer leave a choice that changes nothing.
+[[nodiscard]] inline llama3_rope scaling_through(std::vector<double> const& frequencies,
+                                                 std::vector<float> const& divisors, double factor,
+                                                 double context) {
+  constexpr double edge = 1e-6;
+  struct plane {
+    double turns = 0;  // in the context
+    double share = 0;  // 0: divided by the factor; 1: left as it is
+  };
+  std::vector<plane> between;
+  double slow = 0;                                        // most turns of a plane that is divided
+  double fast = std::numeric_limits<double>::infinity();  // fewest of one that is left as it is
+  for (std::size_t i = 0; i != frequencies.size(); ++i) {
+    double const turns = context * frequencies[i] / (2 * std::numbers::pi);
+    double const share = (1 / static_cast<double>(divisors[i]) - 1 / factor) / (1 - 1 / factor);
+    if (share <= edge) slow = std::fmax(slow, turns);
+    if (share >= 1 - edge) fast = std::fmin(fast, turns);
+    if (share > edge && share < 1 - edge) between.push_back({turns, share});
+  }
+  llama3_rope out{.factor = factor, .original_context = context};
+  if (between.size() > 1) {
+    plane const a = between.front();
+    plane const b = between.back();
+    double const width = (a.turns - b.turns) / (a.share - b.share);
+    out.low_frequency_factor = b.turns - b.share * width;
+    out.high_frequency_factor = out.low_frequency_factor + width;
+  } else if (between.size() == 1) {
+    plane const a = between.front();
+    double const below = (a.turns - slow) / a.share;
+    double const above = (fast - a.turns) / (1 - a.share);
+    double const width = 0.5 * std::fmin(below, above);
+    out.low_frequency_factor = a.turns - a.share * width;
+    out.high_frequency_factor = out.low_frequency_factor + width;
+  } else {
+    double const most = std::isfinite(fast) ? fast : 4 * slow;
+    out.low_frequency_factor = slow + (most - slow) / 3;
+    out.high_frequency_factor = slow + 2 * (most - slow) / 3;
+  }
+  return out;
+}
+
 /// GGUF has no words for Llama 3's scaling, only the divisors of the frequencies that it comes to: the scaling that gives
-/// them, among those that have been published.
+/// them, the published one if there is such a one.
 [[nodiscard]] inline std::optional<llama3_rope> scaling_of_divisors(
     std::vector<double> const& frequencies, std::vector<float> const& divisors,
     std::optional<double> original_context) {
@@ -46,6 +90,8 @@ inline std::size_t gguf_count(gguf_file const& file, std::string const& key) {
     llama3_rope const scaling{.factor = factor, .original_context = tokens};
     if (gives_them(scaling)) return scaling;
   }
+  llama3_rope const scaling = scaling_through(frequencies, divisors, factor, contexts.front());
+  if (gives_them(scaling)) return scaling;
   return std::nullopt;
 }
 

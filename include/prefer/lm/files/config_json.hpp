@@ -36,56 +36,71 @@ inline void read_rope_scaling(json_row const& rope, std::string_view field, llam
                   .original_context = data::number(rope, "original_max_position_embeddings")};
 }
 
-/// Both forms: "rope_parameters" with everything in it, as transformers writes it from version 5 on; "rope_theta" beside
-/// "rope_scaling" before.
-inline void read_rope(json_row const& row, llama_config& config) {
-  auto const object_of = [&](std::string_view name) -> std::optional<json_row> {
-    auto const* const value = data::find_field(row, name);
-    if (value == nullptr) return std::nullopt;
-    if (!value->is_object()) {
-      data::refuse_field(row, name,
-                         "found " + data::detail::kind_of(*value) + "; expected an object");
-    }
-    return json_row{row.at, *value};
-  };
-  auto const theta = data::optional_number(row, "rope_theta");
-  config.rope_theta = theta.value_or(config.rope_theta);
-  if (auto const scaling = object_of("rope_scaling")) {
-    read_rope_scaling(*scaling, "rope_scaling", config);
-  }
-  if (auto const parameters = object_of("rope_parameters")) {
-    config.rope_theta =
-        data::optional_number(*parameters, "rope_theta").value_or(config.rope_theta);
-    if (theta && *theta != config.rope_theta) {
-      data::refuse_field(row, "rope_theta", "contradicts the one in \"rope_parameters\"");
-    }
-    auto const before = config.rope_scaling;
-    config.rope_scaling.reset();
-    read_rope_scaling(*parameters, "rope_parameters", config);
-    if (before && before != config.rope_scaling) {
-      data::refuse_field(row, "rope_scaling", "contradicts \"rope_parameters\"");
-    }
-    if (data::optional_number(*parameters, "partial_rotary_factor").value_or(1) != 1) {
-      data::refuse_field(*parameters, "partial_rotary_factor",
-                         "expected 1: whole heads are rotated");
-    }
-  }
+/// Whole heads are rotated.
+inline void expect_whole_heads(json_row const& row) {
   if (data::optional_number(row, "partial_rotary_factor").value_or(1) != 1) {
     data::refuse_field(row, "partial_rotary_factor", "expected 1: whole heads are rotated");
   }
 }
 
-/// The window is one for all layers, or none.
+/// Both forms: "rope_parameters" with everything in it, as transformers writes it from version 5 on; "rope_theta" beside
+/// "rope_scaling" before. transformers reads one as it does the other.
+inline void read_rope(json_row const& row, llama_config& config) {
+  auto const theta = data::optional_number(row, "rope_theta");
+  config.rope_theta = theta.value_or(config.rope_theta);
+  std::optional<llama_config> before;
+  for (std::string_view const name : {"rope_scaling", "rope_parameters"}) {
+    auto const* const value = data::find_field(row, name);
+    if (value == nullptr) continue;
+    if (!value->is_object()) {
+      data::refuse_field(row, name,
+                         "found " + data::detail::kind_of(*value) + "; expected an object");
+    }
+    json_row const rope{row.at, *value};
+    for (auto const& [kind, parameters] : value->items()) {
+      if (!parameters.is_object()) continue;
+      data::refuse_field(row, name,
+                         "has rotations of its own for " + data::in_quotes(kind, 40) +
+                             "; expected the same for all layers");
+    }
+    auto const own = data::optional_number(rope, "rope_theta");
+    if (theta && own && *theta != *own) {
+      data::refuse_field(row, "rope_theta", "contradicts the one in " + data::in_quotes(name));
+    }
+    config.rope_theta = own.value_or(config.rope_theta);
+    config.rope_scaling.reset();
+    read_rope_scaling(rope, name, config);
+    expect_whole_heads(rope);
+    bool const scaled = before && before->rope_scaling;
+    if (scaled && before->rope_scaling != config.rope_scaling) {
+      data::refuse_field(row, "rope_scaling", "contradicts \"rope_parameters\"");
+    }
+    before = config;
+  }
+  expect_whole_heads(row);
+}
+
+/// The window is one for all layers, or none. Where a file leaves a field out it is what transformers takes for it, and
+/// null is no window.
 inline void read_window(json_row const& row, llama_config& config) {
-  auto const window = optional_count(row, "sliding_window");
+  constexpr std::size_t usual_window = 4096;
+  constexpr std::size_t usual_full_layers = 28;
+  auto const& fields = row.fields.get_ref<json::object_t const&>();
+  bool const said = std::any_of(fields.begin(), fields.end(), [](auto const& member) {
+    return member.first == "sliding_window";
+  });
+  auto const window =
+      said ? optional_count(row, "sliding_window") : std::optional<std::size_t>(usual_window);
   bool const qwen = config.architecture == "qwen2" || config.architecture == "qwen3";
   bool const used = qwen ? flag(row, "use_sliding_window", false) && window.value_or(0) != 0
                          : config.architecture == "mistral" && window.value_or(0) != 0;
   std::size_t sliding = used ? config.layers : 0;
   if (used && qwen) {
     // Layers below this number see everything.
-    sliding -= std::min(config.layers, optional_count(row, "max_window_layers").value_or(0));
+    sliding -= std::min(config.layers,
+                        optional_count(row, "max_window_layers").value_or(usual_full_layers));
   }
+  std::size_t const in_words = sliding;
   if (auto const* const types = data::find_field(row, "layer_types")) {
     sliding = 0;
     for (json const& each : *types) {
@@ -102,6 +117,13 @@ inline void read_window(json_row const& row, llama_config& config) {
                              " elements, expected one for each of " +
                              std::to_string(config.layers) + " layers");
     }
+  }
+  if (!qwen && sliding != in_words) {
+    data::refuse_field(row, "layer_types",
+                       "says that " + std::to_string(sliding) +
+                           " layers have a window, and by "
+                           "\"sliding_window\" " +
+                           std::to_string(in_words) + " have");
   }
   if (sliding != 0 && sliding != config.layers) {
     data::refuse_field(row, "sliding_window",

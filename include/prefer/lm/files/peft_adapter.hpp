@@ -181,6 +181,14 @@ class peft_pattern {
 
 }  // namespace detail
 
+/// Whether the adapter in a folder is a reward model's, by its configuration alone; read_peft_adapter refuses one that says
+/// so and has no head.
+///
+/// Errors  backend_error: a configuration that cannot be read
+[[nodiscard]] inline bool is_peft_reward_model(std::filesystem::path const& folder) {
+  return detail::has_head(read_json_object("adapter", (folder / "adapter_config.json").string()));
+}
+
 /// Reads a folder with adapter_config.json and adapter_model.safetensors, as PEFT saves LoRA; of a model for sequence
 /// classification with one label, a reward model, also its head.
 ///

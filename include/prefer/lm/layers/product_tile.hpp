@@ -18,11 +18,12 @@ inline constexpr std::size_t vectors_at_once = 4;
 template <std::size_t Size, class T, std::size_t W>
 [[nodiscard]] inline lane<T, W> add_halves(lane<T, W> a, lane<T, W> b) {
   constexpr std::size_t half = Size / 2;
-  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+  return [&]<std::size_t... Is>(std::index_sequence<Is...>) {
     using prefer::detail::picked;
-    auto const low = picked<T, W>(a.v, b.v, std::index_sequence<(I / half * Size + I % half)...>());
+    auto const low =
+        picked<T, W>(a.v, b.v, std::index_sequence<(Is / half * Size + Is % half)...>());
     auto const high =
-        picked<T, W>(a.v, b.v, std::index_sequence<(I / half * Size + half + I % half)...>());
+        picked<T, W>(a.v, b.v, std::index_sequence<(Is / half * Size + half + Is % half)...>());
     return lane<T, W>(low + high);
   }(std::make_index_sequence<W>());
 }
@@ -57,26 +58,26 @@ class product_tile {
   void store(T* to) const { store_sums<lane<T>::width, sums>(&sum_[0], to); }
 
  private:
-  template <std::size_t... I>
-  void add_lanes(std::index_sequence<I...>, T const* const* row, T const* const* in,
+  template <std::size_t... Is>
+  void add_lanes(std::index_sequence<Is...>, T const* const* row, T const* const* in,
                  std::size_t columns, T const* ahead) {
     using prefer::detail::multiply_add;
     constexpr std::size_t width = lane<T>::width;
-    T const* const from[] = {row[I % rows_at_once]...};
-    T const* const with[] = {in[I / rows_at_once]...};
-    lane<T> sum[] = {sum_[I]...};
+    T const* const from[] = {row[Is % rows_at_once]...};
+    T const* const with[] = {in[Is / rows_at_once]...};
+    lane<T> sum[] = {sum_[Is]...};
     std::size_t k = 0;
     for (; k + width <= columns; k += width) {
       __builtin_prefetch(ahead + k);
-      ((sum[I] = multiply_add(lane<T>::load(from[I] + k), lane<T>::load(with[I] + k), sum[I])),
+      ((sum[Is] = multiply_add(lane<T>::load(from[Is] + k), lane<T>::load(with[Is] + k), sum[Is])),
        ...);
     }
     if (k != columns) {
-      ((sum[I] = multiply_add(load_first(from[I] + k, columns - k),
-                              load_first(with[I] + k, columns - k), sum[I])),
+      ((sum[Is] = multiply_add(load_first(from[Is] + k, columns - k),
+                               load_first(with[Is] + k, columns - k), sum[Is])),
        ...);
     }
-    ((sum_[I] = sum[I]), ...);
+    ((sum_[Is] = sum[Is]), ...);
   }
 
   lane<T> sum_[sums] = {};

@@ -139,11 +139,11 @@ inline void for_each_stored_lane(std::index_sequence<R...>, std::byte const* fir
       lane<T> const scale[] = {
           static_cast<double>(scales[number_at<std::uint16_t>(row[R] + at)])...};
       ask_for(std::integral_constant<std::size_t, sizeof...(R) * block>());
-      [&]<std::size_t... I>(std::index_sequence<I...>) {
+      [&]<std::size_t... Is>(std::index_sequence<Is...>) {
         auto const some = [&](std::size_t i) {
           f(k + i, width, (scale[R] * load_stored<signed char, T>(row[R] + at + 2 + i))...);
         };
-        (some(I * width), ...);
+        (some(Is * width), ...);
       }(std::make_index_sequence<32 / width>());
     }
   } else {

@@ -45,6 +45,7 @@ struct chat_form {
       {};  // stands before what the system says, also where it says nothing
   system_place system = system_place::own_turn;
   std::vector<std::string> refused_roles = {};  // which the template writes in a way of its own
+  bool system_first = false;  // what the system says behind others is written in a way of its own
   thought thoughts = thought::none;
 
   // Of Mistral's: what stands around a user's message and an answer.

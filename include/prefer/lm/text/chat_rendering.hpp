@@ -151,6 +151,11 @@ class chat_writer {
                                  "\", whose turns this template writes in a way "
                                  "that is not known here");
     }
+    if (form_.system_first && number > 1 && message.role == "system") {
+      refuse_message(number,
+                     "is by \"system\" and stands behind others, which this template writes in a "
+                     "way that is not known here");
+    }
     bool const plain_roles =
         form_.family == chat_family::zephyr || form_.family == chat_family::mistral;
     if (plain_roles && message.role != "user" && message.role != "assistant" &&

@@ -17,6 +17,7 @@
 #include <prefer/expects.hpp>
 #include <prefer/file/fingerprint.hpp>
 #include <prefer/lm/text/byte_vocabulary.hpp>
+#include <prefer/lm/text/chat_comparison.hpp>
 #include <prefer/lm/text/chat_detection.hpp>
 #include <prefer/lm/text/chat_form.hpp>
 #include <prefer/lm/text/chat_rendering.hpp>
@@ -90,6 +91,10 @@ class tokenizer {
                       ? std::string(vocabulary_.bytes(*begin_))
                       : std::string();
     chat_.end = ends_.empty() ? "" : std::string(vocabulary_.bytes(ends_.front()));
+    if (options.chat_template.empty()) {
+      hold_against_template(chat_, data.chat_template,
+                            begin_ ? vocabulary_.bytes(*begin_) : std::string_view());
+    }
     identity_ = identity_of(data, options);
   }
 
