@@ -104,3 +104,20 @@ TEST_CASE("rollouts: processes with different value models are refused", "[train
     CHECK(each == "ppo_method: process 1 has another value model than process 0");
   }
 }
+
+TEST_CASE("rollouts: conventions, unless others are given", "[train][rollouts]") {
+  // As the tables of docs/guides/rewards.md have them: comparisons with other implementations hang on them.
+  ppo_options const ppo;
+  CHECK((ppo.kl.coefficient == 0.05 && ppo.kl.estimator == kl_estimator::k1));
+  CHECK((ppo.kl.target == 0.0 && ppo.kl.gain == 0.1));
+  CHECK((ppo.horizon.discount == 1.0 && ppo.horizon.lambda == 0.95));
+  CHECK((ppo.whiten_advantages && !ppo.whiten_rewards && ppo.score_after_end));
+  CHECK(ppo.value.clip == 0.2);
+  rloo_options const rloo;
+  CHECK((rloo.kl.coefficient == 0.05 && rloo.kl.estimator == kl_estimator::k1));
+  CHECK_FALSE(rloo.standardise);
+  CHECK(reinforce_options{}.decay == 0.9);
+  grpo_options const grpo;
+  CHECK((grpo.scale == reward_scale::group && grpo.mean == token_mean::per_token));
+  CHECK_FALSE(grpo.leave_out_truncated);
+}
