@@ -159,6 +159,9 @@ TEST_CASE("best_of_n: the estimate from N completions has no bias", "[metrics][b
   CHECK(estimate_best_of_n(four, four, 4) == 7.0);
   CHECK(estimate_best_of_n(four, four, 1) == 2.75);
   CHECK(estimate_best_of_n(four, four, 2) == Approx((3 * 7.0 + 2 * 3.0 + 2.0) / 6));
+  // Of equal scores each is kept as often, whichever stands first.
+  CHECK(estimate_best_of_n(row_of_numbers{1, 1, 0}, row_of_numbers{0, 4, 9}, 3) == 2.0);
+  CHECK(estimate_best_of_n(row_of_numbers{1, 0, 1}, row_of_numbers{4, 9, 0}, 3) == 2.0);
 }
 
 TEST_CASE("best_of_n: what has no meaning is refused", "[metrics][best_of_n]") {
