@@ -154,16 +154,16 @@ program::json json_of(method_row const& row) {
       row, [&](char const* name, auto const& value) { out[name] = program::number(value); });
   out["drawn_items"] = row.drawn_items;
   out["reward"] = row.reward ? json_of(*row.reward) : program::json();
-  return out;
-}
-
-program::json kept_json_of(method_row const& row) {
-  program::json out = json_of(row);
   auto each = program::json::array();
   for (float const of_person : row.quality.ndcg_of) {
     each.push_back(std::isnan(of_person) ? program::json() : program::json(of_person));
   }
   out["ndcg_of"] = std::move(each);
+  return out;
+}
+
+program::json kept_json_of(method_row const& row) {
+  program::json out = json_of(row);
   auto course = program::json::array();
   for (course_point const& at : row.course) {
     course.push_back({at.step, program::number(at.seconds), program::number(at.ndcg_at_10),
