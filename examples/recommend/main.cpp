@@ -370,6 +370,19 @@ int run(arguments& given) {
   if (given.normaliser == "sampled" || (given.normaliser == "auto" && data.items > most_exact)) {
     options.samples = std::min(given.samples, data.items);
   }
+  // A value that nobody reads is not passed over.
+  if (options.samples == 0 && given.samples != arguments{}.samples) {
+    prefer::refuse("--samples: found " + std::to_string(given.samples) +
+                   ", and normalisers are exact here; expected --normaliser sampled beside it");
+  }
+  bool const dpo_itself =
+      options.losses.empty() ||
+      std::find(options.losses.begin(), options.losses.end(), "dpo") != options.losses.end();
+  if (!of_methods && !dpo_itself && options.betas != recommend::study_options{}.betas) {
+    prefer::refuse(
+        "--beta: found betas of dpo, and --loss leaves dpo out; the other losses have ranges of "
+        "their own");
+  }
   program::heed(data.findings());
   if (of_methods) recommend::expect_sense(given.methods, options, data);
   constexpr std::size_t models_of_methods =

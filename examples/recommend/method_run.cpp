@@ -183,6 +183,15 @@ void expect_sense(method_options const& how, study_options const& options,
         "--loss: found losses without --method dpo, whose losses they are; expected dpo "
         "among the methods");
   }
+  bool const dpo_itself = has("dpo") && (options.losses.empty() ||
+                                         std::find(options.losses.begin(), options.losses.end(),
+                                                   "dpo") != options.losses.end());
+  if (options.betas != study_options{}.betas && !dpo_itself &&
+      std::none_of(how.methods.begin(), how.methods.end(), asks_reward)) {
+    prefer::refuse(
+        "--beta: found betas that none of these methods reads; sft_on_chosen has none, and losses "
+        "other than dpo have ranges of their own");
+  }
   if (options.samples != 0) {
     auto const asks = std::find_if(how.methods.begin(), how.methods.end(), asks_reward);
     if (asks != how.methods.end()) {

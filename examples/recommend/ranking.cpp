@@ -189,6 +189,7 @@ judgement judge(interactions const& data, item_log_probs const& policy, item_log
   out.margin /= pairs;
   out.start_margin /= pairs;
   out.kl_start /= static_cast<double>(data.people.size());
+  if (out.kl_start < 0.0) out.kl_start = 0.0;  // by rounding
   if (ranked_people > 0.0) {
     out.ndcg_at_10 = ndcg / ranked_people;
     out.hit_rate_at_10 = hits / ranked_people;

@@ -24,12 +24,9 @@ class bandit_problem final : public exact_problem,
         shared_from_this(), std::move(policy), reference, 1.0);
   }
   [[nodiscard]] std::size_t start_parameters() const override { return all().start.size(); }
-  /// An action is a token, and only the row of the prompt is used.
+  /// An action is a token, and the row of the prompt is all that there is.
   [[nodiscard]] token_policy start_tokens() const override {
-    std::size_t const actions = all().start.size();
-    token_policy out{.vocabulary = actions, .length = 1, .logits = all().start};
-    out.logits.resize(actions * actions);
-    return out;
+    return {.vocabulary = all().start.size(), .length = 1, .logits = all().start};
   }
 };
 

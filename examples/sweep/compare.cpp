@@ -162,6 +162,13 @@ void expect_flags_meant(comparison const& all, method_arguments const& given,
   refuse_unless(given.fit == usual.fit ||
                     any_method([&](method const& each) { return each.asks_reward(on_ratings); }),
                 "--fit is of reward models, and of these methods none asks one: " + given.method);
+  // What is known without training has on ratings still its reward model to fit, which --fit adamw does at a rate of its own.
+  bool const fitted_at_rate = on_ratings && given.fit == usual.fit;
+  refuse_unless(shared.rate == 0.0 || any_method([&](method const& each) {
+                  bool const trained = each.swept() != swept_number::n && !each.is_yardstick();
+                  return each.writes_batches() || fitted_at_rate || (on_ratings && trained);
+                }),
+                "--rate is of methods that take AdamW, and these do not: " + given.method);
   refuse_unless(
       given.batch == 0 || any_method([](method const& each) { return each.writes_batches(); }),
       "--batch is of methods that write at each step, and these do not: " + given.method);

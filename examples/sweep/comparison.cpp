@@ -78,16 +78,23 @@ bool comparison::has(ground const& at, method const& one) const {
   return false;
 }
 
+std::vector<label_noise> comparison::noises_of(ground const& at) const {
+  if (at.options.budget == budget_kind::samples) return {{}};
+  std::vector<label_noise> out;
+  for (double const flip : flips) out.push_back({.flip = flip, .bias = bias});
+  return out;
+}
+
 std::vector<method_setting> comparison::settings() const {
   std::vector<method_setting> out;
   for (std::size_t g = 0; g < grounds.size(); ++g) {
     for (std::size_t m = 0; m < methods.size(); ++m) {
       if (!has(grounds[g], *methods[m])) continue;
-      for (double const flip : flips) {
+      for (label_noise const& noise : noises_of(grounds[g])) {
         for (double const number : numbers_of(grounds[g], *methods[m])) {
           auto const& how = grounds[g].options;
           if (!methods[m]->why_not(how, number).empty()) continue;
-          out.push_back({g, m, number, {.flip = flip, .bias = bias}});
+          out.push_back({g, m, number, noise});
         }
       }
     }

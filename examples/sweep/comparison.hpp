@@ -53,6 +53,8 @@ struct comparison {
   [[nodiscard]] std::vector<double> numbers_of(ground const& at, method const& one) const;
   /// Whether a method can be had there at all.
   [[nodiscard]] bool has(ground const& at, method const& one) const;
+  /// What is wrong with the labels there, one after another; nothing with a budget of samples, where nobody labels.
+  [[nodiscard]] std::vector<label_noise> noises_of(ground const& at) const;
   [[nodiscard]] std::vector<method_setting> settings() const;
   [[nodiscard]] std::uint64_t last_seed() const { return first_seed + seeds - 1; }
   /// What all rows depend on besides their key, on one line and without a comma.

@@ -68,7 +68,7 @@ json turns_of(comparison const& all, ground_findings const& of) {
     out.push_back(
         {{"method", all.methods[each.method]->name()},
          {"along", each.in_training ? "training" : name_of(all.methods[each.method]->swept())},
-         {"found", each.found},
+         {"found", each.judged ? json(each.found) : json()},
          {"number", number(each.number)},
          {"step", each.step},
          {"kl_start", number(each.kl)},
@@ -106,6 +106,8 @@ json json_of(comparison const& all, std::vector<ground_findings> const& found) {
                                   {"settings", at.text()},
                                   {"budget", name_of(at.options.budget)},
                                   {"amount", at.options.amount},
+                                  {"flip", number(of.noise.flip)},
+                                  {"bias", number(of.noise.bias)},
                                   {"fit", name_of(at.options.fit)},
                                   {"loss", at.options.loss.text},
                                   {"reward", at.of->reward_name()},

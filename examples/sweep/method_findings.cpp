@@ -217,10 +217,14 @@ std::string sentences(comparison const& all, ground_findings const& of) {
     if (each.frontier) out += ", where the frontier is at " + fixed(each.frontier->mean, 3);
     if (each.apart) {
       bool const clear = each.apart->mean > told_apart * each.apart->error;
-      out += clear ? "; the next, " + name(*each.next) + ", has " + difference(each.apart->mean) +
-                         " less, " + in_errors(*each.apart)
-                   : "; it is not told apart from " + name(*each.next) + ", " +
-                         in_errors(*each.apart) + " behind";
+      bool const no_error = all.seeds == 1 && each.apart->error == 0.0;
+      out += no_error
+                 ? "; the next, " + name(*each.next) + ", has " + difference(each.apart->mean) +
+                       " less, which one seed has no error to judge by"
+             : clear ? "; the next, " + name(*each.next) + ", has " + difference(each.apart->mean) +
+                           " less, " + in_errors(*each.apart)
+                     : "; it is not told apart from " + name(*each.next) + ", " +
+                           in_errors(*each.apart) + " behind";
     }
     out += ". ";
   }
@@ -239,11 +243,13 @@ std::string sentences(comparison const& all, ground_findings const& of) {
         of.levels.front().frontier ? ". " : "; it is the best of those judged, which flatters it. ";
   }
   if (at.options.budget == budget_kind::labels) {
+    bool judged = true;
     std::string turned;
     std::string in_training;
     std::string went_on;
     for (auto const& each : of.turns) {
       auto const& one = *all.methods[each.method];
+      judged = judged && each.judged;
       std::string const lost = fixed(each.kl, 2) + " nats; " + difference(each.drop.mean) +
                                " lost by the end, " + in_errors(each.drop) + ")";
       if (each.in_training) {
@@ -264,7 +270,9 @@ std::string sentences(comparison const& all, ground_findings const& of) {
     if (!in_training.empty()) {
       out += "In training, with the weakest pull, the true reward turns for " + in_training + ". ";
     }
-    if (!went_on.empty()) {
+    if (!judged) {
+      out += "Whether the true reward turns one seed does not tell. ";
+    } else if (!went_on.empty()) {
       out += "Along what is swept it does not turn for " + went_on + ". ";
     }
   }
@@ -299,7 +307,8 @@ std::optional<double> reward_at(std::vector<kl_and_reward> policies, double star
       before = each;
       continue;
     }
-    double const from = std::sqrt(before.kl);
+    // Of the start itself rounding may leave less than 0.
+    double const from = before.kl > 0.0 ? std::sqrt(before.kl) : 0.0;
     double const to = std::sqrt(each.kl);
     if (to == from) return each.reward;
     double const share = (std::sqrt(kl) - from) / (to - from);
@@ -320,24 +329,33 @@ turning_point turn_of(std::vector<curve_point> const& along) {
   }
   std::size_t const peak = prefer::find_over_optimisation(std::span(std::as_const(means))).peak;
   out.drop = paired_difference(along[peak].truth, along.back().truth);
-  auto const judged =
-      prefer::find_over_optimisation(std::span(std::as_const(means)), told_apart * out.drop.error);
+  // What has come to rest differs by rounding, at all seeds in one direction.
+  double const rounding = 1e-9 * std::fabs(means[peak].truth);
+  auto const judged = prefer::find_over_optimisation(
+      std::span(std::as_const(means)), std::max(told_apart * out.drop.error, rounding));
   out.number = along[peak].number;
   out.step = along[peak].step;
   out.kl = means[peak].kl;
   out.learned_gain = judged.proxy_gain;
-  out.found = judged.found;
+  // Of one seed any fall would be beyond twice an error of 0.
+  out.judged = along.front().truth.size() > 1 || out.drop.error > 0.0;
+  out.found = out.judged && judged.found;
   return out;
 }
 
 std::vector<ground_findings> findings_of(comparison const& all, method_results const& rows) {
   std::vector<ground_findings> out;
+  std::vector<std::pair<std::size_t, label_noise>> comparisons;
   for (std::size_t g = 0; g < all.grounds.size(); ++g) {
+    for (label_noise const& noise : all.noises_of(all.grounds[g]))
+      comparisons.emplace_back(g, noise);
+  }
+  for (auto const& [g, noise] : comparisons) {
     auto const& at = all.grounds[g];
-    ground_findings found{.ground = g};
+    ground_findings found{.ground = g, .noise = noise};
     std::vector<settled> runs;
     for (auto const& what : all.settings()) {
-      if (what.ground != g || what.noise.flip != all.flips.front()) continue;
+      if (what.ground != g || what.noise.flip != noise.flip) continue;
       runs.push_back({what, rows.at(what)});
       found.settings.push_back(mean_of(runs.back()));
       if (found.methods.empty() || found.methods.back() != what.method) {

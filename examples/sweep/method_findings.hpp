@@ -55,6 +55,8 @@ struct turning_point {
   estimate drop = {};         ///< of the true reward from the peak to the end, seed by seed
   double learned_gain = 0.0;  ///< of the learned reward on that way
   bool found = false;         ///< the drop is above twice its standard error, and the gain above 0
+  bool judged =
+      false;  ///< there is an error, which one seed has not, so that found means something
 };
 
 /// What a run takes.
@@ -78,6 +80,7 @@ struct method_setting_mean {
 
 struct ground_findings {
   std::size_t ground = 0;
+  label_noise noise = {};                          ///< of the labels
   std::vector<std::size_t> methods = {};           ///< that it has
   std::vector<method_setting_mean> settings = {};  ///< in the order of the comparison
   std::vector<level> levels = {};
@@ -86,7 +89,7 @@ struct ground_findings {
   std::string text = {};  ///< what all this says, in sentences
 };
 
-/// At the first rate of flips.
+/// Of each ground, at each rate of flips.
 [[nodiscard]] std::vector<ground_findings> findings_of(comparison const& all,
                                                        method_results const& rows);
 

@@ -19,11 +19,14 @@ namespace plot = prefer::report;
 using prefer::text::fixed;
 using prefer::text::shortest;
 
-std::string title_of(ground const& at) {
+std::string title_of(ground const& at, label_noise const& noise) {
+  auto const percent = [](double share) { return shortest(100.0 * share) + " % of labels "; };
   bool const adamw =
       at.options.budget == budget_kind::labels && at.options.fit == reward_fit::adamw;
   return at.name + ", " + std::to_string(at.options.amount) + " " + name_of(at.options.budget) +
-         (adamw ? ", reward model by AdamW" : "");
+         (adamw ? ", reward model by AdamW" : "") +
+         (noise.flip > 0.0 ? ", " + percent(noise.flip) + "flipped" : "") +
+         (noise.bias > 0.0 ? ", " + percent(noise.bias) + "from a biased annotator" : "");
 }
 
 /// Whether the best policy is known.
@@ -70,7 +73,7 @@ constexpr double least_kl = 0.02;  // in pictures, nats: below it all methods ar
 plot::line_plot against_kl(comparison const& all, ground_findings const& of,
                            std::vector<std::size_t> const& family, bool missing) {
   auto const& at = all.grounds[of.ground];
-  plot::line_plot out{.title = title_of(at),
+  plot::line_plot out{.title = title_of(at, of.noise),
                       .x = {.label = "KL(policy || start), nats", .scale = plot::scale::log},
                       .y = {.label = missing ? "reward missing at equal KL" : at.of->reward_name()},
                       .width = 620,
@@ -104,7 +107,7 @@ plot::line_plot over_optimisation(comparison const& all, ground_findings const& 
                                   std::vector<std::string> const& names, rewards_drawn drawn) {
   auto const& at = all.grounds[of.ground];
   plot::line_plot out{
-      .title = title_of(at),
+      .title = title_of(at, of.noise),
       .x = {.label = "sqrt of KL(policy || start), nats"},
       .y = {.label = drawn == rewards_drawn::both    ? "true reward, and the learned one (dashed)"
                      : drawn == rewards_drawn::truth ? at.of->reward_name()
@@ -220,7 +223,8 @@ sheet turns(comparison const& all, ground_findings const& of) {
     std::string const number = name_of(one.swept()) + " " + shortest(each.number);
     std::string const along = each.in_training ? "training, " + number : name_of(one.swept());
     if (!each.found) {
-      out.rows.push_back({one.name(), along, "nowhere", "", "", "", "", ""});
+      out.rows.push_back({one.name(), along, each.judged ? "nowhere" : "one seed does not tell", "",
+                          "", "", "", ""});
       continue;
     }
     out.rows.push_back({one.name(), along, each.in_training ? "" : number,
@@ -259,7 +263,8 @@ page method_page(comparison const& all, std::vector<ground_findings> const& foun
     auto const& at = all.grounds[of.ground];
     std::string const seeds = std::to_string(all.seeds);
     bool const frontier = known(at);
-    section findings{.title = title_of(at), .tables = {at_equal_kl(all, of)}, .note = of.text};
+    section findings{
+        .title = title_of(at, of.noise), .tables = {at_equal_kl(all, of)}, .note = of.text};
     auto against = over_dpo(all, of);
     if (!against.rows.empty()) findings.tables.push_back(std::move(against));
     for (auto const& family : families_of(of.methods)) {
@@ -270,17 +275,19 @@ page method_page(comparison const& all, std::vector<ground_findings> const& foun
     }
     out.add(std::move(findings));
     out.add(
-        {.title = title_of(at) + ": every run",
+        {.title = title_of(at, of.noise) + ": every run",
          .tables = {everything(all, of)},
          .note = "Reward is the " + at.of->reward_name() + ". Mean ± standard error over " + seeds +
                  " seeds, each with its own " + at.of->drawn_by_seed() + ". " +
                  (frontier ? "Reward and KL are sums over all completions. " : judged_by_people) +
                  "Rewards at equal KL are on the line over sqrt(KL) between two runs of a seed, "
-                 "and differences seed by seed; \"-\" where a seed does not get there." +
+                 "and differences seed by seed; \"-\" where a seed does not get there. Best and "
+                 "next are found on the seeds that they are compared on, and each error is that "
+                 "of one difference alone: of many some are beyond two of them by chance." +
                  (frontier ? "" : " " + at.of->why_no_best())});
     if (!of.turns.empty()) {
       section over{
-          .title = title_of(at) + ": true and learned reward",
+          .title = title_of(at, of.noise) + ": true and learned reward",
           .tables = {turns(all, of)},
           .note = "The learned reward is that of the reward model of these labels, in " +
                   std::string(frontier ? "units of R" : "nats") +
@@ -298,7 +305,7 @@ page method_page(comparison const& all, std::vector<ground_findings> const& foun
       out.add(std::move(over));
     }
     out.add(
-        {.title = title_of(at) + ": what a run takes",
+        {.title = title_of(at, of.noise) + ": what a run takes",
          .tables = {costs(all, of)},
          .note = "Processor time of one run, the fitting of its reward model included, mean over "
                  "what is "

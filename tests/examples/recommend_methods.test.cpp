@@ -378,6 +378,13 @@ TEST_CASE("recommend --method: what has no meaning is refused in a sentence",
   refused("--method dpo --best-of 3", "--best-of: found a value that none of these methods reads");
   refused("--method dpo --completions 3", "expected ppo or rloo or reinforce among them");
   refused("--method ppo --rounds 2", "--rounds: found a value that none of these methods reads");
+  refused("--method ppo --samples 4", "--samples: found 4, and normalisers are exact here");
+  refused("--samples 4", "--samples: found 4, and normalisers are exact here");
+  refused("--method sft_on_chosen --beta 3",
+          "--beta: found betas that none of these methods reads");
+  refused("--method dpo --loss kto --beta 3",
+          "--beta: found betas that none of these methods reads");
+  refused("--loss kto --beta 3", "--beta: found betas of dpo, and --loss leaves dpo out");
   refused("--method dpo --reference none", "--method does not go with --reference");
   refused("--best-of 2", "--best-of requires --method");
 

@@ -87,6 +87,25 @@ TEST_CASE("clipped_value: pays for the worse of what it says and what it may say
   CHECK(away.by_value == -4.0);
 }
 
+TEST_CASE("policy gradients: clips of 0.2 and 0.2, and a KL term of 0.04, unless others are given",
+          "[loss][ppo]") {
+  auto const value = [](auto const& loss, written_point const& at) {
+    return at_written<double>(loss, at, at.log_prob, at.value);
+  };
+  written_point const high = {.log_prob = at_twice, .score = 1.0};
+  written_point const low = {.log_prob = at_half, .score = -1.0};
+  CHECK(value(clipped_surrogate{}, high) == Approx(-1.2).epsilon(1e-14));
+  CHECK(value(clipped_surrogate{}, low) == Approx(0.8).epsilon(1e-14));
+  CHECK(value(rloo{}, high) == Approx(-1.2).epsilon(1e-14));
+  CHECK(value(rloo{}, low) == Approx(0.8).epsilon(1e-14));
+  // k3 of a log-ratio of log 2 is 1/2 - 1 + log 2, of -log 2 it is 2 - 1 - log 2.
+  CHECK(value(grpo{}, high) == Approx(-1.2 + 0.04 * (std::log(2.0) - 0.5)).epsilon(1e-14));
+  CHECK(value(grpo{}, low) == Approx(0.8 + 0.04 * (1.0 - std::log(2.0))).epsilon(1e-14));
+  // From 0 to 1 with a target of 2: of what may be said, 0.2, the square is 1.8^2.
+  CHECK(value(clipped_value{}, {.value = 1.0, .behaviour_value = 0.0, .value_target = 2.0}) ==
+        Approx(1.8 * 1.8 / 2).epsilon(1e-14));
+}
+
 TEST_CASE("policy gradients: slopes are those of the values", "[loss][ppo]") {
   auto const sum = clipped_surrogate{.clip_high = 0.4} + 0.1 * clipped_value{.clip = 0.3};
   for (double const log_prob : {-1.9, -1.1, -0.95, -0.25}) {

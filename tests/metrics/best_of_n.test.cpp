@@ -109,6 +109,34 @@ TEST_CASE("best_of_n: the bound is reached as completions become many and unlike
   CHECK(coarse.kl_bound > 1.8);
 }
 
+TEST_CASE("best_of_n: what rounding leaves of a sum of 1 is not taken to the power of n",
+          "[metrics][best_of_n]") {
+  // As of a softmax in float, and further off by what is allowed. 1.0009^65536 is 4e25.
+  row_of_numbers rounded;
+  row_of_numbers rising;
+  for (std::size_t i = 0; i != 50; ++i) {
+    rising.push_back(static_cast<double>(i * 7 % 50));
+    rounded.push_back(std::log(static_cast<double>(1 + i * i) / 40475.0));  // the sum of those
+  }
+  for (double const off : {-9e-4, 1.3e-7, 9e-4}) {
+    row_of_numbers shifted = rounded;
+    for (double& each : shifted) each += off;
+    for (std::size_t const n : {1U, 64U, 65536U, 100000000U}) {
+      auto const exact = exact_best_of_n(rounded, rising, n);
+      auto const of_shifted = exact_best_of_n(shifted, rising, n);
+      double total = 0.0;
+      for (double const each : of_shifted.probability) total += each;
+      CAPTURE(off, n);
+      // F is rounded to 1e-16 and then taken to the power of n.
+      double const close = 1e-13 + 1e-15 * static_cast<double>(n);
+      CHECK(total == Approx(1.0).margin(close));
+      CHECK(of_shifted.score == Approx(exact.score).margin(50 * close));
+      CHECK(of_shifted.kl == Approx(exact.kl).margin(20 * close));
+      CHECK(of_shifted.kl <= of_shifted.kl_bound + close);
+    }
+  }
+}
+
 TEST_CASE("best_of_n: the estimate from N completions has no bias", "[metrics][best_of_n]") {
   row_of_numbers const three = {0.2, 0.5, 0.3};
   row_of_numbers const by = {1.0, 0.0, 1.0};  // what is chosen by, with a tie
@@ -131,6 +159,9 @@ TEST_CASE("best_of_n: the estimate from N completions has no bias", "[metrics][b
   CHECK(estimate_best_of_n(four, four, 4) == 7.0);
   CHECK(estimate_best_of_n(four, four, 1) == 2.75);
   CHECK(estimate_best_of_n(four, four, 2) == Approx((3 * 7.0 + 2 * 3.0 + 2.0) / 6));
+  // Of equal scores each is kept as often, whichever stands first.
+  CHECK(estimate_best_of_n(row_of_numbers{1, 1, 0}, row_of_numbers{0, 4, 9}, 3) == 2.0);
+  CHECK(estimate_best_of_n(row_of_numbers{1, 0, 1}, row_of_numbers{4, 9, 0}, 3) == 2.0);
 }
 
 TEST_CASE("best_of_n: what has no meaning is refused", "[metrics][best_of_n]") {

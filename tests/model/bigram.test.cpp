@@ -66,6 +66,54 @@ TEST_CASE("bigram: with one token per completion it is the tabular policy", "[po
   CHECK(test::same_bytes(ours.gradient, theirs.gradient));
 }
 
+TEST_CASE("bigram: rows of the prompts alone say what a whole table says of one token",
+          "[policy][bigram]") {
+  auto const single = token_table::all_of_length(5, 1);
+  auto whole = test::filled_bigram<double>(5, single);
+  auto const logits = whole.parameters()[0].value;
+  bigram<double> part(5, single, {logits.begin(), logits.begin() + 10});
+  auto const data = test::lists(20, 2, 5);
+  auto const coefficient = test::numbers<double>(data.completion.size(), 6);
+  test::outcome<bigram<double>> const ours(part, data, coefficient);
+  test::outcome<bigram<double>> const theirs(whole, data, coefficient);
+  CHECK(test::same_bytes(ours.log_prob, theirs.log_prob));
+  CHECK(part.parameters()[0].shape == tensor_shape{2, 5});
+  REQUIRE(ours.gradient.size() == 10);
+  for (std::size_t i = 0; i != 10; ++i) CHECK(ours.gradient[i] == theirs.gradient[i]);
+  auto const written = [](bigram<double> const& by) {
+    token_table table;
+    std::vector<std::uint32_t> ids(40);
+    by.sample(std::vector<std::uint32_t>(40, 1), {.max_tokens = 1}, {.seed = 3}, table, ids);
+    std::vector<std::uint32_t> out;
+    for (std::uint32_t const id : ids) out.push_back(table.tokens(id)[0]);
+    return out;
+  };
+  CHECK(written(part) == written(whole));
+  CHECK(part.identity() != whole.identity());
+
+  // A token that nothing may follow is refused where something does, and a prompt that has no row.
+  token_table pairs;
+  pairs.add(std::vector<std::uint32_t>{1, 4});
+  pairs.add(std::vector<std::uint32_t>{2, 0});
+  bigram<double> two(5, pairs, std::vector<double>(10));
+  std::vector<double> out(1);
+  choice_data good, followed, prompt;
+  good.add_list(1, std::vector<std::uint32_t>{0});
+  followed.add_list(1, std::vector<std::uint32_t>{1});
+  prompt.add_list(2, std::vector<std::uint32_t>{0});
+  two.log_prob(good.batch(), out);
+  CHECK(out[0] == Approx(2 * std::log(0.2)));
+  CHECK_THROWS_WITH(two.log_prob(followed.batch(), out),
+                    Contains("completion 1 has token 2, expected less than 2"));
+  CHECK_THROWS_WITH(two.log_prob(prompt.batch(), out),
+                    Contains("prompt of group 0 is 2, expected less than 2"));
+  bigram<double> const square(5, pairs);
+  CHECK_THROWS_WITH(two.evaluate(good.batch(), {.divergence = out}, square),
+                    Contains("the reference has 5 rows of logits, expected 2"));
+  CHECK_THROWS_WITH((bigram<double>(5, pairs, std::vector<double>(12))),
+                    Contains("logits has 12 elements, expected 25"));
+}
+
 TEST_CASE("bigram: the gradient of log_prob agrees with differences", "[policy][bigram]") {
   auto const table = test::table_of(7, 20);
   test::check_gradient(test::filled_bigram<double>(7, table), test::lists(12, 7, 20));

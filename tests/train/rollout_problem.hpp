@@ -82,6 +82,12 @@ struct by_reinforce {
     return prefer::reinforce_method({.kl = {.coefficient = 0.2, .target = 0.3}});
   }
 };
+struct by_rloo {
+  static constexpr prefer::rloo loss{};
+  static auto method(writing&) {
+    return prefer::rloo_method({.kl = {.coefficient = 0.2, .target = 0.3}});
+  }
+};
 struct by_grpo {
   static constexpr prefer::grpo loss{.beta = 0.1, .clip_high = 0.28};
   static auto method(writing&) {

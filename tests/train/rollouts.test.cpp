@@ -104,3 +104,75 @@ TEST_CASE("rollouts: processes with different value models are refused", "[train
     CHECK(each == "ppo_method: process 1 has another value model than process 0");
   }
 }
+
+TEST_CASE("rollouts: conventions, unless others are given", "[train][rollouts]") {
+  // As the tables of docs/guides/rewards.md have them: comparisons with other implementations hang on them.
+  ppo_options const ppo;
+  CHECK((ppo.kl.coefficient == 0.05 && ppo.kl.estimator == kl_estimator::k1));
+  CHECK((ppo.kl.target == 0.0 && ppo.kl.gain == 0.1));
+  CHECK((ppo.horizon.discount == 1.0 && ppo.horizon.lambda == 0.95));
+  CHECK((ppo.whiten_advantages && !ppo.whiten_rewards && ppo.score_after_end));
+  CHECK(ppo.value.clip == 0.2);
+  rloo_options const rloo;
+  CHECK((rloo.kl.coefficient == 0.05 && rloo.kl.estimator == kl_estimator::k1));
+  CHECK_FALSE(rloo.standardise);
+  CHECK(reinforce_options{}.decay == 0.9);
+  grpo_options const grpo;
+  CHECK((grpo.scale == reward_scale::group && grpo.mean == token_mean::per_token));
+  CHECK_FALSE(grpo.leave_out_truncated);
+}
+
+TEST_CASE("rollouts: a KL coefficient moves by a tenth of the error, and of no more than a fifth",
+          "[train][rollouts]") {
+  auto const after = [](double kl) {
+    detail::kl_controller control({.coefficient = 2.0, .target = 4.0}, "test");
+    control.observe(kl);
+    return control.coefficient();
+  };
+  CHECK(after(4.0) == 2.0);
+  CHECK(after(4.4) == Approx(2.0 * 1.01).epsilon(1e-14));
+  CHECK(after(3.6) == Approx(2.0 * 0.99).epsilon(1e-14));
+  CHECK(after(40.0) == Approx(2.0 * 1.02).epsilon(1e-14));
+  CHECK(after(-1.0) == Approx(2.0 * 0.98).epsilon(1e-14));
+  CHECK(after(std::nan("")) == 2.0);
+  detail::kl_controller fixed({.coefficient = 2.0}, "test");
+  fixed.observe(40.0);
+  CHECK(fixed.coefficient() == 2.0);
+}
+
+TEMPLATE_TEST_CASE("rollouts: every method that pays for KL divergence follows its target",
+                   "[train][rollouts]", small::by_ppo, small::by_reinforce, small::by_rloo) {
+  small::writing on;
+  rollouts source(on.policy, on.table, small::seven_prompts(), &small::reward_of, on.reference,
+                  TestType::method(on), small::in_pieces);
+  trainer run(on.policy, TestType::loss, on.reference, source, plain);
+  run.step();
+  CHECK(source.last().kl_coefficient == 0.2);
+  double error = source.last().kl / 0.3 - 1.0;
+  error = error > 0.2 ? 0.2 : error < -0.2 ? -0.2 : error;
+  REQUIRE(error != 0.0);
+  while (source.last().number == 1) run.step();
+  CHECK(source.last().kl_coefficient == Approx(0.2 * (1.0 + 0.1 * error)).epsilon(1e-14));
+}
+
+TEST_CASE("ppo_method: a score has a step after the end of its own, unless it is to have none",
+          "[train][rollouts]") {
+  for (bool const after_end : {true, false}) {
+    small::writing on;
+    rollouts source(on.policy, on.table, small::seven_prompts(), &small::reward_of, on.reference,
+                    ppo_method(on.values, {.score_after_end = after_end}), small::in_pieces);
+    trainer run(on.policy, small::by_ppo::loss, on.reference, source, plain);
+    run.step();
+    auto const& of = source.current();
+    auto const& steps = source.method().steps();
+    REQUIRE(steps.size() == of.size() + 1);
+    std::size_t ended = 0;
+    for (std::size_t i = 0; i != of.size(); ++i) {
+      std::size_t const tokens = of.token_offset[i + 1] - of.token_offset[i];
+      bool const one_more = after_end && tokens < small::longest;
+      CHECK(steps[i + 1] - steps[i] == tokens + (one_more ? 1 : 0));
+      ended += tokens < small::longest ? 1 : 0;
+    }
+    CHECK(ended > 0);
+  }
+}

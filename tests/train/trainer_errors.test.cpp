@@ -87,6 +87,19 @@ TEST_CASE("trainer: refuses data that does not fit the loss", "[train][trainer]"
         "trainer: row 2 has 0 completions; this loss takes at least 1");
 }
 
+TEST_CASE("trainer: refuses data whose every row has weight 0", "[train][trainer]") {
+  table policy(small::prompts, small::completions);
+  no_reference<double> reference;
+  auto data = small::pairs(4);
+  auto const refusal = [&] {
+    return message_of([&] { trainer(policy, prefer::dpo{}, reference, data); });
+  };
+  data.weight = {0, 0, 0, 0};
+  CHECK(refusal() == "trainer: every row has weight 0: there is nothing to learn from");
+  data.weight = {0, 0, 0.5f, 0};
+  CHECK(refusal() == "");
+}
+
 TEST_CASE("trainer: refuses columns of a wrong size", "[train][trainer]") {
   table policy(small::prompts, small::completions);
   no_reference<double> reference;

@@ -12,6 +12,7 @@
 #include <prefer/reference/frozen.hpp>
 #include <prefer/train/trainer.hpp>
 #include <span>
+#include <string>
 #include <train/small_problem.hpp>
 #include <utility>
 #include <vector>
@@ -171,6 +172,25 @@ TEST_CASE("trainer: an improvement counts from min_improvement on, and NaN is no
   CHECK(steps_until_stop(rising, 9) == 3);
   CHECK(steps_until_stop({5, std::nan(""), 6, std::nan(""), std::nan("")}, 0) == 5);
   CHECK(steps_until_stop({std::nan(""), std::nan("")}, 0) == 2);
+}
+
+TEST_CASE("trainer: a plan of evaluations that would be ignored is refused before the first step",
+          "[train][trainer]") {
+  auto const data = small::pairs(10);
+  no_reference<double> reference;
+  auto const refused = [&](prefer::evaluation_plan const& plan, std::string const& words) {
+    auto policy = small::policy<table>();
+    auto const before = state_of(policy);
+    trainer run(policy, prefer::dpo{}, reference, data, {.batch_size = 2});
+    CHECK_THROWS_WITH(run.run([](step_report const&) {}, plan, [](table&) { return 0.0; }),
+                      Catch::Contains(words));
+    CHECK(run.steps_done() == 0);
+    CHECK(state_of(policy) == before);
+  };
+  refused({.patience = 2}, "every is 0");
+  refused({.restore_best = true}, "every is 0");
+  refused({.every = 1, .min_improvement = std::nan("")},
+          "trainer: min_improvement is nan, expected a finite number");
 }
 
 TEST_CASE("trainer: evaluates every so many steps and at the end", "[train][trainer]") {

@@ -13,6 +13,8 @@ namespace sweep {
 
 namespace {
 
+constexpr double least_beta_of_optimum = 1e-30;
+
 /// A policy that follows from start and reward model, person by person, when it is asked; its time is the reward model's.
 method_run without_training(ratings_arena const& on, recommend::item_log_probs const& policy) {
   method_run out;
@@ -79,6 +81,7 @@ class rlhf_optimum final : public method {
       return "it divides by beta; with 0 the completion of the highest reward is left alone, where "
              "best_of_n goes with n";
     }
+    if (beta < least_beta_of_optimum) return "a reward that is divided by it overflows";
     return how.budget == budget_kind::labels
                ? ""
                : "with the true reward it is the frontier itself, and spends nothing";

@@ -70,7 +70,7 @@ void for_each_tie(std::span<double const> score, std::vector<std::size_t> const&
 ///
 /// Reads   log_prob of all completions under the policy that writes, nats; one score for each
 /// Errors  precondition_error for n = 0, for sizes that disagree, for scores that are not finite, and for probabilities that
-///         do not sum to 1 (to 1e-3)
+///         do not sum to 1 (to 1e-3, as rounding leaves them; they are taken by their sum)
 /// Source  Beirami et al. 2024, arXiv:2401.01879, where scores are all different, and where the bound is shown to be an upper
 ///         bound and no more, though it is often quoted as the KL divergence (Stiennon et al. 2020, arXiv:2009.01325)
 template <class = on_demand>
@@ -83,25 +83,34 @@ template <class = on_demand>
   auto const many = static_cast<double>(n);
   best_of_n out{.probability = std::vector<double>(score.size()),
                 .kl_bound = std::log(many) - (many - 1.0) / many};
-  double below = 0.0;  // F-
-  detail::for_each_tie(score, order, [&](std::size_t begin, std::size_t end) {
+  auto const of_tie = [&](std::size_t begin, std::size_t end) {
     double here = 0.0;
     for (std::size_t i = begin; i != end; ++i) here += std::exp(log_prob[order[i]]);
+    return here;
+  };
+  double total = 0.0;
+  detail::for_each_tie(score, order,
+                       [&](std::size_t begin, std::size_t end) { total += of_tie(begin, end); });
+  if (!(std::abs(total - 1.0) <= 1e-3)) {
+    detail::broken("exact_best_of_n: the probabilities sum to " + std::to_string(total) +
+                   ", expected 1; every completion of the prompt is listed once");
+  }
+  // What rounding leaves of a sum of 1 would be taken to the power of n: by the sum itself, F ends at 1 exactly.
+  double below = 0.0;  // F-, times the sum
+  detail::for_each_tie(score, order, [&](std::size_t begin, std::size_t end) {
+    double const here = of_tie(begin, end);
     if (here == 0.0) return;
     double const up_to = below + here;
     // F^n - F-^n without the difference of two numbers that are nearly equal: F^n (1 - (1 - P / F)^n).
-    double const kept = std::pow(up_to, many) * -std::expm1(many * std::log1p(-here / up_to));
+    double const kept =
+        std::pow(up_to / total, many) * -std::expm1(many * std::log1p(-here / up_to));
     for (std::size_t i = begin; i != end; ++i) {
       out.probability[order[i]] = kept * std::exp(log_prob[order[i]]) / here;
     }
     out.score += kept * score[order[begin]];
-    if (kept > 0.0) out.kl += kept * std::log(kept / here);
+    if (kept > 0.0) out.kl += kept * std::log(kept * total / here);
     below = up_to;
   });
-  if (!(std::abs(below - 1.0) <= 1e-3)) {
-    detail::broken("exact_best_of_n: the probabilities sum to " + std::to_string(below) +
-                   ", expected 1; every completion of the prompt is listed once");
-  }
   return out;
 }
 

@@ -40,9 +40,12 @@ namespace prefer::inline v0_1 {
 /// Token columns are flat and ragged: the tokens of the batch's completions end to end, in batch order, see
 /// token_offsets.
 ///
-/// Parameters  "logits" [vocabulary, vocabulary], initially 0, which is uniform
+/// Fewer rows of logits than the vocabulary has tokens are those of the first tokens, which alone may be prompts or be followed
+/// by another: one row for each prompt is a choice of one token.
+///
+/// Parameters  "logits" [rows, vocabulary], initially 0, which is uniform, and as many rows as columns
 /// Errors      precondition_error for an id or token out of range, a batch whose shapes disagree, a column
-///             of another size than asked for, a reference with another vocabulary; NaN and infinity in the
+///             of another size than asked for, a reference with another vocabulary or other rows; NaN and infinity in the
 ///             logits flow through
 template <std::floating_point T = float>
 class bigram {
@@ -56,14 +59,17 @@ class bigram {
         table_(&table),
         logits_(static_cast<std::vector<T>&&>(logits)),
         gradient_(logits_.size()),
-        normaliser_(vocabulary),
-        about_(vocabulary),
-        in_batch_(vocabulary),
-        sums_(vocabulary),
-        diverging_(vocabulary) {
+        states_(vocabulary > 0 ? logits_.size() / vocabulary : 0),
+        normaliser_(states_),
+        about_(states_),
+        in_batch_(states_),
+        sums_(states_),
+        diverging_(states_) {
     expects(vocabulary > 0, "bigram: vocabulary must be greater than zero");
-    expects_size(logits_.size(), vocabulary * vocabulary, "bigram", "logits");
-    rows_.reserve(vocabulary);
+    if (states_ == 0 || states_ > vocabulary || logits_.size() % vocabulary != 0) {
+      expects_size(logits_.size(), vocabulary * vocabulary, "bigram", "logits");
+    }
+    rows_.reserve(states_);
   }
   // clang-format off
   bigram(std::size_t, token_table const&&) = delete;  // prefer: the table outlives the policy; give it a name
@@ -80,12 +86,15 @@ class bigram {
     return {{.name = "logits",
              .value = logits_,
              .gradient = gradient_,
-             .shape = {vocabulary_, vocabulary_}}};
+             .shape = {states_, vocabulary_}}};
   }
   void use(executor threads) { threads_ = threads; }
   /// Of the texts behind the numbers of completions, as they are now.
   [[nodiscard]] std::uint64_t identity() const {
-    return fingerprint().add("bigram").add(vocabulary_).add(fingerprint_of(*table_)).value();
+    fingerprint out;
+    out.add("bigram").add(vocabulary_);
+    if (states_ != vocabulary_) out.add(states_);
+    return out.add(fingerprint_of(*table_)).value();
   }
 
   // The short contract.
@@ -182,7 +191,7 @@ class bigram {
 
   /// Log-probabilities of every token after `current`, the same bits as from a batch.
   void token_log_probs(std::uint32_t current, std::span<T> out) const {
-    detail::expects_row(current, out.size(), vocabulary_, vocabulary_, "bigram::token_log_probs");
+    detail::expects_row(current, out.size(), states_, vocabulary_, "bigram::token_log_probs");
     auto const logits = row(current);
     auto const normaliser = normalise(logits);
     for (std::size_t v = 0; v != vocabulary_; ++v) out[v] = normaliser.log_prob(logits[v]);
@@ -239,13 +248,14 @@ class bigram {
   [[nodiscard]] std::size_t rows_per_block() const { return 8192 / vocabulary_ + 1; }
 
   void expects_batch(choice_batch const& batch, std::size_t values, char const* where) const {
-    detail::expects_choices(batch, values, vocabulary_, table_->size(), where);
+    detail::expects_choices(batch, values, states_, table_->size(), where);
     for (std::uint32_t const id : batch.completion) {
-      for (std::uint32_t const token : table_->tokens(id)) {
-        if (token < vocabulary_) continue;
+      auto const tokens = table_->tokens(id);
+      for (std::size_t t = 0; t != tokens.size(); ++t) {
+        std::size_t const end = t + 1 == tokens.size() ? vocabulary_ : states_;
+        if (tokens[t] < end) continue;
         detail::broken(std::string(where) + ": completion " + std::to_string(id) + " has token " +
-                       std::to_string(token) + ", expected less than " +
-                       std::to_string(vocabulary_));
+                       std::to_string(tokens[t]) + ", expected less than " + std::to_string(end));
       }
     }
   }
@@ -261,6 +271,10 @@ class bigram {
   template <class R>
   [[nodiscard]] bigram const& same_vocabulary(R const& reference, char const* where) const {
     bigram const& other = bigram_of<T>(reference);
+    if (other.vocabulary_ == vocabulary_ && other.states_ != states_) {
+      detail::broken(std::string(where) + ": the reference has " + std::to_string(other.states_) +
+                     " rows of logits, expected " + std::to_string(states_));
+    }
     if (other.vocabulary_ != vocabulary_) {
       detail::broken(std::string(where) + ": the reference has a vocabulary of " +
                      std::to_string(other.vocabulary_) + ", expected " +
@@ -305,7 +319,7 @@ class bigram {
     expects_batch(batch, batch.completions(), "bigram::evaluate");
     wanted.expects_sizes(batch.completions(), tokens_of(batch), "bigram::evaluate");
     if (!wanted.perturbed_toward.empty() || !wanted.perturbed_away.empty()) {
-      perturbed_.resize(vocabulary_ * vocabulary_);
+      perturbed_.resize(logits_.size());
     }
     for_each_state(batch, [&](std::size_t state) { describe_row(state, wanted, reference); });
 
@@ -370,7 +384,7 @@ class bigram {
   void backward_divergence(bigram const& reference, choice_batch const& batch,
                            std::span<T const> coefficient) {
     // Kept apart from the gradient until finish_backward, so that the order of calls changes no bit.
-    divergence_gradient_.resize(vocabulary_ * vocabulary_);
+    divergence_gradient_.resize(logits_.size());
     for_each_token(batch, [&](std::size_t i, std::size_t, std::size_t state, std::size_t) {
       if (coefficient[i] == 0) return;
       diverging_.insert(state);
@@ -419,12 +433,13 @@ class bigram {
 
   std::size_t vocabulary_;
   token_table const* table_;
-  std::vector<T> logits_;                          // [vocabulary, vocabulary]: current, next
-  std::vector<T> gradient_;                        // [vocabulary, vocabulary]
-  std::vector<softmax_normaliser<T>> normaliser_;  // [vocabulary], those of the last batch
-  std::vector<about_row> about_;                   // [vocabulary], of the last batch
-  std::vector<T> perturbed_;                       // [vocabulary, vocabulary] once it is asked for
-  std::vector<double> divergence_gradient_;        // [vocabulary, vocabulary] once it is asked for
+  std::vector<T> logits_;                          // [states, vocabulary]: current, next
+  std::vector<T> gradient_;                        // [states, vocabulary]
+  std::size_t states_;                             // rows: tokens that another may follow
+  std::vector<softmax_normaliser<T>> normaliser_;  // [states], those of the last batch
+  std::vector<about_row> about_;                   // [states], of the last batch
+  std::vector<T> perturbed_;                       // [states, vocabulary] once it is asked for
+  std::vector<double> divergence_gradient_;        // [states, vocabulary] once it is asked for
   detail::id_set in_batch_;
   detail::coefficient_sums sums_;
   detail::id_set diverging_;

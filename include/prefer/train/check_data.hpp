@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -99,6 +100,10 @@ void check_data(L const& loss, choice_data const& data) {
   expects(data.size() > 0, "trainer: the data set is empty");
   data.expects_shapes("trainer");
   check_examples(loss, data);
+  bool const all_out =
+      !data.weight.empty() && std::all_of(data.weight.begin(), data.weight.end(),
+                                          [](float weight) { return weight == 0.0f; });
+  expects(!all_out, "trainer: every row has weight 0: there is nothing to learn from");
 }
 
 /// Whether a policy's log_prob goes with a loss and the lengths of its examples: they are divided by once.

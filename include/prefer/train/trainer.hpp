@@ -15,6 +15,7 @@
 #include <prefer/batch/choices.hpp>
 #include <prefer/batch/columns.hpp>
 #include <prefer/beta/schedule.hpp>
+#include <prefer/bounded.hpp>
 #include <prefer/expects.hpp>
 #include <prefer/file/archive.hpp>
 #include <prefer/file/archive_writer.hpp>
@@ -124,6 +125,7 @@ class trainer {
   template <class OnStep, class Evaluate, class OnPart = detail::no_callback>
   run_outcome run(OnStep&& on_step, evaluation_plan const& plan, Evaluate&& evaluate,
                   OnPart&& on_part = {}) {
+    check_plan(plan);
     while (!done()) {
       step_report report;
       if (!take_step(report, on_part)) return run_outcome::interrupted;
@@ -214,6 +216,13 @@ class trainer {
       gradient_.discard();
       if constexpr (several) detail::expect_equal_starts(identity(), parameters(), all);
     });
+  }
+
+  static void check_plan(evaluation_plan const& plan) {
+    expects_in_range(plan.min_improvement, "trainer", "min_improvement");
+    expects(plan.every > 0 || (plan.patience == 0 && !plan.restore_best),
+            "trainer: patience and restore_best are about evaluations, and every is 0: there are "
+            "none");
   }
 
   void check_options() {
