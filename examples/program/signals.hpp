@@ -43,13 +43,22 @@ extern "C" inline void prefer_program_asked_to_stop(int number) {
 [[nodiscard]] inline int exit_interrupted() { return 128 + inside::signal_seen; }
 
 /// From here on a first signal sets `interrupted`, so that what is at work can be kept; a second one ends the program at
-/// once. Who was told to outlive the terminal (nohup) does.
+/// once. Who was told to outlive the terminal (nohup) does. To be called by the thread that main runs on.
 inline void stop_when_asked() {
   if (inside::wake[0] < 0 && ::pipe2(inside::wake.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
     inside::wake = {-1, -1};
   }
+  // A library for matrix products may have put the stack pointer into a small buffer of its own while a signal comes (oneDNN
+  // 2.6 does): what the system saves there, some thousand bytes, would be written over its neighbours in the heap. A process's
+  // signal goes to this thread, which has a stack for it alone.
+  alignas(64) static std::array<char, 1 << 16> signal_stack;
+  stack_t own = {};
+  own.ss_sp = signal_stack.data();
+  own.ss_size = signal_stack.size();
+  bool const has_own = ::sigaltstack(&own, nullptr) == 0;
   struct sigaction action = {};
   action.sa_handler = &inside::prefer_program_asked_to_stop;
+  action.sa_flags = has_own ? SA_ONSTACK : 0;
   ::sigemptyset(&action.sa_mask);
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);

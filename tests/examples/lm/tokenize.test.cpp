@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -56,6 +57,30 @@ TEST_CASE("tokenize: a row is shown as it is fed: prompt, scored, shared, cut",
   auto const chat = place.run(with_model("--data pairs.jsonl --texts chat"));
   CHECK(chat.code == 1);
   CHECK_THAT(chat.err, Contains("line 1: the chat template: is missing; expected chatml, llama3"));
+}
+
+TEST_CASE("tokenize: who wrote a token is told where texts are put into normal form",
+          "[examples][tokenize]") {
+  auto const place = tokenize();
+  std::ifstream file(PREFER_GOLDEN_DIR "/lm_tiny/qwen2_bias/tokenizer.json");
+  auto words = json::parse(file);
+  words["normalizer"] = {{"type", "NFC"}};
+  place.file("tokenizer.json", words.dump());
+  place.file("tokenizer_config.json", R"({"eos_token": "<|end|>"})");
+  // The first becomes shorter in normal form C, the second longer, and the third stays.
+  for (std::string const letter : {"e\u0301", "\u0958", "e"}) {
+    std::string text;
+    for (int i = 0; i != 20; ++i) text += letter;
+    json const row = {{"prompt", "the"}, {"chosen", text}, {"rejected", "no"}};
+    place.file("pairs.jsonl", row.dump());
+    auto const run = place.run("--model . --json --quiet --data pairs.jsonl");
+    INFO(run.err);
+    auto const tokens = json::parse(run.out)["rows"][0]["chosen"];
+    REQUIRE(tokens.size() > 1);
+    CHECK(tokens.back()["text"] == "<|end|>");
+    CHECK(tokens.back()["by"] == "template");
+    for (std::size_t i = 0; i + 1 != tokens.size(); ++i) CHECK(tokens[i]["by"] == "row");
+  }
 }
 
 TEST_CASE("tokenize: golden files agree, and one that does not ends with 1",
