@@ -18,6 +18,11 @@ TEST_CASE("nash_md: the derivative is that of the policy gradient, log_ratio hel
   CHECK(y.value == (1.5 - 0.25) * -7.0);  // log_prob is -10 + 3
 }
 
+TEST_CASE("nash_md: beta is 0.1 unless it is given", "[loss][nash_md]") {
+  CHECK(at_example(nash_md{}, {.log_ratio = 3.0, .score = 0.5}).slope ==
+        Approx(0.3).epsilon(1e-14));
+}
+
 TEST_CASE("nash_md: at the reference an even chance of winning gives no gradient",
           "[loss][nash_md]") {
   CHECK(at_example(nash_md{}, {.log_ratio = 0.0, .score = 0.5}).slope == 0.0);

@@ -88,6 +88,26 @@ TEST_CASE("learned_reward: a model's scores of what was written", "[train][annot
   CHECK(pairs.completion == two.id);
 }
 
+TEST_CASE("best_and_worst: of equal rewards the first", "[train][annotators]") {
+  written const four({{1, 0}, {3, 0}, {3, 1}, {1, 1}});
+  choice_data pairs;
+  best_and_worst{first_token{}}(four.shown(), pairs);
+  CHECK(pairs.completion == ids{four.id[1], four.id[0]});
+  CHECK(pairs.score == std::vector<float>{3.0F, 1.0F});
+}
+
+TEST_CASE("with_advantage: beyond the mean of the others, who are not there for one alone",
+          "[train][annotators]") {
+  written const three({{3}, {1}, {2}});
+  choice_data examples;
+  with_advantage{first_token{}}(three.shown(), examples);
+  CHECK(examples.score == std::vector<float>{1.5F, -1.5F, 0.0F});
+  written const one(std::vector<ids>{{3}});
+  choice_data alone;
+  with_advantage{first_token{}}(one.shown(), alone);
+  CHECK(alone.score == std::vector<float>{3.0F});
+}
+
 TEST_CASE(
     "drawn_preference: a reward of groups makes the pairs that the same reward of tokens makes",
     "[train][annotators]") {
