@@ -4,6 +4,8 @@
 # The source begins with lines `// expect: <phrase>`, at least one: compilation must fail and its output must contain the
 # phrases; one of `// expect first: <phrase>` must be in the first error or warning. `// expect compiles` is for the control: it must compile without a word. `// flags: <flag>...` may follow.
 
+cmake_policy(SET CMP0007 NEW)  # empty lines count
+
 # FATAL_ERROR would wrap the lines.
 function(fail text)
   message(NOTICE "${text}")
