@@ -375,10 +375,7 @@ int run(arguments& given) {
     prefer::refuse("--samples: found " + std::to_string(given.samples) +
                    ", and normalisers are exact here; expected --normaliser sampled beside it");
   }
-  bool const dpo_itself =
-      options.losses.empty() ||
-      std::find(options.losses.begin(), options.losses.end(), "dpo") != options.losses.end();
-  if (!of_methods && !dpo_itself && options.betas != recommend::study_options{}.betas) {
+  if (!of_methods && !options.has_dpo() && options.betas != recommend::study_options{}.betas) {
     prefer::refuse(
         "--beta: found betas of dpo, and --loss leaves dpo out; the other losses have ranges of "
         "their own");

@@ -183,10 +183,7 @@ void expect_sense(method_options const& how, study_options const& options,
         "--loss: found losses without --method dpo, whose losses they are; expected dpo "
         "among the methods");
   }
-  bool const dpo_itself = has("dpo") && (options.losses.empty() ||
-                                         std::find(options.losses.begin(), options.losses.end(),
-                                                   "dpo") != options.losses.end());
-  if (options.betas != study_options{}.betas && !dpo_itself &&
+  if (options.betas != study_options{}.betas && !(has("dpo") && options.has_dpo()) &&
       std::none_of(how.methods.begin(), how.methods.end(), asks_reward)) {
     prefer::refuse(
         "--beta: found betas that none of these methods reads; sft_on_chosen has none, and losses "

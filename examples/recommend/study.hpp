@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -40,6 +41,11 @@ struct study_options {
   std::vector<std::string> references = {};  ///< of DPO; empty: all, group where there are groups
   std::size_t samples =
       0;  ///< items that stand for all in a normaliser (prefer::sampled_softmax); 0: exact
+
+  /// Whether dpo, whose betas are `betas`, is among the losses.
+  [[nodiscard]] bool has_dpo() const {
+    return losses.empty() || std::find(losses.begin(), losses.end(), "dpo") != losses.end();
+  }
 };
 
 /// One trained model: what it was trained with, how good it is, what it cost.
