@@ -164,13 +164,13 @@ TEST_CASE("ppo_method: a score has a step after the end of its own, unless it is
     trainer run(on.policy, small::by_ppo::loss, on.reference, source, plain);
     run.step();
     auto const& of = source.current();
-    auto const& steps = source.method().steps();
-    REQUIRE(steps.size() == of.size() + 1);
+    auto const& first_step = source.method().steps();
+    REQUIRE(first_step.size() == of.size() + 1);
     std::size_t ended = 0;
     for (std::size_t i = 0; i != of.size(); ++i) {
       std::size_t const tokens = of.token_offset[i + 1] - of.token_offset[i];
       bool const one_more = after_end && tokens < small::longest;
-      CHECK(steps[i + 1] - steps[i] == tokens + (one_more ? 1 : 0));
+      CHECK(first_step[i + 1] - first_step[i] == tokens + (one_more ? 1 : 0));
       ended += tokens < small::longest ? 1 : 0;
     }
     CHECK(ended > 0);
